@@ -1,0 +1,197 @@
+/**
+ * `npm run serve`: the built Worker on Miniflare's own API, without the development proxy. All state is under one directory;
+ * whatever ends this process, `kill -9` too, ends the Workers runtime with it, and the same command goes on where it was.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { subscribe } from "node:diagnostics_channel";
+import { globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } from "wrangler";
+import { build } from "./build.ts";
+
+const root = join(import.meta.dirname, "..");
+const READY_WITHIN_MS = 30_000;
+const USAGE = "usage: npm run serve -- --port P --persist DIR --api-key KEY [--fixtures] [--allow-origin ORIGIN ...]";
+
+export type ServeOptions = {
+  /** 0 picks a free one. */
+  port: number;
+  /** Where all state goes; wrangler's `--persist-to` takes the same directory. */
+  persist: string;
+  apiKey: string;
+  fixtures?: boolean;
+  publicDemo?: boolean;
+  allowOrigins?: string[];
+};
+
+/** Builds if it must, starts, and resolves to the address once the service answers. */
+export async function serve(options: ServeOptions): Promise<{ url: string; stop: () => Promise<void> }> {
+  await build();
+  const persist = resolve(options.persist);
+  // Miniflare's temporary files stay below the directory too, so that nothing is left behind elsewhere by a kill.
+  const temporary = join(persist, "tmp");
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { recursive: true });
+  process.env["TMPDIR"] = temporary;
+
+  endRuntimeWithThisProcess();
+  const miniflare = new Miniflare(miniflareOptions(options, persist));
+  const stop = async () => {
+    await miniflare.dispose();
+    rmSync(temporary, { recursive: true, force: true });
+  };
+  try {
+    const address = await miniflare.ready;
+    const url = `http://127.0.0.1:${address.port}`;
+    await applyMigrations(miniflare);
+    // Cron triggers never fire by themselves here: this one look wakes the clock after a restart.
+    const worker = await miniflare.getWorker();
+    await worker.scheduled({ cron: "* * * * *" });
+    await untilHealthy(url);
+    return { url, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function miniflareOptions(options: ServeOptions, persist: string) {
+  const config = unstable_readConfig({ config: join(root, "wrangler.toml") });
+  const { modulesRules: _, ...worker } = unstable_getMiniflareWorkerOptions(config).workerOptions;
+  return convertV4MiniflareOptions({
+    ...worker,
+    name: config.name ?? "lovage",
+    modules: [{ type: "ESModule", path: join(root, "dist/worker/index.js") }],
+    modulesRoot: join(root, "dist/worker"),
+    bindings: {
+      // From wrangler.toml alone: what .dev.vars says is for `wrangler dev`.
+      ...config.vars,
+      API_KEY: options.apiKey,
+      FIXTURES: options.fixtures ? "1" : "",
+      PUBLIC_DEMO: options.fixtures || options.publicDemo ? "1" : "",
+      ALLOW_ORIGINS: (options.allowOrigins ?? []).join(","),
+      // Every lease that was granted before this moment belongs to a process that is gone.
+      BOOT_AT: String(Date.now()),
+    },
+    host: "127.0.0.1",
+    port: options.port,
+    // "v3" is where wrangler keeps its state below the directory it is given: so both can be used on the same one.
+    resourcePersistencePath: join(persist, "v3"),
+    cf: false,
+    telemetry: { enabled: false },
+    logRequests: false,
+    unsafeLocalExplorer: false,
+    unsafeObservability: false,
+    log: new ErrorLog(LogLevel.ERROR),
+    handleStructuredLogs: ({ message }) => process.stderr.write(`${message}\n`),
+  });
+}
+
+class ErrorLog extends Log {
+  override log(message: string): void {
+    process.stderr.write(`${message}\n`);
+  }
+}
+
+/** Applies what is pending, each migration in one transaction with its record. The table is wrangler's own, so `wrangler d1 migrations` agrees. */
+async function applyMigrations(miniflare: Miniflare): Promise<void> {
+  const db = await miniflare.getD1Database("DB");
+  await db.exec(
+    "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
+  );
+  const { results } = await db.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
+  const applied = new Set(results.map((row) => row.name));
+  for (const file of globSync(join(root, "src/results/migrations/*.sql")).toSorted()) {
+    const name = basename(file);
+    if (applied.has(name)) continue;
+    const statements = unstable_splitSqlQuery(readFileSync(file, "utf8")).map((sql) => db.prepare(sql));
+    await db.batch([...statements, db.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name)]);
+  }
+}
+
+async function untilHealthy(url: string): Promise<void> {
+  const deadline = Date.now() + READY_WITHIN_MS;
+  for (;;) {
+    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(READY_WITHIN_MS) });
+    if (response.ok) return;
+    const reason = await response.text();
+    if (Date.now() > deadline) throw new Error(`not healthy after ${READY_WITHIN_MS / 1000} s: ${response.status} ${reason.slice(0, 500)}`);
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
+/**
+ * workerd outlives a parent that is killed with -9. A shell holds the other end of a pipe from this process: it is told the runtime's
+ * process id whenever that changes, and kills it when the pipe closes.
+ */
+function endRuntimeWithThisProcess(): void {
+  const script = "trap '' INT TERM HUP; while read -r pid; do last=$pid; done; [ -n \"$last\" ] && kill -9 \"$last\"";
+  const watch = spawn("/bin/sh", ["-c", script], { stdio: ["pipe", "ignore", "ignore"] });
+  watch.unref();
+  watch.stdin.on("error", () => {}); // The shell is gone: nothing to tell it.
+  const tell = (pid: number | "") => watch.stdin.write(`${pid}\n`);
+  subscribe("child_process", (event) => {
+    const { process: child } = event as { process: ChildProcess };
+    child.once("spawn", () => {
+      if (!child.spawnfile.includes("workerd") || child.pid === undefined) return;
+      tell(child.pid);
+      child.once("exit", () => tell(""));
+    });
+  });
+}
+
+/** Run by npm, this process would survive an npm that is killed with -9. */
+function endWithNpm(): void {
+  if (process.env["npm_lifecycle_event"] === undefined) return;
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
+  }, 100).unref();
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      port: { type: "string" },
+      persist: { type: "string" },
+      "api-key": { type: "string" },
+      fixtures: { type: "boolean" },
+      "public-demo": { type: "boolean" },
+      "allow-origin": { type: "string", multiple: true },
+    },
+  });
+  const port = Number(values.port);
+  if (!values.port || !values.persist || !values["api-key"] || !Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(USAGE);
+  endWithNpm();
+
+  const starting = serve({
+    port,
+    persist: values.persist,
+    apiKey: values["api-key"],
+    fixtures: values.fixtures ?? false,
+    publicDemo: values["public-demo"] ?? false,
+    allowOrigins: values["allow-origin"] ?? [],
+  });
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, async () => {
+      const running = await starting.catch(() => undefined);
+      await running?.stop();
+      process.exit(0);
+    });
+  }
+  const { url } = await starting;
+  process.stdout.write(`ready ${url}\n`);
+}
+
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    const taken = (error as { code?: string }).code === "ERR_ADDRESS_IN_USE";
+    const reason = taken ? "the port is taken: choose another with --port, or stop what listens there" : error instanceof Error ? error.message : String(error);
+    process.stderr.write(`lovage: ${reason}\n`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,103 @@
+/** Starts the service as its users do, in a process group of its own, so that a test can stop it, kill it with -9, and start it again on the same state. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "../..");
+const READY_WITHIN_MS = 60_000;
+const KEPT_STDERR = 20_000;
+
+export type ServerOptions = {
+  /** The test.* tasks; on unless told otherwise. */
+  fixtures?: boolean;
+  /** A directory to keep; without one the state goes with the server. */
+  persist?: string;
+  port?: number;
+  key?: string;
+  allowOrigins?: string[];
+  env?: Record<string, string>;
+};
+
+export type Server = {
+  url: string;
+  key: string;
+  persist: string;
+  /** What the service has written to its error output, the last of it. */
+  stderr(): string;
+  /** Ends it as a deployment would (SIGTERM), and removes its state unless the caller named the directory. */
+  stop(): Promise<void>;
+  /** Ends every process of it at once, with no chance to tidy. The state stays. */
+  kill9(): Promise<void>;
+  /** Starts it again on the same port and state; the address stays the same. */
+  restart(): Promise<void>;
+};
+
+/** Resolves once the service answers. */
+export async function startServer(options: ServerOptions = {}): Promise<Server> {
+  const key = options.key ?? "test-key";
+  const persist = options.persist ?? (await mkdtemp(join(tmpdir(), "lovage-test-")));
+  let running = await launch(options, key, persist, options.port ?? 0);
+  const { url } = running;
+
+  const end = async (signal: "SIGTERM" | "SIGKILL") => {
+    if (running.child.exitCode === null && running.child.signalCode === null) {
+      const exited = once(running.child, "exit");
+      process.kill(-running.child.pid!, signal);
+      await exited;
+    }
+  };
+  return {
+    url,
+    key,
+    persist,
+    stderr: () => running.stderr(),
+    kill9: () => end("SIGKILL"),
+    stop: async () => {
+      await end("SIGTERM");
+      if (options.persist === undefined) await rm(persist, { recursive: true, force: true });
+    },
+    restart: async () => {
+      await end("SIGTERM");
+      running = await launch(options, key, persist, Number(new URL(url).port));
+    },
+  };
+}
+
+async function launch(options: ServerOptions, key: string, persist: string, port: number) {
+  const args = ["scripts/serve.ts", "--port", String(port), "--persist", persist, "--api-key", key];
+  if (options.fixtures ?? true) args.push("--fixtures");
+  for (const origin of options.allowOrigins ?? []) args.push("--allow-origin", origin);
+  const child = spawn("node", args, {
+    cwd: root,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    // As under npm: the service ends with the process that started it, so a test run that dies leaves nothing behind.
+    env: { ...process.env, npm_lifecycle_event: "serve", ...options.env },
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr = (stderr + text).slice(-KEPT_STDERR);
+  });
+  const url = await new Promise<string>((resolve, reject) => {
+    const fail = (why: string) => reject(new Error(`the service ${why}\n${stderr}`));
+    const timer = setTimeout(() => {
+      process.kill(-child.pid!, "SIGKILL");
+      fail(`was not ready within ${READY_WITHIN_MS / 1000} s`);
+    }, READY_WITHIN_MS);
+    child.once("exit", (code, signal) => {
+      clearTimeout(timer);
+      fail(`ended before it was ready (${code ?? signal})`);
+    });
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      const ready = /^ready (\S+)$/m.exec(stdout);
+      if (ready?.[1] === undefined) return;
+      clearTimeout(timer);
+      resolve(ready[1]);
+    });
+  });
+  return { child, url, stderr: () => stderr };
+}
