@@ -11,6 +11,9 @@ import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } from "wrangler";
 import { build } from "./build.ts";
 
+// Wrangler's reader would announce the .dev.vars that is not used here.
+process.env["WRANGLER_LOG"] ??= "warn";
+
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
 const USAGE = "usage: npm run serve -- --port P --persist DIR --api-key KEY [--fixtures] [--allow-origin ORIGIN ...]";
@@ -21,8 +24,11 @@ export type ServeOptions = {
   /** Where all state goes; wrangler's `--persist-to` takes the same directory. */
   persist: string;
   apiKey: string;
+  /** The test.* tasks exist, and webhooks may go to loopback addresses. */
   fixtures?: boolean;
+  /** The demo page's two routes are open to everyone. */
   publicDemo?: boolean;
+  /** Origins that may call from a browser. */
   allowOrigins?: string[];
 };
 
@@ -70,7 +76,7 @@ function miniflareOptions(options: ServeOptions, persist: string) {
       ...config.vars,
       API_KEY: options.apiKey,
       FIXTURES: options.fixtures ? "1" : "",
-      PUBLIC_DEMO: options.fixtures || options.publicDemo ? "1" : "",
+      PUBLIC_DEMO: options.publicDemo ? "1" : "",
       ALLOW_ORIGINS: (options.allowOrigins ?? []).join(","),
       // Every lease that was granted before this moment belongs to a process that is gone.
       BOOT_AT: String(Date.now()),
@@ -117,7 +123,8 @@ async function untilHealthy(url: string): Promise<void> {
     const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(READY_WITHIN_MS) });
     if (response.ok) return;
     const reason = await response.text();
-    if (Date.now() > deadline) throw new Error(`not healthy after ${READY_WITHIN_MS / 1000} s: ${response.status} ${reason.slice(0, 500)}`);
+    if (Date.now() > deadline)
+      throw new Error(`not healthy after ${READY_WITHIN_MS / 1000} s: ${response.status} ${reason.slice(0, 500)}`);
     await new Promise((done) => setTimeout(done, 100));
   }
 }
@@ -127,7 +134,7 @@ async function untilHealthy(url: string): Promise<void> {
  * process id whenever that changes, and kills it when the pipe closes.
  */
 function endRuntimeWithThisProcess(): void {
-  const script = "trap '' INT TERM HUP; while read -r pid; do last=$pid; done; [ -n \"$last\" ] && kill -9 \"$last\"";
+  const script = 'trap \'\' INT TERM HUP; while read -r pid; do last=$pid; done; [ -n "$last" ] && kill -9 "$last"';
   const watch = spawn("/bin/sh", ["-c", script], { stdio: ["pipe", "ignore", "ignore"] });
   watch.unref();
   watch.stdin.on("error", () => {}); // The shell is gone: nothing to tell it.
@@ -142,13 +149,31 @@ function endRuntimeWithThisProcess(): void {
   });
 }
 
-/** Run by npm, this process would survive an npm that is killed with -9. */
-function endWithNpm(): void {
+/**
+ * Calls `stop` on SIGTERM and SIGINT, and exits with 0. Run by npm, it also ends this process when that npm is gone, however it went:
+ * a `kill -9` of the command that somebody typed must not leave a server behind.
+ */
+export function endWhenAsked(stop: () => Promise<void>): void {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      void stop().finally(() => process.exit(0));
+    });
+  }
   if (process.env["npm_lifecycle_event"] === undefined) return;
   const parent = process.ppid;
   setInterval(() => {
     if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
   }, 100).unref();
+}
+
+/** Prints why a command failed, in one line, and ends it. */
+export function fail(error: unknown): never {
+  const { code, message } =
+    error instanceof Error ? (error as NodeJS.ErrnoException) : { code: undefined, message: String(error) };
+  const reason =
+    code === "ERR_ADDRESS_IN_USE" ? "the port is taken: choose another, or stop what listens there" : message;
+  process.stderr.write(`lovage: ${reason}\n`);
+  process.exit(1);
 }
 
 async function main(): Promise<void> {
@@ -157,41 +182,25 @@ async function main(): Promise<void> {
       port: { type: "string" },
       persist: { type: "string" },
       "api-key": { type: "string" },
-      fixtures: { type: "boolean" },
-      "public-demo": { type: "boolean" },
-      "allow-origin": { type: "string", multiple: true },
+      fixtures: { type: "boolean", default: false },
+      "allow-origin": { type: "string", multiple: true, default: [] },
     },
   });
   const port = Number(values.port);
-  if (!values.port || !values.persist || !values["api-key"] || !Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(USAGE);
-  endWithNpm();
+  if (!values.port || !values.persist || !values["api-key"] || !Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Error(USAGE);
 
   const starting = serve({
     port,
     persist: values.persist,
     apiKey: values["api-key"],
-    fixtures: values.fixtures ?? false,
-    publicDemo: values["public-demo"] ?? false,
-    allowOrigins: values["allow-origin"] ?? [],
+    fixtures: values.fixtures,
+    publicDemo: values.fixtures,
+    allowOrigins: values["allow-origin"],
   });
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, async () => {
-      const running = await starting.catch(() => undefined);
-      await running?.stop();
-      process.exit(0);
-    });
-  }
+  endWhenAsked(async () => (await starting).stop());
   const { url } = await starting;
   process.stdout.write(`ready ${url}\n`);
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    const taken = (error as { code?: string }).code === "ERR_ADDRESS_IN_USE";
-    const reason = taken ? "the port is taken: choose another with --port, or stop what listens there" : error instanceof Error ? error.message : String(error);
-    process.stderr.write(`lovage: ${reason}\n`);
-    process.exit(1);
-  }
-}
+if (import.meta.main) await main().catch(fail);

@@ -1,0 +1,9 @@
+/** What the tests inside the Workers runtime have beside the Worker's own bindings. */
+declare namespace Cloudflare {
+  interface Env {
+    TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
+  }
+  interface GlobalProps {
+    mainModule: typeof import("../../src/index.ts");
+  }
+}
