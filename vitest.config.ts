@@ -5,7 +5,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     maxWorkers: 2,
-    reporters: ["default"],
+    // What a passing test printed is of no interest.
+    silent: "passed-only",
     projects: [
       {
         // Inside the Workers runtime, with a real D1, real queues and real Durable Objects.
