@@ -29,9 +29,17 @@ async function unlessFresh(name: string, inputs: string[], make: (out: string) =
   rmSync(fresh, { recursive: true, force: true });
   mkdirSync(fresh, { recursive: true });
   await make(fresh);
-  if (existsSync(out)) renameSync(out, old);
-  renameSync(fresh, out);
-  rmSync(old, { recursive: true, force: true });
+  try {
+    if (existsSync(out)) renameSync(out, old);
+    renameSync(fresh, out);
+  } catch (error) {
+    // Another build has just put its own there; without a stamp of ours the next one decides.
+    if (existsSync(out)) return;
+    throw error;
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+    rmSync(old, { recursive: true, force: true });
+  }
   // A source that changed during the build is newer than its beginning, and so gets built again.
   writeFileSync(stamp, "");
   utimesSync(stamp, startedAt, startedAt);
@@ -40,7 +48,7 @@ async function unlessFresh(name: string, inputs: string[], make: (out: string) =
 /** The latest change below the given patterns, directories included: so a removed file counts too. */
 function newest(patterns: string[]): number {
   const paths = globSync(patterns, { cwd: root });
-  return Math.max(0, ...paths.map((path) => statSync(join(root, path)).mtimeMs));
+  return Math.max(0, ...paths.map((path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0));
 }
 
 async function buildPages(out: string): Promise<void> {
@@ -52,7 +60,13 @@ async function buildPages(out: string): Promise<void> {
     root: pages,
     logLevel: "warn",
     // The Content-Security-Policy allows neither inline scripts nor data: addresses.
-    build: { outDir: out, assetsInlineLimit: 0, modulePreload: { polyfill: false }, rolldownOptions: { input } },
+    build: {
+      outDir: out,
+      emptyOutDir: false,
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      rolldownOptions: { input },
+    },
   });
 }
 
@@ -60,7 +74,13 @@ async function buildWorker(out: string): Promise<void> {
   const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
   await promisify(execFile)(process.execPath, [wrangler, "deploy", "--dry-run", "--outdir", out], {
     cwd: root,
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1" },
+    env: {
+      ...process.env,
+      WRANGLER_SEND_METRICS: "false",
+      WRANGLER_WRITE_LOGS: "false",
+      NO_COLOR: "1",
+      FORCE_COLOR: "0",
+    },
   });
 }
 
