@@ -16,6 +16,7 @@ process.env["WRANGLER_LOG"] ??= "warn";
 
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
+const STOP_WITHIN_MS = 2_500;
 const USAGE = "usage: npm run serve -- --port P --persist DIR --api-key KEY [--fixtures] [--allow-origin ORIGIN ...]";
 
 export type ServeOptions = {
@@ -156,6 +157,7 @@ function endRuntimeWithThisProcess(): void {
 export function endWhenAsked(stop: () => Promise<void>): void {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
+      setTimeout(() => process.exit(0), STOP_WITHIN_MS);
       void stop().finally(() => process.exit(0));
     });
   }
