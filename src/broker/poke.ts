@@ -1,0 +1,27 @@
+/** Wakes the clock in time, without asking it more often than needed. */
+
+/** When this isolate knows the clock will tick next, in ms since the epoch. */
+let knownTick = 0;
+
+/** Trust no knowledge that is about to run out: the clocks of two machines differ. */
+const MARGIN_MS = 1_000;
+
+/**
+ * Makes sure that the clock ticks at `at` (ms since the epoch) or sooner. Never fails: what the
+ * clock is not told, its watchdog finds.
+ */
+export async function pokeClock(env: Env, at: number): Promise<void> {
+  const now = Date.now();
+  if (knownTick > now + MARGIN_MS && knownTick <= at) return;
+  try {
+    knownTick = await env.CLOCK.getByName("clock").wakeBy(at);
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "clock_not_poked", error: String(error) }));
+  }
+}
+
+/** The earliest of these, or null. */
+export function earliest(times: readonly (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null);
+  return known.length === 0 ? null : Math.min(...known);
+}

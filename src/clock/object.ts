@@ -1,0 +1,85 @@
+/**
+ * The clock: one Durable Object whose alarm wakes what must be looked at later. It ticks while
+ * anything is due and sleeps otherwise. What is due stands in the rows, so a lost tick only costs time.
+ */
+
+import { DurableObject } from "cloudflare:workers";
+import { recoverAll } from "../results/due-tasks.ts";
+import { tick } from "./tick.ts";
+
+/** The next try after a tick that failed. */
+const AFTER_FAILURE_MS = 2_000;
+
+/** An alarm this late means that the whole isolate was held up, heartbeats included. */
+const STALL_MS = 1_500;
+
+/** An alarm overdue by this much is one that will not come. */
+const OVERDUE_MS = 10_000;
+
+export interface ClockStatus {
+  lastTickAt: number | null;
+  nextTickAt: number | null;
+  /** How far behind its own alarm the clock is, in ms. */
+  lagMs: number;
+  /** Why the last tick failed, if it did. */
+  error: string | null;
+}
+
+export class Clock extends DurableObject<Env> {
+  #expected: number | null = null;
+  #lastTickAt: number | null = null;
+  #error: string | null = null;
+
+  /** Makes sure of a tick at `at` or sooner; answers when the next one is. Both in ms since the epoch. */
+  async wakeBy(at: number): Promise<number> {
+    const alarm = await this.ctx.storage.getAlarm();
+    if (alarm !== null && alarm <= at) return alarm;
+    await this.#set(at);
+    return at;
+  }
+
+  /** The watchdog: called once a minute by the cron trigger, and at the start of a process. */
+  async watch(): Promise<void> {
+    const alarm = await this.ctx.storage.getAlarm();
+    if (alarm === null || alarm < Date.now() - OVERDUE_MS || this.#isNewBoot()) await this.#set(Date.now());
+  }
+
+  async status(): Promise<ClockStatus> {
+    const nextTickAt = await this.ctx.storage.getAlarm();
+    const lagMs = nextTickAt === null ? 0 : Math.max(0, Date.now() - nextTickAt);
+    return { lastTickAt: this.#lastTickAt, nextTickAt, lagMs, error: this.#error };
+  }
+
+  override async alarm(): Promise<void> {
+    const now = Date.now();
+    const stalled = this.#expected !== null && now - this.#expected > STALL_MS;
+    let next: number | null = now + AFTER_FAILURE_MS;
+    try {
+      await this.#recover(now);
+      next = await tick(this.env, this.ctx.storage.kv, now, stalled);
+      this.#lastTickAt = now;
+      this.#error = null;
+    } catch (error) {
+      this.#error = String(error);
+      console.error(JSON.stringify({ event: "tick_failed", error: String(error) }));
+    }
+    // Somebody may have poked it during the tick.
+    const poked = await this.ctx.storage.getAlarm();
+    if (next !== null && (poked === null || next < poked)) await this.#set(next);
+  }
+
+  async #set(at: number): Promise<void> {
+    this.#expected = Math.max(at, Date.now());
+    await this.ctx.storage.setAlarm(this.#expected);
+  }
+
+  #isNewBoot(): boolean {
+    return this.env.BOOT_AT !== undefined && this.ctx.storage.kv.get("boot") !== this.env.BOOT_AT;
+  }
+
+  async #recover(now: number): Promise<void> {
+    if (!this.#isNewBoot()) return;
+    await recoverAll(this.env.DB, Math.min(Number(this.env.BOOT_AT), now));
+    this.ctx.storage.kv.put("boot", this.env.BOOT_AT);
+  }
+}

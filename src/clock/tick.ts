@@ -1,0 +1,46 @@
+/** One tick: look at every row that is due, and do what the rules say. */
+
+import { HEARTBEAT_MS } from "../core/limits.ts";
+import { wake } from "../core/wake.ts";
+import { deleteEnded } from "../engine/delete.ts";
+import { expire } from "../engine/expire.ts";
+import { rescue } from "../engine/rescue.ts";
+import { ring, start } from "../engine/start.ts";
+import { tellObjects } from "../engine/tell.ts";
+import { postponeTasks, readDue, readNextDue, type DueTask } from "../results/due-tasks.ts";
+import { earliest } from "../broker/poke.ts";
+import { keepRetention } from "./retention.ts";
+
+/** Rows looked at in one go, and goes in one tick. */
+const CHUNK = 500;
+const ROUNDS = 40;
+
+/**
+ * Does all that is due at `now` and answers when to tick next, both in ms since the epoch; null when
+ * nothing ever is. `stalled`: this isolate could not run for a while, so its leases get another heartbeat.
+ */
+export async function tick(env: Env, kv: SyncKvStorage, now: number, stalled: boolean): Promise<number | null> {
+  for (let round = 0; round < ROUNDS; round++) {
+    const due = await readDue(env.DB, now, CHUNK);
+    if (due.length === 0) break;
+    await look(env, due, now, stalled ? HEARTBEAT_MS : 0);
+    if (due.length < CHUNK) break;
+  }
+  return earliest([await readNextDue(env.DB), await keepRetention(env, kv, now)]);
+}
+
+async function look(env: Env, due: DueTask[], now: number, graceMs: number): Promise<void> {
+  const looked = due.map((row) => ({ row, wake: wake(row, now, graceMs) }));
+  const rowsTo = (verb: string) => looked.filter((each) => each.wake.do === verb).map((each) => each.row);
+  const idsTo = (verb: string) => rowsTo(verb).map((row) => row.id);
+
+  // The timers first: whatever fails below is looked at again when they come.
+  const timers = looked.flatMap(({ row, wake }) => ("dueAt" in wake ? [{ id: row.id, seen: row.dueAt, dueAt: wake.dueAt }] : []));
+  const untold = new Set(await tellObjects(env, idsTo("tell")));
+  await postponeTasks(env.DB, timers.filter((timer) => !untold.has(timer.id)));
+  await ring(env, rowsTo("ring"));
+  await start(env, idsTo("start"), now);
+  await expire(env, idsTo("expire"), now);
+  await rescue(env, rowsTo("rescue"), now);
+  await deleteEnded(env, idsTo("purge"), now);
+}

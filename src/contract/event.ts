@@ -1,0 +1,19 @@
+/** The events of a task, the same over JSON, server-sent events and WebSocket. */
+
+import { z } from "zod";
+
+export const EVENT_TYPES = ["state", "progress", "log", "output", "signal", "done"] as const;
+
+export const eventSchema = z
+  .object({
+    /** Strictly increasing within a task; the SSE `id`. */
+    seq: z.int(),
+    type: z.enum(EVENT_TYPES),
+    at: z.iso.datetime(),
+    data: z.unknown(),
+  })
+  .meta({ id: "Event" });
+
+export type TaskEvent = z.output<typeof eventSchema>;
+
+export const eventListSchema = z.object({ items: z.array(eventSchema) }).meta({ id: "EventList" });

@@ -1,0 +1,57 @@
+/** What a client sends to have a task run. */
+
+import { z } from "zod";
+import { durationSchema } from "../core/duration.ts";
+import {
+  LANES,
+  MAX_ATTEMPTS,
+  MAX_BATCH,
+  MAX_LONG_TIMEOUT_MS,
+  MAX_RETENTION_MS,
+  MIN_RETENTION_MS,
+} from "../core/limits.ts";
+import { retrySchema } from "../core/retry.ts";
+
+/** An instant on the wire; parses to ms since the epoch. */
+export const instantSchema = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
+
+const TAG_NAME = /^[a-z0-9_.-]{1,40}$/;
+
+export const tagsSchema = z
+  .record(z.string().regex(TAG_NAME, "a tag's name is 1 to 40 of a-z, 0-9, _, . and -"), z.string().max(200))
+  .refine((tags) => Object.keys(tags).length <= 16, "at most 16 tags");
+
+/** How this run differs from what the task's definition says. Durations parse to ms, instants to ms since the epoch. */
+export const optionsSchema = z
+  .strictObject({
+    delay: durationSchema().optional(),
+    runAt: instantSchema.optional(),
+    expiresIn: durationSchema(1).optional(),
+    expiresAt: instantSchema.optional(),
+    lane: z.enum(LANES).optional(),
+    tags: tagsSchema.optional(),
+    maxAttempts: z.int().min(1).max(MAX_ATTEMPTS).optional(),
+    timeout: durationSchema(1, MAX_LONG_TIMEOUT_MS).optional(),
+    softTimeout: durationSchema(1, MAX_LONG_TIMEOUT_MS).optional(),
+    retention: durationSchema(MIN_RETENTION_MS, MAX_RETENTION_MS).optional(),
+    retry: retrySchema.optional(),
+  })
+  .meta({ id: "TaskOptions" });
+
+/** `input` may be left out where the task's schema takes nothing. */
+export const submissionSchema = z
+  .strictObject({
+    task: z.string().min(1).max(100),
+    input: z.unknown().optional(),
+    options: optionsSchema.optional(),
+  })
+  .meta({ id: "Submission" });
+
+/** Items are checked one by one, so that a bad one never sinks the others. */
+export const batchSchema = z
+  .strictObject({ tasks: z.array(z.unknown()).min(1).max(MAX_BATCH) })
+  .meta({ id: "BatchSubmission" });
+
+export type Submission = z.output<typeof submissionSchema>;
+export type SubmissionInput = z.input<typeof submissionSchema>;
+export type OptionsInput = z.input<typeof optionsSchema>;

@@ -1,0 +1,162 @@
+/** How a user writes a task: a name, a schema on both ends, and a function. */
+
+import type { z } from "zod";
+import type { Duration } from "./duration.ts";
+import { durationMs } from "./duration.ts";
+import {
+  DEFAULT_MAX_ATTEMPTS,
+  DEFAULT_RETENTION_MS,
+  DEFAULT_TIMEOUT_MS,
+  LANES,
+  MAX_ATTEMPTS,
+  MAX_LONG_TIMEOUT_MS,
+  MAX_RETENTION_MS,
+  MAX_TIMEOUT_MS,
+  MIN_RETENTION_MS,
+  type Lane,
+} from "./limits.ts";
+import type { RetryFunction, RetryOptions } from "./retry.ts";
+
+/** The latest progress of a task. `percent` is null where `total` is unknown. */
+export interface Progress {
+  done: number;
+  total: number | null;
+  percent: number | null;
+  message: string | null;
+  data: unknown;
+  /** ISO 8601, UTC. */
+  at: string;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** What a handler gets beside its input. */
+export interface TaskContext {
+  /** The task's id: the same for every attempt. Use it to make your own effects idempotent. */
+  readonly id: string;
+  /** Number of this attempt, from 1; it counts every start, also after crashes and manual retries. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Aborts with an `AttemptAborted` when the task is cancelled, times out, or was lost to another attempt. */
+  readonly signal: AbortSignal;
+  /** The Worker's bindings. */
+  readonly env: Env;
+  readonly tenant: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly parentId: string | null;
+  readonly rootId: string;
+  readonly flowId: string | null;
+  /** W3C Trace Context of the submission, to pass on to what the handler calls. */
+  readonly traceparent: string | null;
+  /**
+   * Tells listeners how far the work is. Cheap to call often: at most four a second are sent, the
+   * last one always. Never goes backwards within an attempt.
+   */
+  progress(done: number, total?: number | null, message?: string | null, data?: unknown): void;
+  /** Adds a line to the task's events; kept for an hour after its end. */
+  log(message: string, data?: unknown, level?: LogLevel): void;
+  /** Streams a part of the result to listeners before the whole is there. Any JSON value. */
+  output(chunk: unknown): void;
+  /** Gives the attempt back: the task starts again after `delay`, and no attempt was used up. Never returns. */
+  snooze(delay: Duration): never;
+}
+
+/** What `defineTask` takes. */
+export interface TaskOptions<Name extends string, Input extends z.ZodType, Output extends z.ZodType> {
+  /** Letters, digits, `_`, `-` and `.`, at most 100. Part of your API: callers submit by it. */
+  name: Name;
+  description?: string;
+  input: Input;
+  output: Output;
+  /** How long to wait before another attempt: a policy, or a function of the failure. */
+  retry?: RetryOptions | RetryFunction;
+  /** Starts that may fail before the task does. Default 3. */
+  maxAttempts?: number;
+  /** Hard limit of one attempt. Default 60 s; at most 10 min, and 14 min on the `long` lane. */
+  timeout?: Duration;
+  /** Soft limit: `ctx.signal` aborts, and the handler may still finish until the hard limit. */
+  softTimeout?: Duration;
+  /** The queue it runs on. Default `default`. */
+  lane?: Lane;
+  /** How long the ended task is kept. Default 7 days. */
+  retention?: Duration;
+  /**
+   * How long the worker may be deaf before its attempt counts as lost. Default 15 s. Declare more
+   * for a handler that computes longer than that without awaiting anything.
+   */
+  lease?: Duration;
+  run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
+}
+
+/** A task as the system knows it: the options with every default filled in, durations in milliseconds. */
+export interface TaskDefinition<
+  Name extends string = string,
+  Input extends z.ZodType = z.ZodType,
+  Output extends z.ZodType = z.ZodType,
+> {
+  readonly name: Name;
+  readonly description: string;
+  readonly input: Input;
+  readonly output: Output;
+  readonly retry: RetryOptions | RetryFunction;
+  readonly maxAttempts: number;
+  readonly timeoutMs: number;
+  readonly softTimeoutMs: number | null;
+  readonly lane: Lane;
+  readonly retentionMs: number;
+  readonly leaseMs: number | null;
+  // A method, so that definitions of different inputs fit one list.
+  run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
+}
+
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
+
+/**
+ * Defines a task. Throws a `RangeError` at once where an option makes no sense, so that a mistake
+ * shows at start and not at three in the morning.
+ *
+ * @example
+ * export const add = defineTask({
+ *   name: "add",
+ *   input: z.object({ x: z.number(), y: z.number() }),
+ *   output: z.number(),
+ *   run: ({ x, y }) => x + y,
+ * });
+ */
+export function defineTask<const Name extends string, Input extends z.ZodType, Output extends z.ZodType>(
+  options: TaskOptions<Name, Input, Output>,
+): TaskDefinition<Name, Input, Output> {
+  const { name, lane = "default" } = options;
+  if (!NAME.test(name)) throw new RangeError(`not a task name: ${JSON.stringify(name)}`);
+  if (!LANES.includes(lane)) throw new RangeError(`task ${name}: no lane ${JSON.stringify(lane)}`);
+  const between = (what: string, value: number, min: number, max: number) => {
+    if (!(value >= min && value <= max)) throw new RangeError(`task ${name}: ${what} must be ${min} to ${max}, is ${value}`);
+    return value;
+  };
+  const timeoutMs = between("timeout", durationMs(options.timeout ?? DEFAULT_TIMEOUT_MS), 1, maxTimeoutMs(lane));
+  return {
+    name,
+    description: options.description ?? "",
+    input: options.input,
+    output: options.output,
+    retry: options.retry ?? {},
+    maxAttempts: between("maxAttempts", options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS, 1, MAX_ATTEMPTS),
+    timeoutMs,
+    softTimeoutMs:
+      options.softTimeout === undefined ? null : between("softTimeout", durationMs(options.softTimeout), 1, timeoutMs),
+    lane,
+    retentionMs: between(
+      "retention",
+      durationMs(options.retention ?? DEFAULT_RETENTION_MS),
+      MIN_RETENTION_MS,
+      MAX_RETENTION_MS,
+    ),
+    leaseMs: options.lease === undefined ? null : between("lease", durationMs(options.lease), 1_000, MAX_LONG_TIMEOUT_MS),
+    run: options.run.bind(options),
+  };
+}
+
+/** Longest hard timeout that an attempt on this lane may have. */
+export function maxTimeoutMs(lane: string): number {
+  return lane === "long" ? MAX_LONG_TIMEOUT_MS : MAX_TIMEOUT_MS;
+}

@@ -1,0 +1,101 @@
+/**
+ * What can go wrong in an attempt, as handlers throw it and as callers read it.
+ */
+
+import { durationMs, type Duration } from "./duration.ts";
+
+/** A task's error on the wire. `stack` is shown only to keys with the `admin` scope. */
+export interface TaskError {
+  /** The error's class name, or one of ours: see {@link SYSTEM_ERRORS}. */
+  type: string;
+  message: string;
+  data?: unknown;
+  stack?: string;
+}
+
+/** Error types that the system itself gives. */
+export const SYSTEM_ERRORS = [
+  "timeout",
+  "worker_lost",
+  "dependency_failed",
+  "cancelled",
+  "expired",
+  "invalid_output",
+] as const;
+
+/** Thrown by a handler: the task fails now, whatever attempts are left. */
+export class NonRetryableError extends Error {
+  override readonly name: string = "NonRetryableError";
+  constructor(
+    message: string,
+    /** Anything JSON that helps the caller; becomes `error.data`. */
+    readonly data?: unknown,
+  ) {
+    super(message);
+  }
+}
+
+/** Thrown by a handler: the attempt failed, and the next one starts after exactly this delay. */
+export class RetryAfterError extends Error {
+  override readonly name = "RetryAfterError";
+  readonly delayMs: number;
+  constructor(
+    message: string,
+    delay: Duration,
+    readonly data?: unknown,
+  ) {
+    super(message);
+    this.delayMs = durationMs(delay);
+  }
+}
+
+/** Thrown by `ctx.waitForSignal` when its timeout passed first. Retried like any other error unless caught. */
+export class SignalTimeoutError extends Error {
+  override readonly name = "SignalTimeoutError";
+}
+
+/** Why a handler's `ctx.signal` was aborted; its `reason` is one of these. */
+export class AttemptAborted extends Error {
+  override readonly name = "AttemptAborted";
+  constructor(
+    readonly cause: "cancelled" | "soft_timeout" | "timeout" | "lost",
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Longest message, and longest stack, that is kept of an error. */
+const MAX_MESSAGE = 4_000;
+const MAX_STACK = 8_000;
+const MAX_DATA = 16_000;
+
+/** Any thrown thing as a {@link TaskError}, bounded in size. */
+export function describeError(thrown: unknown): TaskError {
+  if (!(thrown instanceof Error)) {
+    return { type: "Error", message: clip(typeof thrown === "string" ? thrown : stringify(thrown), MAX_MESSAGE) };
+  }
+  const error: TaskError = {
+    type: thrown.name || "Error",
+    message: clip(thrown.message || thrown.name, MAX_MESSAGE),
+  };
+  const data = "data" in thrown ? (thrown.data as unknown) : undefined;
+  if (data !== undefined) {
+    const text = stringify(data);
+    error.data = text.length <= MAX_DATA ? (JSON.parse(text) as unknown) : { truncated: clip(text, 1_000) };
+  }
+  if (thrown.stack) error.stack = clip(thrown.stack, MAX_STACK);
+  return error;
+}
+
+function clip(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max)}…`;
+}
+
+function stringify(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "null";
+  } catch {
+    return '"[not JSON]"';
+  }
+}

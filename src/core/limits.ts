@@ -1,0 +1,96 @@
+/**
+ * The numbers that bound the system, each with its reason. Times are milliseconds, sizes bytes.
+ */
+
+/** How long a claim holds without a heartbeat. Short, so that work cut off by a crash goes on soon. */
+export const LEASE_MS = 15_000;
+
+/** How often a running attempt's lease is renewed: three chances before it runs out. */
+export const HEARTBEAT_MS = 5_000;
+
+/** How often a worker asks whether one of its attempts is to stop: cancels are felt within a second. */
+export const CANCEL_POLL_MS = 900;
+
+/** How long a handler has to end by itself after its signal was aborted. */
+export const CANCEL_GRACE_MS = 5_000;
+
+/**
+ * How long after its bell a queued task is looked at again. Just past the lease of a claim that
+ * came at once, so that one timer serves both and a plain task never moves it.
+ */
+export const BELL_MS = LEASE_MS + 1_000;
+
+/** The lease of a claim may end this much before the row's timer without moving the timer. */
+export const TIMER_SLACK_MS = 5_000;
+
+/** A task that was cut off this often is not started again: it probably brings its worker down. */
+export const MAX_CRASHES = 3;
+
+/** Attempts kept in a task's history; older ones are dropped from its middle. */
+export const MAX_HISTORY = 50;
+
+/** Inputs and results up to here are stored; larger is refused. */
+export const MAX_PAYLOAD_BYTES = 1_048_576;
+
+/** A request's body may be this long. */
+export const MAX_BODY_BYTES = 1_048_576;
+
+/**
+ * Payloads up to here live in the task's row; longer ones in a row of their own. Keeps a set-based
+ * statement's one JSON parameter, and a row with both payloads, below D1's 2 MB
+ * (https://developers.cloudflare.com/d1/platform/limits/).
+ */
+export const INLINE_PAYLOAD_BYTES = 16_384;
+
+/** The JSON parameter of one set-based statement; D1 refuses a value above 2 MB. */
+export const MAX_PARAM_BYTES = 900_000;
+
+/** Nesting of a request's JSON; SQLite's own parser stops at 1,000. */
+export const MAX_JSON_DEPTH = 200;
+
+/** Submissions in one batch request. */
+export const MAX_BATCH = 1_000;
+
+/** Ids that one bell carries: 100 of 35 bytes stay far below the queue's 128 KB per message. */
+export const IDS_PER_BELL = 100;
+
+/**
+ * Messages in one `sendBatch` call: 50 full bells stay below its 256 KB, and below its 100 messages
+ * (https://developers.cloudflare.com/queues/platform/limits/).
+ */
+export const BELLS_PER_SEND = 50;
+
+/** Hard limit of an attempt where the task names none. */
+export const DEFAULT_TIMEOUT_MS = 60_000;
+
+/** Longest attempt of a lane other than `long`. */
+export const MAX_TIMEOUT_MS = 10 * 60_000;
+
+/** Longest attempt of the `long` lane: a queue consumer is cut off after 15 minutes. */
+export const MAX_LONG_TIMEOUT_MS = 14 * 60_000;
+
+/** Attempts of a task that says nothing about it. */
+export const DEFAULT_MAX_ATTEMPTS = 3;
+
+export const MAX_ATTEMPTS = 100;
+
+/** How long an ended task is kept where nobody says otherwise. */
+export const DEFAULT_RETENTION_MS = 7 * 86_400_000;
+
+export const MIN_RETENTION_MS = 1_000;
+
+export const MAX_RETENTION_MS = 365 * 86_400_000;
+
+/** How far ahead a task may be scheduled, and the longest of any duration given. */
+export const MAX_HORIZON_MS = 10 * 365 * 86_400_000;
+
+/** How long an idempotency key answers for its first request. */
+export const IDEMPOTENCY_MS = 24 * 3_600_000;
+
+/** How long a task's events are kept after its end. */
+export const EVENTS_KEPT_MS = 3_600_000;
+
+/** The lanes that exist out of the box; each is a queue of its own in wrangler.toml. */
+export const LANES = ["high", "default", "bulk", "long"] as const;
+
+export type Lane = (typeof LANES)[number];

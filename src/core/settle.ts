@@ -1,0 +1,108 @@
+/**
+ * What becomes of a task when its attempt ends: a pure function of the attempt, how it went, the
+ * time and one random number.
+ */
+
+import { describeError, NonRetryableError, RetryAfterError, type TaskError } from "./errors.ts";
+import { BELL_MS, MAX_CRASHES } from "./limits.ts";
+import { retryDelay, type RetryPolicy } from "./retry.ts";
+import type { State } from "./states.ts";
+
+/** How an attempt went, as it stands in the task's history. */
+export const OUTCOMES = ["succeeded", "failed", "timeout", "crashed", "cancelled", "snoozed", "suspended"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** How an attempt ended, as the worker node saw it. */
+export type Ending =
+  /** `result` is JSON text that the task's output schema has accepted. */
+  | { outcome: "succeeded"; result: string }
+  | {
+      outcome: "failed";
+      error: TaskError;
+      /** False: no attempt follows, whatever is left. */
+      retryable: boolean;
+      /** The handler's or the definition's own wish for the delay; undefined: by the policy. */
+      delayMs?: number;
+    }
+  | { outcome: "timeout"; error: TaskError }
+  /** It was asked to stop and has, or its grace is over. */
+  | { outcome: "cancelled" }
+  | { outcome: "crashed" }
+  | { outcome: "snoozed"; delayMs: number };
+
+/** What a settlement needs to know of the running attempt. */
+export interface Running {
+  /** Failed attempts of this run so far. */
+  failures: number;
+  /** Attempts of this run that were cut off so far. */
+  crashes: number;
+  maxAttempts: number;
+}
+
+/** The row's next state, and what goes with it. Instants are ms since the epoch. */
+export interface Settlement {
+  outcome: Outcome;
+  state: State;
+  /** JSON text, only when it succeeded. */
+  result: string | null;
+  /** The task's error when it has ended badly. */
+  error: TaskError | null;
+  /** The attempt's error for its history. */
+  attemptError: TaskError | null;
+  /** When it may start again; null where it has ended. */
+  runAt: number | null;
+  /** When the clock must look; null where the retention decides. */
+  dueAt: number | null;
+  failures: number;
+  crashes: number;
+}
+
+export function settle(
+  attempt: Running,
+  ending: Ending,
+  policy: RetryPolicy,
+  now: number,
+  random: number,
+): Settlement {
+  const { failures, crashes } = attempt;
+  const same = { outcome: ending.outcome, result: null, error: null, attemptError: null, failures, crashes };
+  const ended = { runAt: null, dueAt: null };
+  switch (ending.outcome) {
+    case "succeeded":
+      return { ...same, ...ended, state: "succeeded", result: ending.result };
+    case "cancelled": {
+      const error = { type: "cancelled", message: "cancelled on request" };
+      return { ...same, ...ended, state: "cancelled", error };
+    }
+    case "snoozed":
+      return { ...same, state: "scheduled", runAt: now + ending.delayMs, dueAt: now + ending.delayMs };
+    case "crashed": {
+      const attemptError = { type: "worker_lost", message: "the worker was lost before the attempt ended" };
+      if (crashes + 1 >= MAX_CRASHES) {
+        const error = { type: "worker_lost", message: `the worker was lost ${crashes + 1} times while running this task` };
+        return { ...same, ...ended, state: "failed", error, attemptError, crashes: crashes + 1 };
+      }
+      return { ...same, state: "queued", attemptError, runAt: now, dueAt: now + BELL_MS, crashes: crashes + 1 };
+    }
+    case "failed":
+    case "timeout": {
+      const failed = { ...same, attemptError: ending.error, failures: failures + 1 };
+      const retryable = ending.outcome === "timeout" || ending.retryable;
+      if (!retryable || failures + 1 >= attempt.maxAttempts) {
+        return { ...failed, ...ended, state: "failed", error: ending.error };
+      }
+      const wished = ending.outcome === "failed" ? ending.delayMs : undefined;
+      const at = now + (wished ?? retryDelay(policy, failures + 1, random));
+      return { ...failed, state: "retrying", runAt: at, dueAt: at };
+    }
+  }
+}
+
+/** A thrown thing as an ending: the two steering errors steer, everything else may be retried. */
+export function endingOf(thrown: unknown): Ending {
+  const error = describeError(thrown);
+  if (thrown instanceof RetryAfterError) {
+    return { outcome: "failed", error, retryable: true, delayMs: thrown.delayMs };
+  }
+  return { outcome: "failed", error, retryable: !(thrown instanceof NonRetryableError) };
+}

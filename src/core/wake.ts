@@ -1,0 +1,77 @@
+/**
+ * What the clock does with a row whose time has come: a pure function of the row and the time.
+ * `due_at` is the only timer of a row, and may come too early; then it is just set anew.
+ */
+
+import { BELL_MS, DEFAULT_RETENTION_MS } from "./limits.ts";
+import { isTerminal, type State } from "./states.ts";
+
+/** The part of a row that decides. Instants are ms since the epoch. */
+export interface Sleeper {
+  state: State;
+  runAt: number;
+  createdAt: number;
+  startedAt: number | null;
+  expiresAt: number | null;
+  leaseUntil: number | null;
+  retainUntil: number | null;
+  finishedAt: number | null;
+  retentionMs: number;
+  /** Whether somebody listens, or its progress object holds something: see {@link OBJECT}. */
+  object: number;
+}
+
+/** Bits of a row's `object`: who must be told of its changes through the progress object. */
+export const OBJECT = { listened: 1, used: 2 } as const;
+
+/** What is due, and when to look again (`null`: never, its end is found by the retention walk). */
+export type Wake =
+  | { do: "start" | "expire" | "rescue" | "purge" }
+  | { do: "ring" | "postpone" | "tell"; dueAt: number | null };
+
+/** `graceMs`: how much longer than its end a lease is respected. */
+export function wake(row: Sleeper, now: number, graceMs = 0): Wake {
+  if (isTerminal(row.state)) {
+    if (row.retainUntil !== null && row.retainUntil <= now) return { do: "purge" };
+    return { do: row.object === 0 ? "postpone" : "tell", dueAt: purgeDue(row) };
+  }
+  if (row.state === "running") {
+    const until = (row.leaseUntil ?? now) + graceMs;
+    return until <= now ? { do: "rescue" } : { do: "postpone", dueAt: until };
+  }
+  if (hasExpired(row, now)) return { do: "expire" };
+  if (row.state === "queued") return { do: "ring", dueAt: sooner(row, nextBell(row, now)) };
+  if (row.runAt <= now) return { do: "start" };
+  return { do: "postpone", dueAt: sooner(row, row.runAt) };
+}
+
+/** A task that has never started ends at its expiry; one that has is past it. */
+export function hasExpired(row: Pick<Sleeper, "expiresAt" | "startedAt">, now: number): boolean {
+  return row.startedAt === null && row.expiresAt !== null && row.expiresAt <= now;
+}
+
+/** The first look at a task that starts at `runAt`: at its start, or once its bell may be lost. */
+export function firstLook(state: "scheduled" | "queued", runAt: number, expiresAt: number | null, now: number): number {
+  const at = state === "queued" ? now + BELL_MS : runAt;
+  return expiresAt === null ? at : Math.min(at, expiresAt);
+}
+
+/**
+ * When the clock must look at an ended task to purge it. Null for the common case, the default
+ * retention: those are met in the order of their ids by the retention walk, so that ending a plain
+ * task needs no index entry. The walk may already have passed a task that lived for days.
+ */
+export function purgeDue(row: Pick<Sleeper, "retentionMs" | "createdAt" | "finishedAt" | "retainUntil">): number | null {
+  const lived = (row.finishedAt ?? row.createdAt) - row.createdAt;
+  if (row.retentionMs === DEFAULT_RETENTION_MS && lived < DEFAULT_RETENTION_MS / 2) return null;
+  return row.retainUntil;
+}
+
+/** A backlog is no lost bell: the older the task, the longer until its next one. */
+function nextBell(row: Sleeper, now: number): number {
+  return now + Math.max(BELL_MS, Math.min((now - row.runAt) / 2, 600_000));
+}
+
+function sooner(row: Sleeper, at: number): number {
+  return row.startedAt === null && row.expiresAt !== null ? Math.min(at, row.expiresAt) : at;
+}

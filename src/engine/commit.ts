@@ -1,0 +1,23 @@
+/** Ends attempts, and does what their ends call for: bells, telling, the next tick. */
+
+import { ringBells } from "../broker/bells.ts";
+import { earliest, pokeClock } from "../broker/poke.ts";
+import { commitAttempts, type Commit, type Committed } from "../results/commit-attempts.ts";
+import { tellObjects } from "./tell.ts";
+
+/** Writes the ends and answers those that hold; one that is missing was fenced. */
+export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> {
+  const held = await commitAttempts(env.DB, commits);
+  // All of this is owed by the row too (`due_at`), so dying here only makes it later.
+  await Promise.all([
+    ringBells(env, held.filter((task) => task.state === "queued")),
+    tellObjects(env, held.filter((task) => task.object !== 0).map((task) => task.id)),
+    pokeFor(env, held),
+  ]);
+  return held;
+}
+
+async function pokeFor(env: Env, held: Committed[]): Promise<void> {
+  const next = earliest(held.map((task) => task.dueAt));
+  if (next !== null) await pokeClock(env, next);
+}

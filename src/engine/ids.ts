@@ -1,0 +1,34 @@
+/** Ids: TypeIDs over UUIDv7 (https://github.com/jetify-com/typeid), so that they sort by the time they were made. */
+
+import { TypeID, typeidUnboxed } from "typeid-js";
+
+const TASK_ID = /^task_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
+/** `count` new task ids in ascending order. */
+export function newTaskIds(count: number): string[] {
+  return Array.from({ length: count }, () => typeidUnboxed("task") as string).toSorted();
+}
+
+/** A new id of another kind, such as `key_…` or `whk_…`. */
+export function newId(prefix: string): string {
+  return typeidUnboxed(prefix);
+}
+
+export function isTaskId(text: string): boolean {
+  return TASK_ID.test(text);
+}
+
+/**
+ * The task id that this name has at this time (ms since the epoch): the same for everybody who asks,
+ * and in the order of time among all others. A UUIDv7 whose random bits are a hash of the name (RFC 9562 §5.7).
+ */
+export async function namedTaskId(name: string, at: number): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(name)));
+  const bytes = hash.slice(0, 16);
+  const time = new DataView(new ArrayBuffer(8));
+  time.setBigUint64(0, BigInt(at) << 16n);
+  bytes.set(new Uint8Array(time.buffer, 0, 6));
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  return TypeID.fromUUIDBytes("task", bytes).toString();
+}

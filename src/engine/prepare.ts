@@ -1,0 +1,149 @@
+/** From a submission to the row that it becomes: every check that can be made before anything is stored. */
+
+import { submissionSchema, type Submission } from "../contract/submission.ts";
+import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
+import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
+import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
+import type { RetryOptions } from "../core/retry.ts";
+import { firstLook } from "../core/wake.ts";
+import { byteLength, type NewTask } from "../results/insert-tasks.ts";
+import { findTask } from "../tasks/registry.ts";
+
+/** Where a submission comes from. */
+export interface Origin {
+  tenant: string;
+  traceparent: string | null;
+}
+
+/** What a submission asks for beyond the row's columns; JSON in the row's `options`. */
+export interface RunOptions {
+  timeoutMs?: number;
+  softTimeoutMs?: number;
+  retry?: RetryOptions;
+}
+
+export type Prepared = { ok: true; task: NewTask } | { ok: false; problem: Problem };
+
+/** Checks one submission as it came over the wire. */
+export function prepare(env: Env, body: unknown, origin: Origin, id: string, now: number): Prepared {
+  const parsed = submissionSchema.safeParse(body);
+  if (!parsed.success) {
+    return refuse(problem("invalid-body", "The submission does not fit the schema.", faults(parsed.error.issues)));
+  }
+  return prepareSubmission(env, parsed.data, origin, id, now);
+}
+
+/** Checks one submission whose form is known to be right. */
+export function prepareSubmission(
+  env: Env,
+  submission: Submission,
+  origin: Origin,
+  id: string,
+  now: number,
+): Prepared {
+  const definition = findTask(submission.task, env);
+  if (!definition) {
+    return refuse(
+      problem("unknown-task", `No task is called ${JSON.stringify(submission.task)} here.`, [
+        { pointer: "/task", detail: "unknown task" },
+      ]),
+    );
+  }
+  const checked = checkInput(definition, submission.input);
+  if (!checked.ok) return checked;
+  const timing = checkTiming(definition, submission, now);
+  if (timing.errors.length > 0) {
+    return refuse(problem("invalid-body", "The options contradict each other or their limits.", timing.errors));
+  }
+  const { options = {} } = submission;
+  const run: RunOptions = {
+    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    ...(options.softTimeout === undefined ? {} : { softTimeoutMs: options.softTimeout }),
+    ...(options.retry === undefined ? {} : { retry: options.retry }),
+  };
+  const state = timing.runAt > now ? "scheduled" : "queued";
+  const tags = options.tags && Object.keys(options.tags).length > 0 ? JSON.stringify(options.tags) : null;
+  return {
+    ok: true,
+    task: {
+      id,
+      tenant: origin.tenant,
+      task: definition.name,
+      lane: options.lane ?? definition.lane,
+      state,
+      maxAttempts: options.maxAttempts ?? definition.maxAttempts,
+      dueAt: firstLook(state, timing.runAt, timing.expiresAt, now),
+      leaseMs: definition.leaseMs,
+      createdAt: now,
+      runAt: timing.runAt,
+      expiresAt: timing.expiresAt,
+      retentionMs: options.retention ?? definition.retentionMs,
+      parentId: null,
+      rootId: id,
+      flowId: null,
+      nodeKey: null,
+      traceparent: origin.traceparent,
+      options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,
+      tags,
+      input: checked.input,
+    },
+  };
+}
+
+/**
+ * The input as it is stored: as the caller wrote it, not as the schema parsed it, because the
+ * schema parses it again when the task runs.
+ */
+export function checkInput(
+  definition: TaskDefinition,
+  input: unknown,
+): { ok: true; input: string | null } | { ok: false; problem: Problem } {
+  const parsed = definition.input.safeParse(input);
+  if (!parsed.success) {
+    return refuse(
+      problem("invalid-input", `The input does not fit the schema of ${definition.name}.`, faults(parsed.error.issues, ["input"])),
+    );
+  }
+  if (input === undefined) return { ok: true, input: null };
+  const text = JSON.stringify(input);
+  if (text.length > MAX_PAYLOAD_BYTES / 3 && byteLength(text) > MAX_PAYLOAD_BYTES) {
+    return refuse(
+      problem("payload-too-large", `An input may be ${MAX_PAYLOAD_BYTES} bytes long.`, [
+        { pointer: "/input", detail: "too large" },
+      ]),
+    );
+  }
+  return { ok: true, input: text };
+}
+
+function checkTiming(definition: TaskDefinition, submission: Submission, now: number) {
+  const { options = {} } = submission;
+  const errors: Fault[] = [];
+  const fault = (member: string, detail: string) => errors.push({ pointer: `/options/${member}`, detail });
+
+  if (options.delay !== undefined && options.runAt !== undefined) fault("runAt", "give delay or runAt, not both");
+  const runAt = Math.max(now, options.runAt ?? now + (options.delay ?? 0));
+  if (runAt - now > MAX_HORIZON_MS) fault("runAt", "is more than ten years ahead");
+
+  if (options.expiresIn !== undefined && options.expiresAt !== undefined) {
+    fault("expiresAt", "give expiresIn or expiresAt, not both");
+  }
+  const expiresAt = options.expiresAt ?? (options.expiresIn === undefined ? null : now + options.expiresIn);
+  if (expiresAt !== null && expiresAt <= runAt) {
+    fault(options.expiresAt === undefined ? "expiresIn" : "expiresAt", "the task would start only after its expiry");
+  }
+
+  const lane = options.lane ?? definition.lane;
+  const hard = options.timeout ?? Math.min(definition.timeoutMs, maxTimeoutMs(lane));
+  if (hard > maxTimeoutMs(lane)) {
+    fault("timeout", `the lane ${lane} allows ${maxTimeoutMs(lane)} ms per attempt`);
+  }
+  if (options.softTimeout !== undefined && options.softTimeout > hard) {
+    fault("softTimeout", `is longer than the hard timeout of ${hard} ms`);
+  }
+  return { runAt, expiresAt, errors };
+}
+
+function refuse(problem: Problem): { ok: false; problem: Problem } {
+  return { ok: false, problem };
+}

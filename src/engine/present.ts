@@ -1,0 +1,75 @@
+/** A row as the task resource of the contract. */
+
+import type { AttemptResource, TaskResource } from "../contract/task.ts";
+import type { Progress } from "../core/define-task.ts";
+import type { TaskError } from "../core/errors.ts";
+import { historyOf, jsonOf, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";
+
+/** What of a task is shown. */
+export interface View {
+  /** The single-task read shows its attempts; lists do not. */
+  attempts?: boolean;
+  /** Stacks are for admins. */
+  stacks?: boolean;
+}
+
+export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
+  const self = `/v1/tasks/${row.id}`;
+  return {
+    id: row.id,
+    task: row.task,
+    state: row.state,
+    input: jsonOf(row.input),
+    result: row.state === "succeeded" ? jsonOf(row.result) : null,
+    error: showError(errorOf(row), view),
+    progress: jsonOf<Progress>(row.progress),
+    attempt: row.attempt,
+    maxAttempts: row.maxAttempts,
+    ...(view.attempts ? { attempts: presentAttempts(row, view) } : {}),
+    lane: row.lane,
+    tags: jsonOf<Record<string, string>>(row.tags) ?? {},
+    parentId: row.parentId,
+    rootId: row.rootId ?? row.id,
+    flowId: row.flowId,
+    createdAt: iso(row.createdAt),
+    runAt: iso(row.runAt),
+    startedAt: isoOrNull(row.startedAt),
+    finishedAt: isoOrNull(row.finishedAt),
+    expiresAt: isoOrNull(row.expiresAt),
+    retainUntil: isoOrNull(row.retainUntil),
+    cancelRequestedAt: isoOrNull(row.cancelRequestedAt),
+    waitingFor: jsonOf(row.waitingFor),
+    traceparent: row.traceparent,
+    links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
+  };
+}
+
+function errorOf(row: TaskRow): TaskError | null {
+  const ended = row.state === "failed" || row.state === "cancelled" || row.state === "expired";
+  return ended ? jsonOf<TaskError>(row.error) : null;
+}
+
+function presentAttempts(row: TaskRow, view: View): AttemptResource[] {
+  return historyOf(row).map((entry) => ({
+    number: entry.number,
+    outcome: entry.outcome,
+    error: showError(entry.error, view),
+    startedAt: iso(entry.startedAt),
+    finishedAt: iso(entry.finishedAt),
+    ...(entry.late ? { late: { outcome: entry.late.outcome, at: iso(entry.late.at) } } : {}),
+  }));
+}
+
+function showError(error: TaskError | null, view: View): TaskError | null {
+  if (error === null || view.stacks || error.stack === undefined) return error;
+  const { stack: _, ...rest } = error;
+  return rest;
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString();
+}
+
+function isoOrNull(at: number | null): string | null {
+  return at === null ? null : iso(at);
+}

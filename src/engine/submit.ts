@@ -1,0 +1,80 @@
+/** Submits tasks: what was checked is stored, and then rung for. */
+
+import { IDEMPOTENCY_MS } from "../core/limits.ts";
+import { ProblemError, problem, type Problem } from "../core/problems.ts";
+import { newRow } from "../results/new-row.ts";
+import { readTasks } from "../results/read-tasks.ts";
+import type { NewTask } from "../results/insert-tasks.ts";
+import type { WholeTaskRow } from "../results/task-row.ts";
+import type { Prepared } from "./prepare.ts";
+import { storeAll, storeOnce, storeOne, type Background } from "./store.ts";
+
+/** The caller's name for a request, so that repeating it makes nothing twice. */
+export interface RequestKey {
+  tenant: string;
+  key: string;
+  /** Of the request's path and body. */
+  fingerprint: string;
+}
+
+/** One item's fate. */
+export type Submitted = { ok: true; row: WholeTaskRow } | { ok: false; problem: Problem };
+
+export interface Submission {
+  items: Submitted[];
+  /** The request was a repetition: the items are those of the first one. */
+  replayed: boolean;
+}
+
+/** Stores the tasks that passed their checks. Throws a 503 problem when they could not be stored. */
+export async function submit(
+  env: Env,
+  background: Background,
+  prepared: Prepared[],
+  request: RequestKey | null,
+  now: number,
+): Promise<Submission> {
+  const tasks = prepared.flatMap((each) => (each.ok ? [each.task] : []));
+  if (request !== null && tasks.length > 0) return submitOnce(env, background, prepared, tasks, request, now);
+  if (tasks.length === 1) await storeOne(env, background, tasks[0]!);
+  else await storeAll(env, background, tasks);
+  const items = prepared.map((each): Submitted => (each.ok ? { ok: true, row: newRow(each.task) } : each));
+  return { items, replayed: false };
+}
+
+async function submitOnce(
+  env: Env,
+  background: Background,
+  prepared: Prepared[],
+  tasks: NewTask[],
+  request: RequestKey,
+  now: number,
+): Promise<Submission> {
+  // Which items were stored, in order; null where one was refused.
+  const made = JSON.stringify(prepared.map((each) => (each.ok ? each.task.id : null)));
+  const claim = { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS };
+  const remembered = await storeOnce(env, background, tasks, claim);
+  if (remembered === null || remembered.made === made) {
+    const items = prepared.map((each): Submitted => (each.ok ? { ok: true, row: newRow(each.task) } : each));
+    return { items, replayed: false };
+  }
+  if (remembered.fingerprint !== request.fingerprint) {
+    const detail = "This key was used with another body in the last 24 hours. Use a new key for a new request.";
+    throw new ProblemError(problem("idempotency-key-reused", detail));
+  }
+  return { items: await recall(env, JSON.parse(remembered.made) as (string | null)[], prepared), replayed: true };
+}
+
+/** The tasks that the first request with this key has made, as they are now. */
+async function recall(env: Env, ids: (string | null)[], prepared: Prepared[]): Promise<Submitted[]> {
+  const rows = await readTasks(env.DB, ids.filter((id) => id !== null));
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id, i): Submitted => {
+    const row = id === null ? undefined : byId.get(id);
+    if (row) return { ok: true, row };
+    const fresh = prepared[i];
+    if (id === null && fresh && !fresh.ok) return fresh;
+    const detail = id === null ? "This item was refused when it was first submitted." : `The task ${id} that this key has made is gone.`;
+    return { ok: false, problem: problem(id === null ? "invalid-body" : "gone", detail) };
+  });
+}

@@ -1,0 +1,53 @@
+/** Tells progress objects how their tasks stand. Only those that somebody listens to, or that hold something. */
+
+import { isTerminal } from "../core/states.ts";
+import { timeline } from "../core/timeline.ts";
+import type { ProgressApi, Snapshot } from "../progress/snapshot.ts";
+import { readTasks } from "../results/read-tasks.ts";
+import { livedOf, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";
+import { presentTask } from "./present.ts";
+
+/** A task's row as its progress object hears it. */
+export function snapshotOf(row: WholeTaskRow): Snapshot {
+  const ended = isTerminal(row.state)
+    ? { at: row.finishedAt ?? row.createdAt, task: presentTask(row, { attempts: true }) }
+    : null;
+  return { id: row.id, attempt: row.attempt, moments: timeline(livedOf(row)), ended };
+}
+
+/** The same for a task known to be alive. */
+export function liveSnapshotOf(row: TaskRow): Snapshot {
+  return { id: row.id, attempt: row.attempt, moments: timeline(livedOf(row)), ended: null };
+}
+
+export function progressObject(env: Env, id: string): ProgressApi {
+  return env.PROGRESS.getByName(id) as unknown as ProgressApi;
+}
+
+/**
+ * Reads these tasks and tells their objects. Answers the ids that could not be told; whoever
+ * ended a task left it due, so the clock tells those again.
+ */
+export async function tellObjects(env: Env, ids: string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const rows = await readTasks(env.DB, ids);
+  const untold: string[] = [];
+  await Promise.all(
+    rows.map(async (row) => {
+      try {
+        await progressObject(env, row.id).sync(snapshotOf(row));
+      } catch (error) {
+        untold.push(row.id);
+        console.warn(JSON.stringify({ event: "object_not_told", taskId: row.id, error: String(error) }));
+      }
+    }),
+  );
+  return untold;
+}
+
+/** Clears the objects of deleted tasks; one that cannot be reached clears itself within the hour. */
+export async function destroyObjects(env: Env, deleted: { id: string; object: number }[]): Promise<void> {
+  await Promise.allSettled(
+    deleted.filter((task) => task.object !== 0).map((task) => progressObject(env, task.id).destroy()),
+  );
+}

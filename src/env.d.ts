@@ -1,0 +1,28 @@
+/** The bindings of wrangler.toml, as the code sees them. */
+interface Env {
+  DB: D1Database;
+  LANE_HIGH: Queue;
+  LANE_DEFAULT: Queue;
+  LANE_BULK: Queue;
+  LANE_LONG: Queue;
+  PROGRESS: DurableObjectNamespace<import("./progress/object.ts").ProgressObject>;
+  CLOCK: DurableObjectNamespace<import("./clock/object.ts").Clock>;
+  ATTEMPTS: Service<typeof import("./worker/attempt-runner.ts").AttemptRunner>;
+  ASSETS: Fetcher;
+  /** Guards the public door of a deployment; see `tasks/demo-routes.ts`. */
+  DEMO_LIMIT?: RateLimit;
+  /** The bootstrap key: every scope, any tenant. Without it nobody gets in but by a stored key. */
+  API_KEY?: string;
+  /** `"1"`: the demo page's two routes are open to everybody. */
+  PUBLIC_DEMO?: string;
+  /** `"1"`: the fixture tasks exist, and loopback targets are allowed. */
+  FIXTURES?: string;
+  /** Comma-separated origins that browsers may call from. */
+  ALLOW_ORIGINS?: string;
+  /** When this process started, in ms since the epoch; set where one process is the whole system (`npm run serve`). */
+  BOOT_AT?: string;
+}
+
+declare namespace Cloudflare {
+  interface Env extends globalThis.Env {}
+}

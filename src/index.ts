@@ -1,0 +1,24 @@
+/** The Worker: what the platform calls, and nothing else. */
+
+import { consume, consumeDead } from "./worker/consume.ts";
+import { createApp } from "./web/app.ts";
+
+export { Clock } from "./clock/object.ts";
+export { ProgressObject } from "./progress/object.ts";
+export { AttemptRunner } from "./worker/attempt-runner.ts";
+
+const app = createApp();
+
+export default {
+  fetch: app.fetch,
+
+  async queue(batch, env, ctx) {
+    if (batch.queue === "lovage-dead") consumeDead(batch);
+    else await consume(batch, env, ctx);
+  },
+
+  /** The clock's watchdog, once a minute. */
+  async scheduled(_controller, env) {
+    await env.CLOCK.getByName("clock").watch();
+  },
+} satisfies ExportedHandler<Env>;

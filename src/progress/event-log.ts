@@ -1,0 +1,117 @@
+/**
+ * The kept events of one task, in the storage of its progress object. Written sparsely, one row for
+ * all that came in a second, but always before anybody is shown an event: so a number that somebody
+ * has seen is never given twice, whatever is lost.
+ */
+
+import type { TaskEvent } from "../contract/event.ts";
+import type { NewEvent } from "./snapshot.ts";
+
+/** Where the log stands; stored beside every row of events. */
+interface Head {
+  taskId: string;
+  seq: number;
+  /** Mark of the last `state` event: see `core/timeline.ts`. */
+  mark: number;
+  attempt: number;
+  /** When the task ended, in ms since the epoch. */
+  endedAt: number | null;
+}
+
+const EMPTY: Head = { taskId: "", seq: 0, mark: -1, attempt: 0, endedAt: null };
+
+/** Events are written at most this often while nobody listens. */
+export const SAVE_EVERY_MS = 1_000;
+
+/** The oldest rows go when a task has told more than this. */
+const MAX_BYTES = 8 * 1_048_576;
+
+export class EventLog {
+  head: Head = EMPTY;
+  #unsaved: TaskEvent[] = [];
+  #changed = false;
+  #bytes = 0;
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    if (!this.#exists()) return;
+    const last = sql.exec<{ head: string }>("SELECT head FROM log ORDER BY seq DESC LIMIT 1").toArray()[0];
+    if (last) this.head = JSON.parse(last.head) as Head;
+    this.#bytes = sql.exec<{ bytes: number }>("SELECT COALESCE(SUM(LENGTH(events)), 0) AS bytes FROM log").one().bytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.head.seq === 0;
+  }
+
+  get hasUnsaved(): boolean {
+    return this.#changed;
+  }
+
+  /** Gives the events their numbers. */
+  append(events: NewEvent[], head: Partial<Head>): TaskEvent[] {
+    const numbered = events.map((event, i) => ({ seq: this.head.seq + i + 1, ...event }));
+    this.head = { ...this.head, ...head, seq: this.head.seq + events.length };
+    this.#unsaved.push(...numbered);
+    this.#changed = true;
+    return numbered;
+  }
+
+  /** Writes what is not written yet, as one row. */
+  save(): void {
+    if (!this.#changed) return;
+    this.#sql.exec("CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, events TEXT NOT NULL, head TEXT NOT NULL)");
+    // What `done` holds can be had from the task's row, and may be too large for one here.
+    const events = JSON.stringify(this.#unsaved.map((event) => (event.type === "done" ? { ...event, data: null } : event)));
+    this.#sql.exec("INSERT OR REPLACE INTO log (seq, events, head) VALUES (?, ?, ?)", this.head.seq, events, JSON.stringify(this.head));
+    this.#unsaved = [];
+    this.#changed = false;
+    this.#bytes += events.length;
+    this.#trim();
+  }
+
+  /** The kept events after number `after`; that of `done` comes without its data. */
+  read(after: number): TaskEvent[] {
+    this.save();
+    if (this.isEmpty) return [];
+    return this.#sql
+      .exec<{ events: string }>("SELECT events FROM log WHERE seq > ? ORDER BY seq", after)
+      .toArray()
+      .flatMap((row) => JSON.parse(row.events) as TaskEvent[])
+      .filter((event) => event.seq > after);
+  }
+
+  /** The last event of a type, for a reader who wants only where things stand. */
+  latest(type: TaskEvent["type"]): TaskEvent | null {
+    const unsaved = this.#unsaved.findLast((event) => event.type === type);
+    if (unsaved || !this.#exists()) return unsaved ?? null;
+    for (const row of this.#sql.exec<{ events: string }>("SELECT events FROM log ORDER BY seq DESC")) {
+      const found = (JSON.parse(row.events) as TaskEvent[]).findLast((event) => event.type === type);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  /** Forgets everything; the storage itself is the caller's to clear. */
+  clear(): void {
+    this.head = EMPTY;
+    this.#unsaved = [];
+    this.#changed = false;
+    this.#bytes = 0;
+  }
+
+  #exists(): boolean {
+    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'log'").toArray().length > 0;
+  }
+
+  #trim(): void {
+    while (this.#bytes > MAX_BYTES) {
+      const oldest = this.#sql
+        .exec<{ seq: number; bytes: number }>("SELECT seq, LENGTH(events) AS bytes FROM log ORDER BY seq LIMIT 1")
+        .one();
+      this.#sql.exec("DELETE FROM log WHERE seq = ?", oldest.seq);
+      this.#bytes -= oldest.bytes;
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** Takes queued tasks for one attempt each: one transaction for a whole bell. */
+
+import { LEASE_MS, TIMER_SLACK_MS } from "../core/limits.ts";
+import { ARROWS, sqlStates } from "../core/states.ts";
+import { persist, rowsOf } from "./d1.ts";
+import { OVERFLOW, TASK_COLUMNS, type TaskRow } from "./task-row.ts";
+
+/** A task that the caller now holds. `input` is null where it must be read by {@link readInput}. */
+export interface ClaimedTask extends TaskRow {
+  input: string | null;
+  startedAt: number;
+  leaseUntil: number;
+}
+
+const CLAIM = `
+UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
+  lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.claim.from)}
+  AND NOT (started_at IS NULL AND expires_at IS NOT NULL AND expires_at <= ?3)`;
+
+// Apart from the claim, because naming an indexed column costs a row even where it stays the same:
+// the timer of a task that was claimed soon after its bell already stands where the lease ends.
+const TIMER = `
+UPDATE tasks SET due_at = lease_until
+WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'
+  AND due_at > lease_until + ${TIMER_SLACK_MS}`;
+
+const OURS = `
+SELECT ${TASK_COLUMNS}, input FROM tasks
+WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
+
+/**
+ * Claims those of `ids` that are queued and answers them. `holder` names this claim alone: asked
+ * again with the same one, it answers the same tasks.
+ */
+export async function claimTasks(db: D1Database, ids: string[], holder: string, now: number): Promise<ClaimedTask[]> {
+  const list = JSON.stringify(ids);
+  const results = await persist(() =>
+    db.batch([
+      db.prepare(CLAIM).bind(list, holder, now),
+      db.prepare(TIMER).bind(list, holder),
+      db.prepare(OURS).bind(list, holder),
+    ]),
+  );
+  return rowsOf<ClaimedTask>(results, 2);
+}
+
+/** The input of a claimed task as JSON text, wherever it lies; null where the submission gave none. */
+export async function readInput(db: D1Database, task: ClaimedTask): Promise<string | null> {
+  if (!(task.overflow & OVERFLOW.input)) return task.input;
+  const body = await persist(() =>
+    db.prepare("SELECT body FROM payloads WHERE task_id = ?1 AND kind = 'input'").bind(task.id).first<string>("body"),
+  );
+  return body;
+}

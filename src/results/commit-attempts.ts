@@ -1,0 +1,168 @@
+/** Ends attempts: one transaction for all that ended together. */
+
+import { INLINE_PAYLOAD_BYTES, MAX_HISTORY, MAX_PARAM_BYTES } from "../core/limits.ts";
+import type { Settlement } from "../core/settle.ts";
+import { sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
+import type { AttemptRecord } from "../core/timeline.ts";
+import { persist, rowsOf } from "./d1.ts";
+import { cancelledError, dueWhenEnded } from "./ended.ts";
+import { byteLength } from "./insert-tasks.ts";
+import { OVERFLOW } from "./task-row.ts";
+
+/** An attempt's end, ready to be written. Instants are ms since the epoch. */
+export interface Commit extends Settlement {
+  id: string;
+  /** The fencing token: the row must still be in this attempt. */
+  attempt: number;
+  startedAt: number;
+  at: number;
+  /** JSON text of the last progress, null where there was none. */
+  progress: string | null;
+  /** Bits to add to the row's `object`. */
+  object: number;
+  /** Given by a rescue: the lease that ran out, which must not have been renewed since. */
+  leaseUntil?: number | null;
+}
+
+/** A commit that holds. */
+export interface Committed {
+  id: string;
+  state: State;
+  lane: string;
+  attempt: number;
+  dueAt: number | null;
+  object: number;
+}
+
+const ENDED = `v.state IN ${sqlStates(TERMINAL_STATES)}`;
+const CANCELLED = "tasks.cancel_requested_at IS NOT NULL";
+
+const SETTLEMENTS = `(
+  SELECT value->>'id' AS id, value->>'attempt' AS attempt, value->>'state' AS state, value->>'at' AS at,
+    value->>'runAt' AS run_at, value->>'dueAt' AS due_at, value->>'failures' AS failures,
+    value->>'crashes' AS crashes, value->>'error' AS error, value->>'record' AS record,
+    value->>'progress' AS progress, value->>'object' AS object, value->>'result' AS result,
+    value->>'overflow' AS overflow, value->>'leaseUntil' AS lease_until
+  FROM json_each(?1)) AS v`;
+
+const GUARD = `tasks.id = v.id AND tasks.state = 'running' AND tasks.attempt = v.attempt
+  AND (v.lease_until IS NULL OR tasks.lease_until IS v.lease_until)`;
+
+// Whatever a handler does after its task was asked to stop, the task is cancelled.
+const COMMIT = `
+UPDATE tasks SET
+  state = CASE WHEN ${CANCELLED} THEN 'cancelled' ELSE v.state END,
+  run_at = COALESCE(v.run_at, tasks.run_at),
+  failures = v.failures,
+  crashes = v.crashes,
+  lease_until = NULL,
+  finished_at = CASE WHEN ${CANCELLED} OR ${ENDED} THEN v.at END,
+  retain_until = CASE WHEN ${CANCELLED} OR ${ENDED} THEN v.at + tasks.retention_ms END,
+  due_at = CASE WHEN ${CANCELLED} OR ${ENDED} THEN ${dueWhenEnded("v.at", "(tasks.object | v.object)")} ELSE v.due_at END,
+  object = tasks.object | v.object,
+  history = json_insert(
+    CASE WHEN json_array_length(tasks.history) >= ${MAX_HISTORY} THEN json_remove(tasks.history, '$[1]')
+      ELSE COALESCE(tasks.history, '[]') END,
+    '$[#]',
+    CASE WHEN ${CANCELLED} THEN json_set(v.record, '$.outcome', 'cancelled', '$.to', 'cancelled') ELSE json(v.record) END),
+  progress = COALESCE(v.progress, tasks.progress),
+  error = CASE WHEN ${CANCELLED} THEN ${cancelledError("tasks.cancel_reason")} ELSE v.error END,
+  overflow = CASE WHEN ${CANCELLED} THEN tasks.overflow ELSE tasks.overflow | v.overflow END,
+  result = CASE WHEN ${CANCELLED} THEN NULL ELSE v.result END
+FROM ${SETTLEMENTS}
+WHERE ${GUARD}`;
+
+const LARGE_RESULT = `
+INSERT INTO payloads (task_id, kind, body)
+SELECT id, 'result', ?3 FROM tasks
+WHERE id = ?1 AND attempt = ?2 AND state = 'running' AND cancel_requested_at IS NULL
+ON CONFLICT DO UPDATE SET body = excluded.body`;
+
+// The last entry of a row's history tells whose commit it was: asked again, a commit whose answer
+// was lost is recognised.
+const HELD = `
+SELECT tasks.id, tasks.state, tasks.lane, tasks.attempt, tasks.due_at AS dueAt, tasks.object
+FROM tasks, ${SETTLEMENTS}
+WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state <> 'running'
+  AND tasks.history->'$[#-1]'->>'number' = v.attempt AND tasks.history->'$[#-1]'->>'finishedAt' = v.at`;
+
+/**
+ * Writes the ends of running attempts, all or none of a chunk, and answers those that hold. One
+ * that is missing in the answer was fenced: its task is in another attempt, or has ended.
+ * Safe to repeat.
+ */
+export async function commitAttempts(db: D1Database, commits: Commit[]): Promise<Committed[]> {
+  const held: Committed[] = [];
+  for (const chunk of chunksOf(commits)) {
+    const list = JSON.stringify(chunk.map((entry) => entry.value));
+    const large = chunk.filter((entry) => entry.apart !== null);
+    const results = await persist(() =>
+      db.batch([
+        ...large.map((entry) => db.prepare(LARGE_RESULT).bind(entry.value.id, entry.value.attempt, entry.apart)),
+        db.prepare(COMMIT).bind(list),
+        db.prepare(HELD).bind(list),
+      ]),
+    );
+    held.push(...rowsOf<Committed>(results, large.length + 1));
+  }
+  return held;
+}
+
+interface Entry {
+  value: Record<string, unknown> & { id: string; attempt: number };
+  /** A result that does not go into the row. */
+  apart: string | null;
+  size: number;
+}
+
+function entryOf(commit: Commit): Entry {
+  const { result, error, attemptError, outcome, startedAt, ...rest } = commit;
+  const size = result === null ? 0 : byteLength(result);
+  const apart = size > INLINE_PAYLOAD_BYTES ? result : null;
+  const record: AttemptRecord = {
+    number: commit.attempt,
+    outcome,
+    error: attemptError,
+    startedAt,
+    finishedAt: commit.at,
+    to: commit.state,
+  };
+  const value = {
+    ...rest,
+    error: error === null ? null : JSON.stringify(error),
+    record: JSON.stringify(record),
+    result: apart === null ? result : null,
+    overflow: apart === null ? 0 : OVERFLOW.result,
+  };
+  return { value, apart, size: apart === null ? size : 0 };
+}
+
+function chunksOf(commits: Commit[]): Entry[][] {
+  const chunks: Entry[][] = [];
+  let chunk: Entry[] = [];
+  let size = 0;
+  for (const commit of commits) {
+    const entry = entryOf(commit);
+    const bytes = entry.size * 2 + 1_000 + byteLength(String(entry.value["record"])) * 2;
+    if (chunk.length > 0 && size + bytes > MAX_PARAM_BYTES) {
+      chunks.push(chunk);
+      chunk = [];
+      size = 0;
+    }
+    chunk.push(entry);
+    size += bytes;
+  }
+  if (chunk.length > 0) chunks.push(chunk);
+  return chunks;
+}
+
+const LATE = `
+UPDATE tasks SET history = json_set(history,
+  '$[' || (SELECT key FROM json_each(tasks.history) WHERE value->>'number' = ?2) || '].late', json(?3))
+WHERE id = ?1 AND EXISTS (SELECT 1 FROM json_each(tasks.history)
+  WHERE value->>'number' = ?2 AND value->'late' IS NULL)`;
+
+/** Notes in the task's history what a fenced handler did after its attempt had ended. */
+export async function noteLateEnd(db: D1Database, id: string, attempt: number, late: AttemptRecord["late"]): Promise<void> {
+  await persist(() => db.prepare(LATE).bind(id, attempt, JSON.stringify(late)).run());
+}

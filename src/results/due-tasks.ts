@@ -1,0 +1,127 @@
+/** The clock's statements: what is due, and the set-based moves that follow. Each is guarded and safe to repeat. */
+
+import { BELL_MS } from "../core/limits.ts";
+import { ARROWS, sqlStates } from "../core/states.ts";
+import type { Sleeper } from "../core/wake.ts";
+import { persist, rowsOf } from "./d1.ts";
+import { dueWhenEnded } from "./ended.ts";
+
+/** A row whose time has come. */
+export interface DueTask extends Sleeper {
+  id: string;
+  lane: string;
+  attempt: number;
+  failures: number;
+  crashes: number;
+  maxAttempts: number;
+  dueAt: number;
+}
+
+export interface Belled {
+  id: string;
+  lane: string;
+}
+
+/** The rows that are due at `now`, longest due first. */
+export async function readDue(db: D1Database, now: number, limit: number): Promise<DueTask[]> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        `SELECT id, lane, state, attempt, failures, crashes, max_attempts AS maxAttempts, due_at AS dueAt,
+           run_at AS runAt, created_at AS createdAt, started_at AS startedAt, expires_at AS expiresAt,
+           lease_until AS leaseUntil, retain_until AS retainUntil, finished_at AS finishedAt,
+           retention_ms AS retentionMs, object
+         FROM tasks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2`,
+      )
+      .bind(now, limit)
+      .all<DueTask>(),
+  );
+  return results;
+}
+
+/** When the next row is due, in ms since the epoch; null when none ever is. */
+export async function readNextDue(db: D1Database): Promise<number | null> {
+  return persist(() =>
+    db
+      .prepare("SELECT due_at FROM tasks WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1")
+      .first<number>("due_at"),
+  );
+}
+
+/** Scheduled, retrying and sleeping tasks whose start has come are queued; their bells are the caller's to ring. */
+export async function startTasks(db: D1Database, ids: string[], now: number): Promise<Belled[]> {
+  await persist(() =>
+    db
+      .prepare(
+        `UPDATE tasks SET state = 'queued', due_at = ?2 + ${BELL_MS}
+         WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2`,
+      )
+      .bind(JSON.stringify(ids), now)
+      .run(),
+  );
+  // Asked apart from the move: a bell rung twice is harmless, one not rung after a lost answer would wait.
+  const { results } = await persist(() =>
+    db
+      .prepare(`SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'`)
+      .bind(JSON.stringify(ids))
+      .all<Belled>(),
+  );
+  return results;
+}
+
+/** Tasks that never started and are past their expiry end. Answers the ids of those whose objects must be told. */
+export async function expireTasks(db: D1Database, ids: string[], now: number): Promise<string[]> {
+  const list = JSON.stringify(ids);
+  const results = await persist(() =>
+    db.batch([
+      db
+        .prepare(
+          `UPDATE tasks SET state = 'expired', finished_at = ?2, retain_until = ?2 + retention_ms,
+             due_at = ${dueWhenEnded("?2")}, waiting_for = NULL, error = json_object('type', 'expired', 'message',
+               'not started by ' || strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch'))
+           WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.expire.from)}
+             AND started_at IS NULL AND expires_at <= ?2`,
+        )
+        .bind(list, now),
+      db
+        .prepare(
+          `SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'expired' AND object <> 0`,
+        )
+        .bind(list),
+    ]),
+  );
+  return rowsOf<{ id: string }>(results, 1).map((row) => row.id);
+}
+
+/** Sets timers anew, but only where nobody moved the row since it was looked at. */
+export async function postponeTasks(
+  db: D1Database,
+  looks: { id: string; seen: number; dueAt: number | null }[],
+): Promise<void> {
+  await persist(() =>
+    db
+      .prepare(
+        `UPDATE tasks SET due_at = v.due_at
+         FROM (SELECT value->>'id' AS id, value->>'seen' AS seen, value->>'dueAt' AS due_at FROM json_each(?1)) AS v
+         WHERE tasks.id = v.id AND tasks.due_at = v.seen`,
+      )
+      .bind(JSON.stringify(looks))
+      .run(),
+  );
+}
+
+/**
+ * Where one process is the whole system, its start is the end of every attempt and every bell before
+ * it: all of them are due at once, instead of when their leases run out.
+ */
+export async function recoverAll(db: D1Database, bootAt: number): Promise<void> {
+  await persist(() =>
+    db
+      .prepare(
+        `UPDATE tasks SET due_at = ?1, lease_until = CASE WHEN state = 'running' THEN ?1 ELSE lease_until END
+         WHERE due_at IS NOT NULL AND (state = 'queued' AND created_at < ?1 OR state = 'running' AND started_at < ?1)`,
+      )
+      .bind(bootAt)
+      .run(),
+  );
+}

@@ -1,0 +1,22 @@
+/** What every statement that ends a task sets, as SQL. */
+
+import { DEFAULT_RETENTION_MS } from "../core/limits.ts";
+
+/** How long the clock gives the worker to tell a watched task's listeners before it does so itself. */
+const TELL_MS = 5_000;
+
+/**
+ * `due_at` of a task that ends at `at`: soon if its progress object must be told, else when it is
+ * purged; null where the retention walk finds it. The same rule as `purgeDue` in `core/wake.ts`.
+ */
+export function dueWhenEnded(at: string, object = "tasks.object"): string {
+  return `CASE
+    WHEN ${object} <> 0 THEN ${at} + ${TELL_MS}
+    WHEN tasks.retention_ms = ${DEFAULT_RETENTION_MS} AND ${at} - tasks.created_at < ${DEFAULT_RETENTION_MS / 2} THEN NULL
+    ELSE ${at} + tasks.retention_ms END`;
+}
+
+/** The error of a cancelled task; `reason` is an SQL expression that may be null. */
+export function cancelledError(reason: string): string {
+  return `json_object('type', 'cancelled', 'message', COALESCE('cancelled: ' || ${reason}, 'cancelled on request'))`;
+}

@@ -1,0 +1,137 @@
+/** Stores new tasks: one statement for any number of them. */
+
+import { INLINE_PAYLOAD_BYTES, MAX_PARAM_BYTES } from "../core/limits.ts";
+import type { State } from "../core/states.ts";
+import { persistOr503, rowsOf } from "./d1.ts";
+import { OVERFLOW } from "./task-row.ts";
+
+/** A task that is about to be stored. Instants are ms since the epoch. */
+export interface NewTask {
+  id: string;
+  tenant: string;
+  task: string;
+  lane: string;
+  state: State;
+  maxAttempts: number;
+  dueAt: number | null;
+  leaseMs: number | null;
+  createdAt: number;
+  runAt: number;
+  expiresAt: number | null;
+  retentionMs: number;
+  parentId: string | null;
+  rootId: string;
+  flowId: string | null;
+  nodeKey: string | null;
+  traceparent: string | null;
+  options: string | null;
+  tags: string | null;
+  /** JSON text; null where the submission gave none. */
+  input: string | null;
+}
+
+/** What a key has made. `made` is JSON text. */
+export interface Remembered {
+  fingerprint: string;
+  made: string;
+}
+
+/** Makes the whole insert conditional on being the first with its key. */
+export interface IdempotencyClaim extends Remembered {
+  tenant: string;
+  key: string;
+  now: number;
+  expiresAt: number;
+}
+
+const INSERT = `
+INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
+  retention_ms, parent_id, root_id, flow_id, node_key, traceparent, options, tags, overflow, input)
+SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane', v->>'state', v->>'maxAttempts', v->>'dueAt', v->>'leaseMs',
+  v->>'createdAt', v->>'runAt', v->>'expiresAt', v->>'retentionMs', v->>'parentId', v->>'rootId', v->>'flowId',
+  v->>'nodeKey', v->>'traceparent', v->>'options', v->>'tags', v->>'overflow', v->>'input'
+FROM (SELECT value AS v FROM json_each(?1))`;
+
+const OURS = `EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?2 AND key = ?3 AND made = ?4)`;
+
+/**
+ * Stores the tasks, all or none. Safe to repeat with the same ids. With a key, stores them only if
+ * nobody holds the key, and answers what the holder of the key has made.
+ */
+export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: IdempotencyClaim): Promise<Remembered | null> {
+  const statements: D1PreparedStatement[] = [];
+  if (claim) statements.push(claimKey(db, claim));
+  for (const chunk of chunksOf(tasks)) {
+    statements.push(
+      claim
+        ? db.prepare(`${INSERT} WHERE ${OURS} ON CONFLICT DO NOTHING`).bind(chunk, claim.tenant, claim.key, claim.made)
+        : db.prepare(`${INSERT} WHERE true ON CONFLICT DO NOTHING`).bind(chunk),
+    );
+  }
+  for (const task of tasks.filter(overflows)) {
+    const insert = "INSERT INTO payloads (task_id, kind, body) SELECT ?1, 'input', ?5";
+    statements.push(
+      claim
+        ? db
+            .prepare(`${insert} WHERE ${OURS} ON CONFLICT DO NOTHING`)
+            .bind(task.id, claim.tenant, claim.key, claim.made, task.input)
+        : db
+            .prepare("INSERT INTO payloads (task_id, kind, body) VALUES (?1, 'input', ?2) ON CONFLICT DO NOTHING")
+            .bind(task.id, task.input),
+    );
+  }
+  if (!claim) {
+    if (statements.length > 0) await persistOr503(() => db.batch(statements));
+    return null;
+  }
+  statements.push(
+    db
+      .prepare("SELECT fingerprint, made FROM idempotency WHERE tenant = ?1 AND key = ?2")
+      .bind(claim.tenant, claim.key),
+  );
+  const results = await persistOr503(() => db.batch(statements));
+  return rowsOf<Remembered>(results, statements.length - 1)[0] ?? null;
+}
+
+/** Takes the key if it is free or its time is over. */
+function claimKey(db: D1Database, claim: IdempotencyClaim): D1PreparedStatement {
+  return db
+    .prepare(
+      `INSERT INTO idempotency (tenant, key, fingerprint, made, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+       ON CONFLICT (tenant, key) DO UPDATE SET fingerprint = ?3, made = ?4, expires_at = ?5 WHERE expires_at <= ?6`,
+    )
+    .bind(claim.tenant, claim.key, claim.fingerprint, claim.made, claim.expiresAt, claim.now);
+}
+
+function overflows(task: NewTask): boolean {
+  return task.input !== null && task.input.length > INLINE_PAYLOAD_BYTES / 2 && byteLength(task.input) > INLINE_PAYLOAD_BYTES;
+}
+
+/** The tasks as JSON parameters, each below what D1 takes. */
+function chunksOf(tasks: NewTask[]): string[] {
+  const chunks: string[] = [];
+  let items: string[] = [];
+  let size = 0;
+  for (const task of tasks) {
+    const apart = overflows(task);
+    const item = JSON.stringify({
+      ...task,
+      overflow: apart ? OVERFLOW.input : 0,
+      input: apart ? null : task.input,
+    });
+    const bytes = byteLength(item);
+    if (size + bytes > MAX_PARAM_BYTES && items.length > 0) {
+      chunks.push(`[${items.join(",")}]`);
+      items = [];
+      size = 0;
+    }
+    items.push(item);
+    size += bytes;
+  }
+  if (items.length > 0) chunks.push(`[${items.join(",")}]`);
+  return chunks;
+}
+
+export function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}

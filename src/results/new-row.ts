@@ -1,0 +1,27 @@
+/** A task that was just stored, as its row, without asking D1 for it. */
+
+import type { NewTask } from "./insert-tasks.ts";
+import type { WholeTaskRow } from "./task-row.ts";
+
+export function newRow(task: NewTask): WholeTaskRow {
+  return {
+    ...task,
+    run: 1,
+    attempt: 0,
+    failures: 0,
+    crashes: 0,
+    leaseUntil: null,
+    startedAt: null,
+    finishedAt: null,
+    retainUntil: null,
+    cancelRequestedAt: null,
+    cancelReason: null,
+    object: 0,
+    waitingFor: null,
+    history: null,
+    progress: null,
+    error: null,
+    overflow: 0,
+    result: null,
+  };
+}

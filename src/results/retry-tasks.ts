@@ -1,0 +1,49 @@
+/** Starts a new run of ended tasks; their history stays. */
+
+import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
+import { ARROWS, sqlStates } from "../core/states.ts";
+import { persistOr503, rowsOf } from "./d1.ts";
+import type { Belled } from "./due-tasks.ts";
+import { byteLength } from "./insert-tasks.ts";
+import { OVERFLOW } from "./task-row.ts";
+
+const GUARD = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.retry.from)} AND finished_at < ?2`;
+
+const RETRY = `
+UPDATE tasks SET state = 'queued', run = run + 1, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
+  finished_at = NULL, retain_until = NULL, expires_at = NULL, lease_until = NULL, cancel_requested_at = NULL,
+  cancel_reason = NULL, error = NULL, progress = NULL, waiting_for = NULL
+WHERE ${GUARD}`;
+
+const INLINE_INPUT = `UPDATE tasks SET input = ?3, overflow = overflow & ~${OVERFLOW.input} WHERE ${GUARD}`;
+
+const LARGE_INPUT = `
+INSERT INTO payloads (task_id, kind, body) SELECT id, 'input', ?3 FROM tasks WHERE ${GUARD}
+ON CONFLICT DO UPDATE SET body = excluded.body`;
+
+const MARK_LARGE = `UPDATE tasks SET input = NULL, overflow = overflow | ${OVERFLOW.input} WHERE ${GUARD}`;
+
+/**
+ * Queues the failed, cancelled and expired ones of `ids` again, with a new input (JSON text) if one
+ * is given, and answers those whose new run began at `now`: asked again, it answers the same.
+ */
+export async function retryTasks(db: D1Database, ids: string[], input: string | null, now: number): Promise<Belled[]> {
+  const list = JSON.stringify(ids);
+  const statements: D1PreparedStatement[] = [];
+  if (input !== null && byteLength(input) <= INLINE_PAYLOAD_BYTES) {
+    statements.push(db.prepare(INLINE_INPUT).bind(list, now, input));
+  } else if (input !== null) {
+    statements.push(db.prepare(LARGE_INPUT).bind(list, now, input), db.prepare(MARK_LARGE).bind(list, now));
+  }
+  statements.push(
+    db.prepare(RETRY).bind(list, now),
+    db
+      .prepare(
+        `SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND run_at = ?2 AND run > 1
+           AND state IN ('queued', 'running')`,
+      )
+      .bind(list, now),
+  );
+  const results = await persistOr503(() => db.batch(statements));
+  return rowsOf<Belled>(results, statements.length - 1);
+}

@@ -1,0 +1,26 @@
+/** The tasks that tests and benchmarks drive. They exist only where the configuration has `FIXTURES = "1"`. */
+
+import { fail, failTimes } from "./fixtures/failures.ts";
+import { log, output, progress } from "./fixtures/reports.ts";
+import { add, badOutput, big, context, identity, noop, sum } from "./fixtures/values.ts";
+import { hook, sleep, spin, stubborn } from "./fixtures/waits.ts";
+
+/** Every fixture task. */
+export const fixtures = [
+  noop,
+  identity,
+  add,
+  sum,
+  fail,
+  failTimes,
+  sleep,
+  stubborn,
+  spin,
+  hook,
+  progress,
+  output,
+  log,
+  big,
+  badOutput,
+  context,
+] as const;

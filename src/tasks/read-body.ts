@@ -1,0 +1,60 @@
+/** Reading an HTTP body piece by piece, so that an abort is felt and nothing large is ever held. */
+
+/** The body's bytes as they come. Stops with the signal's reason when that is aborted, and lets go of the connection. */
+export async function* readBytes(body: ReadableStream<Uint8Array> | null, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  if (body === null) return;
+  const reader = body.getReader();
+  const stop = () => {
+    // The read that waits then ends; that it was cut off is told by the signal.
+    reader.cancel(signal.reason).catch(() => {});
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+    stop();
+  }
+}
+
+/** A body, or its beginning. */
+export interface BodyText {
+  text: string;
+  /** Whether something was cut off. */
+  truncated: boolean;
+}
+
+/**
+ * The body as UTF-8 text, cut at `maxBytes`; what does not fit is not even fetched. As the JSON string
+ * that it becomes in a result it takes at most twice that.
+ */
+export async function readText(response: Response, maxBytes: number, signal: AbortSignal): Promise<BodyText> {
+  const kept = new Uint8Array(maxBytes);
+  let size = 0;
+  let truncated = false;
+  for await (const bytes of readBytes(response.body, signal)) {
+    const fits = bytes.subarray(0, maxBytes - size);
+    kept.set(fits, size);
+    size += fits.length;
+    truncated = fits.length < bytes.length;
+    if (truncated) break;
+  }
+  for (;;) {
+    // Streaming mode leaves out a character that the cut has split; the end of a whole body must show it.
+    const text = new TextDecoder().decode(kept.subarray(0, size), { stream: truncated });
+    if (jsonBytes(text) <= maxBytes * 2) return { text, truncated };
+    // Control characters take six bytes each in JSON: bodies that are no text shrink until they fit.
+    size >>= 1;
+    truncated = true;
+  }
+}
+
+function jsonBytes(text: string): number {
+  return new TextEncoder().encode(JSON.stringify(text)).length;
+}

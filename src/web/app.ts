@@ -1,0 +1,102 @@
+/** The web node: which operations there are, and what every answer has in common. */
+
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { secureHeaders } from "hono/secure-headers";
+import { problem } from "../core/problems.ts";
+import { routes as userRoutes } from "../tasks/routes.ts";
+import { getHealth } from "./health.ts";
+import { mount, type App, type AppContext, type Operation } from "./operation.ts";
+import { servePage } from "./pages.ts";
+import { authenticate } from "./principal.ts";
+import { renderError, renderProblem } from "./problem.ts";
+import { bulkCancel, bulkDelete, bulkRetry } from "./tasks/bulk.ts";
+import { cancelTask, deleteTask, retryTask } from "./tasks/control.ts";
+import { getEvents } from "./tasks/events.ts";
+import { getTask, listTasksOperation } from "./tasks/read.ts";
+import { submitBatch, submitTask } from "./tasks/submit.ts";
+
+/** Every operation of the API. */
+export const operations: readonly Operation[] = [
+  submitTask,
+  submitBatch,
+  listTasksOperation,
+  bulkCancel,
+  bulkRetry,
+  bulkDelete,
+  getTask,
+  getEvents,
+  cancelTask,
+  retryTask,
+  deleteTask,
+  getHealth,
+];
+
+const EXPOSED = [
+  "Location",
+  "Retry-After",
+  "ETag",
+  "Link",
+  "Preference-Applied",
+  "Idempotency-Replayed",
+  "RateLimit",
+  "RateLimit-Policy",
+];
+
+export function createApp(): App {
+  const app: App = new Hono<{ Bindings: Env }>();
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'self'"],
+        imgSrc: ["'self'", "data:"],
+        frameAncestors: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        objectSrc: ["'none'"],
+      },
+      crossOriginResourcePolicy: "cross-origin",
+      referrerPolicy: "no-referrer",
+      xFrameOptions: "DENY",
+    }),
+  );
+  app.use(
+    cors({
+      origin: (origin, c: AppContext) => (allowedOrigins(c.env).includes(origin) ? origin : null),
+      exposeHeaders: EXPOSED,
+      maxAge: 600,
+    }),
+  );
+  mount(app, operations);
+  app.route("/", userRoutes);
+  app.notFound((c) => notFound(app, c as AppContext));
+  app.onError((error, c) => renderError(error, c));
+  return app;
+}
+
+function allowedOrigins(env: Env): string[] {
+  return (env.ALLOW_ORIGINS ?? "").split(",").map((origin) => origin.trim()).filter(Boolean);
+}
+
+/** A page, a wrong method, or nothing; under `/v1` only to those with a key. */
+async function notFound(app: App, c: AppContext): Promise<Response> {
+  const { pathname } = new URL(c.req.url);
+  if (pathname.startsWith("/v1/") || pathname === "/v1") await authenticate(c);
+  const methods = methodsAt(app, pathname);
+  if (methods.length > 0) {
+    const detail = `Use ${methods.join(" or ")} here.`;
+    return renderProblem(c, problem("method-not-allowed", detail), { Allow: methods.join(", ") });
+  }
+  const page = await servePage(c);
+  return page ?? renderProblem(c, problem("not-found", "There is nothing at this address."));
+}
+
+function methodsAt(app: App, pathname: string): string[] {
+  const methods = new Set<string>();
+  for (const route of app.routes) {
+    if (route.method === "ALL" || route.path.includes("*")) continue;
+    const pattern = route.path.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll(/:\w+/g, "[^/]+");
+    if (new RegExp(`^${pattern}$`).test(pathname)) methods.add(route.method);
+  }
+  return [...methods].toSorted();
+}

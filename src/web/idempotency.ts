@@ -1,0 +1,20 @@
+/** The Idempotency-Key header: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
+
+import type { RequestKey } from "../engine/submit.ts";
+import type { AppContext } from "./operation.ts";
+import { refuse } from "./problem.ts";
+
+const VISIBLE = /^[\x21-\x7e]{1,255}$/;
+
+/** The request's key, if it has one; 400 where it is none. */
+export async function requestKey(c: AppContext, tenant: string, body: unknown): Promise<RequestKey | null> {
+  const header = c.req.header("idempotency-key");
+  if (header === undefined) return null;
+  const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
+  if (!VISIBLE.test(key)) {
+    refuse("invalid-idempotency-key", "Use 1 to 255 visible ASCII characters, such as a UUID.");
+  }
+  const text = `${new URL(c.req.url).pathname}\n${JSON.stringify(body)}`;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return { tenant, key, fingerprint: new Uint8Array(digest).toBase64() };
+}

@@ -1,0 +1,96 @@
+/**
+ * An operation of the API as data: the route is mounted from it, the request is checked by it, and the
+ * OpenAPI document is written from it. So what is documented is what is done.
+ */
+
+import type { Context, Hono } from "hono";
+import { z } from "zod";
+import type { Scope } from "../contract/scope.ts";
+import type { ProblemName } from "../core/problems.ts";
+import type { LinkUse } from "../engine/links.ts";
+import { authenticate, authenticateFor, demand, type Principal } from "./principal.ts";
+import { fit, readJson, readQuery } from "./request.ts";
+
+export type AppContext = Context<{ Bindings: Env }>;
+export type App = Hono<{ Bindings: Env }>;
+
+/** What a handler gets: everything checked. */
+export interface Call<Query, Body> {
+  c: AppContext;
+  env: Env;
+  principal: Principal;
+  /** Segments of the path by their names. */
+  params: Record<string, string>;
+  query: Query;
+  body: Body;
+}
+
+export interface Answer {
+  description: string;
+  schema?: z.ZodType;
+  contentType?: string;
+}
+
+export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
+  /** The document's `operationId`. */
+  id: string;
+  method: "get" | "post" | "put" | "patch" | "delete";
+  /** With `{name}` segments, as OpenAPI writes them. */
+  path: string;
+  tag: string;
+  summary: string;
+  description?: string;
+  /** Null: nobody needs a key. */
+  scope: Scope | null;
+  /** A capability token of this use, for the task `{id}`, is accepted instead of a key. */
+  link?: LinkUse;
+  /** Headers that it reads, beyond the usual ones. */
+  headers?: Record<string, string>;
+  query?: Q;
+  /** No schema: the operation takes no body. */
+  body?: B;
+  answers: Record<number, Answer>;
+  problems: ProblemName[];
+  handle(call: Call<z.output<Q>, z.output<B>>): Promise<Response> | Response;
+}
+
+/** Keeps the schemas' types where an operation is written down. */
+export function operation<Q extends z.ZodType = z.ZodObject, B extends z.ZodType = z.ZodUndefined>(
+  definition: Operation<Q, B>,
+): Operation {
+  return definition as unknown as Operation;
+}
+
+const NO_QUERY = z.strictObject({});
+
+export function mount(app: App, operations: readonly Operation[]): void {
+  for (const each of operations) {
+    const path = each.path.replaceAll(/\{(\w+)\}/g, ":$1");
+    app.on(each.method.toUpperCase(), path, (c) => answer(each, c));
+  }
+}
+
+async function answer(definition: Operation, c: AppContext): Promise<Response> {
+  const params = c.req.param() as Record<string, string>;
+  const principal = await identify(definition, c, params);
+  const query = readQuery(c, queryOf(definition));
+  const body = definition.body === undefined ? undefined : fit(definition.body, await readJson(c));
+  return definition.handle({ c, env: c.env, principal, params, query, body });
+}
+
+const NOBODY: Principal = { tenant: "", scopes: new Set(), isBootstrap: false };
+
+async function identify(definition: Operation, c: AppContext, params: Record<string, string>): Promise<Principal> {
+  if (definition.scope === null) return NOBODY;
+  if (definition.link) return authenticateFor(c, params["id"] ?? "", definition.link, definition.scope);
+  const principal = await authenticate(c);
+  demand(principal, definition.scope);
+  return principal;
+}
+
+/** The schema of the query, with the token where one is accepted. */
+export function queryOf(definition: Operation): z.ZodType {
+  const query = definition.query ?? NO_QUERY;
+  if (!definition.link || !(query instanceof z.ZodObject)) return query;
+  return query.extend({ token: z.string().optional() });
+}

@@ -1,0 +1,33 @@
+/** Pages: an opaque cursor, and a `Link` header (RFC 8288). */
+
+import type { AppContext } from "./operation.ts";
+import { refuse } from "./problem.ts";
+
+/** The place after this item. */
+export function cursorAfter(id: string): string {
+  return btoa(`1:${id}`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** The id that a cursor stands for; 400 where no list gave it out. */
+export function readCursor(cursor: string | undefined, isId: (text: string) => boolean): string | null {
+  if (cursor === undefined) return null;
+  try {
+    const text = atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
+    if (text.startsWith("1:") && isId(text.slice(2))) return text.slice(2);
+  } catch {
+    // Not base64: refused below.
+  }
+  refuse("invalid-cursor", "Use the nextCursor of a page as it was given.", [
+    { pointer: "/query/cursor", detail: "not a cursor of this list" },
+  ]);
+}
+
+/** A page of a list; `nextCursor` is null on the last one. */
+export function page<T>(c: AppContext, items: T[], nextCursor: string | null): Response {
+  if (nextCursor !== null) {
+    const next = new URL(c.req.url);
+    next.searchParams.set("cursor", nextCursor);
+    c.header("Link", `<${next.pathname}${next.search}>; rel="next"`);
+  }
+  return c.json({ items, nextCursor });
+}

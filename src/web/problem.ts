@@ -1,0 +1,33 @@
+/** The one place that renders problems: RFC 9457, `application/problem+json`. */
+
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { presentProblem } from "../contract/problem.ts";
+import { ProblemError, problem, type Fault, type Problem, type ProblemName } from "../core/problems.ts";
+
+/** Throws a problem from anywhere below a route. */
+export function refuse(name: ProblemName, detail: string, errors?: Fault[], headers?: Record<string, string>): never {
+  throw new ProblemError(problem(name, detail, errors), headers);
+}
+
+export function renderProblem(c: Context, given: Problem, headers: Record<string, string> = {}): Response {
+  const body = presentProblem(given);
+  return c.body(JSON.stringify(body), body.status as ContentfulStatusCode, {
+    "Content-Type": "application/problem+json",
+    ...headers,
+  });
+}
+
+/** Expected refusals are rendered; anything else is a fault of ours, logged once and told without its details. */
+export function renderError(error: unknown, c: Context): Response {
+  if (error instanceof ProblemError) return renderProblem(c, error.problem, error.headers);
+  console.error(
+    JSON.stringify({
+      event: "request_failed",
+      method: c.req.method,
+      path: new URL(c.req.url).pathname,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    }),
+  );
+  return renderProblem(c, problem("internal", "Something went wrong on our side. It was logged."));
+}

@@ -1,0 +1,91 @@
+/** The verbs on many tasks, chosen by a filter. */
+
+import { z } from "zod";
+import { instantSchema, tagsSchema } from "../../contract/submission.ts";
+import { bulkResultSchema } from "../../contract/task.ts";
+import { LANES } from "../../core/limits.ts";
+import { ARROWS, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../core/states.ts";
+import { cancel } from "../../engine/cancel.ts";
+import { deleteEnded } from "../../engine/delete.ts";
+import { isTaskId } from "../../engine/ids.ts";
+import { retry } from "../../engine/retry.ts";
+import type { Background } from "../../engine/store.ts";
+import { countTasks, listIds, type TaskFilter } from "../../results/read-tasks.ts";
+import { operation } from "../operation.ts";
+import { refuse } from "../problem.ts";
+import type { ProblemName } from "../../core/problems.ts";
+
+/** Tasks moved in one transaction: D1 advises small chunks. */
+const CHUNK = 500;
+
+const filterSchema = z
+  .strictObject({
+    state: z.union([z.array(z.enum(STATES)).min(1), z.enum(STATES).transform((state) => [state])]),
+    task: z.string().max(100),
+    lane: z.string(),
+    tags: tagsSchema,
+    createdAfter: instantSchema,
+    createdBefore: instantSchema,
+    flowId: z.string(),
+    ids: z.array(z.string()).max(10_000),
+  })
+  .partial()
+  .refine((filter) => Object.keys(filter).length > 0, "an empty filter would mean everything: name at least one member");
+
+const bulkSchema = z.strictObject({ filter: filterSchema, dryRun: z.boolean().optional() }).meta({ id: "BulkRequest" });
+
+type Act = (env: Env, background: Background, ids: string[], now: number) => Promise<number>;
+
+export const bulkCancel = bulk("cancel", "cancelTasks", "Cancel many tasks", LIVE_STATES, async (env, _, ids, now) => {
+  const after = await cancel(env, ids, null, now);
+  return after.filter((task) => task.cancelRequestedAt === now).length;
+});
+
+export const bulkRetry = bulk("retry", "retryTasks", "Run many ended tasks again", ARROWS.retry.from, async (env, background, ids, now) => {
+  return (await retry(env, background, ids, null, now)).length;
+});
+
+export const bulkDelete = bulk("delete", "deleteTasks", "Remove many ended tasks", TERMINAL_STATES, (env, _, ids) =>
+  deleteEnded(env, ids, null),
+);
+
+function bulk(verb: string, id: string, summary: string, actsOn: readonly State[], act: Act) {
+  const problems: ProblemName[] = ["invalid-body", "not-found", "unavailable"];
+  return operation({
+    id,
+    method: "post",
+    path: `/v1/tasks/${verb}`,
+    tag: "tasks",
+    summary,
+    description: "`matched` counts what the filter finds and the verb can act on; with `dryRun` nothing is changed.",
+    scope: "cancel",
+    body: bulkSchema,
+    answers: { 200: { description: "How many", schema: bulkResultSchema } },
+    problems,
+    async handle({ c, env, principal, body }) {
+      const { state, lane, ids, ...rest } = body.filter;
+      if (lane !== undefined && !LANES.some((known) => known === lane)) {
+        refuse("not-found", `There is no lane ${JSON.stringify(lane)}.`);
+      }
+      const now = Date.now();
+      const filter: TaskFilter = {
+        ...rest,
+        lane,
+        tenant: principal.tenant,
+        ids: ids?.filter(isTaskId),
+        states: actsOn.filter((each) => state === undefined || state.includes(each)),
+      };
+      if (body.dryRun) return c.json({ matched: await countTasks(env.DB, filter), changed: 0 }, 200);
+      let matched = 0;
+      let changed = 0;
+      let cursor: string | null = null;
+      do {
+        const page: string[] = await listIds(env.DB, filter, cursor, CHUNK);
+        matched += page.length;
+        if (page.length > 0) changed += await act(env, c.executionCtx, page, now);
+        cursor = page.length === CHUNK ? page.at(-1)! : null;
+      } while (cursor !== null);
+      return c.json({ matched, changed }, 200);
+    },
+  });
+}

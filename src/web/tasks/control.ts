@@ -1,0 +1,97 @@
+/** The verbs on one task: cancel, retry, delete. */
+
+import { z } from "zod";
+import { taskSchema } from "../../contract/task.ts";
+import { ProblemError } from "../../core/problems.ts";
+import { isTerminal } from "../../core/states.ts";
+import { cancel } from "../../engine/cancel.ts";
+import { deleteEnded } from "../../engine/delete.ts";
+import { checkInput } from "../../engine/prepare.ts";
+import { retry } from "../../engine/retry.ts";
+import { findTask } from "../../tasks/registry.ts";
+import { operation } from "../operation.ts";
+import { refuse } from "../problem.ts";
+import { findRow, retryAfter, show } from "./shared.ts";
+
+/** A POST that needs no member may come with no body at all. */
+export function optionalBody<S extends z.ZodType>(schema: S) {
+  return z.preprocess((body) => (body === undefined ? {} : body), schema);
+}
+
+export const cancelTask = operation({
+  id: "cancelTask",
+  method: "post",
+  path: "/v1/tasks/{id}/cancel",
+  tag: "tasks",
+  summary: "Cancel a task",
+  description: "A running task is asked to stop and has 5 s to end by itself.",
+  scope: "cancel",
+  link: "cancel",
+  query: z.strictObject({}),
+  body: optionalBody(z.strictObject({ reason: z.string().max(500).optional() })),
+  answers: {
+    200: { description: "The task, cancelled", schema: taskSchema },
+    202: { description: "The running task, which was asked to stop", schema: taskSchema },
+  },
+  problems: ["not-found", "conflict", "unavailable"],
+  async handle({ c, env, principal, params, body }) {
+    const before = await findRow(env, principal, params["id"]!);
+    const [after] = isTerminal(before.state) ? [before] : await cancel(env, [before.id], body.reason ?? null, Date.now());
+    if (!after) return refuse("not-found", "There is no task with this id.");
+    if (isTerminal(after.state) && after.state !== "cancelled") {
+      refuse("conflict", `The task has ended: it is ${after.state}.`);
+    }
+    const row = await findRow(env, principal, before.id);
+    return c.json(await show(env, principal, row, {}, { attempts: true }), after.state === "running" ? 202 : 200);
+  },
+});
+
+export const retryTask = operation({
+  id: "retryTask",
+  method: "post",
+  path: "/v1/tasks/{id}/retry",
+  tag: "tasks",
+  summary: "Run an ended task again",
+  scope: "cancel",
+  body: optionalBody(z.strictObject({ input: z.unknown().optional() })),
+  answers: { 202: { description: "The task, queued for a new run", schema: taskSchema } },
+  problems: ["not-found", "conflict", "invalid-input", "unavailable"],
+  async handle({ c, env, principal, params, body }) {
+    const before = await findRow(env, principal, params["id"]!);
+    const input = body.input === undefined ? null : newInput(env, before.task, body.input);
+    const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now());
+    if (again === undefined) {
+      refuse("conflict", `Only a failed, cancelled or expired task runs again; this one is ${before.state}.`);
+    }
+    const row = await findRow(env, principal, before.id);
+    c.header("Location", `/v1/tasks/${row.id}`);
+    c.header("Retry-After", String(retryAfter(row, Date.now())));
+    return c.json(await show(env, principal, row, {}, { attempts: true }), 202);
+  },
+});
+
+export const deleteTask = operation({
+  id: "deleteTask",
+  method: "delete",
+  path: "/v1/tasks/{id}",
+  tag: "tasks",
+  summary: "Remove an ended task and all that belongs to it",
+  scope: "cancel",
+  answers: { 204: { description: "It is gone" } },
+  problems: ["not-found", "conflict", "unavailable"],
+  async handle({ c, env, principal, params }) {
+    const row = await findRow(env, principal, params["id"]!);
+    if ((await deleteEnded(env, [row.id], null)) === 0) {
+      refuse("conflict", `Only an ended task can be removed; this one is ${row.state}. Cancel it first.`);
+    }
+    return c.body(null, 204);
+  },
+});
+
+function newInput(env: Env, task: string, input: unknown): string | null {
+  const definition = findTask(task, env);
+  if (!definition) refuse("unknown-task", `No task is called ${JSON.stringify(task)} here any more.`);
+  const checked = checkInput(definition, input);
+  if (!checked.ok) throw new ProblemError(checked.problem);
+  return checked.input;
+}

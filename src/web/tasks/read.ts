@@ -1,0 +1,125 @@
+/** `GET /v1/tasks/{id}` and the list. */
+
+import { z } from "zod";
+import { instantSchema } from "../../contract/submission.ts";
+import { taskListSchema, taskSchema } from "../../contract/task.ts";
+import { LANES } from "../../core/limits.ts";
+import { isTerminal, STATES } from "../../core/states.ts";
+import { isTaskId } from "../../engine/ids.ts";
+import { waitForEnd } from "../../engine/wait.ts";
+import { listTasks } from "../../results/read-tasks.ts";
+import { operation } from "../operation.ts";
+import { cursorAfter, page, readCursor } from "../paging.ts";
+import { refuse } from "../problem.ts";
+import { preferredWait } from "../request.ts";
+import { findRow, linkQuery, retryAfter, show, showLive } from "./shared.ts";
+
+export const getTask = operation({
+  id: "getTask",
+  method: "get",
+  path: "/v1/tasks/{id}",
+  tag: "tasks",
+  summary: "Read a task",
+  scope: "read",
+  link: "read",
+  headers: { Prefer: "`wait=N`: seconds to wait for the end, at most 60", "If-None-Match": "Answers 304 while nothing changed" },
+  query: linkQuery,
+  answers: {
+    200: { description: "The task", schema: taskSchema },
+    304: { description: "Unchanged since the given ETag" },
+  },
+  problems: ["not-found"],
+  async handle({ c, env, principal, params, query }) {
+    let row = await findRow(env, principal, params["id"]!);
+    const wait = preferredWait(c);
+    if (wait > 0) {
+      c.header("Preference-Applied", `wait=${wait}`);
+      if (!isTerminal(row.state)) {
+        await waitForEnd(env, row.id, wait * 1_000, c.req.raw.signal);
+        row = await findRow(env, principal, row.id);
+      }
+    }
+    const task = await showLive(env, principal, row, query);
+    if (!isTerminal(row.state)) c.header("Retry-After", String(retryAfter(row, Date.now())));
+    // Tokens differ with every answer; the task does not.
+    const etag = await etagOf({ ...task, links: null });
+    c.header("ETag", etag);
+    c.header("Cache-Control", "private, no-cache");
+    if (matches(c.req.header("if-none-match"), etag)) return c.body(null, 304);
+    return c.json(task, 200);
+  },
+});
+
+const tagParameter = /^tag\.[a-z0-9_.-]{1,40}$/;
+
+const oneOrMore = <S extends z.ZodType>(schema: S) =>
+  z.union([schema.transform((value) => [value]), z.array(schema)]);
+
+const listQuery = z
+  .object({
+    state: oneOrMore(z.enum(STATES)).optional(),
+    task: z.string().optional(),
+    lane: z.string().optional(),
+    createdAfter: instantSchema.optional(),
+    createdBefore: instantSchema.optional(),
+    flowId: z.string().optional(),
+    limit: z
+      .string()
+      .regex(/^\d{1,3}$/, "1 to 200")
+      .transform(Number)
+      .refine((limit) => limit >= 1 && limit <= 200, "1 to 200")
+      .optional(),
+    cursor: z.string().optional(),
+  })
+  .catchall(z.string())
+  .superRefine((query, ctx) => {
+    for (const name of Object.keys(query)) {
+      if (name in listQuery.shape || tagParameter.test(name)) continue;
+      ctx.addIssue({ code: "custom", path: [name], message: "unknown parameter" });
+    }
+  });
+
+export const listTasksOperation = operation({
+  id: "listTasks",
+  method: "get",
+  path: "/v1/tasks",
+  tag: "tasks",
+  summary: "List tasks, newest first",
+  description: "`tag.<name>=<value>` filters by a tag; `state` may be given more than once.",
+  scope: "read",
+  query: listQuery,
+  answers: { 200: { description: "A page of tasks", schema: taskListSchema } },
+  problems: ["invalid-cursor"],
+  async handle({ c, env, principal, query }) {
+    if (query.lane !== undefined && !LANES.some((lane) => lane === query.lane)) {
+      refuse("not-found", `There is no lane ${JSON.stringify(query.lane)}.`);
+    }
+    const cursor = readCursor(query.cursor, isTaskId);
+    const limit = query.limit ?? 50;
+    const tags = Object.entries(query).filter(([name]) => tagParameter.test(name));
+    const filter = {
+      tenant: principal.tenant,
+      states: query.state,
+      task: query.task,
+      lane: query.lane,
+      tags: Object.fromEntries(tags.map(([name, value]) => [name.slice(4), String(value)])),
+      createdAfter: query.createdAfter,
+      createdBefore: query.createdBefore,
+      flowId: query.flowId,
+    };
+    const rows = await listTasks(env.DB, filter, cursor, limit + 1);
+    const shown = rows.slice(0, limit);
+    const items = await Promise.all(shown.map((row) => show(env, principal, row)));
+    return page(c, items, rows.length > limit ? cursorAfter(shown.at(-1)!.id) : null);
+  },
+});
+
+async function etagOf(value: unknown): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(value)));
+  return `"${new Uint8Array(digest, 0, 12).toBase64({ alphabet: "base64url" })}"`;
+}
+
+function matches(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  return header.split(",").some((candidate) => ["*", etag, `W/${etag}`].includes(candidate.trim()));
+}

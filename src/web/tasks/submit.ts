@@ -1,0 +1,100 @@
+/** `POST /v1/tasks` and `POST /v1/tasks/batch`. */
+
+import { z } from "zod";
+import { presentProblem, problemSchema } from "../../contract/problem.ts";
+import { batchSchema, submissionSchema } from "../../contract/submission.ts";
+import { taskSchema } from "../../contract/task.ts";
+import { ProblemError } from "../../core/problems.ts";
+import { newTaskIds } from "../../engine/ids.ts";
+import { prepare, prepareSubmission } from "../../engine/prepare.ts";
+import { submit } from "../../engine/submit.ts";
+import { waitForEnd } from "../../engine/wait.ts";
+import { isTerminal } from "../../core/states.ts";
+import { requestKey } from "../idempotency.ts";
+import { operation } from "../operation.ts";
+import { refuse } from "../problem.ts";
+import { preferredWait, traceparentOf } from "../request.ts";
+import { findRow, linkQuery, retryAfter, show } from "./shared.ts";
+
+export const submitTask = operation({
+  id: "submitTask",
+  method: "post",
+  path: "/v1/tasks",
+  tag: "tasks",
+  summary: "Submit a task",
+  description: "Answers at once; the work goes on in the background. With `Prefer: wait=N` it answers the ended task if that comes in time.",
+  scope: "submit",
+  headers: { "Idempotency-Key": "Makes repeating the request safe", Prefer: "`wait=N`: seconds to wait for the end, at most 60" },
+  query: linkQuery,
+  body: submissionSchema,
+  answers: {
+    200: { description: "The task, which has ended within the time to wait", schema: taskSchema },
+    202: { description: "The task, accepted", schema: taskSchema },
+  },
+  problems: ["unknown-task", "invalid-body", "invalid-input", "idempotency-key-reused", "invalid-idempotency-key", "unavailable"],
+  async handle({ c, env, principal, query, body }) {
+    const now = Date.now();
+    const key = await requestKey(c, principal.tenant, body);
+    const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
+    const prepared = prepareSubmission(env, body, origin, newTaskIds(1)[0]!, now);
+    if (!prepared.ok) throw new ProblemError(prepared.problem);
+
+    const { items, replayed } = await submit(env, c.executionCtx, [prepared], key, now);
+    const item = items[0]!;
+    if (!item.ok) throw new ProblemError(item.problem);
+    if (replayed) c.header("Idempotency-Replayed", "true");
+    c.header("Location", `/v1/tasks/${item.row.id}`);
+
+    const wait = preferredWait(c);
+    if (wait > 0) {
+      c.header("Preference-Applied", `wait=${wait}`);
+      if (await waitForEnd(env, item.row.id, wait * 1_000, c.req.raw.signal)) {
+        const ended = await findRow(env, principal, item.row.id);
+        return c.json(await show(env, principal, ended, query, { attempts: true }), 200);
+      }
+    }
+    if (!isTerminal(item.row.state)) c.header("Retry-After", String(retryAfter(item.row, Date.now())));
+    return c.json(await show(env, principal, item.row, query), 202);
+  },
+});
+
+const batchItemSchema = z.object({
+  status: z.int(),
+  task: taskSchema.optional(),
+  problem: problemSchema.optional(),
+});
+
+export const submitBatch = operation({
+  id: "submitBatch",
+  method: "post",
+  path: "/v1/tasks/batch",
+  tag: "tasks",
+  summary: "Submit up to 1,000 tasks",
+  description: "Each item has a status of its own; a bad one never sinks the others.",
+  scope: "submit",
+  headers: { "Idempotency-Key": "Makes repeating the request safe" },
+  query: linkQuery,
+  body: batchSchema,
+  answers: {
+    207: { description: "The items' fates, in order", schema: z.object({ items: z.array(batchItemSchema) }).meta({ id: "BatchResult" }) },
+  },
+  problems: ["invalid-body", "idempotency-key-reused", "invalid-idempotency-key", "unavailable"],
+  async handle({ c, env, principal, query, body }) {
+    const now = Date.now();
+    const key = await requestKey(c, principal.tenant, body);
+    const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
+    const ids = newTaskIds(body.tasks.length);
+    const prepared = body.tasks.map((item, i) => prepare(env, item, origin, ids[i]!, now));
+    const { items, replayed } = await submit(env, c.executionCtx, prepared, key, now);
+    if (replayed) c.header("Idempotency-Replayed", "true");
+    const answers = await Promise.all(
+      items.map(async (item) => {
+        if (item.ok) return { status: 202, task: await show(env, principal, item.row, query) };
+        const problem = presentProblem(item.problem);
+        return { status: problem.status, problem };
+      }),
+    );
+    if (answers.length === 0) refuse("invalid-body", "The batch is empty.");
+    return c.json({ items: answers }, 207);
+  },
+});

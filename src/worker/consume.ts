@@ -1,0 +1,85 @@
+/**
+ * The worker node: a bell rings, the tasks are claimed, the message is acknowledged, and the work
+ * goes on. The lease guards the work, not the message.
+ */
+
+import { idsOf } from "../broker/bells.ts";
+import { claim } from "../engine/claim.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+import { Committer } from "./committer.ts";
+import { beat, runningIn } from "./running.ts";
+import { supervise } from "./supervise.ts";
+
+/** Attempts of one lane that run side by side in an isolate; more wait in the queue. */
+const MAX_RUNNING = 200;
+
+/** Ids claimed in one statement. */
+const CHUNK = 100;
+
+const BEAT_EVERY_MS = 250;
+
+/** How long a full isolate holds bells before it gives them back. */
+const MAX_WAIT_MS = 60_000;
+
+const LANE_OF_QUEUE = /^lovage-([a-z]+)$/;
+
+/** Bells that nobody could handle end here: they are acknowledged, and the clock rings again for what lives. */
+export function consumeDead(batch: MessageBatch<unknown>): void {
+  console.warn(JSON.stringify({ event: "dead_bells", queue: batch.queue, messages: batch.messages.length }));
+  batch.ackAll();
+}
+
+/** Never throws: a thrown error would have messages delivered again that were already acknowledged. */
+export async function consume(batch: MessageBatch<unknown>, env: Env, ctx: ExecutionContext): Promise<void> {
+  const lane = LANE_OF_QUEUE.exec(batch.queue)?.[1] ?? "default";
+  const works: Promise<void>[] = [];
+  const ids = [...new Set(batch.messages.flatMap((message) => idsOf(message.body)))];
+  try {
+    for (let i = 0; i < ids.length; i += CHUNK) {
+      if (!(await hasRoom(lane))) {
+        batch.retryAll({ delaySeconds: 5 });
+        return;
+      }
+      const work = workOff(env, await claim(env, ids.slice(i, i + CHUNK)));
+      ctx.waitUntil(work);
+      works.push(work);
+    }
+    batch.ackAll();
+    // The platform lets a consumer run for 15 minutes, but promises less of that to what is left behind
+    // in `waitUntil`. Where one process is everything nothing is cut off, and one long task must not hold up the next.
+    if (lane === "long" && env.BOOT_AT === undefined) await Promise.all(works);
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "claim_failed", lane, ids: ids.length, error: String(error) }));
+    batch.retryAll({ delaySeconds: 2 });
+  }
+}
+
+async function hasRoom(lane: string): Promise<boolean> {
+  const until = Date.now() + MAX_WAIT_MS;
+  while (runningIn(lane) >= MAX_RUNNING) {
+    if (Date.now() > until) return false;
+    await scheduler.wait(20);
+  }
+  return true;
+}
+
+/** Runs claimed tasks side by side, and beats while any of them runs. */
+async function workOff(env: Env, tasks: ClaimedTask[]): Promise<void> {
+  if (tasks.length === 0) return;
+  const committer = new Committer(env);
+  let open = true;
+  const keepAlive = async () => {
+    while (open) {
+      await scheduler.wait(BEAT_EVERY_MS);
+      if (open) await beat(env).catch(beatFailed);
+    }
+  };
+  void keepAlive();
+  await Promise.all(tasks.map((task) => supervise(env, task, committer)));
+  open = false;
+}
+
+/** Not a fault yet: the next beat comes soon, and three fit into a lease. */
+function beatFailed(error: unknown): void {
+  console.warn(JSON.stringify({ event: "beat_failed", error: String(error) }));
+}

@@ -1,0 +1,37 @@
+/** What a handler gets beside its input. */
+
+import { durationMs, type Duration } from "../core/duration.ts";
+import type { TaskContext } from "../core/define-task.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+import { jsonOf } from "../results/task-row.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** Thrown by `ctx.snooze`; a handler that catches everything must throw it on. */
+export class Snoozed extends Error {
+  override readonly name = "Snoozed";
+  constructor(readonly delayMs: number) {
+    super("the handler gave its attempt back");
+  }
+}
+
+export function createContext(env: Env, task: ClaimedTask, signal: AbortSignal, reporter: Reporter): TaskContext {
+  return {
+    id: task.id,
+    attempt: task.attempt,
+    maxAttempts: task.maxAttempts,
+    signal,
+    env,
+    tenant: task.tenant,
+    tags: jsonOf<Record<string, string>>(task.tags) ?? {},
+    parentId: task.parentId,
+    rootId: task.rootId ?? task.id,
+    flowId: task.flowId,
+    traceparent: task.traceparent,
+    progress: (done, total = null, message = null, data = null) => reporter.tellProgress(done, total, message, data),
+    log: (message, data, level = "info") => reporter.tellLog(level, message, data),
+    output: (chunk) => reporter.tellOutput(chunk),
+    snooze: (delay: Duration): never => {
+      throw new Snoozed(durationMs(delay));
+    },
+  };
+}

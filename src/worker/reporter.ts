@@ -1,0 +1,173 @@
+/**
+ * Carries what a handler tells to the task's progress object: progress at most four times a second
+ * with the last value always, logs and outputs all, within bounds. Nothing here ever fails the handler.
+ */
+
+import { OBJECT } from "../core/wake.ts";
+import type { LogLevel, Progress } from "../core/define-task.ts";
+import { liveSnapshotOf, progressObject } from "../engine/tell.ts";
+import type { NewEvent, Snapshot } from "../progress/snapshot.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+import { markObject } from "../results/read-tasks.ts";
+
+/** Reports go out at most this often. */
+const EVERY_MS = 250;
+
+/** Of one attempt, per kind of event. */
+const MAX_LOGS = 1_000;
+const MAX_LOG_BYTES = 262_144;
+const MAX_OUTPUTS = 20_000;
+const MAX_OUTPUT_BYTES = 4_194_304;
+
+/** One log line or one output chunk. */
+const MAX_EVENT_BYTES = 65_536;
+
+const TRIES = 3;
+
+interface Budget {
+  count: number;
+  bytes: number;
+  dropped: number;
+}
+
+export class Reporter {
+  readonly #env: Env;
+  readonly #task: ClaimedTask;
+  readonly #snapshot: Snapshot;
+  readonly #logs: Budget = { count: MAX_LOGS, bytes: MAX_LOG_BYTES, dropped: 0 };
+  readonly #outputs: Budget = { count: MAX_OUTPUTS, bytes: MAX_OUTPUT_BYTES, dropped: 0 };
+  #events: NewEvent[] = [];
+  #progress: Progress | null = null;
+  #progressIsNew = false;
+  #sentAt = 0;
+  #sending: Promise<void> | null = null;
+  #marked: boolean;
+
+  constructor(env: Env, task: ClaimedTask) {
+    this.#env = env;
+    this.#task = task;
+    this.#snapshot = liveSnapshotOf(task);
+    this.#marked = (task.object & OBJECT.used) !== 0;
+  }
+
+  /** The last progress told, for the task's row. */
+  get progress(): Progress | null {
+    return this.#progress;
+  }
+
+  /** Whether the object was told anything, or was meant to be. */
+  get used(): boolean {
+    return this.#marked;
+  }
+
+  tellProgress(done: number, total: number | null, message: string | null, data: unknown): void {
+    const before = this.#progress;
+    const reached = before && before.total === total ? Math.max(before.done, done) : done;
+    const percent = total === null || total <= 0 ? null : Math.min(100, Math.round((reached / total) * 1000) / 10);
+    this.#progress = { done: reached, total, percent, message, data: plain(data), at: new Date().toISOString() };
+    this.#progressIsNew = true;
+    this.#soon();
+  }
+
+  tellLog(level: LogLevel, message: string, data: unknown): void {
+    const value = data === undefined ? { level, message } : { level, message, data: plain(data) };
+    this.#add("log", value, this.#logs);
+  }
+
+  tellOutput(chunk: unknown): void {
+    this.#add("output", plain(chunk), this.#outputs);
+  }
+
+  /** The handler has heard that it is to stop. */
+  tellAcknowledged(): void {
+    if (this.#task.object === 0 && !this.#marked) return;
+    const data = { state: "running", attempt: this.#task.attempt, cancel: "acknowledged" };
+    this.#push({ type: "state", at: new Date().toISOString(), data });
+  }
+
+  /** Sends the rest; after it the object knows all that the attempt told. */
+  async finish(): Promise<void> {
+    for (const [kind, budget] of [["log lines", this.#logs], ["outputs", this.#outputs]] as const) {
+      if (budget.dropped === 0) continue;
+      const data = { level: "warn", message: `${budget.dropped} ${kind} over the attempt's limit were dropped` };
+      this.#push({ type: "log", at: new Date().toISOString(), data });
+    }
+    await this.#sending;
+    if (this.#hasNews() || this.#marked) await this.#send(true);
+  }
+
+  #add(type: "log" | "output", data: unknown, budget: Budget): void {
+    const bytes = JSON.stringify(data)?.length ?? 0;
+    if (budget.count === 0 || bytes > budget.bytes || bytes > MAX_EVENT_BYTES) {
+      budget.dropped++;
+      return;
+    }
+    budget.count--;
+    budget.bytes -= bytes;
+    this.#push({ type, at: new Date().toISOString(), data: data ?? null });
+  }
+
+  #push(event: NewEvent): void {
+    this.#settleProgress();
+    this.#events.push(event);
+    this.#soon();
+  }
+
+  /** Progress keeps its place among the other events. */
+  #settleProgress(): void {
+    if (!this.#progressIsNew || !this.#progress) return;
+    this.#events.push({ type: "progress", at: this.#progress.at, data: this.#progress });
+    this.#progressIsNew = false;
+  }
+
+  #hasNews(): boolean {
+    return this.#progressIsNew || this.#events.length > 0;
+  }
+
+  #soon(): void {
+    this.#sending ??= this.#sendLater().finally(() => {
+      this.#sending = null;
+      if (this.#hasNews()) this.#soon();
+    });
+  }
+
+  async #sendLater(): Promise<void> {
+    const pause = this.#sentAt + EVERY_MS - Date.now();
+    if (pause > 0) await scheduler.wait(pause);
+    else await Promise.resolve();
+    if (this.#hasNews()) await this.#send(false);
+  }
+
+  async #send(last: boolean): Promise<void> {
+    this.#sentAt = Date.now();
+    this.#settleProgress();
+    const events = this.#events;
+    this.#events = [];
+    for (let n = 1; ; n++) {
+      try {
+        if (!this.#marked) {
+          await markObject(this.#env.DB, this.#task.id, OBJECT.used);
+          this.#marked = true;
+        }
+        await progressObject(this.#env, this.#task.id).report({ snapshot: this.#snapshot, events, last });
+        return;
+      } catch (error) {
+        if (n === TRIES) {
+          console.warn(JSON.stringify({ event: "report_lost", taskId: this.#task.id, error: String(error) }));
+          return;
+        }
+        await scheduler.wait(50 * n * n);
+      }
+    }
+  }
+}
+
+/** A value as JSON will carry it, so that what the handler changes later is not told. */
+function plain(value: unknown): unknown {
+  if (value === undefined) return null;
+  try {
+    return JSON.parse(JSON.stringify(value) ?? "null") as unknown;
+  } catch {
+    return String(value);
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Watches over one attempt: runs it, tells it to stop when its time is up or its task is cancelled,
+ * and commits its end. Whatever goes wrong here, the lease ends it.
+ */
+
+import { CANCEL_GRACE_MS, DEFAULT_TIMEOUT_MS } from "../core/limits.ts";
+import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
+import { DEFAULT_RETRY, retryPolicy, type RetryPolicy } from "../core/retry.ts";
+import { settle, type Ending } from "../core/settle.ts";
+import { OBJECT } from "../core/wake.ts";
+import type { RunOptions } from "../engine/prepare.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+import { noteLateEnd } from "../results/commit-attempts.ts";
+import { jsonOf } from "../results/task-row.ts";
+import { findTask } from "../tasks/registry.ts";
+import type { Ran } from "./attempt-runner.ts";
+import type { Committer } from "./committer.ts";
+import { AttemptControl } from "./control.ts";
+import { enter, leave, type RunningAttempt } from "./running.ts";
+
+/** How often a supervisor looks whether its attempt's time is up or a stop order came. */
+const LOOK_EVERY_MS = 200;
+
+interface Bounds {
+  hardMs: number;
+  softMs: number | null;
+  policy: RetryPolicy;
+}
+
+/** Runs a claimed task to the commit of its attempt. Never throws. */
+export async function supervise(env: Env, task: ClaimedTask, committer: Committer): Promise<void> {
+  const attempt: RunningAttempt = {
+    id: task.id,
+    attempt: task.attempt,
+    lane: task.lane,
+    claimedAt: task.startedAt,
+    order: null,
+    stopAt: null,
+  };
+  enter(attempt);
+  try {
+    await runToEnd(env, task, attempt, committer);
+  } catch (error) {
+    console.error(JSON.stringify({ event: "attempt_left_to_its_lease", taskId: task.id, attempt: task.attempt, error: String(error) }));
+  } finally {
+    leave(attempt);
+  }
+}
+
+async function runToEnd(env: Env, task: ClaimedTask, attempt: RunningAttempt, committer: Committer): Promise<void> {
+  const bounds = boundsOf(task, findTask(task.task, env));
+  const control = new AttemptControl();
+  const startedAt = Date.now();
+  const running = runIn(env, task, control);
+  const fenced = Promise.withResolvers<Ending | null>();
+  const watching = setInterval(() => {
+    const order = watch(attempt, control, startedAt, bounds);
+    if (order !== undefined) fenced.resolve(order);
+  }, LOOK_EVERY_MS);
+
+  let first: Ran | Ending | null;
+  try {
+    first = await Promise.race([running, fenced.promise]);
+  } finally {
+    clearInterval(watching);
+  }
+  if (first === null) return;
+  if ("ending" in first) {
+    const ending = tooLate(first.ending, startedAt, bounds) ?? first.ending;
+    const held = await committer.add(commitOf(task, ending, bounds, first));
+    if (!held) await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
+    return;
+  }
+  await committer.add(commitOf(task, first, bounds, null));
+  // The handler was told to stop and did not: it stays in this isolate until it ends, and changes nothing.
+  const { ending } = await running;
+  await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
+}
+
+/** The attempt's own invocation; one that dies is an interruption, not a failure of the task. */
+async function runIn(env: Env, task: ClaimedTask, control: AttemptControl): Promise<Ran> {
+  try {
+    return await env.ATTEMPTS.run(task, control);
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "attempt_died", taskId: task.id, attempt: task.attempt, error: String(error) }));
+    return { ending: { outcome: "crashed" }, progress: null, used: false };
+  }
+}
+
+/** The ending to commit without waiting any longer; null where the attempt is no longer ours; undefined to go on. */
+function watch(attempt: RunningAttempt, control: AttemptControl, startedAt: number, bounds: Bounds): Ending | null | undefined {
+  const ranMs = Date.now() - startedAt;
+  if (attempt.order === "lost") {
+    control.stop({ cause: "lost", message: "the task is in another attempt, or has ended" });
+    return null;
+  }
+  if (attempt.order === "cancelled") {
+    control.stop({ cause: "cancelled", message: "the task was cancelled" });
+    attempt.stopAt ??= Date.now() + CANCEL_GRACE_MS;
+    if (Date.now() >= attempt.stopAt) return { outcome: "cancelled" };
+  }
+  if (ranMs >= bounds.hardMs) {
+    control.stop({ cause: "timeout", message: timeoutMessage(bounds.hardMs) });
+    return timedOut(bounds.hardMs);
+  }
+  if (bounds.softMs !== null && ranMs >= bounds.softMs) {
+    control.stop({ cause: "soft_timeout", message: `the attempt has run for its soft limit of ${bounds.softMs} ms` });
+  }
+  return undefined;
+}
+
+/** A handler that held up the whole isolate ends before any timer could: its time is up all the same. */
+function tooLate(ending: Ending, startedAt: number, bounds: Bounds): Ending | null {
+  const overdue = Date.now() - startedAt > bounds.hardMs + LOOK_EVERY_MS;
+  return overdue && ending.outcome !== "crashed" ? timedOut(bounds.hardMs) : null;
+}
+
+function timedOut(hardMs: number): Ending {
+  return { outcome: "timeout", error: { type: "timeout", message: timeoutMessage(hardMs) } };
+}
+
+function timeoutMessage(hardMs: number): string {
+  return `the attempt did not end within ${hardMs} ms`;
+}
+
+function boundsOf(task: ClaimedTask, definition: TaskDefinition | undefined): Bounds {
+  const options = jsonOf<RunOptions>(task.options) ?? {};
+  const own = typeof definition?.retry === "object" ? retryPolicy(definition.retry) : DEFAULT_RETRY;
+  const hardMs = options.timeoutMs ?? Math.min(definition?.timeoutMs ?? DEFAULT_TIMEOUT_MS, maxTimeoutMs(task.lane));
+  const softMs = options.softTimeoutMs ?? definition?.softTimeoutMs ?? null;
+  return { hardMs, softMs, policy: retryPolicy(options.retry, own) };
+}
+
+function commitOf(task: ClaimedTask, ending: Ending, bounds: Bounds, ran: Ran | null) {
+  const at = Date.now();
+  return {
+    ...settle(task, ending, bounds.policy, at, Math.random()),
+    id: task.id,
+    attempt: task.attempt,
+    startedAt: task.startedAt,
+    at,
+    progress: ran?.progress ?? null,
+    object: ran?.used ? OBJECT.used : 0,
+  };
+}
