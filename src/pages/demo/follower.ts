@@ -80,7 +80,7 @@ export function createFollower(tasks: Tasks) {
 
   function open(id: string, watch: Watch): void {
     const task = tasks.get(id);
-    if (task === undefined) return;
+    if (task === undefined) return drop(id);
     // A new EventSource has no Last-Event-ID to send; the address says where to go on.
     const address = new URL(task.links.events, location.origin);
     if (task.seq > 0) address.searchParams.set("after", String(task.seq));
@@ -120,7 +120,8 @@ export function createFollower(tasks: Tasks) {
 
   async function read(id: string, watch: Watch): Promise<void> {
     const task = tasks.get(id);
-    if (task === undefined || watch.reading) return;
+    if (task === undefined) return drop(id);
+    if (watch.reading) return;
     watch.reading = true;
     const askedAt = Date.now();
     const answer = await readTask(task.links.self);

@@ -9,7 +9,8 @@ const MAX_KEPT = 50;
 export function restoreTasks(): TrackedTask[] {
   try {
     const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "[]") as TrackedTask[];
-    return kept.map((task) => ({ ...task, reachable: true, refusal: null }));
+    // Whether a cancel that was under way got through, the server will say; asking it again does no harm.
+    return kept.map((task) => ({ ...task, cancelRequested: false, reachable: true, refusal: null }));
   } catch {
     return [];
   }
