@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EventSourceParserStream } from "eventsource-parser/stream";
-import { endWhenAsked, fail, serve } from "./serve.ts";
+import { fail, serve } from "./serve.ts";
 
 type Task = { id: string; state: string; result: unknown; error: { message: string } | null };
 type Progress = { done: number; total: number | null; percent: number | null; message: string | null };
@@ -45,9 +45,7 @@ function draw({ done, total, percent, message }: Progress): void {
 
 async function main(): Promise<void> {
   const key = crypto.randomUUID();
-  const starting = serve({ port: 0, persist, apiKey: key, publicDemo: true });
-  endWhenAsked(async () => (await starting).stop());
-  const { url, stop } = await starting;
+  const { url, stop } = await serve({ port: 0, persist, apiKey: key, publicDemo: true });
   try {
     const task = await run(url, key);
     if (process.stdout.isTTY) process.stdout.write("\n");

@@ -33,7 +33,7 @@ export type ServeOptions = {
   allowOrigins?: string[];
 };
 
-/** Builds if it must, starts, and resolves to the address once the service answers. */
+/** Builds if it must, starts, and resolves to the address once the service answers. From then on a SIGTERM or SIGINT ends this process. */
 export async function serve(options: ServeOptions): Promise<{ url: string; stop: () => Promise<void> }> {
   await build();
   const persist = resolve(options.persist);
@@ -49,6 +49,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
     await miniflare.dispose();
     rmSync(temporary, { recursive: true, force: true });
   };
+  endWhenAsked(stop);
   try {
     const address = await miniflare.ready;
     const url = `http://127.0.0.1:${address.port}`;
@@ -151,11 +152,13 @@ function endRuntimeWithThisProcess(): void {
 }
 
 /**
- * Calls `stop` on SIGTERM and SIGINT, and exits with 0. Run by npm, it also ends this process when that npm is gone, however it went:
+ * Stops on SIGTERM and SIGINT, and exits with 0. Run by npm, it also ends this process when that npm is gone, however it went:
  * a `kill -9` of the command that somebody typed must not leave a server behind.
  */
-export function endWhenAsked(stop: () => Promise<void>): void {
+function endWhenAsked(stop: () => Promise<void>): void {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    // Miniflare has just set handlers of its own, which exit at once and with another code.
+    process.removeAllListeners(signal);
     process.once(signal, () => {
       setTimeout(() => process.exit(0), STOP_WITHIN_MS);
       void stop().finally(() => process.exit(0));
@@ -192,7 +195,7 @@ async function main(): Promise<void> {
   if (!values.port || !values.persist || !values["api-key"] || !Number.isInteger(port) || port < 0 || port > 65_535)
     throw new Error(USAGE);
 
-  const starting = serve({
+  const { url } = await serve({
     port,
     persist: values.persist,
     apiKey: values["api-key"],
@@ -200,8 +203,6 @@ async function main(): Promise<void> {
     publicDemo: values.fixtures,
     allowOrigins: values["allow-origin"],
   });
-  endWhenAsked(async () => (await starting).stop());
-  const { url } = await starting;
   process.stdout.write(`ready ${url}\n`);
 }
 

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { appendFileSync, chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { endWhenAsked, fail, serve } from "./serve.ts";
+import { fail, serve } from "./serve.ts";
 
 const root = join(import.meta.dirname, "..");
 const PAGES = [
@@ -49,14 +49,13 @@ Ctrl-C stops it; what was submitted stays.
 
 async function main(): Promise<void> {
   const apiKey = localKey();
-  const starting = serve({
+  const { url } = await serve({
     port: Number(process.env["PORT"] ?? 8787),
     persist: join(root, ".wrangler/state"),
     apiKey,
     publicDemo: true,
   });
-  endWhenAsked(async () => (await starting).stop());
-  await print((await starting).url, apiKey);
+  await print(url, apiKey);
 }
 
 await main().catch(fail);
