@@ -13,7 +13,7 @@ export default {
   fetch: app.fetch,
 
   async queue(batch, env, ctx) {
-    if (batch.queue === "lovage-dead") consumeDead(batch);
+    if (batch.queue === "lovage-dead") await consumeDead(batch, env);
     else await consume(batch, env, ctx);
   },
 

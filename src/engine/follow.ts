@@ -15,6 +15,9 @@ import { progressObject, snapshotOf, tellObjects } from "./tell.ts";
 /** A quiet stream says so, and looks at the row, this often. */
 const IDLE_MS = 10_000;
 
+/** A listener this many events behind is dropped from the object, and resumes from what was kept. */
+const MAX_BEHIND = 500;
+
 /** Before a broken line to the object is opened again. */
 const REOPEN_MS = 250;
 
@@ -84,7 +87,12 @@ class Line {
   private constructor(socket: WebSocket) {
     this.#socket = socket;
     socket.addEventListener("message", (message) => {
+      if (this.#closed) return;
       this.#events.push(JSON.parse(message.data as string) as TaskEvent);
+      if (this.#events.length > MAX_BEHIND) {
+        this.#closed = true;
+        this.close();
+      }
       this.#wake?.();
     });
     const end = () => {

@@ -110,6 +110,19 @@ export async function postponeTasks(
   );
 }
 
+/** Puts the queued ones of these tasks under the clock again, at once. */
+export async function makeDue(db: D1Database, ids: string[], now: number): Promise<void> {
+  await persist(() =>
+    db
+      .prepare(
+        `UPDATE tasks SET due_at = ?2
+         WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND due_at > ?2`,
+      )
+      .bind(JSON.stringify(ids), now)
+      .run(),
+  );
+}
+
 /**
  * Where one process is the whole system, its start is the end of every attempt and every bell before
  * it: all of them are due at once, instead of when their leases run out.

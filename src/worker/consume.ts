@@ -4,8 +4,10 @@
  */
 
 import { idsOf } from "../broker/bells.ts";
+import { pokeClock } from "../broker/poke.ts";
 import { claim } from "../engine/claim.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
+import { makeDue } from "../results/due-tasks.ts";
 import { Committer } from "./committer.ts";
 import { beat, runningIn } from "./running.ts";
 import { supervise } from "./supervise.ts";
@@ -23,9 +25,16 @@ const MAX_WAIT_MS = 60_000;
 
 const LANE_OF_QUEUE = /^lovage-([a-z]+)$/;
 
-/** Bells that nobody could handle end here: they are acknowledged, and the clock rings again for what lives. */
-export function consumeDead(batch: MessageBatch<unknown>): void {
-  console.warn(JSON.stringify({ event: "dead_bells", queue: batch.queue, messages: batch.messages.length }));
+/** Bells that nobody could answer end here: their tasks are the clock's again. */
+export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promise<void> {
+  console.warn(JSON.stringify({ event: "dead_bells", messages: batch.messages.length }));
+  const now = Date.now();
+  try {
+    await makeDue(env.DB, batch.messages.flatMap((message) => idsOf(message.body)), now);
+    await pokeClock(env, now);
+  } catch {
+    // Their rows are due by themselves, only later.
+  }
   batch.ackAll();
 }
 
