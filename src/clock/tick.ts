@@ -35,9 +35,14 @@ async function look(env: Env, due: DueTask[], now: number, graceMs: number): Pro
   const idsTo = (verb: string) => rowsTo(verb).map((row) => row.id);
 
   // The timers first: whatever fails below is looked at again when they come.
-  const timers = looked.flatMap(({ row, wake }) => ("dueAt" in wake ? [{ id: row.id, seen: row.dueAt, dueAt: wake.dueAt }] : []));
+  const timers = looked.flatMap(({ row, wake }) =>
+    "dueAt" in wake ? [{ id: row.id, seen: row.dueAt, dueAt: wake.dueAt }] : [],
+  );
   const untold = new Set(await tellObjects(env, idsTo("tell")));
-  await postponeTasks(env.DB, timers.filter((timer) => !untold.has(timer.id)));
+  await postponeTasks(
+    env.DB,
+    timers.filter((timer) => !untold.has(timer.id)),
+  );
   await ring(env, rowsTo("ring"));
   await start(env, idsTo("start"), now);
   await expire(env, idsTo("expire"), now);

@@ -130,7 +130,8 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
   if (!NAME.test(name)) throw new RangeError(`not a task name: ${JSON.stringify(name)}`);
   if (!LANES.includes(lane)) throw new RangeError(`task ${name}: no lane ${JSON.stringify(lane)}`);
   const between = (what: string, value: number, min: number, max: number) => {
-    if (!(value >= min && value <= max)) throw new RangeError(`task ${name}: ${what} must be ${min} to ${max}, is ${value}`);
+    if (!(value >= min && value <= max))
+      throw new RangeError(`task ${name}: ${what} must be ${min} to ${max}, is ${value}`);
     return value;
   };
   const timeoutMs = between("timeout", durationMs(options.timeout ?? DEFAULT_TIMEOUT_MS), 1, maxTimeoutMs(lane));
@@ -151,7 +152,8 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
       MIN_RETENTION_MS,
       MAX_RETENTION_MS,
     ),
-    leaseMs: options.lease === undefined ? null : between("lease", durationMs(options.lease), 1_000, MAX_LONG_TIMEOUT_MS),
+    leaseMs:
+      options.lease === undefined ? null : between("lease", durationMs(options.lease), 1_000, MAX_LONG_TIMEOUT_MS),
     run: options.run.bind(options),
   };
 }

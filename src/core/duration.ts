@@ -30,18 +30,16 @@ export function durationMs(duration: number | string): number {
 
 /** A duration on the wire, between two bounds in milliseconds; parses to milliseconds. */
 export function durationSchema(min = 0, max = MAX_HORIZON_MS) {
-  return z
-    .union([z.number(), z.string()])
-    .transform((value, ctx) => {
-      const ms = parseDuration(value);
-      if (ms === null) {
-        ctx.addIssue('not a duration: write integer milliseconds or "500ms", "30s", "5m", "2h", "7d"');
-        return z.NEVER;
-      }
-      if (ms < min || ms > max) {
-        ctx.addIssue(`must be between ${min} ms and ${max} ms`);
-        return z.NEVER;
-      }
-      return ms;
-    });
+  return z.union([z.number(), z.string()]).transform((value, ctx) => {
+    const ms = parseDuration(value);
+    if (ms === null) {
+      ctx.addIssue('not a duration: write integer milliseconds or "500ms", "30s", "5m", "2h", "7d"');
+      return z.NEVER;
+    }
+    if (ms < min || ms > max) {
+      ctx.addIssue(`must be between ${min} ms and ${max} ms`);
+      return z.NEVER;
+    }
+    return ms;
+  });
 }

@@ -79,7 +79,7 @@ export function describeError(thrown: unknown): TaskError {
     type: thrown.name || "Error",
     message: clip(thrown.message || thrown.name, MAX_MESSAGE),
   };
-  const data = "data" in thrown ? (thrown.data as unknown) : undefined;
+  const data = "data" in thrown ? thrown.data : undefined;
   if (data !== undefined) {
     const text = stringify(data);
     error.data = text.length <= MAX_DATA ? (JSON.parse(text) as unknown) : { truncated: clip(text, 1_000) };

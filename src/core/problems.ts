@@ -8,7 +8,10 @@ export const PROBLEMS = {
   "invalid-json": { status: 400, title: "The body is not JSON" },
   "invalid-query": { status: 400, title: "A query parameter is unknown or has a bad value" },
   "invalid-cursor": { status: 400, title: "The cursor is not one that this list gave out" },
-  "invalid-idempotency-key": { status: 400, title: "The Idempotency-Key header is empty, too long or not visible ASCII" },
+  "invalid-idempotency-key": {
+    status: 400,
+    title: "The Idempotency-Key header is empty, too long or not visible ASCII",
+  },
   unauthorized: { status: 401, title: "A valid key or token is needed" },
   forbidden: { status: 403, title: "The key does not allow this" },
   "not-found": { status: 404, title: "Nothing is here" },

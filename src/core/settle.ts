@@ -57,13 +57,7 @@ export interface Settlement {
   crashes: number;
 }
 
-export function settle(
-  attempt: Running,
-  ending: Ending,
-  policy: RetryPolicy,
-  now: number,
-  random: number,
-): Settlement {
+export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, now: number, random: number): Settlement {
   const { failures, crashes } = attempt;
   const same = { outcome: ending.outcome, result: null, error: null, attemptError: null, failures, crashes };
   const ended = { runAt: null, dueAt: null };
@@ -79,7 +73,10 @@ export function settle(
     case "crashed": {
       const attemptError = { type: "worker_lost", message: "the worker was lost before the attempt ended" };
       if (crashes + 1 >= MAX_CRASHES) {
-        const error = { type: "worker_lost", message: `the worker was lost ${crashes + 1} times while running this task` };
+        const error = {
+          type: "worker_lost",
+          message: `the worker was lost ${crashes + 1} times while running this task`,
+        };
         return { ...same, ...ended, state: "failed", error, attemptError, crashes: crashes + 1 };
       }
       return { ...same, state: "queued", attemptError, runAt: now, dueAt: now + BELL_MS, crashes: crashes + 1 };

@@ -61,7 +61,9 @@ export function firstLook(state: "scheduled" | "queued", runAt: number, expiresA
  * retention: those are met in the order of their ids by the retention walk, so that ending a plain
  * task needs no index entry. The walk may already have passed a task that lived for days.
  */
-export function purgeDue(row: Pick<Sleeper, "retentionMs" | "createdAt" | "finishedAt" | "retainUntil">): number | null {
+export function purgeDue(
+  row: Pick<Sleeper, "retentionMs" | "createdAt" | "finishedAt" | "retainUntil">,
+): number | null {
   const lived = (row.finishedAt ?? row.createdAt) - row.createdAt;
   if (row.retentionMs === DEFAULT_RETENTION_MS && lived < DEFAULT_RETENTION_MS / 2) return null;
   return row.retainUntil;

@@ -6,6 +6,9 @@ import { tellObjects } from "./tell.ts";
 /** Cancels what has not ended of these; answers how each stands now. `now` is ms since the epoch. */
 export async function cancel(env: Env, ids: string[], reason: string | null, now: number): Promise<Cancelled[]> {
   const after = await cancelTasks(env.DB, ids, reason, now);
-  await tellObjects(env, after.filter((task) => task.object !== 0 && task.cancelRequestedAt === now).map((task) => task.id));
+  await tellObjects(
+    env,
+    after.filter((task) => task.object !== 0 && task.cancelRequestedAt === now).map((task) => task.id),
+  );
   return after;
 }

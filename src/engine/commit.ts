@@ -10,8 +10,14 @@ export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> 
   const held = await commitAttempts(env.DB, commits);
   // All of this is owed by the row too (`due_at`), so dying here only makes it later.
   await Promise.all([
-    ringBells(env, held.filter((task) => task.state === "queued")),
-    tellObjects(env, held.filter((task) => task.object !== 0).map((task) => task.id)),
+    ringBells(
+      env,
+      held.filter((task) => task.state === "queued"),
+    ),
+    tellObjects(
+      env,
+      held.filter((task) => task.object !== 0).map((task) => task.id),
+    ),
     pokeFor(env, held),
   ]);
   return held;

@@ -33,7 +33,11 @@ export async function signLinks(
   const { self, events, cancel: cancelPath } = task.links;
   return {
     ...task,
-    links: { self: `${self}?token=${read}`, events: `${events}?token=${read}`, cancel: `${cancelPath}?token=${cancel}` },
+    links: {
+      self: `${self}?token=${read}`,
+      events: `${events}?token=${read}`,
+      cancel: `${cancelPath}?token=${cancel}`,
+    },
   };
 }
 

@@ -34,13 +34,7 @@ export function prepare(env: Env, body: unknown, origin: Origin, id: string, now
 }
 
 /** Checks one submission whose form is known to be right. */
-export function prepareSubmission(
-  env: Env,
-  submission: Submission,
-  origin: Origin,
-  id: string,
-  now: number,
-): Prepared {
+export function prepareSubmission(env: Env, submission: Submission, origin: Origin, id: string, now: number): Prepared {
   const definition = findTask(submission.task, env);
   if (!definition) {
     return refuse(
@@ -101,7 +95,11 @@ export function checkInput(
   const parsed = definition.input.safeParse(input);
   if (!parsed.success) {
     return refuse(
-      problem("invalid-input", `The input does not fit the schema of ${definition.name}.`, faults(parsed.error.issues, ["input"])),
+      problem(
+        "invalid-input",
+        `The input does not fit the schema of ${definition.name}.`,
+        faults(parsed.error.issues, ["input"]),
+      ),
     );
   }
   if (input === undefined) return { ok: true, input: null };

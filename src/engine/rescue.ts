@@ -9,7 +9,10 @@ import { commit } from "./commit.ts";
 /** Ends these attempts as crashed, unless their lease was renewed since they were looked at. */
 export async function rescue(env: Env, tasks: DueTask[], now: number): Promise<void> {
   if (tasks.length === 0) return;
-  await commit(env, tasks.map((task) => crashOf(task, now)));
+  await commit(
+    env,
+    tasks.map((task) => crashOf(task, now)),
+  );
 }
 
 function crashOf(task: DueTask, now: number): Commit {

@@ -51,7 +51,11 @@ async function lead(env: Env, background: Background): Promise<void> {
       leaderUntil = Date.now() + PATIENCE_MS;
       const group = waiting.splice(0, MAX_GROUP);
       try {
-        await storeAll(env, background, group.map((each) => each.task));
+        await storeAll(
+          env,
+          background,
+          group.map((each) => each.task),
+        );
         for (const { stored } of group) stored.resolve();
       } catch (error) {
         for (const { stored } of group) stored.reject(error);

@@ -67,14 +67,20 @@ async function submitOnce(
 
 /** The tasks that the first request with this key has made, as they are now. */
 async function recall(env: Env, ids: (string | null)[], prepared: Prepared[]): Promise<Submitted[]> {
-  const rows = await readTasks(env.DB, ids.filter((id) => id !== null));
+  const rows = await readTasks(
+    env.DB,
+    ids.filter((id) => id !== null),
+  );
   const byId = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id, i): Submitted => {
     const row = id === null ? undefined : byId.get(id);
     if (row) return { ok: true, row };
     const fresh = prepared[i];
     if (id === null && fresh && !fresh.ok) return fresh;
-    const detail = id === null ? "This item was refused when it was first submitted." : `The task ${id} that this key has made is gone.`;
+    const detail =
+      id === null
+        ? "This item was refused when it was first submitted."
+        : `The task ${id} that this key has made is gone.`;
     return { ok: false, problem: problem(id === null ? "invalid-body" : "gone", detail) };
   });
 }

@@ -21,7 +21,7 @@ export function liveSnapshotOf(row: TaskRow): Snapshot {
 }
 
 export function progressObject(env: Env, id: string): ProgressApi {
-  return env.PROGRESS.getByName(id) as unknown as ProgressApi;
+  return env.PROGRESS.getByName(id);
 }
 
 /**

@@ -61,10 +61,19 @@ export class EventLog {
   /** Writes what is not written yet, as one row. */
   save(): void {
     if (!this.#changed) return;
-    this.#sql.exec("CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, events TEXT NOT NULL, head TEXT NOT NULL)");
+    this.#sql.exec(
+      "CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, events TEXT NOT NULL, head TEXT NOT NULL)",
+    );
     // What `done` holds can be had from the task's row, and may be too large for one here.
-    const events = JSON.stringify(this.#unsaved.map((event) => (event.type === "done" ? { ...event, data: null } : event)));
-    this.#sql.exec("INSERT OR REPLACE INTO log (seq, events, head) VALUES (?, ?, ?)", this.head.seq, events, JSON.stringify(this.head));
+    const events = JSON.stringify(
+      this.#unsaved.map((event) => (event.type === "done" ? { ...event, data: null } : event)),
+    );
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO log (seq, events, head) VALUES (?, ?, ?)",
+      this.head.seq,
+      events,
+      JSON.stringify(this.head),
+    );
     this.#unsaved = [];
     this.#changed = false;
     this.#bytes += events.length;

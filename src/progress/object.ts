@@ -78,7 +78,8 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     const row = await this.env.DB.prepare("SELECT state, finished_at AS finishedAt FROM tasks WHERE id = ?1")
       .bind(taskId)
       .first<{ state: State; finishedAt: number | null }>();
-    const keptUntil = row && (isTerminal(row.state) ? (row.finishedAt ?? 0) + EVENTS_KEPT_MS : Date.now() + EVENTS_KEPT_MS);
+    const keptUntil =
+      row && (isTerminal(row.state) ? (row.finishedAt ?? 0) + EVENTS_KEPT_MS : Date.now() + EVENTS_KEPT_MS);
     if (keptUntil && keptUntil > Date.now()) await this.ctx.storage.setAlarm(keptUntil);
     else await this.#clear();
   }

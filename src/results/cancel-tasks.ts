@@ -26,7 +26,12 @@ SELECT id, state, object, cancel_requested_at AS cancelRequestedAt FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1))`;
 
 /** Cancels those of `ids` that have not ended; answers how all of them stand afterwards. Safe to repeat. */
-export async function cancelTasks(db: D1Database, ids: string[], reason: string | null, now: number): Promise<Cancelled[]> {
+export async function cancelTasks(
+  db: D1Database,
+  ids: string[],
+  reason: string | null,
+  now: number,
+): Promise<Cancelled[]> {
   const list = JSON.stringify(ids);
   const results = await persistOr503(() =>
     db.batch([

@@ -163,6 +163,11 @@ WHERE id = ?1 AND EXISTS (SELECT 1 FROM json_each(tasks.history)
   WHERE value->>'number' = ?2 AND value->'late' IS NULL)`;
 
 /** Notes in the task's history what a fenced handler did after its attempt had ended. */
-export async function noteLateEnd(db: D1Database, id: string, attempt: number, late: AttemptRecord["late"]): Promise<void> {
+export async function noteLateEnd(
+  db: D1Database,
+  id: string,
+  attempt: number,
+  late: AttemptRecord["late"],
+): Promise<void> {
   await persist(() => db.prepare(LATE).bind(id, attempt, JSON.stringify(late)).run());
 }

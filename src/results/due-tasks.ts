@@ -42,9 +42,7 @@ export async function readDue(db: D1Database, now: number, limit: number): Promi
 /** When the next row is due, in ms since the epoch; null when none ever is. */
 export async function readNextDue(db: D1Database): Promise<number | null> {
   return persist(() =>
-    db
-      .prepare("SELECT due_at FROM tasks WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1")
-      .first<number>("due_at"),
+    db.prepare("SELECT due_at FROM tasks WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1").first<number>("due_at"),
   );
 }
 

@@ -58,7 +58,11 @@ const OURS = `EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?2 AND key = ?3 A
  * Stores the tasks, all or none. Safe to repeat with the same ids. With a key, stores them only if
  * nobody holds the key, and answers what the holder of the key has made.
  */
-export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: IdempotencyClaim): Promise<Remembered | null> {
+export async function insertTasks(
+  db: D1Database,
+  tasks: NewTask[],
+  claim?: IdempotencyClaim,
+): Promise<Remembered | null> {
   const statements: D1PreparedStatement[] = [];
   if (claim) statements.push(claimKey(db, claim));
   for (const chunk of chunksOf(tasks)) {
@@ -104,7 +108,9 @@ function claimKey(db: D1Database, claim: IdempotencyClaim): D1PreparedStatement 
 }
 
 function overflows(task: NewTask): boolean {
-  return task.input !== null && task.input.length > INLINE_PAYLOAD_BYTES / 2 && byteLength(task.input) > INLINE_PAYLOAD_BYTES;
+  return (
+    task.input !== null && task.input.length > INLINE_PAYLOAD_BYTES / 2 && byteLength(task.input) > INLINE_PAYLOAD_BYTES
+  );
 }
 
 /** The tasks as JSON parameters, each below what D1 takes. */

@@ -69,7 +69,14 @@ export async function walkRetention(
   const met = results.slice(0, results.findIndex((row) => row.createdAt + age > now) >>> 0);
   const over = met.filter((row) => row.dueAt === null && row.retainUntil !== null && row.retainUntil <= now);
   const kept = met.filter((row) => row.dueAt === null && row.retainUntil !== null && row.retainUntil > now);
-  const purged = over.length > 0 ? await deleteTasks(db, over.map((row) => row.id), now) : [];
+  const purged =
+    over.length > 0
+      ? await deleteTasks(
+          db,
+          over.map((row) => row.id),
+          now,
+        )
+      : [];
   if (kept.length > 0) {
     await persist(() =>
       db

@@ -104,11 +104,7 @@ export async function listIds(
  * Notes that somebody listens to the task or that its progress object holds something of it; from
  * then on its changes are told to the object. Answers the row as it is at that moment.
  */
-export async function markObject(
-  db: D1Database,
-  id: string,
-  bit: number,
-): Promise<WholeTaskRow | null> {
+export async function markObject(db: D1Database, id: string, bit: number): Promise<WholeTaskRow | null> {
   return persistOr503(async () => {
     const [, read] = await db.batch<WholeTaskRow>([
       db.prepare("UPDATE tasks SET object = object | ?2 WHERE id = ?1 AND object & ?2 = 0").bind(id, bit),

@@ -75,7 +75,10 @@ export function createApp(): App {
 }
 
 function allowedOrigins(env: Env): string[] {
-  return (env.ALLOW_ORIGINS ?? "").split(",").map((origin) => origin.trim()).filter(Boolean);
+  return (env.ALLOW_ORIGINS ?? "")
+    .split(",")
+    .map((origin) => origin.trim())
+    .filter(Boolean);
 }
 
 /** A page, a wrong method, or nothing; under `/v1` only to those with a key. */

@@ -56,6 +56,8 @@ async function checkClock(env: Env): Promise<Check> {
 }
 
 async function within(check: () => Promise<Check>): Promise<Check> {
-  const late = scheduler.wait(PATIENCE_MS).then((): Check => ({ ok: false, detail: `no answer within ${PATIENCE_MS} ms` }));
+  const late = scheduler
+    .wait(PATIENCE_MS)
+    .then((): Check => ({ ok: false, detail: `no answer within ${PATIENCE_MS} ms` }));
   return Promise.race([check().catch((): Check => ({ ok: false, detail: "it answered with an error" })), late]);
 }

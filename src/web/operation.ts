@@ -58,7 +58,7 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
 export function operation<Q extends z.ZodType = z.ZodObject, B extends z.ZodType = z.ZodUndefined>(
   definition: Operation<Q, B>,
 ): Operation {
-  return definition as unknown as Operation;
+  return definition;
 }
 
 const NO_QUERY = z.strictObject({});

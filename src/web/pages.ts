@@ -5,7 +5,9 @@ import type { AppContext } from "./operation.ts";
 /** The page or asset at this address; null where there is none. */
 export async function servePage(c: AppContext): Promise<Response | null> {
   if (c.req.method !== "GET" && c.req.method !== "HEAD") return null;
-  const asset = await c.env.ASSETS.fetch(new Request(new URL(c.req.url), { method: c.req.method, headers: c.req.raw.headers }));
+  const asset = await c.env.ASSETS.fetch(
+    new Request(new URL(c.req.url), { method: c.req.method, headers: c.req.raw.headers }),
+  );
   if (asset.status === 404) return null;
   return new Response(asset.body, asset);
 }

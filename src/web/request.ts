@@ -25,7 +25,8 @@ export async function readJson(c: Context): Promise<unknown> {
   } catch {
     refuse("invalid-json", "The body is not UTF-8.");
   }
-  if (depthOf(text) > MAX_JSON_DEPTH) refuse("invalid-json", `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
+  if (depthOf(text) > MAX_JSON_DEPTH)
+    refuse("invalid-json", `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {

@@ -95,7 +95,8 @@ async function handle(
 /** A definition may compute its delays itself; it gets the error as it was thrown. */
 function withDelay(definition: TaskDefinition, task: ClaimedTask, thrown: unknown): Ending {
   const ending = endingOf(thrown);
-  if (ending.outcome !== "failed" || ending.delayMs !== undefined || typeof definition.retry !== "function") return ending;
+  if (ending.outcome !== "failed" || ending.delayMs !== undefined || typeof definition.retry !== "function")
+    return ending;
   try {
     const delay = definition.retry({ failures: task.failures + 1, error: thrown });
     return delay === null ? { ...ending, retryable: false } : { ...ending, delayMs: durationMs(delay) };

@@ -11,7 +11,7 @@ interface Waiting {
 export class Committer {
   readonly #env: Env;
   #waiting: Waiting[] = [];
-  #writing: Promise<void> | null = null;
+  #isWriting = false;
 
   constructor(env: Env) {
     this.#env = env;
@@ -21,23 +21,31 @@ export class Committer {
   async add(entry: Commit): Promise<boolean> {
     const done = Promise.withResolvers<boolean>();
     this.#waiting.push({ commit: entry, done });
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = null;
-    });
+    if (!this.#isWriting) void this.#write();
     return done.promise;
   }
 
+  /** Never throws: each end's promise hears of its own commit. */
   async #write(): Promise<void> {
+    this.#isWriting = true;
     // What ends in the same turn of the event loop goes together.
     await scheduler.wait(0);
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0);
       try {
-        const held = new Set((await commit(this.#env, group.map((each) => each.commit))).map((task) => task.id));
+        const held = new Set(
+          (
+            await commit(
+              this.#env,
+              group.map((each) => each.commit),
+            )
+          ).map((task) => task.id),
+        );
         for (const { commit: entry, done } of group) done.resolve(held.has(entry.id));
       } catch (error) {
         for (const { done } of group) done.reject(error);
       }
     }
+    this.#isWriting = false;
   }
 }

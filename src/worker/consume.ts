@@ -30,7 +30,11 @@ export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promi
   console.warn(JSON.stringify({ event: "dead_bells", messages: batch.messages.length }));
   const now = Date.now();
   try {
-    await makeDue(env.DB, batch.messages.flatMap((message) => idsOf(message.body)), now);
+    await makeDue(
+      env.DB,
+      batch.messages.flatMap((message) => idsOf(message.body)),
+      now,
+    );
     await pokeClock(env, now);
   } catch {
     // Their rows are due by themselves, only later.

@@ -87,7 +87,10 @@ export class Reporter {
 
   /** Sends the rest; after it the object knows all that the attempt told. */
   async finish(): Promise<void> {
-    for (const [kind, budget] of [["log lines", this.#logs], ["outputs", this.#outputs]] as const) {
+    for (const [kind, budget] of [
+      ["log lines", this.#logs],
+      ["outputs", this.#outputs],
+    ] as const) {
       if (budget.dropped === 0) continue;
       const data = { level: "warn", message: `${budget.dropped} ${kind} over the attempt's limit were dropped` };
       this.#push({ type: "log", at: new Date().toISOString(), data });
@@ -168,6 +171,6 @@ function plain(value: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(value) ?? "null") as unknown;
   } catch {
-    return String(value);
+    return "[not JSON]";
   }
 }

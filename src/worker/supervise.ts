@@ -41,7 +41,14 @@ export async function supervise(env: Env, task: ClaimedTask, committer: Committe
   try {
     await runToEnd(env, task, attempt, committer);
   } catch (error) {
-    console.error(JSON.stringify({ event: "attempt_left_to_its_lease", taskId: task.id, attempt: task.attempt, error: String(error) }));
+    console.error(
+      JSON.stringify({
+        event: "attempt_left_to_its_lease",
+        taskId: task.id,
+        attempt: task.attempt,
+        error: String(error),
+      }),
+    );
   } finally {
     leave(attempt);
   }
@@ -82,13 +89,20 @@ async function runIn(env: Env, task: ClaimedTask, control: AttemptControl): Prom
   try {
     return await env.ATTEMPTS.run(task, control);
   } catch (error) {
-    console.warn(JSON.stringify({ event: "attempt_died", taskId: task.id, attempt: task.attempt, error: String(error) }));
+    console.warn(
+      JSON.stringify({ event: "attempt_died", taskId: task.id, attempt: task.attempt, error: String(error) }),
+    );
     return { ending: { outcome: "crashed" }, progress: null, used: false };
   }
 }
 
 /** The ending to commit without waiting any longer; null where the attempt is no longer ours; undefined to go on. */
-function watch(attempt: RunningAttempt, control: AttemptControl, startedAt: number, bounds: Bounds): Ending | null | undefined {
+function watch(
+  attempt: RunningAttempt,
+  control: AttemptControl,
+  startedAt: number,
+  bounds: Bounds,
+): Ending | null | undefined {
   const ranMs = Date.now() - startedAt;
   if (attempt.order === "lost") {
     control.stop({ cause: "lost", message: "the task is in another attempt, or has ended" });

@@ -30,7 +30,10 @@ const filterSchema = z
     ids: z.array(z.string()).max(10_000),
   })
   .partial()
-  .refine((filter) => Object.keys(filter).length > 0, "an empty filter would mean everything: name at least one member");
+  .refine(
+    (filter) => Object.keys(filter).length > 0,
+    "an empty filter would mean everything: name at least one member",
+  );
 
 const bulkSchema = z.strictObject({ filter: filterSchema, dryRun: z.boolean().optional() }).meta({ id: "BulkRequest" });
 
@@ -41,9 +44,15 @@ export const bulkCancel = bulk("cancel", "cancelTasks", "Cancel many tasks", LIV
   return after.filter((task) => task.cancelRequestedAt === now).length;
 });
 
-export const bulkRetry = bulk("retry", "retryTasks", "Run many ended tasks again", ARROWS.retry.from, async (env, background, ids, now) => {
-  return (await retry(env, background, ids, null, now)).length;
-});
+export const bulkRetry = bulk(
+  "retry",
+  "retryTasks",
+  "Run many ended tasks again",
+  ARROWS.retry.from,
+  async (env, background, ids, now) => {
+    return (await retry(env, background, ids, null, now)).length;
+  },
+);
 
 export const bulkDelete = bulk("delete", "deleteTasks", "Remove many ended tasks", TERMINAL_STATES, (env, _, ids) =>
   deleteEnded(env, ids, null),

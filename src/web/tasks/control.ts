@@ -36,7 +36,9 @@ export const cancelTask = operation({
   problems: ["not-found", "conflict", "unavailable"],
   async handle({ c, env, principal, params, body }) {
     const before = await findRow(env, principal, params["id"]!);
-    const [after] = isTerminal(before.state) ? [before] : await cancel(env, [before.id], body.reason ?? null, Date.now());
+    const [after] = isTerminal(before.state)
+      ? [before]
+      : await cancel(env, [before.id], body.reason ?? null, Date.now());
     if (!after) return refuse("not-found", "There is no task with this id.");
     if (isTerminal(after.state) && after.state !== "cancelled") {
       refuse("conflict", `The task has ended: it is ${after.state}.`);

@@ -22,7 +22,10 @@ export const getTask = operation({
   summary: "Read a task",
   scope: "read",
   link: "read",
-  headers: { Prefer: "`wait=N`: seconds to wait for the end, at most 60", "If-None-Match": "Answers 304 while nothing changed" },
+  headers: {
+    Prefer: "`wait=N`: seconds to wait for the end, at most 60",
+    "If-None-Match": "Answers 304 while nothing changed",
+  },
   query: linkQuery,
   answers: {
     200: { description: "The task", schema: taskSchema },
@@ -52,8 +55,7 @@ export const getTask = operation({
 
 const tagParameter = /^tag\.[a-z0-9_.-]{1,40}$/;
 
-const oneOrMore = <S extends z.ZodType>(schema: S) =>
-  z.union([schema.transform((value) => [value]), z.array(schema)]);
+const oneOrMore = <S extends z.ZodType>(schema: S) => z.union([schema.transform((value) => [value]), z.array(schema)]);
 
 const listQuery = z
   .object({

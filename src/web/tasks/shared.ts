@@ -54,7 +54,9 @@ export async function showLive(
 ): Promise<TaskResource> {
   const task = await show(env, principal, row, query, { attempts: true });
   if (isTerminal(row.state) || !(row.object & OBJECT.used)) return task;
-  const latest = await progressObject(env, row.id).latestProgress().catch(() => null);
+  const latest = await progressObject(env, row.id)
+    .latestProgress()
+    .catch(() => null);
   return latest ? { ...task, progress: latest.data as Progress } : task;
 }
 

@@ -22,16 +22,27 @@ export const submitTask = operation({
   path: "/v1/tasks",
   tag: "tasks",
   summary: "Submit a task",
-  description: "Answers at once; the work goes on in the background. With `Prefer: wait=N` it answers the ended task if that comes in time.",
+  description:
+    "Answers at once; the work goes on in the background. With `Prefer: wait=N` it answers the ended task if that comes in time.",
   scope: "submit",
-  headers: { "Idempotency-Key": "Makes repeating the request safe", Prefer: "`wait=N`: seconds to wait for the end, at most 60" },
+  headers: {
+    "Idempotency-Key": "Makes repeating the request safe",
+    Prefer: "`wait=N`: seconds to wait for the end, at most 60",
+  },
   query: linkQuery,
   body: submissionSchema,
   answers: {
     200: { description: "The task, which has ended within the time to wait", schema: taskSchema },
     202: { description: "The task, accepted", schema: taskSchema },
   },
-  problems: ["unknown-task", "invalid-body", "invalid-input", "idempotency-key-reused", "invalid-idempotency-key", "unavailable"],
+  problems: [
+    "unknown-task",
+    "invalid-body",
+    "invalid-input",
+    "idempotency-key-reused",
+    "invalid-idempotency-key",
+    "unavailable",
+  ],
   async handle({ c, env, principal, query, body }) {
     const now = Date.now();
     const key = await requestKey(c, principal.tenant, body);
@@ -76,7 +87,10 @@ export const submitBatch = operation({
   query: linkQuery,
   body: batchSchema,
   answers: {
-    207: { description: "The items' fates, in order", schema: z.object({ items: z.array(batchItemSchema) }).meta({ id: "BatchResult" }) },
+    207: {
+      description: "The items' fates, in order",
+      schema: z.object({ items: z.array(batchItemSchema) }).meta({ id: "BatchResult" }),
+    },
   },
   problems: ["invalid-body", "idempotency-key-reused", "invalid-idempotency-key", "unavailable"],
   async handle({ c, env, principal, query, body }) {
