@@ -26,12 +26,11 @@ export const SYSTEM_ERRORS = [
 /** Thrown by a handler: the task fails now, whatever attempts are left. */
 export class NonRetryableError extends Error {
   override readonly name: string = "NonRetryableError";
-  constructor(
-    message: string,
-    /** Anything JSON that helps the caller; becomes `error.data`. */
-    readonly data?: unknown,
-  ) {
+  /** Anything JSON that helps the caller; becomes `error.data`. */
+  readonly data: unknown;
+  constructor(message: string, data?: unknown) {
     super(message);
+    this.data = data;
   }
 }
 
@@ -39,13 +38,11 @@ export class NonRetryableError extends Error {
 export class RetryAfterError extends Error {
   override readonly name = "RetryAfterError";
   readonly delayMs: number;
-  constructor(
-    message: string,
-    delay: Duration,
-    readonly data?: unknown,
-  ) {
+  readonly data: unknown;
+  constructor(message: string, delay: Duration, data?: unknown) {
     super(message);
     this.delayMs = durationMs(delay);
+    this.data = data;
   }
 }
 
@@ -57,11 +54,10 @@ export class SignalTimeoutError extends Error {
 /** Why a handler's `ctx.signal` was aborted; its `reason` is one of these. */
 export class AttemptAborted extends Error {
   override readonly name = "AttemptAborted";
-  constructor(
-    readonly cause: "cancelled" | "soft_timeout" | "timeout" | "lost",
-    message: string,
-  ) {
+  override readonly cause: "cancelled" | "soft_timeout" | "timeout" | "lost";
+  constructor(cause: AttemptAborted["cause"], message: string) {
     super(message);
+    this.cause = cause;
   }
 }
 

@@ -48,12 +48,13 @@ export interface Problem {
 
 /** Carries a {@link Problem} to the one place that renders it. */
 export class ProblemError extends Error {
-  constructor(
-    readonly problem: Problem,
-    /** Headers that the answer must carry, such as `Retry-After`. */
-    readonly headers: Record<string, string> = {},
-  ) {
+  readonly problem: Problem;
+  /** Headers that the answer must carry, such as `Retry-After`. */
+  readonly headers: Record<string, string>;
+  constructor(problem: Problem, headers: Record<string, string> = {}) {
     super(problem.detail);
+    this.problem = problem;
+    this.headers = headers;
   }
 }
 
