@@ -10,10 +10,13 @@ const JSON_TYPE = /^application\/(json|[a-z0-9.+-]+\+json)\s*(;|$)/i;
 
 const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
+/** A refused body is read to its end up to here: a client that is still sending would not see the answer. */
+const MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES;
+
 /** The body as JSON; undefined where there is none at all. */
 export async function readJson(c: Context): Promise<unknown> {
   const declared = Number(c.req.header("content-length") ?? 0);
-  if (declared > MAX_BODY_BYTES) tooLarge();
+  if (declared > MAX_DISCARDED_BYTES) tooLarge();
   const bytes = await readBounded(c.req.raw.body);
   if (bytes.byteLength === 0) return undefined;
   if (!JSON_TYPE.test(c.req.header("content-type") ?? "")) {
@@ -74,9 +77,10 @@ async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<Uin
   let size = 0;
   for await (const chunk of body) {
     size += chunk.byteLength;
-    if (size > MAX_BODY_BYTES) tooLarge();
-    chunks.push(chunk);
+    if (size > MAX_DISCARDED_BYTES) break;
+    if (size <= MAX_BODY_BYTES) chunks.push(chunk);
   }
+  if (size > MAX_BODY_BYTES) tooLarge();
   if (chunks.length === 1) return chunks[0]!;
   const whole = new Uint8Array(size);
   let at = 0;
