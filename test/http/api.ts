@@ -1,0 +1,151 @@
+/** How the tests talk to the service: plain HTTP with the key, JSON both ways. */
+import type { ProblemResource } from "../../src/contract/problem.ts";
+import type { OptionsInput } from "../../src/contract/submission.ts";
+import type { TaskList, TaskResource } from "../../src/contract/task.ts";
+
+/** What the contract calls live: everything that has not ended. */
+export const LIVE = ["scheduled", "queued", "waiting", "running", "retrying"];
+
+/** A look at something that is still going on, every so often. */
+const LOOK_EVERY_MS = 100;
+
+export type Submission = { task: string; input?: unknown; options?: OptionsInput };
+
+export type BatchItem = { status: number; task?: TaskResource; problem?: ProblemResource };
+
+export type Call = {
+  /** Text, bytes and streams go as they are, everything else as JSON. */
+  body?: unknown;
+  /** A header that is null is not sent. */
+  headers?: Record<string, string | null>;
+};
+
+/** An answer whose body is known by the status that the caller checks. */
+export type Answer<Body> = { status: number; headers: Headers; body: Body };
+
+export type Api = ReturnType<typeof apiOf>;
+
+export function apiOf({ url, key }: { url: string; key: string }) {
+  async function call<Body = unknown>(
+    method: string,
+    path: string,
+    { body, headers = {} }: Call = {},
+  ): Promise<Answer<Body>> {
+    const all = {
+      authorization: `Bearer ${key}`,
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...headers,
+    };
+    const given = Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== null);
+    const response = await fetch(url + path, {
+      method,
+      headers: given,
+      ...(body === undefined ? {} : { body: raw(body) ?? JSON.stringify(body), duplex: "half" }),
+    });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get("content-type") ?? "");
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (isJson && text !== "" ? JSON.parse(text) : text) as Body,
+    };
+  }
+
+  const get = <Body>(path: string, headers: Call["headers"] = {}) => call<Body>("GET", path, { headers });
+  const post = <Body>(path: string, body?: unknown, headers: Call["headers"] = {}) =>
+    call<Body>("POST", path, { body, headers });
+
+  /** Submits and answers the task as it was accepted; throws where it was not. */
+  async function submit(task: string, input?: unknown, options?: OptionsInput): Promise<TaskResource> {
+    const { status, body } = await post<TaskResource>("/v1/tasks", { task, input, options });
+    if (status !== 202) throw new Error(`${task} was not accepted: ${status} ${JSON.stringify(body)}`);
+    return body;
+  }
+
+  /** Submits any number in batches and answers the tasks in order; throws where one was not accepted. */
+  async function submitAll(submissions: Submission[]): Promise<TaskResource[]> {
+    const tasks: TaskResource[] = [];
+    for (let i = 0; i < submissions.length; i += 1_000) {
+      const { status, body } = await post<{ items: BatchItem[] }>("/v1/tasks/batch", {
+        tasks: submissions.slice(i, i + 1_000),
+      });
+      if (status !== 207) throw new Error(`the batch was not accepted: ${status} ${JSON.stringify(body)}`);
+      for (const item of body.items) {
+        if (!item.task) throw new Error(`an item was not accepted: ${JSON.stringify(item)}`);
+        tasks.push(item.task);
+      }
+    }
+    return tasks;
+  }
+
+  async function read(id: string): Promise<TaskResource> {
+    const { status, body } = await get<TaskResource>(`/v1/tasks/${id}`);
+    if (status !== 200) throw new Error(`${id} could not be read: ${status} ${JSON.stringify(body)}`);
+    return body;
+  }
+
+  /** The task as it ended; throws where it does not within the time. */
+  async function waitForEnd(id: string, withinMs = 30_000): Promise<TaskResource> {
+    const until = Date.now() + withinMs;
+    for (;;) {
+      const left = Math.max(1, Math.ceil((until - Date.now()) / 1_000));
+      const { body } = await get<TaskResource>(`/v1/tasks/${id}`, { prefer: `wait=${Math.min(60, left)}` });
+      if (!LIVE.includes(body.state)) return body;
+      if (Date.now() > until) throw new Error(`${id} is still ${body.state} after ${withinMs} ms`);
+    }
+  }
+
+  /** The task as soon as it is in this state; throws where it is not within the time. */
+  async function waitForState(id: string, state: string, withinMs = 30_000): Promise<TaskResource> {
+    return poll(`${id} is not ${state}`, withinMs, async () => {
+      const task = await read(id);
+      return task.state === state ? task : null;
+    });
+  }
+
+  /** Every task that the query finds, newest first, over all of its pages. */
+  async function listAll(query = ""): Promise<TaskResource[]> {
+    const all: TaskResource[] = [];
+    let cursor: string | null = null;
+    do {
+      const { status, body }: Answer<TaskList> = await get(
+        `/v1/tasks?limit=200&${query}${cursor === null ? "" : `&cursor=${cursor}`}`,
+      );
+      if (status !== 200) throw new Error(`the list answered ${status} ${JSON.stringify(body)}`);
+      all.push(...body.items);
+      cursor = body.nextCursor;
+    } while (cursor !== null);
+    return all;
+  }
+
+  /** Waits until the query finds no task that is in one of these states. */
+  async function waitUntilNoneIs(states: readonly string[], withinMs: number, query = ""): Promise<void> {
+    const filter = states.map((state) => `state=${state}`).join("&");
+    await poll(`some task is still ${states.join(" or ")}`, withinMs, async () => {
+      const { status, body } = await get<TaskList>(`/v1/tasks?limit=1&${filter}&${query}`);
+      return status === 200 && body.items.length === 0 ? true : null;
+    });
+  }
+
+  return { call, get, post, submit, submitAll, read, waitForEnd, waitForState, listAll, waitUntilNoneIs };
+}
+
+/** Looks until there is something to answer; throws where there is nothing within the time. */
+export async function poll<T>(
+  complaint: string,
+  withinMs: number,
+  look: () => Promise<T | null> | T | null,
+): Promise<T> {
+  const until = Date.now() + withinMs;
+  for (;;) {
+    const found = await look();
+    if (found !== null) return found;
+    if (Date.now() > until) throw new Error(`${complaint} after ${withinMs} ms`);
+    await new Promise((done) => setTimeout(done, LOOK_EVERY_MS));
+  }
+}
+
+function raw(body: unknown): string | Uint8Array<ArrayBuffer> | ReadableStream | null {
+  if (typeof body === "string" || body instanceof ReadableStream) return body;
+  return body instanceof Uint8Array ? new Uint8Array(body) : null;
+}

@@ -1,0 +1,465 @@
+/** Every way of getting a request wrong: each has its answer, and leaves neither a task nor a word in the log. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { ProblemResource } from "../../src/contract/problem.ts";
+import { apiOf, type Api, type BatchItem, type Call } from "./api.ts";
+import { startServer, type Server } from "./server.ts";
+
+const MIB = 1_048_576;
+/** An id of the right form that was never issued. */
+const NOBODY = "task_01jzzzzzzzzzzzzzzzzzzzzzzz";
+
+let server: Server;
+let api: Api;
+
+beforeAll(async () => {
+  server = await startServer();
+  api = apiOf(server);
+});
+
+afterAll(() => server?.stop());
+
+afterEach(async () => {
+  const stored = await api.listAll();
+  if (stored.length > 0) throw new Error(`a refused request has stored ${stored.length} tasks`);
+  if (server.stderr() !== "") throw new Error(`a refused request was logged: ${server.stderr()}`);
+});
+
+/** What a refusal says to a program; throws where it says nothing to a person, or is none. */
+async function refusal(method: string, path: string, call?: Call) {
+  const { status, headers, body } = await api.call<ProblemResource>(method, path, call);
+  const errors = body.errors ?? [];
+  if (!body.title || !body.detail || errors.some((error) => !error.detail)) {
+    throw new Error(`${method} ${path} was answered ${status} without words: ${JSON.stringify(body)}`);
+  }
+  return {
+    status: [status, body.status],
+    contentType: headers.get("content-type"),
+    type: body.type,
+    pointers: errors.map((error) => error.pointer).toSorted(),
+  };
+}
+
+/** The same as it is expected. */
+function problem(status: number, name: string, pointers: string[] = []) {
+  return { status: [status, status], contentType: "application/problem+json", type: `/problems/${name}`, pointers };
+}
+
+const submission = (body: unknown, headers: Call["headers"] = {}) => refusal("POST", "/v1/tasks", { body, headers });
+
+const noop = (options: unknown) => ({ task: "test.noop", options });
+
+describe("a submission", () => {
+  it("of a task that nobody defined is a 404 that names the task", async () => {
+    for (const task of ["no.such.task", "__proto__", "constructor", "TEST.NOOP"]) {
+      expect(await submission({ task })).toEqual(problem(404, "unknown-task", ["/task"]));
+    }
+  });
+
+  it.each([
+    ["is missing", { task: "test.add" }, ["/input"]],
+    ["is null", { task: "test.add", input: null }, ["/input"]],
+    ["has a member of the wrong type", { task: "test.add", input: { x: "one", y: 2 } }, ["/input/x"]],
+    ["lacks members", { task: "test.add", input: {} }, ["/input/x", "/input/y"]],
+    ["has an unknown member", { task: "test.add", input: { x: 1, y: 2, z: 3 } }, ["/input/z"]],
+    [
+      "has an unknown member with a name to escape",
+      { task: "test.add", input: { x: 1, y: 2, "a/b~c": 3 } },
+      ["/input/a~1b~0c"],
+    ],
+    ["has a value out of range", { task: "test.sleep", input: { ms: -1 } }, ["/input/ms"]],
+    ["is a list for an object", { task: "test.add", input: [1, 2] }, ["/input"]],
+    [
+      "is wrong deep inside",
+      { task: "http.request", input: { url: "https://example.com", expect: [200, "x"] } },
+      ["/input/expect/1"],
+    ],
+    ["of the example task has no name", { task: "process_item", input: { name: "" } }, ["/input/name"]],
+  ])("whose input %s is a 422 that points at it", async (_, body, pointers) => {
+    expect(await submission(body)).toEqual(problem(422, "invalid-input", pointers));
+  });
+
+  it.each([
+    ["unknown member", { task: "test.noop", inputs: {} }, ["/inputs"]],
+    ["member called __proto__", '{"task":"test.noop","__proto__":{}}', ["/__proto__"]],
+    ["unknown option", noop({ dealy: "1s" }), ["/options/dealy"]],
+    ["unknown retry option", noop({ retry: { backof: "fixed" } }), ["/options/retry/backof"]],
+    ["task that is no string", { task: 7 }, ["/task"]],
+    ["empty task name", { task: "" }, ["/task"]],
+    ["no task", {}, ["/task"]],
+    ["null for a body", "null", [""]],
+    ["a list for a body", "[]", [""]],
+    ["a string for a body", '"test.noop"', [""]],
+    ["options that are null", noop(null), ["/options"]],
+    ["negative delay", noop({ delay: -1 }), ["/options/delay"]],
+    ["fraction of a millisecond", noop({ delay: 0.5 }), ["/options/delay"]],
+    ["duration with a space", noop({ delay: "1 s" }), ["/options/delay"]],
+    ["duration in weeks", noop({ delay: "1w" }), ["/options/delay"]],
+    ["duration with no number", noop({ delay: "s" }), ["/options/delay"]],
+    ["empty duration", noop({ delay: "" }), ["/options/delay"]],
+    ["delay of more than ten years", noop({ delay: "3651d" }), ["/options/delay"]],
+    ["start that is no date", noop({ runAt: "tomorrow" }), ["/options/runAt"]],
+    ["start on 30 February", noop({ runAt: "2030-02-30T00:00:00Z" }), ["/options/runAt"]],
+    ["start without a time zone", noop({ runAt: "2030-01-01T00:00:00" }), ["/options/runAt"]],
+    ["start as a number", noop({ runAt: 1_900_000_000_000 }), ["/options/runAt"]],
+    ["delay and a start", noop({ delay: "1s", runAt: "2030-01-01T00:00:00Z" }), ["/options/runAt"]],
+    ["expiry after no time", noop({ expiresIn: 0 }), ["/options/expiresIn"]],
+    ["expiry in the past", noop({ expiresAt: "2020-01-01T00:00:00Z" }), ["/options/expiresAt"]],
+    ["two expiries", noop({ expiresIn: "1h", expiresAt: "2030-01-01T00:00:00Z" }), ["/options/expiresAt"]],
+    ["start beyond the expiry", noop({ delay: "2m", expiresIn: "1m" }), ["/options/expiresIn"]],
+    [
+      "start at the very expiry",
+      noop({ runAt: "2030-01-01T00:00:00Z", expiresAt: "2030-01-01T00:00:00Z" }),
+      ["/options/expiresAt"],
+    ],
+    ["soft timeout over the hard one", noop({ softTimeout: "3s", timeout: "2s" }), ["/options/softTimeout"]],
+    ["soft timeout over the default hard one", noop({ softTimeout: "61s" }), ["/options/softTimeout"]],
+    ["timeout over its lane's limit", noop({ timeout: "11m" }), ["/options/timeout"]],
+    ["timeout over every lane's limit", noop({ timeout: "15m", lane: "long" }), ["/options/timeout"]],
+    ["timeout of nothing", noop({ timeout: 0 }), ["/options/timeout"]],
+    ["lane that does not exist", noop({ lane: "express" }), ["/options/lane"]],
+    ["retention below a second", noop({ retention: "999ms" }), ["/options/retention"]],
+    ["retention over a year", noop({ retention: "366d" }), ["/options/retention"]],
+    ["no attempts", noop({ maxAttempts: 0 }), ["/options/maxAttempts"]],
+    ["half an attempt", noop({ maxAttempts: 1.5 }), ["/options/maxAttempts"]],
+    ["unknown backoff", noop({ retry: { backoff: "random" } }), ["/options/retry/backoff"]],
+    ["bad base", noop({ retry: { base: "soon" } }), ["/options/retry/base"]],
+    ["unknown jitter", noop({ retry: { jitter: "some" } }), ["/options/retry/jitter"]],
+    [
+      "17 tags",
+      noop({ tags: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`t${i}`, ""])) }),
+      ["/options/tags"],
+    ],
+    ["tag in capitals", noop({ tags: { Customer: "1" } }), ["/options/tags/Customer"]],
+    ["tag with no name", noop({ tags: { "": "1" } }), ["/options/tags/"]],
+    ["tag with a long name", noop({ tags: { ["t".repeat(41)]: "1" } }), [`/options/tags/${"t".repeat(41)}`]],
+    ["tag with a long value", noop({ tags: { t: "1".repeat(201) } }), ["/options/tags/t"]],
+    ["tag that is a number", noop({ tags: { t: 1 } }), ["/options/tags/t"]],
+  ])("with %s is a 422 that points at it", async (_, body, pointers) => {
+    expect(await submission(body)).toEqual(problem(422, "invalid-body", pointers));
+  });
+
+  it("with nothing at all is a 422", async () => {
+    expect(await refusal("POST", "/v1/tasks")).toEqual(problem(422, "invalid-body", [""]));
+  });
+
+  it.each([
+    ["cut off", '{"task":"test.noop"'],
+    ["with a trailing comma", '{"task":"test.noop",}'],
+    ["in single quotes", "{'task':'test.noop'}"],
+    ["of two documents", '{"task":"test.noop"}{"task":"test.noop"}'],
+    ["only a blank", " "],
+    ["not UTF-8", new Uint8Array([0x22, 0xff, 0x22])],
+    ["nested 201 deep", `{"task":"test.noop","input":${"[".repeat(200)}${"]".repeat(200)}}`],
+    ["nested 100,000 deep", `{"task":"test.noop","input":${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}}`],
+    ["nested and never closed", "[".repeat(500_000)],
+  ])("whose JSON is %s is a 400", async (_, body) => {
+    expect(await submission(body)).toEqual(problem(400, "invalid-json"));
+  });
+
+  it.each([
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/jsonp",
+    "",
+    null,
+  ])("sent as %o is a 415", async (type) => {
+    // A string would get a content type of its own from fetch.
+    const body = new TextEncoder().encode('{"task":"test.noop"}');
+    expect(await submission(body, { "content-type": type })).toEqual(problem(415, "unsupported-media-type"));
+  });
+});
+
+describe("a body over 1 MiB", () => {
+  const fits = problem(404, "unknown-task", ["/task"]);
+  const isTooLarge = problem(413, "payload-too-large");
+  const bodyOf = (bytes: number) => {
+    const [head, tail] = ['{"task":"no.such.task","input":"', '"}'];
+    return head + "x".repeat(bytes - head.length - tail.length) + tail;
+  };
+
+  it("is a 413, to the byte", async () => {
+    expect(await submission(bodyOf(MIB))).toEqual(fits);
+    expect(await submission(bodyOf(MIB + 1))).toEqual(isTooLarge);
+  });
+
+  it("is a 413 where its length is not told", async () => {
+    const stream = (text: string) => new Blob([text]).stream();
+    expect(await submission(stream(bodyOf(MIB)))).toEqual(fits);
+    expect(await submission(stream(bodyOf(MIB + 1)))).toEqual(isTooLarge);
+  });
+
+  it("is a 413 that reaches a client which is still sending", async () => {
+    // Where the answer came before the body was read, up to half of these saw a broken connection instead.
+    for (let i = 0; i < 20; i++) expect(await submission(bodyOf(8 * MIB))).toEqual(isTooLarge);
+  });
+
+  it("is a 413 of every operation that takes a body", async () => {
+    const body = bodyOf(MIB + 1);
+    const paths = ["batch", "cancel", "retry", "delete", `${NOBODY}/cancel`, `${NOBODY}/retry`];
+    for (const path of paths) expect(await refusal("POST", `/v1/tasks/${path}`, { body })).toEqual(isTooLarge);
+  });
+
+  it("counts bytes, not characters", async () => {
+    const body = `{"task":"no.such.task","input":"${"ü".repeat(MIB / 2)}"}`;
+    expect(body.length).toBeLessThan(MIB);
+    expect(await submission(body)).toEqual(isTooLarge);
+  });
+});
+
+describe("a query", () => {
+  it.each([
+    ["/v1/tasks?colour=red", "colour"],
+    ["/v1/tasks?limit=0", "limit"],
+    ["/v1/tasks?limit=201", "limit"],
+    ["/v1/tasks?limit=-1", "limit"],
+    ["/v1/tasks?limit=ten", "limit"],
+    ["/v1/tasks?limit=", "limit"],
+    ["/v1/tasks?limit=1&limit=2", "limit"],
+    ["/v1/tasks?state=done", "state"],
+    ["/v1/tasks?state=failed&state=done", "state"],
+    ["/v1/tasks?createdAfter=yesterday", "createdAfter"],
+    ["/v1/tasks?createdBefore=2026-01-01", "createdBefore"],
+    ["/v1/tasks?tag.Customer=1", "tag.Customer"],
+    ["/v1/tasks?tag.=1", "tag."],
+    [`/v1/tasks/${NOBODY}?verbose=1`, "verbose"],
+    [`/v1/tasks/${NOBODY}?links=signed&linksTtl=0`, "linksTtl"],
+    [`/v1/tasks/${NOBODY}?links=signed&linksTtl=86401`, "linksTtl"],
+    [`/v1/tasks/${NOBODY}?links=unsigned`, "links"],
+    [`/v1/tasks/${NOBODY}/events?since=1`, "since"],
+    [`/v1/tasks/${NOBODY}/events?after=last`, "after"],
+    ["/health?verbose", "verbose"],
+  ])("of %s is a 400 that points at the parameter", async (path, name) => {
+    expect(await refusal("GET", path)).toEqual(problem(400, "invalid-query", [`/query/${name}`]));
+  });
+
+  it("of a submission is a 400 that points at the parameter", async () => {
+    for (const path of ["/v1/tasks", "/v1/tasks/batch", "/v1/tasks/cancel", `/v1/tasks/${NOBODY}/cancel`]) {
+      const answer = await refusal("POST", `${path}?dryRun=1`, { body: {} });
+      expect(answer).toEqual(problem(400, "invalid-query", ["/query/dryRun"]));
+    }
+  });
+
+  it.each(["", "!!", "1", "MTp4", "%00", btoa(`2:${NOBODY}`), "a".repeat(3_000)])(
+    "with the cursor %j is a 400 that points at it",
+    async (cursor) => {
+      const answer = await refusal("GET", `/v1/tasks?cursor=${cursor}`);
+      expect(answer).toEqual(problem(400, "invalid-cursor", ["/query/cursor"]));
+    },
+  );
+
+  it("for a lane that does not exist is a 404", async () => {
+    const notFound = problem(404, "not-found");
+    expect(await refusal("GET", "/v1/tasks?lane=express")).toEqual(notFound);
+    expect(await refusal("POST", "/v1/tasks/cancel", { body: { filter: { lane: "express" } } })).toEqual(notFound);
+  });
+});
+
+describe("an address", () => {
+  it.each([
+    ["PUT", "/v1/tasks", ["GET", "POST"]],
+    ["DELETE", "/v1/tasks", ["GET", "POST"]],
+    ["PATCH", `/v1/tasks/${NOBODY}`, ["DELETE", "GET"]],
+    ["POST", `/v1/tasks/${NOBODY}`, ["DELETE", "GET"]],
+    ["GET", `/v1/tasks/${NOBODY}/cancel`, ["POST"]],
+    ["POST", `/v1/tasks/${NOBODY}/events`, ["GET"]],
+    ["DELETE", "/health", ["GET"]],
+    ["GET", "/item", ["POST"]],
+    ["POST", `/check-task/${NOBODY}`, ["GET"]],
+  ])("answers %s %s with 405 and what it allows", async (method, path, allowed) => {
+    expect(await refusal(method, path)).toEqual(problem(405, "method-not-allowed"));
+    const allow = (await api.call(method, path)).headers.get("allow")?.split(", ");
+    expect(allow).toEqual(expect.arrayContaining(allowed));
+    expect(allow).not.toContain(method);
+  });
+
+  it.each([
+    "/nothing",
+    "/v1",
+    "/v1/",
+    "/v1/task",
+    "/v1/tasks/",
+    "//v1/tasks",
+    "/v2/tasks",
+    "/v1/tasks/%E0%A4%A",
+    "/.dev.vars",
+    "/../wrangler.toml",
+  ])("of %s is a 404", async (path) => {
+    expect(await refusal("GET", path)).toEqual(problem(404, "not-found"));
+  });
+
+  it("of a task that was never issued is a 404, whatever is asked of it", async () => {
+    for (const id of [NOBODY, "1", "task_", `${NOBODY}0`, NOBODY.toUpperCase(), "%00", "'--", "__proto__"]) {
+      const answers = await Promise.all([
+        refusal("GET", `/v1/tasks/${id}`),
+        refusal("GET", `/v1/tasks/${id}/events`),
+        refusal("POST", `/v1/tasks/${id}/cancel`),
+        refusal("POST", `/v1/tasks/${id}/retry`),
+        refusal("DELETE", `/v1/tasks/${id}`),
+      ]);
+      expect(answers).toEqual(answers.map(() => problem(404, "not-found")));
+    }
+  });
+});
+
+describe("a caller", () => {
+  const wrong: [string, string | null][] = [
+    ["no key", null],
+    ["an empty header", ""],
+    ["an empty key", "Bearer "],
+    ["a wrong key", "Bearer another-key"],
+    ["a key that goes on", "Bearer test-key2"],
+    ["a key that stops short", "Bearer test-ke"],
+    ["another scheme", "Basic dGVzdC1rZXk6"],
+    ["the key alone", "test-key"],
+    ["a key that is not ASCII", "Bearer test-kéy"],
+  ];
+
+  it.each(wrong)("with %s gets a 401 with a challenge", async (_, authorization) => {
+    expect(await refusal("GET", "/v1/tasks", { headers: { authorization } })).toEqual(problem(401, "unauthorized"));
+    const { headers } = await api.get("/v1/tasks", { authorization });
+    expect(headers.get("www-authenticate")).toMatch(/^Bearer\b/);
+  });
+
+  it("without a key gets a 401 wherever it goes under /v1, and learns nothing else", async () => {
+    const asked: [string, string, unknown][] = [
+      ["POST", "/v1/tasks", { task: "test.noop" }],
+      ["POST", "/v1/tasks", { task: "no.such.task" }],
+      ["POST", "/v1/tasks", "{"],
+      ["POST", "/v1/tasks/batch", { tasks: [{ task: "test.noop" }] }],
+      ["GET", "/v1/tasks?colour=red", undefined],
+      ["GET", `/v1/tasks/${NOBODY}`, undefined],
+      ["GET", `/v1/tasks/${NOBODY}/events`, undefined],
+      ["POST", `/v1/tasks/${NOBODY}/cancel`, undefined],
+      ["POST", `/v1/tasks/${NOBODY}/retry`, undefined],
+      ["DELETE", `/v1/tasks/${NOBODY}`, undefined],
+      ["POST", "/v1/tasks/delete", { filter: { task: "test.noop" } }],
+      ["PUT", "/v1/tasks", undefined],
+      ["GET", "/v1/nothing", undefined],
+    ];
+    for (const [method, path, body] of asked) {
+      const answer = await refusal(method, path, { body, headers: { authorization: null } });
+      expect(answer).toEqual(problem(401, "unauthorized"));
+    }
+  });
+
+  it("with a token that is none of ours gets a 401", async () => {
+    const without = { headers: { authorization: null } };
+    for (const token of ["", "x", "e30.e30.e30"]) {
+      const answer = await refusal("GET", `/v1/tasks/${NOBODY}?token=${token}`, without);
+      expect(answer).toEqual(problem(401, "unauthorized"));
+    }
+  });
+});
+
+describe("an Idempotency-Key", () => {
+  it.each(["", '""', "k".repeat(256), `"${"k".repeat(256)}"`, "schlüssel", "two words", "\ttab\tinside"])(
+    "of %j is a 400",
+    async (key) => {
+      for (const [path, body] of [
+        ["/v1/tasks", { task: "test.noop" }],
+        ["/v1/tasks/batch", { tasks: [{ task: "test.noop" }] }],
+      ] as const) {
+        const answer = await refusal("POST", path, { body, headers: { "idempotency-key": key } });
+        expect(answer).toEqual(problem(400, "invalid-idempotency-key"));
+      }
+    },
+  );
+
+  it("of a request that was refused is not used up", async () => {
+    const headers = { "idempotency-key": "refused-once" };
+    const first = await submission({ task: "test.add", input: { x: 1 } }, headers);
+    expect(first).toEqual(problem(422, "invalid-input", ["/input/y"]));
+    const second = await submission({ task: "no.such.task" }, headers);
+    expect(second).toEqual(problem(404, "unknown-task", ["/task"]));
+  });
+});
+
+describe("a verb", () => {
+  it("with an unknown member is a 422 that points at it", async () => {
+    for (const [path, body, pointer] of [
+      [`${NOBODY}/cancel`, { why: "x" }, "/why"],
+      [`${NOBODY}/cancel`, { reason: 1 }, "/reason"],
+      [`${NOBODY}/retry`, { inputs: {} }, "/inputs"],
+      ["cancel", { filters: {}, filter: { task: "x" } }, "/filters"],
+      ["cancel", { filter: { state: ["done"] } }, "/filter/state"],
+      ["retry", { filter: { task: "x", colour: "red" } }, "/filter/colour"],
+      ["delete", { filter: { task: "x" }, dryRun: "yes" }, "/dryRun"],
+    ] as const) {
+      const answer = await refusal("POST", `/v1/tasks/${path}`, { body });
+      expect(answer).toEqual(problem(422, "invalid-body", [pointer]));
+    }
+  });
+
+  it("with broken JSON is a 400, and with another type a 415", async () => {
+    for (const path of ["cancel", "retry", "delete", "batch", `${NOBODY}/cancel`, `${NOBODY}/retry`]) {
+      const broken = await refusal("POST", `/v1/tasks/${path}`, { body: "{" });
+      expect(broken).toEqual(problem(400, "invalid-json"));
+      const text = await refusal("POST", `/v1/tasks/${path}`, {
+        body: "{}",
+        headers: { "content-type": "text/plain" },
+      });
+      expect(text).toEqual(problem(415, "unsupported-media-type"));
+    }
+  });
+
+  it("in bulk is refused without a filter", async () => {
+    for (const verb of ["cancel", "retry", "delete"]) {
+      for (const body of [{}, { dryRun: true }, { filter: {} }, { filter: null }]) {
+        const answer = await refusal("POST", `/v1/tasks/${verb}`, { body });
+        expect(answer).toEqual(problem(422, "invalid-body", ["/filter"]));
+      }
+    }
+  });
+});
+
+describe("a batch", () => {
+  it.each([
+    ["no list", {}, ["/tasks"]],
+    ["an empty list", { tasks: [] }, ["/tasks"]],
+    ["1,001 items", { tasks: Array.from({ length: 1_001 }, () => ({ task: "test.noop" })) }, ["/tasks"]],
+    ["an unknown member", { tasks: [{ task: "test.noop" }], atomic: true }, ["/atomic"]],
+  ])("with %s is a 422", async (_, body, pointers) => {
+    expect(await refusal("POST", "/v1/tasks/batch", { body })).toEqual(problem(422, "invalid-body", pointers));
+  });
+
+  it("of bad items alone stores nothing and says of each what was wrong", async () => {
+    const tasks = [{ task: "no.such.task" }, null, { task: "test.add", input: { x: 1 } }, noop({ lane: "express" }), 7];
+    const { status, body } = await api.post<{ items: BatchItem[] }>("/v1/tasks/batch", { tasks });
+    expect(status).toBe(207);
+    expect(body.items.map((item) => [item.status, item.problem?.type, item.problem?.errors?.[0]?.pointer])).toEqual([
+      [404, "/problems/unknown-task", "/task"],
+      [422, "/problems/invalid-body", ""],
+      [422, "/problems/invalid-input", "/input/y"],
+      [422, "/problems/invalid-body", "/options/lane"],
+      [422, "/problems/invalid-body", ""],
+    ]);
+    expect(body.items.some((item) => item.task)).toBe(false);
+  });
+});
+
+describe("a batch of good and bad items", () => {
+  it("keeps the good ones, and answers all in order", async () => {
+    const tasks = Array.from({ length: 60 }, (_, i) => ({
+      task: "test.identity",
+      input: { value: i },
+      ...(i % 3 === 1 ? { typo: i } : {}),
+    }));
+    const { status, body } = await api.post<{ items: BatchItem[] }>("/v1/tasks/batch", { tasks });
+    expect(status).toBe(207);
+    expect(body.items.map((item) => item.status)).toEqual(tasks.map((_, i) => (i % 3 === 1 ? 422 : 202)));
+    const refused = body.items.flatMap((item) => item.problem?.errors ?? []);
+    expect(refused.map((error) => error.pointer)).toEqual(Array.from({ length: 20 }, () => "/typo"));
+    const ids = body.items.flatMap((item) => item.task?.id ?? []);
+    const ended = await Promise.all(ids.map((id) => api.waitForEnd(id)));
+    expect(ended.map((task) => task.result)).toEqual(
+      tasks
+        .keys()
+        .filter((i) => i % 3 !== 1)
+        .toArray(),
+    );
+    expect(await api.post("/v1/tasks/delete", { filter: { ids } })).toMatchObject({
+      body: { matched: 40, changed: 40 },
+    });
+  });
+});
