@@ -14,7 +14,7 @@ import { pause } from "./pause.ts";
  * Bytes between two breaths, a few milliseconds of work. Counted, not timed: on Cloudflare the clock
  * stands still while a Worker computes.
  */
-const BREATH = 262_144;
+const BREATH = 131_072;
 
 /**
  * `csv.summarize`: reads RFC 4180 with a header, separated by commas. `count` and `nulls` are the values
@@ -25,7 +25,8 @@ const BREATH = 262_144;
  */
 export const csvSummarize = defineTask({
   name: "csv.summarize",
-  description: "Summarizes a CSV file, given as text or by its address: types, counts, extremes and means of its columns.",
+  description:
+    "Summarizes a CSV file, given as text or by its address: types, counts, extremes and means of its columns.",
   input: z.union(
     [
       z.strictObject({ csv: z.string().max(MAX_PAYLOAD_BYTES) }),
@@ -36,7 +37,8 @@ export const csvSummarize = defineTask({
   output: z.object({ rows: z.int(), columns: z.array(columnSchema) }),
   timeout: MAX_TIMEOUT_MS,
   run: async (input, ctx) => {
-    const source = "csv" in input ? textSource(input.csv) : await urlSource(input.url, outboundPolicy(ctx.env), ctx.signal);
+    const source =
+      "csv" in input ? textSource(input.csv) : await urlSource(input.url, outboundPolicy(ctx.env), ctx.signal);
     const table = new TableSummary();
     let done = 0;
     let breathed = 0;

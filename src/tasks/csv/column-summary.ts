@@ -11,7 +11,9 @@ type ColumnType = (typeof COLUMN_TYPES)[number];
 /** A column's summary on the wire. */
 export const columnSchema = z.object({
   name: z.string(),
-  type: z.enum(COLUMN_TYPES).describe("What all values are. Integers among numbers are numbers; any other mixture is a string."),
+  type: z
+    .enum(COLUMN_TYPES)
+    .describe("What all values are. Integers among numbers are numbers; any other mixture is a string."),
   count: z.int().describe("Values that are not empty"),
   nulls: z.int().describe("Empty fields"),
   distinct: z.int().describe("Different values; for many an estimate, with a standard error of 0.8 %"),

@@ -44,7 +44,15 @@ function* textPieces(csv: string): Generator<Piece> {
 /** A file at an address, redirects followed; its size is counted in bytes, and at most 100 MiB are read. */
 export async function urlSource(url: string, policy: OutboundPolicy, signal: AbortSignal): Promise<CsvSource> {
   const headers = new Headers({ accept: "text/csv, text/plain;q=0.9, */*;q=0.1", "user-agent": "lovage" });
-  const response = await fetchGuarded({ url, method: "GET", headers, body: null, followRedirects: true, policy, signal });
+  const response = await fetchGuarded({
+    url,
+    method: "GET",
+    headers,
+    body: null,
+    followRedirects: true,
+    policy,
+    signal,
+  });
   if (!response.ok) {
     const { text } = await readText(response, MAX_EXCERPT, signal);
     throw unexpectedStatus(response, text, Date.now());

@@ -1,6 +1,6 @@
 /** What a CSV field means. A field is taken exactly as it stands: ` 12` with a space is text, and so is `007`. */
 
-const DECIMAL = /^[+-]?(?:(?:0|[1-9]\d*)\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+const DECIMAL = /^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 /** The number that the text writes, in decimal or scientific notation; NaN where it writes none, or one too large for a double. */
 export function readNumber(text: string): number {
@@ -47,7 +47,8 @@ export function readDate(text: string): number {
   const midnight = new Date(0).setUTCFullYear(Number(year), Number(month) - 1, Number(day));
   // A day that does not exist rolls over into the next month.
   if (new Date(midnight).getUTCDate() !== Number(day)) return Number.NaN;
-  const clock = (Number(hour) * 60 + Number(minute)) * 60_000 + Number(second) * 1_000 + Number(`0.${fraction}`) * 1_000;
+  const clock =
+    (Number(hour) * 60 + Number(minute)) * 60_000 + Number(second) * 1_000 + Number(`0.${fraction}`) * 1_000;
   const offset = sign === undefined ? 0 : (Number(offsetHour) * 60 + Number(offsetMinute)) * 60_000;
   return midnight + clock - (sign === "-" ? -offset : offset);
 }
