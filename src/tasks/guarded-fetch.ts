@@ -49,7 +49,9 @@ async function send(url: URL, init: RequestInit & { signal: AbortSignal }): Prom
     return await fetch(url, init);
   } catch (error) {
     init.signal.throwIfAborted();
-    throw new Error(`no answer from ${url.host}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`no answer from ${url.host}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -17,13 +17,23 @@ const MAX_EXCERPT = 2_000;
 const input = z
   .strictObject({
     url: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).max(8_192),
-    /** GET without a body and POST with one, unless given. */
-    method: z.enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]).optional(),
+    method: z
+      .enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+      .optional()
+      .describe("GET without a body and POST with one, unless given"),
     headers: requestHeadersSchema.default({}),
-    /** A string is sent as it is; any other value as JSON, with that content type. */
-    body: z.unknown().optional(),
-    /** Statuses that count as delivered; any 2xx unless given. */
-    expect: z.array(z.int().min(200).max(599)).min(1).max(100).optional(),
+    body: z
+      .unknown()
+      .optional()
+      .describe(
+        "A string is sent as it is; any other value as JSON, as application/json unless the headers say otherwise",
+      ),
+    expect: z
+      .array(z.int().min(200).max(599))
+      .min(1)
+      .max(100)
+      .optional()
+      .describe("Statuses that count as delivered; any 2xx unless given"),
     followRedirects: z.boolean().default(false),
   })
   .superRefine(({ method, body }, check) => {
@@ -46,7 +56,7 @@ export const httpRequest = defineTask({
     status: z.int(),
     headers: z.record(z.string(), z.string()),
     body: z.string(),
-    truncated: z.literal(true).optional(),
+    truncated: z.literal(true).optional().describe("Set where the body was cut, at 256 KiB"),
   }),
   run: async ({ url, method, headers, body, expect, followRedirects }, ctx) => {
     const isText = body === undefined || typeof body === "string";

@@ -48,7 +48,12 @@ export function whyRefused(address: string | URL, policy: OutboundPolicy): strin
 const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 
 function isLoopback(host: string): boolean {
-  return host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || (IPV4.test(host) && host.startsWith("127."));
+  return (
+    host === "localhost" ||
+    host.endsWith(".localhost") ||
+    host === "[::1]" ||
+    (IPV4.test(host) && host.startsWith("127."))
+  );
 }
 
 /**
@@ -89,7 +94,10 @@ function ipv4Number(host: string): number {
  */
 function isPublicIpv6(host: string): boolean {
   // URL parsing has compressed it: within 2000::/3 the first group is always spelled out.
-  const [first = 0, second = 0] = host.slice(1, -1).split(":").map((group) => Number.parseInt(group || "0", 16));
+  const [first = 0, second = 0] = host
+    .slice(1, -1)
+    .split(":")
+    .map((group) => Number.parseInt(group || "0", 16));
   if (first < 0x2000 || first > 0x3fff) return false;
   if (first === 0x2001) return second >= 0x200 && second !== 0xdb8;
   if (first === 0x3fff) return second >= 0x1000;

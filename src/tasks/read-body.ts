@@ -1,7 +1,10 @@
 /** Reading an HTTP body piece by piece, so that an abort is felt and nothing large is ever held. */
 
 /** The body's bytes as they come. Stops with the signal's reason when that is aborted, and lets go of the connection. */
-export async function* readBytes(body: ReadableStream<Uint8Array> | null, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* readBytes(
+  body: ReadableStream<Uint8Array> | null,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = body.getReader();
   const stop = () => {
