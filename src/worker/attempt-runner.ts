@@ -118,9 +118,13 @@ async function checkOutput(definition: TaskDefinition, output: unknown): Promise
   } catch (error) {
     return invalidOutput(`the handler's result is not JSON: ${String(error)}`);
   }
-  if (text.length > MAX_PAYLOAD_BYTES / 3 && byteLength(text) > MAX_PAYLOAD_BYTES) {
-    const message = `the result is ${byteLength(text)} bytes long; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`;
-    return { outcome: "failed", error: { type: "ResultTooLargeError", message }, retryable: false };
+  if (text.length > MAX_PAYLOAD_BYTES / 3) {
+    // A text of exactly the limit fits: its quotes are ours.
+    const bytes = byteLength(text) - (typeof parsed.data === "string" ? 2 : 0);
+    if (bytes > MAX_PAYLOAD_BYTES) {
+      const message = `the result is ${bytes} bytes long; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`;
+      return { outcome: "failed", error: { type: "ResultTooLargeError", message }, retryable: false };
+    }
   }
   return { outcome: "succeeded", result: text };
 }
