@@ -89,18 +89,29 @@ export function apiOf({ url, key }: { url: string; key: string }) {
     const until = Date.now() + withinMs;
     for (;;) {
       const left = Math.max(1, Math.ceil((until - Date.now()) / 1_000));
-      const { body } = await get<TaskResource>(`/v1/tasks/${id}`, { prefer: `wait=${Math.min(60, left)}` });
+      const { status, body } = await get<TaskResource>(`/v1/tasks/${id}`, { prefer: `wait=${Math.min(60, left)}` });
+      if (status !== 200) throw new Error(`${id} could not be read: ${status} ${JSON.stringify(body)}`);
       if (!LIVE.includes(body.state)) return body;
       if (Date.now() > until) throw new Error(`${id} is still ${body.state} after ${withinMs} ms`);
     }
   }
 
-  /** The task as soon as it is in this state; throws where it is not within the time. */
-  async function waitForState(id: string, state: string, withinMs = 30_000): Promise<TaskResource> {
-    return poll(`${id} is not ${state}`, withinMs, async () => {
-      const task = await read(id);
-      return task.state === state ? task : null;
-    });
+  /** Reads the task again and again until the caller has seen enough; throws where that is not within the time. */
+  async function waitUntil(
+    id: string,
+    withinMs: number,
+    isEnough: (task: TaskResource) => boolean,
+  ): Promise<TaskResource> {
+    let state = "never read";
+    return poll(
+      () => `${id} is ${state}`,
+      withinMs,
+      async () => {
+        const task = await read(id);
+        state = task.state;
+        return isEnough(task) ? task : null;
+      },
+    );
   }
 
   /** Every task that the query finds, newest first, over all of its pages. */
@@ -121,18 +132,22 @@ export function apiOf({ url, key }: { url: string; key: string }) {
   /** Waits until the query finds no task that is in one of these states. */
   async function waitUntilNoneIs(states: readonly string[], withinMs: number, query = ""): Promise<void> {
     const filter = states.map((state) => `state=${state}`).join("&");
-    await poll(`some task is still ${states.join(" or ")}`, withinMs, async () => {
-      const { status, body } = await get<TaskList>(`/v1/tasks?limit=1&${filter}&${query}`);
-      return status === 200 && body.items.length === 0 ? true : null;
-    });
+    await poll(
+      () => `some task is still ${states.join(" or ")}`,
+      withinMs,
+      async () => {
+        const { status, body } = await get<TaskList>(`/v1/tasks?limit=1&${filter}&${query}`);
+        return status === 200 && body.items.length === 0 ? true : null;
+      },
+    );
   }
 
-  return { call, get, post, submit, submitAll, read, waitForEnd, waitForState, listAll, waitUntilNoneIs };
+  return { call, get, post, submit, submitAll, read, waitForEnd, waitUntil, listAll, waitUntilNoneIs };
 }
 
 /** Looks until there is something to answer; throws where there is nothing within the time. */
 export async function poll<T>(
-  complaint: string,
+  complaint: () => string,
   withinMs: number,
   look: () => Promise<T | null> | T | null,
 ): Promise<T> {
@@ -140,7 +155,7 @@ export async function poll<T>(
   for (;;) {
     const found = await look();
     if (found !== null) return found;
-    if (Date.now() > until) throw new Error(`${complaint} after ${withinMs} ms`);
+    if (Date.now() > until) throw new Error(`${complaint()} after ${withinMs} ms`);
     await new Promise((done) => setTimeout(done, LOOK_EVERY_MS));
   }
 }

@@ -1,0 +1,155 @@
+/** When tasks start, when they start no more, and when they are forgotten. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { TaskResource } from "../../src/contract/task.ts";
+import { apiOf, poll, type Api, type Submission } from "./api.ts";
+import { startServer, type Server } from "./server.ts";
+
+let server: Server;
+let api: Api;
+
+beforeAll(async () => {
+  server = await startServer();
+  api = apiOf(server);
+});
+
+afterAll(() => server?.stop());
+
+const ms = (instant: string | null) => Date.parse(instant ?? "");
+
+/** How long after its time a task may start on a machine that does other things, too. */
+const PUNCTUAL_MS = 3_000;
+
+describe("a start", () => {
+  it("lies the delay ahead, and the task is scheduled until then", async () => {
+    const task = await api.submit("test.noop", null, { delay: "2s" });
+    expect(task.state).toBe("scheduled");
+    expect(ms(task.runAt) - ms(task.createdAt)).toBe(2_000);
+    const ended = await api.waitForEnd(task.id);
+    expect(ended).toMatchObject({ state: "succeeded", attempt: 1, runAt: task.runAt });
+    expect(ms(ended.startedAt)).toBeGreaterThanOrEqual(ms(task.runAt));
+    expect(ms(ended.startedAt)).toBeLessThan(ms(task.runAt) + PUNCTUAL_MS);
+  });
+
+  it("is at the instant named, in whatever time zone", async () => {
+    const at = new Date(Date.now() + 1_500);
+    const elsewhere = new Date(at.getTime() + 2 * 3_600_000).toISOString().replace("Z", "+02:00");
+    const { id, runAt } = await api.submit("test.noop", null, { runAt: elsewhere });
+    expect(runAt).toBe(at.toISOString());
+    const ended = await api.waitForEnd(id);
+    expect(ms(ended.startedAt)).toBeGreaterThanOrEqual(at.getTime());
+    expect(ms(ended.startedAt)).toBeLessThan(at.getTime() + PUNCTUAL_MS);
+  });
+
+  it("that lies in the past is now", async () => {
+    const task = await api.submit("test.noop", null, { runAt: "2020-01-01T00:00:00Z" });
+    expect(task).toMatchObject({ state: "queued", runAt: task.createdAt });
+    expect(await api.waitForEnd(task.id)).toMatchObject({ state: "succeeded" });
+  });
+
+  it("may be years ahead", async () => {
+    const { id, state, runAt } = await api.submit("test.noop", null, { delay: "3650d" });
+    expect(state).toBe("scheduled");
+    expect(ms(runAt) - Date.now()).toBeGreaterThan(3_649 * 86_400_000);
+    expect((await api.post(`/v1/tasks/${id}/cancel`)).status).toBe(200);
+  });
+
+  it("of a crowd is in the order of their delays", async () => {
+    const delays = [1_800, 1_200, 600];
+    const tasks = await api.submitAll(delays.map((delay) => ({ task: "test.noop", options: { delay } })));
+    const ended = await Promise.all(tasks.map((task) => api.waitForEnd(task.id)));
+    const started = ended.map((task) => ms(task.startedAt));
+    expect(started).toEqual(started.toSorted((a, b) => b - a));
+    expect(ended.map((task) => ms(task.startedAt) >= ms(task.runAt))).toEqual([true, true, true]);
+  });
+});
+
+describe("an expiry", () => {
+  const crowd = "tag.plot=crowd";
+
+  // More than run side by side on a lane: whoever comes after them finds no worker.
+  beforeAll(async () => {
+    const sleeps: Submission[] = Array.from({ length: 400 }, () => ({
+      task: "test.sleep",
+      input: { ms: 60_000 },
+      options: { lane: "bulk", tags: { plot: "crowd" } },
+    }));
+    await api.submitAll(sleeps);
+    await poll(
+      () => "the lane is not full",
+      30_000,
+      async () => (await api.listAll(`${crowd}&state=running`)).length >= 200 || null,
+    );
+  });
+
+  afterAll(async () => {
+    await api.post("/v1/tasks/cancel", { filter: { tags: { plot: "crowd" } } });
+    await api.waitUntilNoneIs(["queued", "running"], 30_000, crowd);
+  });
+
+  it("ends a task for which no worker came in time", async () => {
+    const { id, expiresAt, createdAt } = await api.submit("test.noop", null, { lane: "bulk", expiresIn: "1s" });
+    expect(ms(expiresAt) - ms(createdAt)).toBe(1_000);
+    const task = await api.waitForEnd(id, 10_000);
+    expect(task).toMatchObject({
+      state: "expired",
+      attempt: 0,
+      startedAt: null,
+      attempts: [],
+      error: { type: "expired" },
+    });
+    expect(ms(task.finishedAt)).toBeGreaterThanOrEqual(ms(expiresAt));
+    expect(ms(task.finishedAt)).toBeLessThan(ms(expiresAt) + PUNCTUAL_MS);
+
+    const cancelled = await api.post(`/v1/tasks/${id}/cancel`);
+    expect(cancelled).toMatchObject({ status: 409, body: { type: "/problems/conflict" } });
+    expect(await api.read(id)).toEqual(task);
+  });
+
+  it("that is named ends it, too, and a retry runs it after all", async () => {
+    const expiresAt = new Date(Date.now() + 1_000).toISOString();
+    const { id } = await api.submit("test.noop", null, { lane: "bulk", expiresAt });
+    expect(await api.waitForEnd(id, 10_000)).toMatchObject({ state: "expired", expiresAt });
+    expect(await api.post<TaskResource>(`/v1/tasks/${id}/retry`)).toMatchObject({
+      status: 202,
+      body: { state: "queued", error: null },
+    });
+    await api.post("/v1/tasks/cancel", { filter: { tags: { plot: "crowd" } } });
+    expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded", attempt: 1 });
+  });
+});
+
+describe("an expiry that the start precedes", () => {
+  it("does not touch the task any more", async () => {
+    const running = await api.submit("test.sleep", { ms: 2_000 }, { expiresIn: "1s" });
+    const retry = { backoff: "fixed", base: "2s", jitter: "none" } as const;
+    const retried = await api.submit("test.failTimes", { times: 1 }, { expiresIn: "1s", retry });
+    const later = await api.submit("test.noop", null, { delay: "1s", expiresIn: "10s" });
+    expect(await api.waitForEnd(running.id)).toMatchObject({ state: "succeeded", attempt: 1 });
+    expect(await api.waitForEnd(retried.id)).toMatchObject({ state: "succeeded", attempt: 2 });
+    expect(await api.waitForEnd(later.id)).toMatchObject({ state: "succeeded", attempt: 1 });
+  });
+});
+
+describe("a retention", () => {
+  it("of a second is over within a minute of the end, for every kind of end", async () => {
+    const options = { retention: "1s", tags: { plot: "short" } } as const;
+    const tasks = await api.submitAll([
+      { task: "test.noop", options },
+      { task: "test.fail", input: { message: "no", retryable: false }, options },
+      { task: "test.progress", input: { steps: 1, ms: 0 }, options },
+      { task: "test.big", input: { bytes: 500_000 }, options },
+      { task: "test.noop", options: { ...options, delay: "1h" } },
+    ]);
+    const kept = await api.submit("test.noop", null, { retention: "1h", tags: options.tags });
+    await api.post("/v1/tasks/cancel", { filter: { tags: options.tags, state: ["scheduled"] } });
+    await poll(
+      () => "some task is still kept",
+      60_000,
+      async () => (await api.listAll("tag.plot=short")).length === 1 || null,
+    );
+    for (const { id } of tasks) expect([404, 410]).toContain((await api.get(`/v1/tasks/${id}`)).status);
+    for (const { id } of tasks) expect([404, 410]).toContain((await api.get(`/v1/tasks/${id}/events`)).status);
+    const task = await api.read(kept.id);
+    expect(ms(task.retainUntil) - ms(task.finishedAt)).toBe(3_600_000);
+  }, 90_000);
+});
