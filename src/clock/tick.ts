@@ -15,6 +15,9 @@ import { keepRetention } from "./retention.ts";
 const CHUNK = 500;
 const ROUNDS = 40;
 
+/** Between two looks at a task that is kept beyond its retention because its flow lives. */
+const KEPT_FOR_FLOW_MS = 30_000;
+
 /**
  * Does all that is due at `now` and answers when to tick next, both in ms since the epoch; null when
  * nothing ever is. `stalled`: this isolate could not run for a while, so its leases get another heartbeat.
@@ -47,5 +50,13 @@ async function look(env: Env, due: DueTask[], now: number, graceMs: number): Pro
   await start(env, idsTo("start"), now);
   await expire(env, idsTo("expire"), now);
   await rescue(env, rowsTo("rescue"), now);
-  await deleteEnded(env, idsTo("purge"), now);
+  await purge(env, rowsTo("purge"), now);
+}
+
+/** What cannot go yet, because its flow lives, is looked at again later. */
+async function purge(env: Env, rows: DueTask[], now: number): Promise<void> {
+  const ids = rows.map((row) => row.id);
+  if ((await deleteEnded(env, ids, now)) === rows.length) return;
+  const later = rows.map((row) => ({ id: row.id, seen: row.dueAt, dueAt: now + KEPT_FOR_FLOW_MS }));
+  await postponeTasks(env.DB, later);
 }

@@ -30,16 +30,24 @@ export function durationMs(duration: number | string): number {
 
 /** A duration on the wire, between two bounds in milliseconds; parses to milliseconds. */
 export function durationSchema(min = 0, max = MAX_HORIZON_MS) {
-  return z.union([z.number(), z.string()]).transform((value, ctx) => {
-    const ms = parseDuration(value);
-    if (ms === null) {
-      ctx.addIssue('not a duration: write integer milliseconds or "500ms", "30s", "5m", "2h", "7d"');
-      return z.NEVER;
-    }
-    if (ms < min || ms > max) {
-      ctx.addIssue(`must be between ${min} ms and ${max} ms`);
-      return z.NEVER;
-    }
-    return ms;
-  });
+  const number = z.number().meta({ type: "integer", minimum: min, maximum: max });
+  const text = z.string().meta({ pattern: PATTERN.source });
+  return z
+    .union([number, text])
+    .transform((value, ctx) => {
+      const ms = parseDuration(value);
+      if (ms === null) {
+        ctx.addIssue('not a duration: write integer milliseconds or "500ms", "30s", "5m", "2h", "7d"');
+        return z.NEVER;
+      }
+      if (ms < min || ms > max) {
+        ctx.addIssue(`must be between ${min} ms and ${max} ms`);
+        return z.NEVER;
+      }
+      return ms;
+    })
+    .meta({
+      description: "Integer milliseconds, or a number with one of the units ms, s, m, h and d",
+      examples: ["30s"],
+    });
 }

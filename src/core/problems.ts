@@ -3,33 +3,148 @@
  * last segment of the problem's `type` (RFC 9457) and has a page of its own under `/problems/`.
  */
 
+/** What is said of a problem: at once (`title`), and on its page. */
+interface Explained {
+  status: number;
+  title: string;
+  meaning: string;
+  remedy: string;
+}
+
 export const PROBLEMS = {
-  "invalid-request": { status: 400, title: "The request is not well formed" },
-  "invalid-json": { status: 400, title: "The body is not JSON" },
-  "invalid-query": { status: 400, title: "A query parameter is unknown or has a bad value" },
-  "invalid-cursor": { status: 400, title: "The cursor is not one that this list gave out" },
+  "invalid-request": {
+    status: 400,
+    title: "The request is not well formed",
+    meaning: "A header of the request has a value that the operation cannot read.",
+    remedy: "The detail names the header and what it may hold. Correct it and send the request again.",
+  },
+  "invalid-json": {
+    status: 400,
+    title: "The body is not JSON",
+    meaning: "The body could not be read as JSON in UTF-8, or is nested too deeply.",
+    remedy: "The detail says where reading stopped. Let a JSON library write the body instead of joining text.",
+  },
+  "invalid-query": {
+    status: 400,
+    title: "A query parameter is unknown or has a bad value",
+    meaning: "Parameters that are not known are refused, so that a typing error never passes silently.",
+    remedy: "Each entry of errors points at a parameter, /query/<name>, and says what it may be.",
+  },
+  "invalid-cursor": {
+    status: 400,
+    title: "The cursor is not one that this list gave out",
+    meaning: "A cursor is opaque: it holds for the list that gave it out and cannot be made up.",
+    remedy: "Pass on nextCursor, or follow the Link header, exactly as it was given. Start without a cursor for the first page.",
+  },
   "invalid-idempotency-key": {
     status: 400,
     title: "The Idempotency-Key header is empty, too long or not visible ASCII",
+    meaning: "The key names a request, so that repeating the request makes nothing twice. This one cannot be used as a name.",
+    remedy: "Send 1 to 255 visible ASCII characters, such as a UUID that you made for this request.",
   },
-  unauthorized: { status: 401, title: "A valid key or token is needed" },
-  forbidden: { status: 403, title: "The key does not allow this" },
-  "not-found": { status: 404, title: "Nothing is here" },
-  "unknown-task": { status: 404, title: "No task has this name" },
-  "method-not-allowed": { status: 405, title: "This address does not take this method" },
-  "not-acceptable": { status: 406, title: "None of the accepted media types can be given" },
-  conflict: { status: 409, title: "The task's state does not allow this" },
-  gone: { status: 410, title: "It was here, and its retention is over" },
-  "payload-too-large": { status: 413, title: "The body is too large" },
-  "unsupported-media-type": { status: 415, title: "The body must be application/json" },
-  "invalid-body": { status: 422, title: "The body does not fit the schema" },
-  "invalid-input": { status: 422, title: "The input does not fit the task's schema" },
-  "idempotency-key-reused": { status: 422, title: "The Idempotency-Key was used with another body" },
-  "rate-limited": { status: 429, title: "Too many requests" },
-  "quota-exceeded": { status: 429, title: "The tenant has too many tasks that have not ended" },
-  internal: { status: 500, title: "A fault of ours" },
-  unavailable: { status: 503, title: "Not stored; try again" },
-} as const satisfies Record<string, { status: number; title: string }>;
+  unauthorized: {
+    status: 401,
+    title: "A valid key or token is needed",
+    meaning: "The request carries no key, or one that is unknown, expired or revoked; or a link whose token has expired or was altered.",
+    remedy: "Send Authorization: Bearer <key>. An admin makes keys with POST /v1/keys.",
+  },
+  forbidden: {
+    status: 403,
+    title: "The key does not allow this",
+    meaning: "The key is known and lacks the scope that this operation needs, or the link was made for another task or another use.",
+    remedy: "Use a key with the scope that the detail names. An admin makes one with POST /v1/keys.",
+  },
+  "not-found": {
+    status: 404,
+    title: "Nothing is here",
+    meaning: "There is nothing at this address, or nothing that belongs to the tenant of this key. The two are told alike on purpose.",
+    remedy: "Check the id, and that the key belongs to the tenant who made it. What has passed its retention is gone too.",
+  },
+  "unknown-task": {
+    status: 404,
+    title: "No task has this name",
+    meaning: "The deployment has no task of the name that was submitted.",
+    remedy: "The names are in /openapi.json, each with the schema of its input. A task has to be deployed before it can be submitted.",
+  },
+  "method-not-allowed": {
+    status: 405,
+    title: "This address does not take this method",
+    meaning: "There is something at this address, and it does not take this method.",
+    remedy: "The Allow header lists the methods that it takes.",
+  },
+  "not-acceptable": {
+    status: 406,
+    title: "None of the accepted media types can be given",
+    meaning: "The Accept header leaves out every form that this answer can have.",
+    remedy: "Accept application/json, or leave the header out.",
+  },
+  conflict: {
+    status: 409,
+    title: "The task's state does not allow this",
+    meaning: "What was asked for does not go with how the task stands: what has ended is not cancelled, and what has not ended is not run again or removed.",
+    remedy: "Read the task. Its state may have changed since you last saw it.",
+  },
+  gone: {
+    status: 410,
+    title: "It was here, and its retention is over",
+    meaning: "The task existed and was removed, by hand or because its retention is over.",
+    remedy: "Nothing brings it back. Submit with a longer options.retention where results are to be kept longer.",
+  },
+  "payload-too-large": {
+    status: 413,
+    title: "The body is too large",
+    meaning: "A request's body, and a task's input, may be 1 MiB long.",
+    remedy: "Store large data elsewhere and submit its address.",
+  },
+  "unsupported-media-type": {
+    status: 415,
+    title: "The body must be application/json",
+    meaning: "The Content-Type header says that the body is something other than JSON, or is missing.",
+    remedy: "Send Content-Type: application/json.",
+  },
+  "invalid-body": {
+    status: 422,
+    title: "The body does not fit the schema",
+    meaning: "The body is JSON and does not fit what the operation takes. Nothing was stored. Unknown members are refused, so that a typing error never passes silently.",
+    remedy: "Each entry of errors points into the body (RFC 6901) and says what is wrong there. The schema is in /openapi.json.",
+  },
+  "invalid-input": {
+    status: 422,
+    title: "The input does not fit the task's schema",
+    meaning: "The submission is well formed and its input is not one that this task takes. Nothing was stored.",
+    remedy: "Each entry of errors points into the body and says what is wrong there. The task's input schema is in /openapi.json.",
+  },
+  "idempotency-key-reused": {
+    status: 422,
+    title: "The Idempotency-Key was used with another body",
+    meaning: "A key names one request for 24 hours. The same key came again with another body, which is nearly always a mistake. Nothing was stored.",
+    remedy: "Use a new key for a new request, and the same key only to repeat one.",
+  },
+  "rate-limited": {
+    status: 429,
+    title: "Too many requests",
+    meaning: "More requests came than the limit allows within its time.",
+    remedy: "Wait for the seconds that Retry-After names. The RateLimit-Policy header tells the limit of a key.",
+  },
+  "quota-exceeded": {
+    status: 429,
+    title: "The tenant has too many tasks that have not ended",
+    meaning: "The deployment limits how many tasks of one tenant may be on their way at once. Nothing was stored.",
+    remedy: "Wait until some have ended, or cancel what is no longer needed. The limit is the deployment's MAX_LIVE_TASKS.",
+  },
+  internal: {
+    status: 500,
+    title: "A fault of ours",
+    meaning: "Something went wrong that should not. It was logged under the id in the Request-Id header.",
+    remedy: "Repeating the request is safe with an Idempotency-Key. If it happens again, report the request's id.",
+  },
+  unavailable: {
+    status: 503,
+    title: "Not stored; try again",
+    meaning: "The results backend did not answer in time. What was accepted earlier is safe.",
+    remedy: "Send the request again after Retry-After, with the same Idempotency-Key if it submits something.",
+  },
+} as const satisfies Record<string, Explained>;
 
 export type ProblemName = keyof typeof PROBLEMS;
 

@@ -18,7 +18,7 @@ export const STATES = [
 
 export type State = (typeof STATES)[number];
 
-/** The states that absorb: only an explicit `retry` leaves them. */
+/** The states that absorb: only an explicit `retry` leaves them, or the `replay` of a webhook delivery. */
 export const TERMINAL_STATES = ["succeeded", "failed", "cancelled", "expired"] as const satisfies State[];
 
 export type TerminalState = (typeof TERMINAL_STATES)[number];
@@ -64,6 +64,8 @@ export const ARROWS = {
   abandon: { from: ["waiting"], to: ["failed", "cancelled"] },
   /** An explicit new run of an ended task; its history stays. */
   retry: { from: ["failed", "cancelled", "expired"], to: ["queued", "waiting"] },
+  /** A webhook delivery is made again on request, whatever became of it. No other task has this arrow. */
+  replay: { from: TERMINAL_STATES, to: ["queued"] },
 } as const satisfies Record<string, { from: readonly State[]; to: readonly State[] }>;
 
 export type Arrow = keyof typeof ARROWS;

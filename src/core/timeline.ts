@@ -20,6 +20,8 @@ export interface AttemptRecord {
   to: State;
   /** What a fenced handler did after its attempt had ended; it changed nothing. */
   late?: { outcome: Outcome; at: number };
+  /** Of a webhook delivery that was replayed since: what the receiver answered. */
+  status?: number;
 }
 
 /** What the timeline reads of a row. Instants are ms since the epoch. */

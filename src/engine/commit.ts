@@ -3,17 +3,19 @@
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { commitAttempts, type Commit, type Committed } from "../results/commit-attempts.ts";
+import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
 /** Writes the ends and answers those that hold; one that is missing was fenced. */
 export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> {
-  const held = await commitAttempts(env.DB, commits);
+  const { held, released } = await commitAttempts(env.DB, commits);
   // All of this is owed by the row too (`due_at`), so dying here only makes it later.
   await Promise.all([
     ringBells(
       env,
       held.filter((task) => task.state === "queued"),
     ),
+    announceReleased(env, released),
     tellObjects(
       env,
       held.filter((task) => task.object !== 0).map((task) => task.id),

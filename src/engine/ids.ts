@@ -2,7 +2,11 @@
 
 import { TypeID, typeidUnboxed } from "typeid-js";
 
+const FLOW_ID = /^flow_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
 const TASK_ID = /^task_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
+const KEY_ID = /^key_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 /** `count` new task ids in ascending order. */
 export function newTaskIds(count: number): string[] {
@@ -14,8 +18,16 @@ export function newId(prefix: string): string {
   return typeidUnboxed(prefix);
 }
 
+export function isFlowId(text: string): boolean {
+  return FLOW_ID.test(text);
+}
+
 export function isTaskId(text: string): boolean {
   return TASK_ID.test(text);
+}
+
+export function isKeyId(text: string): boolean {
+  return KEY_ID.test(text);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { submissionSchema, type Submission } from "../contract/submission.ts";
 import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
+import { references, type PlannedTask } from "../core/flow.ts";
 import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
 import type { RetryOptions } from "../core/retry.ts";
@@ -33,8 +34,30 @@ export function prepare(env: Env, body: unknown, origin: Origin, id: string, now
   return prepareSubmission(env, parsed.data, origin, id, now);
 }
 
+/** Checks one task of a flow; an input that is known only when the task starts is checked then. */
+export function prepareNode(env: Env, node: PlannedTask, origin: Origin, now: number): Prepared {
+  const { task, input, options } = node;
+  const parsed = submissionSchema.safeParse({
+    task,
+    ...(input === undefined ? {} : { input }),
+    ...(options === undefined ? {} : { options }),
+  });
+  if (!parsed.success) {
+    return refuse(problem("invalid-body", "A node of the flow does not fit the schema.", faults(parsed.error.issues)));
+  }
+  const isStatic = node.passed === null && references(node.input).length === 0;
+  return prepareSubmission(env, parsed.data, origin, node.id, now, isStatic ? checkInput : acceptInput);
+}
+
 /** Checks one submission whose form is known to be right. */
-export function prepareSubmission(env: Env, submission: Submission, origin: Origin, id: string, now: number): Prepared {
+export function prepareSubmission(
+  env: Env,
+  submission: Submission,
+  origin: Origin,
+  id: string,
+  now: number,
+  check: typeof checkInput = checkInput,
+): Prepared {
   const definition = findTask(submission.task, env);
   if (!definition) {
     return refuse(
@@ -43,7 +66,7 @@ export function prepareSubmission(env: Env, submission: Submission, origin: Orig
       ]),
     );
   }
-  const checked = checkInput(definition, submission.input);
+  const checked = check(definition, submission.input);
   if (!checked.ok) return checked;
   const timing = checkTiming(definition, submission, now);
   if (timing.errors.length > 0) {
@@ -76,6 +99,8 @@ export function prepareSubmission(env: Env, submission: Submission, origin: Orig
       rootId: id,
       flowId: null,
       nodeKey: null,
+      node: null,
+      waitingFor: null,
       traceparent: origin.traceparent,
       options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,
       tags,
@@ -84,14 +109,18 @@ export function prepareSubmission(env: Env, submission: Submission, origin: Orig
   };
 }
 
+type CheckedInput = { ok: true; input: string | null } | { ok: false; problem: Problem };
+
+/** An input with references in it, as it was written. */
+function acceptInput(_definition: TaskDefinition, input: unknown): CheckedInput {
+  return { ok: true, input: input === undefined ? null : JSON.stringify(input) };
+}
+
 /**
  * The input as it is stored: as the caller wrote it, not as the schema parsed it, because the
  * schema parses it again when the task runs.
  */
-export function checkInput(
-  definition: TaskDefinition,
-  input: unknown,
-): { ok: true; input: string | null } | { ok: false; problem: Problem } {
+export function checkInput(definition: TaskDefinition, input: unknown): CheckedInput {
   const parsed = definition.input.safeParse(input);
   if (!parsed.success) {
     return refuse(

@@ -3,6 +3,7 @@
 import type { AttemptResource, TaskResource } from "../contract/task.ts";
 import type { Progress } from "../core/define-task.ts";
 import type { TaskError } from "../core/errors.ts";
+import { UNKNOWN_START } from "../results/flow-node.ts";
 import { historyOf, jsonOf, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";
 
 /** What of a task is shown. */
@@ -32,7 +33,8 @@ export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
     rootId: row.rootId ?? row.id,
     flowId: row.flowId,
     createdAt: iso(row.createdAt),
-    runAt: iso(row.runAt),
+    // A member of a flow that waits for others has no start yet.
+    runAt: iso(row.runAt === UNKNOWN_START ? row.createdAt : row.runAt),
     startedAt: isoOrNull(row.startedAt),
     finishedAt: isoOrNull(row.finishedAt),
     expiresAt: isoOrNull(row.expiresAt),

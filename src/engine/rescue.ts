@@ -25,5 +25,6 @@ function crashOf(task: DueTask, now: number): Commit {
     progress: null,
     object: 0,
     leaseUntil: task.leaseUntil,
+    flowId: task.flowId,
   };
 }

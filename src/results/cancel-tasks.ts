@@ -3,6 +3,7 @@
 import { IDLE_STATES, sqlStates } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { cancelledError, dueWhenEnded } from "./ended.ts";
+import { releaseStatements, type Released } from "./release.ts";
 import type { State } from "../core/states.ts";
 
 export interface Cancelled {
@@ -31,14 +32,15 @@ export async function cancelTasks(
   ids: string[],
   reason: string | null,
   now: number,
-): Promise<Cancelled[]> {
+): Promise<{ after: Cancelled[]; released: Released[] }> {
   const list = JSON.stringify(ids);
   const results = await persistOr503(() =>
     db.batch([
       db.prepare(IDLE).bind(list, now, reason),
       db.prepare(RUNNING).bind(list, now, reason),
       db.prepare(AFTER).bind(list),
+      ...releaseStatements(db, list, now),
     ]),
   );
-  return rowsOf<Cancelled>(results, 2);
+  return { after: rowsOf<Cancelled>(results, 2), released: rowsOf<Released>(results, results.length - 1) };
 }

@@ -10,6 +10,8 @@ export interface ClaimedTask extends TaskRow {
   input: string | null;
   startedAt: number;
   leaseUntil: number;
+  /** 1: its input depends on what its flow passes to it. */
+  takesFromFlow: number;
 }
 
 const CLAIM = `
@@ -26,7 +28,9 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'runni
   AND due_at > lease_until + ${TIMER_SLACK_MS}`;
 
 const OURS = `
-SELECT ${TASK_COLUMNS}, input FROM tasks
+SELECT ${TASK_COLUMNS}, input,
+  (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow
+FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
 
 /**

@@ -7,6 +7,7 @@ import type { AttemptRecord } from "../core/timeline.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { cancelledError, dueWhenEnded } from "./ended.ts";
 import { byteLength } from "./insert-tasks.ts";
+import { releaseStatements, type Released } from "./release.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 /** An attempt's end, ready to be written. Instants are ms since the epoch. */
@@ -22,6 +23,16 @@ export interface Commit extends Settlement {
   object: number;
   /** Given by a rescue: the lease that ran out, which must not have been renewed since. */
   leaseUntil?: number | null;
+  /** Of a member of a flow: its end may release others. */
+  flowId: string | null;
+}
+
+/** What a commit has done. */
+export interface CommitAnswer {
+  /** Those that hold; one that is missing was fenced: its task is in another attempt, or has ended. */
+  held: Committed[];
+  /** Members of flows that now have all they need. */
+  released: Released[];
 }
 
 /** A commit that holds. */
@@ -86,30 +97,30 @@ FROM tasks, ${SETTLEMENTS}
 WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state <> 'running'
   AND tasks.history->'$[#-1]'->>'number' = v.attempt AND tasks.history->'$[#-1]'->>'finishedAt' = v.at`;
 
-/**
- * Writes the ends of running attempts, all or none of a chunk, and answers those that hold. One
- * that is missing in the answer was fenced: its task is in another attempt, or has ended.
- * Safe to repeat.
- */
-export async function commitAttempts(db: D1Database, commits: Commit[]): Promise<Committed[]> {
-  const held: Committed[] = [];
+/** Writes the ends of running attempts, all or none of a chunk. Safe to repeat. */
+export async function commitAttempts(db: D1Database, commits: Commit[]): Promise<CommitAnswer> {
+  const answer: CommitAnswer = { held: [], released: [] };
   for (const chunk of chunksOf(commits)) {
     const list = JSON.stringify(chunk.map((entry) => entry.value));
     const large = chunk.filter((entry) => entry.apart !== null);
+    const members = chunk.filter((entry) => entry.value.flowId !== null).map((entry) => entry.value.id);
+    const at = Math.max(...chunk.map((entry) => entry.value.at));
     const results = await persist(() =>
       db.batch([
         ...large.map((entry) => db.prepare(LARGE_RESULT).bind(entry.value.id, entry.value.attempt, entry.apart)),
         db.prepare(COMMIT).bind(list),
         db.prepare(HELD).bind(list),
+        ...(members.length > 0 ? releaseStatements(db, JSON.stringify(members), at) : []),
       ]),
     );
-    held.push(...rowsOf<Committed>(results, large.length + 1));
+    answer.held.push(...rowsOf<Committed>(results, large.length + 1));
+    if (members.length > 0) answer.released.push(...rowsOf<Released>(results, results.length - 1));
   }
-  return held;
+  return answer;
 }
 
 interface Entry {
-  value: Record<string, unknown> & { id: string; attempt: number };
+  value: Record<string, unknown> & { id: string; attempt: number; at: number; flowId: string | null };
   /** A result that does not go into the row. */
   apart: string | null;
   size: number;

@@ -5,6 +5,7 @@ import { ARROWS, sqlStates } from "../core/states.ts";
 import type { Sleeper } from "../core/wake.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { dueWhenEnded } from "./ended.ts";
+import { releaseStatements, type Released } from "./release.ts";
 
 /** A row whose time has come. */
 export interface DueTask extends Sleeper {
@@ -15,6 +16,7 @@ export interface DueTask extends Sleeper {
   crashes: number;
   maxAttempts: number;
   dueAt: number;
+  flowId: string | null;
 }
 
 export interface Belled {
@@ -30,7 +32,7 @@ export async function readDue(db: D1Database, now: number, limit: number): Promi
         `SELECT id, lane, state, attempt, failures, crashes, max_attempts AS maxAttempts, due_at AS dueAt,
            run_at AS runAt, created_at AS createdAt, started_at AS startedAt, expires_at AS expiresAt,
            lease_until AS leaseUntil, retain_until AS retainUntil, finished_at AS finishedAt,
-           retention_ms AS retentionMs, object
+           retention_ms AS retentionMs, object, flow_id AS flowId
          FROM tasks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2`,
       )
       .bind(now, limit)
@@ -67,8 +69,14 @@ export async function startTasks(db: D1Database, ids: string[], now: number): Pr
   return results;
 }
 
-/** Tasks that never started and are past their expiry end. Answers the ids of those whose objects must be told. */
-export async function expireTasks(db: D1Database, ids: string[], now: number): Promise<string[]> {
+/** What an expiry has done: whose objects must be told, and who is released by it. */
+export interface Expired {
+  watched: string[];
+  released: Released[];
+}
+
+/** Tasks that never started and are past their expiry end. */
+export async function expireTasks(db: D1Database, ids: string[], now: number): Promise<Expired> {
   const list = JSON.stringify(ids);
   const results = await persist(() =>
     db.batch([
@@ -86,9 +94,13 @@ export async function expireTasks(db: D1Database, ids: string[], now: number): P
           `SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'expired' AND object <> 0`,
         )
         .bind(list),
+      ...releaseStatements(db, list, now),
     ]),
   );
-  return rowsOf<{ id: string }>(results, 1).map((row) => row.id);
+  return {
+    watched: rowsOf<{ id: string }>(results, 1).map((row) => row.id),
+    released: rowsOf<Released>(results, results.length - 1),
+  };
 }
 
 /** Sets timers anew, but only where nobody moved the row since it was looked at. */

@@ -23,6 +23,9 @@ export interface NewTask {
   rootId: string;
   flowId: string | null;
   nodeKey: string | null;
+  /** JSON text of a {@link FlowNode}. */
+  node: string | null;
+  waitingFor: string | null;
   traceparent: string | null;
   options: string | null;
   tags: string | null;
@@ -46,10 +49,10 @@ export interface IdempotencyClaim extends Remembered {
 
 const INSERT = `
 INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
-  retention_ms, parent_id, root_id, flow_id, node_key, traceparent, options, tags, overflow, input)
+  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, traceparent, options, tags, overflow, input)
 SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane', v->>'state', v->>'maxAttempts', v->>'dueAt', v->>'leaseMs',
   v->>'createdAt', v->>'runAt', v->>'expiresAt', v->>'retentionMs', v->>'parentId', v->>'rootId', v->>'flowId',
-  v->>'nodeKey', v->>'traceparent', v->>'options', v->>'tags', v->>'overflow', v->>'input'
+  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'traceparent', v->>'options', v->>'tags', v->>'overflow', v->>'input'
 FROM (SELECT value AS v FROM json_each(?1))`;
 
 const OURS = `EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?2 AND key = ?3 AND made = ?4)`;
@@ -63,38 +66,39 @@ export async function insertTasks(
   tasks: NewTask[],
   claim?: IdempotencyClaim,
 ): Promise<Remembered | null> {
-  const statements: D1PreparedStatement[] = [];
-  if (claim) statements.push(claimKey(db, claim));
+  const { statements, remembered } = insertStatements(db, tasks, claim);
+  if (statements.length === 0) return null;
+  const results = await persistOr503(() => db.batch(statements));
+  return remembered === null ? null : (rowsOf<Remembered>(results, remembered)[0] ?? null);
+}
+
+/** The same as statements for one batch; `remembered` is the place of the key's answer in it. `also` is stored with the tasks. */
+export function insertStatements(
+  db: D1Database,
+  tasks: NewTask[],
+  claim?: IdempotencyClaim,
+  also: D1PreparedStatement[] = [],
+): { statements: D1PreparedStatement[]; remembered: number | null } {
+  const guard = claim ? OURS : "true";
+  const values = claim ? [claim.tenant, claim.key, claim.made] : [];
+  const statements = [...(claim ? [claimKey(db, claim)] : []), ...also];
   for (const chunk of chunksOf(tasks)) {
-    statements.push(
-      claim
-        ? db.prepare(`${INSERT} WHERE ${OURS} ON CONFLICT DO NOTHING`).bind(chunk, claim.tenant, claim.key, claim.made)
-        : db.prepare(`${INSERT} WHERE true ON CONFLICT DO NOTHING`).bind(chunk),
-    );
+    statements.push(db.prepare(`${INSERT} WHERE ${guard} ON CONFLICT DO NOTHING`).bind(chunk, ...values));
   }
   for (const task of tasks.filter(overflows)) {
-    const insert = "INSERT INTO payloads (task_id, kind, body) SELECT ?1, 'input', ?5";
     statements.push(
-      claim
-        ? db
-            .prepare(`${insert} WHERE ${OURS} ON CONFLICT DO NOTHING`)
-            .bind(task.id, claim.tenant, claim.key, claim.made, task.input)
-        : db
-            .prepare("INSERT INTO payloads (task_id, kind, body) VALUES (?1, 'input', ?2) ON CONFLICT DO NOTHING")
-            .bind(task.id, task.input),
+      db
+        .prepare(
+          `INSERT INTO payloads (task_id, kind, body)
+           SELECT ?1, 'input', ${claim ? "?5" : "?2"} WHERE ${guard} ON CONFLICT DO NOTHING`,
+        )
+        .bind(task.id, ...values, task.input),
     );
   }
-  if (!claim) {
-    if (statements.length > 0) await persistOr503(() => db.batch(statements));
-    return null;
-  }
-  statements.push(
-    db
-      .prepare("SELECT fingerprint, made FROM idempotency WHERE tenant = ?1 AND key = ?2")
-      .bind(claim.tenant, claim.key),
-  );
-  const results = await persistOr503(() => db.batch(statements));
-  return rowsOf<Remembered>(results, statements.length - 1)[0] ?? null;
+  if (!claim) return { statements, remembered: null };
+  const read = "SELECT fingerprint, made FROM idempotency WHERE tenant = ?1 AND key = ?2";
+  statements.push(db.prepare(read).bind(claim.tenant, claim.key));
+  return { statements, remembered: statements.length - 1 };
 }
 
 /** Takes the key if it is free or its time is over. */

@@ -17,7 +17,6 @@ export function newRow(task: NewTask): WholeTaskRow {
     cancelRequestedAt: null,
     cancelReason: null,
     object: 0,
-    waitingFor: null,
     history: null,
     progress: null,
     error: null,

@@ -9,7 +9,9 @@ export interface Purged {
   object: number;
 }
 
-const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(TERMINAL_STATES)}`;
+// The results of a flow's members are needed as long as the flow lives.
+const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(TERMINAL_STATES)}
+  AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id AND flows.state = 'running')`;
 
 /** Removes those of `ids` that have ended, with all that belongs to them; `before` bounds their retention's end. */
 export async function deleteTasks(db: D1Database, ids: string[], before: number | null): Promise<Purged[]> {

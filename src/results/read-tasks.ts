@@ -35,7 +35,9 @@ function whereOf(filter: TaskFilter): { sql: string; values: (string | number)[]
   }
   if (filter.createdAfter !== undefined) add("tasks.created_at > ?", filter.createdAfter);
   if (filter.createdBefore !== undefined) add("tasks.created_at < ?", filter.createdBefore);
-  if (filter.flowId !== undefined) add("tasks.flow_id = ?", filter.flowId);
+  if (filter.flowId !== undefined) {
+    add("tasks.id IN (SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?)", filter.flowId);
+  }
   return { sql: parts.join(" AND "), values };
 }
 

@@ -5,11 +5,16 @@ import { cors } from "hono/cors";
 import { secureHeaders } from "hono/secure-headers";
 import { problem } from "../core/problems.ts";
 import { routes as userRoutes } from "../tasks/routes.ts";
+import { cancelFlowOperation, getFlow, postFlow, retryFlowOperation } from "./flows/operations.ts";
 import { getHealth } from "./health.ts";
+import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
+import { describeOperation } from "./openapi/serve.ts";
 import { mount, type App, type AppContext, type Operation } from "./operation.ts";
 import { servePage } from "./pages.ts";
 import { authenticate } from "./principal.ts";
 import { renderError, renderProblem } from "./problem.ts";
+import { getProblem } from "./problem-pages.ts";
+import { nameRequest, type RequestIdVariables } from "./request-id.ts";
 import { bulkCancel, bulkDelete, bulkRetry } from "./tasks/bulk.ts";
 import { cancelTask, deleteTask, retryTask } from "./tasks/control.ts";
 import { getEvents } from "./tasks/events.ts";
@@ -29,7 +34,17 @@ export const operations: readonly Operation[] = [
   cancelTask,
   retryTask,
   deleteTask,
+  postFlow,
+  getFlow,
+  cancelFlowOperation,
+  retryFlowOperation,
+  createKeyOperation,
+  listKeysOperation,
+  getKey,
+  revokeKeyOperation,
   getHealth,
+  describeOperation(() => operations),
+  getProblem,
 ];
 
 const EXPOSED = [
@@ -41,10 +56,18 @@ const EXPOSED = [
   "Idempotency-Replayed",
   "RateLimit",
   "RateLimit-Policy",
+  "Request-Id",
 ];
 
 export function createApp(): App {
-  const app: App = new Hono<{ Bindings: Env }>();
+  const app: App = new Hono<{ Bindings: Env; Variables: RequestIdVariables }>();
+  app.use(nameRequest);
+  app.use(async (c, next) => {
+    await next();
+    if (c.req.method !== "OPTIONS") return;
+    const methods = methodsAt(app, new URL(c.req.url).pathname);
+    if (methods.length > 0) c.res.headers.set("Allow", [...methods, "OPTIONS"].join(", "));
+  });
   app.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -101,5 +124,6 @@ function methodsAt(app: App, pathname: string): string[] {
     const pattern = route.path.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll(/:\w+/g, "[^/]+");
     if (new RegExp(`^${pattern}$`).test(pathname)) methods.add(route.method);
   }
+  if (methods.has("GET")) methods.add("HEAD");
   return [...methods].toSorted();
 }

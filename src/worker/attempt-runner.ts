@@ -6,10 +6,12 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { durationMs } from "../core/duration.ts";
-import { AttemptAborted } from "../core/errors.ts";
+import { AttemptAborted, describeError } from "../core/errors.ts";
+import { DanglingReferenceError } from "../core/flow-value.ts";
 import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults } from "../core/problems.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
+import { flowInput } from "../engine/flow-input.ts";
 import { readInput, type ClaimedTask } from "../results/claim-tasks.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 import { findTask } from "../tasks/registry.ts";
@@ -78,7 +80,9 @@ async function handle(
 ): Promise<Ending> {
   try {
     const text = await readInput(env.DB, task);
-    const input = await definition.input.safeParseAsync(text === null ? undefined : JSON.parse(text));
+    const written: unknown = text === null ? undefined : JSON.parse(text);
+    const given = task.takesFromFlow === 0 ? written : await flowInput(env, task, written);
+    const input = await definition.input.safeParseAsync(given);
     if (!input.success) {
       const data = faults(input.error.issues, ["input"]);
       const message = "the input does not fit the schema that the task has now";
@@ -87,6 +91,9 @@ async function handle(
     const output = await definition.run(input.data, createContext(env, task, signal, reporter));
     return await checkOutput(definition, output);
   } catch (thrown) {
+    if (thrown instanceof DanglingReferenceError) {
+      return { outcome: "failed", error: describeError(thrown), retryable: false };
+    }
     if (thrown instanceof Snoozed) return { outcome: "snoozed", delayMs: thrown.delayMs };
     return withDelay(definition, task, thrown);
   }

@@ -155,5 +155,6 @@ function commitOf(task: ClaimedTask, ending: Ending, bounds: Bounds, ran: Ran | 
     at,
     progress: ran?.progress ?? null,
     object: ran?.used ? OBJECT.used : 0,
+    flowId: task.flowId,
   };
 }

@@ -39,6 +39,8 @@ CREATE TABLE tasks (
   flow_id TEXT,
   -- place in the flow's graph
   node_key TEXT,
+  -- JSONB: its edges, and where its input comes from
+  node BLOB,
   traceparent TEXT,
   -- JSON: what the submission asked for beyond the columns
   options TEXT,
@@ -55,8 +57,6 @@ CREATE TABLE tasks (
 ) WITHOUT ROWID, STRICT;
 
 CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
-
-CREATE INDEX tasks_flow ON tasks (flow_id) WHERE flow_id IS NOT NULL;
 
 -- Payloads too large for the row: D1 takes 2 MB in a row and in a parameter.
 CREATE TABLE payloads (

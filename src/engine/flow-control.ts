@@ -1,0 +1,50 @@
+/** The verbs on a whole flow. */
+
+import { readErrorTasks, readMemberIds, requestFlowCancel, type FlowRow } from "../results/flows.ts";
+import { retryFlow as retryMembers } from "../results/retry-flow.ts";
+import { cancel } from "./cancel.ts";
+import { newTaskIds } from "./ids.ts";
+import { announceReleased } from "./release.ts";
+import type { Background } from "./store.ts";
+
+/** Members cancelled in one transaction. */
+const CHUNK = 1_000;
+
+/** Cancels all that has not ended of the flow. `now` is ms since the epoch. */
+export async function cancelFlow(env: Env, flow: FlowRow, reason: string | null, now: number): Promise<void> {
+  await requestFlowCancel(env.DB, flow.id, now);
+  const ids = await readMemberIds(env.DB, flow.id);
+  for (let i = 0; i < ids.length; i += CHUNK) await cancel(env, ids.slice(i, i + CHUNK), reason, now);
+}
+
+/**
+ * Opens an ended flow again at its failed members, or at the member `from` (an id). Answers how many
+ * tasks start; none where the flow has not ended or there is nothing to run again.
+ */
+export async function retryFlow(
+  env: Env,
+  background: Background,
+  flow: FlowRow,
+  from: string | null,
+  now: number,
+): Promise<number> {
+  const released = await retryMembers(env.DB, flow.id, from, await freshErrorTasks(env, flow.id), now);
+  background.waitUntil(announceReleased(env, released));
+  return released.length;
+}
+
+/** A flow that fails again runs its error tasks again: as new tasks, because the old ones keep their history. */
+async function freshErrorTasks(env: Env, flowId: string): Promise<string | null> {
+  const text = await readErrorTasks(env.DB, flowId);
+  if (text === null) return null;
+  const ids = [...new Set(text.match(/task_[0-9a-z]{26}/g))];
+  const own = new Set((JSON.parse(text) as { id: string }[]).map((task) => task.id));
+  const fresh = newTaskIds(own.size);
+  const renamed = new Map(
+    ids
+      .filter((id) => own.has(id))
+      .toSorted()
+      .map((id, i) => [id, fresh[i]!]),
+  );
+  return text.replaceAll(/task_[0-9a-z]{26}/g, (id) => renamed.get(id) ?? id);
+}

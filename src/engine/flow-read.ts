@@ -1,0 +1,87 @@
+/** A flow as the resource of the contract. */
+
+import type { FlowResource } from "../contract/flow.ts";
+import type { TaskResource } from "../contract/task.ts";
+import type { Source } from "../core/flow.ts";
+import { taskIdsOf, valueOf } from "../core/flow-value.ts";
+import { STATES } from "../core/states.ts";
+import type { FlowNode } from "../results/flow-node.ts";
+import {
+  countMembers,
+  readEnds,
+  readFailure,
+  readKeys,
+  readMembers,
+  type FlowRow,
+  type Member,
+} from "../results/flows.ts";
+import { presentTask, type View } from "./present.ts";
+
+/** Nodes in one answer. */
+export const NODES_PER_PAGE = 1_000;
+
+/** The flow with a page of its nodes, those after `cursor` (an id). */
+export async function presentFlow(
+  env: Env,
+  row: FlowRow,
+  cursor = "",
+  limit = NODES_PER_PAGE,
+  view: View = {},
+): Promise<FlowResource> {
+  const [counts, members] = await Promise.all([
+    countMembers(env.DB, row.id),
+    readMembers(env.DB, row.id, cursor, limit + 1),
+  ]);
+  const shown = members.slice(0, limit);
+  const keys = await keysOf(env, shown);
+  const self = `/v1/flows/${row.id}`;
+  return {
+    id: row.id,
+    state: row.state,
+    result: row.state === "succeeded" ? await resultOf(env, row) : null,
+    error: await errorOf(env, row),
+    counts: Object.fromEntries(STATES.flatMap((state) => (counts[state] ? [[state, counts[state]]] : []))),
+    nodes: shown.map((member) => presentNode(member, keys, view)),
+    nextCursor: members.length > limit ? shown.at(-1)!.id : null,
+    createdAt: new Date(row.createdAt).toISOString(),
+    finishedAt: row.finishedAt === null ? null : new Date(row.finishedAt).toISOString(),
+    cancelRequestedAt: row.cancelRequestedAt === null ? null : new Date(row.cancelRequestedAt).toISOString(),
+    links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
+  };
+}
+
+function presentNode(
+  member: Member,
+  keys: Map<string, string>,
+  view: View,
+): { key: string; needs: string[]; task: TaskResource } {
+  const needs = needsOf(member).map((id) => keys.get(id) ?? id);
+  return { key: member.nodeKey ?? "", needs, task: presentTask(member, view) };
+}
+
+function needsOf(member: Member): string[] {
+  const node = JSON.parse(member.node ?? "{}") as FlowNode;
+  return [...(node.needs ?? []).toReversed(), ...(node.needsEnd ?? []).toReversed()];
+}
+
+async function keysOf(env: Env, members: Member[]): Promise<Map<string, string>> {
+  const keys = new Map(members.map((member) => [member.id, member.nodeKey ?? ""]));
+  const elsewhere = [...new Set(members.flatMap(needsOf))].filter((id) => !keys.has(id));
+  if (elsewhere.length === 0) return keys;
+  return new Map([...keys, ...(await readKeys(env.DB, elsewhere))]);
+}
+
+async function resultOf(env: Env, row: FlowRow): Promise<unknown> {
+  const source = JSON.parse(row.result) as Source;
+  const ids = taskIdsOf(source);
+  return valueOf(source, { ended: ids.length > 0 ? await readEnds(env.DB, ids) : new Map(), failure: null });
+}
+
+async function errorOf(env: Env, row: FlowRow): Promise<FlowResource["error"]> {
+  if (row.state === "cancelled")
+    return { type: "cancelled", message: "the flow, or a member that it needed, was cancelled" };
+  if (row.state !== "failed") return null;
+  const { failed } = await readFailure(env.DB, row.id);
+  const taskIds = failed.map((each) => each.taskId);
+  return { type: "FlowFailedError", message: `${failed.length} of the flow's tasks failed`, data: { taskIds, failed } };
+}

@@ -1,0 +1,102 @@
+/** Submits flows: the whole graph is checked before anything is stored. */
+
+import { ringBells } from "../broker/bells.ts";
+import { earliest, pokeClock } from "../broker/poke.ts";
+import { planFlow, type PlannedTask } from "../core/flow.ts";
+import { IDEMPOTENCY_MS } from "../core/limits.ts";
+import { pointer, ProblemError, problem, type Fault } from "../core/problems.ts";
+import { UNKNOWN_START, type FlowNode } from "../results/flow-node.ts";
+import { insertFlow, type NewFlow } from "../results/flows.ts";
+import type { NewTask } from "../results/insert-tasks.ts";
+import { newId, newTaskIds } from "./ids.ts";
+import { prepareNode, type Origin } from "./prepare.ts";
+import type { Background } from "./store.ts";
+import type { RequestKey } from "./submit.ts";
+
+/** Stores the flow and rings for the tasks that start it; answers its id. Throws a 422 with every fault of the graph. */
+export async function submitFlow(
+  env: Env,
+  background: Background,
+  body: unknown,
+  origin: Origin,
+  request: RequestKey | null,
+  now: number,
+): Promise<{ id: string; replayed: boolean }> {
+  const flow = compile(env, body, origin, now);
+  if (request === null) {
+    await insertFlow(env.DB, flow);
+  } else {
+    const made = JSON.stringify(flow.id);
+    const claim = { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS };
+    const remembered = await insertFlow(env.DB, flow, claim);
+    if (remembered !== null && remembered.made !== made) {
+      if (remembered.fingerprint === request.fingerprint) {
+        return { id: JSON.parse(remembered.made) as string, replayed: true };
+      }
+      const detail = "This key was used with another body in the last 24 hours. Use a new key for a new request.";
+      throw new ProblemError(problem("idempotency-key-reused", detail));
+    }
+  }
+  background.waitUntil(
+    ringBells(
+      env,
+      flow.tasks.filter((task) => task.state === "queued"),
+    ),
+  );
+  const due = earliest(flow.tasks.map((task) => task.dueAt));
+  if (due !== null) background.waitUntil(pokeClock(env, due));
+  return { id: flow.id, replayed: false };
+}
+
+function compile(env: Env, body: unknown, origin: Origin, now: number): NewFlow {
+  const { plan, faults } = planFlow(body, newTaskIds);
+  const id = newId("flow");
+  const rootId = plan.tasks[0]?.id ?? null;
+  const found: Fault[] = [...faults];
+  const prepare = (planned: PlannedTask): NewTask[] => {
+    const prepared = prepareNode(env, planned, origin, now);
+    if (prepared.ok) return [memberOf(prepared.task, planned, id, rootId ?? planned.id)];
+    const { errors = [{ pointer: "", detail: prepared.problem.detail }] } = prepared.problem;
+    found.push(...errors.map((error) => inBody(planned, error)));
+    return [];
+  };
+  const tasks = plan.tasks.flatMap(prepare);
+  const onError = plan.onError.flatMap(prepare);
+  if (found.length > 0) {
+    throw new ProblemError(problem("invalid-body", "The flow has faults; nothing was stored.", found.slice(0, 100)));
+  }
+  const state = tasks.length === 0 ? "succeeded" : "running";
+  return { id, tenant: origin.tenant, state, createdAt: now, tasks, onError, result: plan.result };
+}
+
+/** A fault of one task, as a fault of the body that holds it. */
+function inBody(planned: PlannedTask, fault: Fault): Fault {
+  const { pointer: at } = fault;
+  const isInput = at === "/input" || at.startsWith("/input/");
+  const base = pointer(isInput ? planned.inputPath : planned.path);
+  return { ...fault, pointer: base + (isInput ? at.slice("/input".length) : at) };
+}
+
+/** The task as a member of its flow: it starts at once, or waits for what it needs. */
+function memberOf(task: NewTask, planned: PlannedTask, flowId: string, rootId: string): NewTask {
+  const waits = planned.needs.length + planned.needsEnd.length;
+  const node: FlowNode = {
+    ...(planned.needs.length > 0 ? { needs: planned.needs.toReversed() } : {}),
+    ...(planned.needsEnd.length > 0 ? { needsEnd: planned.needsEnd.toReversed() } : {}),
+    ...(planned.next.length > 0 ? { next: planned.next } : {}),
+    ...(planned.nextOnEnd.length > 0 ? { nextOnEnd: planned.nextOnEnd } : {}),
+    ...(planned.ignored ? { ignored: 1 as const } : {}),
+    ...(planned.passed === null ? {} : { passed: planned.passed }),
+    ...(Object.keys(planned.from).length === 0 ? {} : { from: planned.from }),
+    ...(waits > 0 && task.runAt > task.createdAt ? { delay: task.runAt - task.createdAt } : {}),
+  };
+  const member = { ...task, rootId, flowId, nodeKey: planned.key, node: JSON.stringify(node) };
+  if (waits === 0) return member;
+  return {
+    ...member,
+    state: "waiting",
+    runAt: UNKNOWN_START,
+    dueAt: task.expiresAt,
+    waitingFor: JSON.stringify({ type: "needs", count: waits }),
+  };
+}

@@ -1,0 +1,27 @@
+/** What a member of a flow has in its row beyond other tasks: its edges, and where its input comes from. */
+
+import type { Source } from "../core/flow.ts";
+
+/** JSON in the row's `node`. Ids of `needs` are in reverse order: who looks for an unfinished one meets it soonest. */
+export interface FlowNode {
+  /** These must have succeeded. */
+  needs?: string[];
+  /** These must only have ended. */
+  needsEnd?: string[];
+  /** These need this one's success. */
+  next?: string[];
+  /** These need only its end. */
+  nextOnEnd?: string[];
+  /** Its failure does not fail the flow. */
+  ignored?: 1;
+  /** What it is passed, where it takes that whole. */
+  passed?: Source;
+  /** What the `$from`s of its input mean. */
+  from?: Record<string, Source>;
+  /** It starts this many ms after its release, and not before `runAt` (ms since the epoch). */
+  delay?: number;
+  runAt?: number;
+}
+
+/** The start of a task that waits for others is not known; this stands in its `run_at` meanwhile. */
+export const UNKNOWN_START = 253_402_300_799_999;

@@ -1,0 +1,200 @@
+/** Flows: their rows, and their members by the ids that the row holds. */
+
+import type { Source } from "../core/flow.ts";
+import type { Known } from "../core/flow-value.ts";
+import type { State } from "../core/states.ts";
+import { persist, persistOr503, rowsOf } from "./d1.ts";
+import { insertStatements, type IdempotencyClaim, type NewTask, type Remembered } from "./insert-tasks.ts";
+import { jsonOf, OVERFLOW, WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
+
+export type FlowState = "running" | "succeeded" | "failed" | "cancelled";
+
+/** A flow as it lies in D1. Instants are ms since the epoch. */
+export interface FlowRow {
+  id: string;
+  tenant: string;
+  state: FlowState;
+  createdAt: number;
+  finishedAt: number | null;
+  cancelRequestedAt: number | null;
+  /** JSON text of a {@link Source}. */
+  result: string;
+}
+
+/** A flow that is about to be stored, with all its tasks. */
+export interface NewFlow {
+  id: string;
+  tenant: string;
+  state: FlowState;
+  createdAt: number;
+  tasks: NewTask[];
+  onError: NewTask[];
+  result: Source;
+}
+
+const COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS finishedAt,
+  cancel_requested_at AS cancelRequestedAt, result`;
+
+const INSERT = `
+INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error)
+SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8`;
+
+/** Stores a flow and its tasks, all or nothing; with a key, only if nobody holds it. Safe to repeat. */
+export async function insertFlow(db: D1Database, flow: NewFlow, claim?: IdempotencyClaim): Promise<Remembered | null> {
+  const finishedAt = flow.state === "running" ? null : flow.createdAt;
+  const ids = JSON.stringify(flow.tasks.map((task) => task.id).toReversed());
+  const onError = flow.onError.length > 0 ? JSON.stringify(flow.onError) : null;
+  const values = [
+    flow.id,
+    flow.tenant,
+    flow.state,
+    flow.createdAt,
+    finishedAt,
+    ids,
+    JSON.stringify(flow.result),
+    onError,
+  ];
+  const insert = claim
+    ? db
+        .prepare(
+          `${INSERT} WHERE EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?9 AND key = ?10 AND made = ?11)
+           ON CONFLICT DO NOTHING`,
+        )
+        .bind(...values, claim.tenant, claim.key, claim.made)
+    : db.prepare(`${INSERT} WHERE true ON CONFLICT DO NOTHING`).bind(...values);
+  const { statements, remembered } = insertStatements(db, flow.tasks, claim, [insert]);
+  const results = await persistOr503(() => db.batch(statements));
+  return remembered === null ? null : (rowsOf<Remembered>(results, remembered)[0] ?? null);
+}
+
+/** The tenant's flow, or null where it has none of this id. */
+export async function readFlow(db: D1Database, tenant: string, id: string): Promise<FlowRow | null> {
+  return persistOr503(() =>
+    db.prepare(`SELECT ${COLUMNS} FROM flows WHERE id = ?1 AND tenant = ?2`).bind(id, tenant).first<FlowRow>(),
+  );
+}
+
+/** A member of a flow, with what its row alone does not show. */
+export interface Member extends WholeTaskRow {
+  node: string | null;
+}
+
+const MEMBERS = `(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)`;
+
+/** Members in the order of their ids, which is that of the graph, after `cursor`. */
+export async function readMembers(db: D1Database, flowId: string, cursor: string, limit: number): Promise<Member[]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(
+        `SELECT ${WHOLE_TASK_COLUMNS}, json(tasks.node) AS node FROM tasks
+         WHERE tasks.id IN ${MEMBERS} AND tasks.id > ?2 ORDER BY tasks.id LIMIT ?3`,
+      )
+      .bind(flowId, cursor, limit)
+      .all<Member>(),
+  );
+  return results;
+}
+
+/** How many members are in each state. */
+export async function countMembers(db: D1Database, flowId: string): Promise<Partial<Record<State, number>>> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(`SELECT state, COUNT(*) AS count FROM tasks WHERE id IN ${MEMBERS} GROUP BY state`)
+      .bind(flowId)
+      .all<{ state: State; count: number }>(),
+  );
+  return Object.fromEntries(results.map((row) => [row.state, row.count]));
+}
+
+/** The ids of all members. */
+export async function readMemberIds(db: D1Database, flowId: string): Promise<string[]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare("SELECT member.value AS id FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1")
+      .bind(flowId)
+      .all<{ id: string }>(),
+  );
+  return results.map((row) => row.id);
+}
+
+/** The id of the member at this place; null where there is none. */
+export async function readMemberAt(db: D1Database, flowId: string, key: string): Promise<string | null> {
+  return persistOr503(() =>
+    db
+      .prepare(`SELECT id FROM tasks WHERE id IN ${MEMBERS} AND node_key = ?2 ORDER BY id DESC LIMIT 1`)
+      .bind(flowId, key)
+      .first<string>("id"),
+  );
+}
+
+/** The tasks that run when the flow fails, as JSON text of a list of {@link NewTask}; null where there are none. */
+export async function readErrorTasks(db: D1Database, flowId: string): Promise<string | null> {
+  return persistOr503(() =>
+    db.prepare("SELECT on_error FROM flows WHERE id = ?1").bind(flowId).first<string>("on_error"),
+  );
+}
+
+/** Whatever its members do from now on, the flow ends cancelled. */
+export async function requestFlowCancel(db: D1Database, flowId: string, now: number): Promise<void> {
+  await persistOr503(() =>
+    db
+      .prepare(
+        "UPDATE flows SET cancel_requested_at = ?2 WHERE id = ?1 AND state = 'running' AND cancel_requested_at IS NULL",
+      )
+      .bind(flowId, now)
+      .run(),
+  );
+}
+
+/** The keys of tasks in their flow, by id. */
+export async function readKeys(db: D1Database, ids: string[]): Promise<[id: string, key: string][]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare("SELECT id, node_key AS key FROM tasks WHERE id IN (SELECT value FROM json_each(?1))")
+      .bind(JSON.stringify(ids))
+      .all<{ id: string; key: string }>(),
+  );
+  return results.map((row) => [row.id, row.key]);
+}
+
+/** What onError is passed. */
+export interface Failure {
+  flowId: string;
+  failed: { key: string; taskId: string; error: unknown }[];
+}
+
+/** The members that failed by themselves. */
+export async function readFailure(db: D1Database, flowId: string): Promise<Failure> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        `SELECT id, node_key AS nodeKey, error FROM tasks
+         WHERE id IN ${MEMBERS} AND state IN ('failed', 'expired') AND error->>'type' <> 'dependency_failed'
+           AND node->>'ignored' IS NULL ORDER BY id LIMIT 1000`,
+      )
+      .bind(flowId)
+      .all<{ id: string; nodeKey: string; error: string | null }>(),
+  );
+  const failed = results.map((row) => ({ key: row.nodeKey, taskId: row.id, error: withoutStack(row.error) }));
+  return { flowId, failed };
+}
+
+/** How these tasks have ended, with their results. */
+export async function readEnds(db: D1Database, ids: string[]): Promise<Known["ended"]> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        `SELECT id, state, CASE WHEN overflow & ${OVERFLOW.result}
+           THEN (SELECT body FROM payloads WHERE task_id = tasks.id AND kind = 'result') ELSE result END AS result
+         FROM tasks WHERE id IN (SELECT value FROM json_each(?1))`,
+      )
+      .bind(JSON.stringify(ids))
+      .all<{ id: string; state: State; result: string | null }>(),
+  );
+  return new Map(results.map((row) => [row.id, { state: row.state, result: jsonOf<unknown>(row.result) }]));
+}
+
+function withoutStack(error: string | null): unknown {
+  const { stack: _, ...rest } = jsonOf<{ stack?: string }>(error) ?? {};
+  return rest;
+}

@@ -1,0 +1,134 @@
+/**
+ * What the end of a flow's task does to the flow, as statements for the very transaction that ends
+ * it: those who needed its success and cannot have it end too, those who have all they need are
+ * queued, and the flow ends with its last task. Nothing is counted, so nothing can be counted twice:
+ * run again, each statement finds nothing left to do.
+ */
+
+import { BELL_MS } from "../core/limits.ts";
+import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
+import { dueWhenEnded } from "./ended.ts";
+
+const ENDED_BADLY = "('failed', 'cancelled', 'expired')";
+const TERMINAL = sqlStates(TERMINAL_STATES);
+const LIVE = sqlStates(LIVE_STATES);
+
+/** A member of a flow that has not been released; one that is asleep is `waiting` too, but not for these. */
+const WAITS = "tasks.state = 'waiting' AND tasks.waiting_for->>'type' = 'needs'";
+
+/** ?1 is a JSON array of ids that may have ended, ?2 the time. */
+const ABANDON = `
+WITH RECURSIVE doomed (id, cause, state) AS (
+  SELECT next.value, ended.id, ended.state
+  FROM tasks AS ended, json_each(ended.node, '$.next') AS next
+  WHERE ended.id IN (SELECT value FROM json_each(?1)) AND ended.node IS NOT NULL AND ended.state IN ${ENDED_BADLY}
+  UNION
+  SELECT next.value, doomed.cause, doomed.state
+  FROM doomed JOIN tasks AS gone ON gone.id = doomed.id, json_each(gone.node, '$.next') AS next
+  WHERE gone.state = 'waiting' AND gone.waiting_for->>'type' = 'needs')
+UPDATE tasks SET state = verdict.state, finished_at = ?2, retain_until = ?2 + tasks.retention_ms,
+  due_at = ${dueWhenEnded("?2")}, waiting_for = NULL, run_at = ?2,
+  error = json_object('type', 'dependency_failed', 'message', 'a task that this one needs did not succeed',
+    'data', json_object('taskIds', json(verdict.causes)))
+FROM (
+  SELECT id, CASE WHEN SUM(state <> 'cancelled') > 0 THEN 'failed' ELSE 'cancelled' END AS state,
+    json_group_array(DISTINCT cause) AS causes
+  FROM doomed GROUP BY id) AS verdict
+WHERE tasks.id = verdict.id AND ${WAITS}`;
+
+/** All of ?1, and what ended because of them. */
+const GONE = `gone (id) AS (
+  SELECT value FROM json_each(?1)
+  UNION
+  SELECT next.value FROM gone JOIN tasks AS task ON task.id = gone.id, json_each(task.node, '$.next') AS next
+    JOIN tasks AS after ON after.id = next.value
+  WHERE after.state IN ('failed', 'cancelled'))`;
+
+const CANDIDATES = `
+  SELECT next.value FROM gone JOIN tasks AS task ON task.id = gone.id, json_each(task.node, '$.next') AS next
+  UNION
+  SELECT next.value FROM gone JOIN tasks AS task ON task.id = gone.id, json_each(task.node, '$.nextOnEnd') AS next`;
+
+const START = "MAX(?2 + COALESCE(tasks.node->>'delay', 0), COALESCE(tasks.node->>'runAt', 0))";
+
+const RELEASE = `
+WITH RECURSIVE ${GONE}
+UPDATE tasks SET
+  state = CASE WHEN ${START} > ?2 THEN 'scheduled' ELSE 'queued' END,
+  run_at = ${START},
+  due_at = CASE WHEN ${START} > ?2 THEN ${START} ELSE ?2 + ${BELL_MS} END,
+  waiting_for = NULL,
+  parent_id = (
+    SELECT need.id FROM tasks AS need
+    WHERE need.id IN (SELECT value FROM json_each(tasks.node, '$.needs') UNION SELECT value FROM json_each(tasks.node, '$.needsEnd'))
+    ORDER BY need.finished_at DESC LIMIT 1)
+WHERE id IN (${CANDIDATES}) AND ${WAITS}
+  AND NOT EXISTS (SELECT 1 FROM json_each(tasks.node, '$.needs') AS need JOIN tasks AS other ON other.id = need.value
+    WHERE other.state <> 'succeeded')
+  AND NOT EXISTS (SELECT 1 FROM json_each(tasks.node, '$.needsEnd') AS need JOIN tasks AS other ON other.id = need.value
+    WHERE other.state NOT IN ${TERMINAL})`;
+
+const FLOWS = `flows.state = 'running' AND flows.id IN (
+  SELECT flow_id FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND flow_id IS NOT NULL)`;
+
+const ALL_ENDED = `NOT EXISTS (
+  SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value WHERE tasks.state IN ${LIVE})`;
+
+const anyEnded = (states: string) => `EXISTS (
+  SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value
+  WHERE tasks.state IN ${states} AND tasks.node->>'ignored' IS NULL)`;
+
+// The error tasks join the flow before it is asked whether it has ended, so it lives until they have.
+const BEGIN_ERROR = `
+UPDATE flows SET failing = 1,
+  ids = (SELECT jsonb_group_array(id) FROM (
+    SELECT value->>'id' AS id FROM json_each(flows.on_error)
+    UNION ALL SELECT value FROM json_each(flows.ids)))
+WHERE ${FLOWS} AND failing = 0 AND on_error IS NOT NULL AND cancel_requested_at IS NULL
+  AND ${ALL_ENDED} AND ${anyEnded("('failed', 'expired')")}`;
+
+const INSERT_ERROR = `
+INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
+  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, traceparent, options, tags, input)
+SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane', v->>'state', v->>'maxAttempts',
+  CASE WHEN v->>'state' = 'queued' THEN ?2 + ${BELL_MS} END, v->>'leaseMs', ?2,
+  CASE WHEN v->>'state' = 'queued' THEN ?2 ELSE v->>'runAt' END, NULL, v->>'retentionMs', NULL, v->>'rootId', v->>'flowId',
+  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'traceparent', v->>'options', v->>'tags', v->>'input'
+FROM (SELECT error.value AS v FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1)
+WHERE true ON CONFLICT DO NOTHING`;
+
+const FINISH = `
+UPDATE flows SET finished_at = ?2,
+  state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
+    WHEN ${anyEnded("('failed', 'expired')")} THEN 'failed'
+    WHEN ${anyEnded("('cancelled')")} THEN 'cancelled' ELSE 'succeeded' END
+WHERE ${FLOWS} AND ${ALL_ENDED}`;
+
+const RELEASED = `
+WITH RECURSIVE ${GONE}
+SELECT id, lane, state, due_at AS dueAt FROM tasks
+WHERE state IN ('queued', 'scheduled') AND id IN (${CANDIDATES}
+  UNION SELECT error.value->>'id' FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1)`;
+
+/** A task that has all it needs. */
+export interface Released {
+  id: string;
+  lane: string;
+  state: "queued" | "scheduled";
+  dueAt: number;
+}
+
+/**
+ * To be appended to a batch that may end the tasks of `ids` (a JSON array) at `now`. The last one
+ * answers {@link Released}: whom to ring for.
+ */
+export function releaseStatements(db: D1Database, ids: string, now: number): D1PreparedStatement[] {
+  return [
+    db.prepare(ABANDON).bind(ids, now),
+    db.prepare(RELEASE).bind(ids, now),
+    db.prepare(BEGIN_ERROR).bind(ids),
+    db.prepare(INSERT_ERROR).bind(ids, now),
+    db.prepare(FINISH).bind(ids, now),
+    db.prepare(RELEASED).bind(ids),
+  ];
+}

@@ -1,0 +1,135 @@
+/** The operations on flows. */
+
+import { z } from "zod";
+import { flowSchema } from "../../contract/flow.ts";
+import { presentFlow } from "../../engine/flow-read.ts";
+import { cancelFlow, retryFlow } from "../../engine/flow-control.ts";
+import { submitFlow } from "../../engine/flow-submit.ts";
+import { isFlowId, isTaskId } from "../../engine/ids.ts";
+import { readFlow, readMemberAt, type FlowRow } from "../../results/flows.ts";
+import { requestKey } from "../idempotency.ts";
+import { operation } from "../operation.ts";
+import { cursorAfter, readCursor } from "../paging.ts";
+import { refuse } from "../problem.ts";
+import type { Principal } from "../principal.ts";
+import { preferredWait, traceparentOf } from "../request.ts";
+import { optionalBody } from "../tasks/control.ts";
+
+/** The compiler finds every fault of a graph with a pointer, so this schema only describes it. */
+const graphSchema = z.unknown().meta({
+  description: "A FlowNode, with `onError` (a node that runs once when the flow fails) beside it if wanted",
+});
+
+export const postFlow = operation({
+  id: "submitFlow",
+  method: "post",
+  path: "/v1/flows",
+  tag: "flows",
+  summary: "Submit a graph of tasks",
+  description: "The whole graph is checked before anything is stored; every fault is pointed at.",
+  scope: "submit",
+  headers: { "Idempotency-Key": "Makes repeating the request safe" },
+  body: graphSchema,
+  answers: { 202: { description: "The flow, accepted", schema: flowSchema } },
+  problems: ["invalid-body", "idempotency-key-reused", "invalid-idempotency-key", "unavailable"],
+  async handle({ c, env, principal, body }) {
+    const key = await requestKey(c, principal.tenant, body);
+    const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
+    const { id, replayed } = await submitFlow(env, c.executionCtx, body, origin, key, Date.now());
+    if (replayed) c.header("Idempotency-Replayed", "true");
+    c.header("Location", `/v1/flows/${id}`);
+    c.header("Retry-After", "1");
+    return c.json(await show(env, principal, await findFlow(env, principal, id)), 202);
+  },
+});
+
+const limitSchema = z
+  .string()
+  .regex(/^\d{1,4}$/, "1 to 1000")
+  .transform(Number)
+  .refine((limit) => limit >= 1 && limit <= 1_000, "1 to 1000");
+
+export const getFlow = operation({
+  id: "getFlow",
+  method: "get",
+  path: "/v1/flows/{id}",
+  tag: "flows",
+  summary: "Read a flow, with a page of its nodes",
+  scope: "read",
+  headers: { Prefer: "`wait=N`: seconds to wait for the end, at most 60" },
+  query: z.strictObject({ limit: limitSchema.optional(), cursor: z.string().optional() }),
+  answers: { 200: { description: "The flow", schema: flowSchema } },
+  problems: ["not-found", "invalid-cursor"],
+  async handle({ c, env, principal, params, query }) {
+    let flow = await findFlow(env, principal, params["id"]!);
+    const cursor = readCursor(query.cursor, isTaskId) ?? "";
+    const wait = preferredWait(c);
+    if (wait > 0) {
+      c.header("Preference-Applied", `wait=${wait}`);
+      const until = Date.now() + wait * 1_000;
+      while (flow.state === "running" && Date.now() < until && !c.req.raw.signal.aborted) {
+        await scheduler.wait(Math.min(200, until - Date.now()));
+        flow = await findFlow(env, principal, flow.id);
+      }
+    }
+    if (flow.state === "running") c.header("Retry-After", "1");
+    return c.json(await show(env, principal, flow, cursor, query.limit), 200);
+  },
+});
+
+export const cancelFlowOperation = operation({
+  id: "cancelFlow",
+  method: "post",
+  path: "/v1/flows/{id}/cancel",
+  tag: "flows",
+  summary: "Cancel all of a flow that has not ended",
+  scope: "cancel",
+  body: optionalBody(z.strictObject({ reason: z.string().max(500).optional() })),
+  answers: {
+    200: { description: "The flow, cancelled", schema: flowSchema },
+    202: { description: "The flow, whose running tasks were asked to stop", schema: flowSchema },
+  },
+  problems: ["not-found", "conflict", "unavailable"],
+  async handle({ c, env, principal, params, body }) {
+    const before = await findFlow(env, principal, params["id"]!);
+    if (before.state === "running") await cancelFlow(env, before, body.reason ?? null, Date.now());
+    else if (before.state !== "cancelled") refuse("conflict", `The flow has ended: it is ${before.state}.`);
+    const flow = await findFlow(env, principal, before.id);
+    return c.json(await show(env, principal, flow), flow.state === "running" ? 202 : 200);
+  },
+});
+
+export const retryFlowOperation = operation({
+  id: "retryFlow",
+  method: "post",
+  path: "/v1/flows/{id}/retry",
+  tag: "flows",
+  summary: "Run again what failed in a flow, and what depends on it",
+  description: "`from` names a node to begin at instead: it and all that depends on it run again.",
+  scope: "cancel",
+  body: optionalBody(z.strictObject({ from: z.string().max(1_000).optional() })),
+  answers: { 202: { description: "The flow, running again", schema: flowSchema } },
+  problems: ["not-found", "conflict", "unavailable"],
+  async handle({ c, env, principal, params, body }) {
+    const before = await findFlow(env, principal, params["id"]!);
+    const from = body.from === undefined ? null : await readMemberAt(env.DB, before.id, body.from);
+    if (body.from !== undefined && from === null) refuse("not-found", "The flow has no node with this key.");
+    if (before.state === "running") refuse("conflict", "The flow has not ended.");
+    if (before.state === "succeeded" && from === null) refuse("conflict", "Nothing in this flow has failed.");
+    if ((await retryFlow(env, c.executionCtx, before, from, Date.now())) === 0) {
+      refuse("conflict", "There is nothing to run again.");
+    }
+    c.header("Location", `/v1/flows/${before.id}`);
+    return c.json(await show(env, principal, await findFlow(env, principal, before.id)), 202);
+  },
+});
+
+async function findFlow(env: Env, principal: Principal, id: string): Promise<FlowRow> {
+  const flow = isFlowId(id) ? await readFlow(env.DB, principal.tenant, id) : null;
+  return flow ?? refuse("not-found", "There is no flow with this id.");
+}
+
+async function show(env: Env, principal: Principal, flow: FlowRow, cursor = "", limit?: number) {
+  const shown = await presentFlow(env, flow, cursor, limit, { stacks: principal.scopes.has("admin") });
+  return { ...shown, nextCursor: shown.nextCursor === null ? null : cursorAfter(shown.nextCursor) };
+}
