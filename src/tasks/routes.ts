@@ -53,11 +53,12 @@ routes.get("/check-task/:id", async (c) => {
   const id = c.req.param("id");
   const task = isTaskId(id) ? await getTask({ env: c.env, tenant: TENANT }, id) : null;
   if (!task) throw new ProblemError(problem("not-found", "There is no item with this id."));
+  const status = statusOf(task);
   return c.json({
     task_id: task.id,
-    status: statusOf(task),
+    status,
     result: task.result,
-    progress: task.progress && { done: task.progress.done, total: task.progress.total },
+    progress: status === "PROGRESS" && task.progress ? { done: task.progress.done, total: task.progress.total } : null,
     error: task.error && { type: task.error.type, message: task.error.message },
   });
 });

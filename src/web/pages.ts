@@ -5,6 +5,8 @@ import type { AppContext } from "./operation.ts";
 /** The page or asset at this address; null where there is none. */
 export async function servePage(c: AppContext): Promise<Response | null> {
   if (c.req.method !== "GET" && c.req.method !== "HEAD") return null;
+  // The demo page is a part of the public door.
+  if (new URL(c.req.url).pathname === "/" && c.env.PUBLIC_DEMO !== "1") return null;
   const asset = await c.env.ASSETS.fetch(
     new Request(new URL(c.req.url), { method: c.req.method, headers: c.req.raw.headers }),
   );
