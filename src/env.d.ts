@@ -11,12 +11,16 @@ interface Env {
   ASSETS: Fetcher;
   /** Guards the public door of a deployment; see `tasks/demo-routes.ts`. */
   DEMO_LIMIT?: RateLimit;
+  /** Counts the requests of those keys that were made with `rateLimited`. */
+  KEY_LIMIT?: RateLimit;
   /** The bootstrap key: every scope, any tenant. Without it nobody gets in but by a stored key. */
   API_KEY?: string;
   /** `"1"`: the demo page's two routes are open to everybody. */
   PUBLIC_DEMO?: string;
   /** `"1"`: the fixture tasks exist, and loopback targets are allowed. */
   FIXTURES?: string;
+  /** How many tasks of one tenant may be on their way at once; empty: as many as they like. */
+  MAX_LIVE_TASKS?: string;
   /** Comma-separated origins that browsers may call from. */
   ALLOW_ORIGINS?: string;
   /** When this process started, in ms since the epoch; set where one process is the whole system (`npm run serve`). */

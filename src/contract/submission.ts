@@ -49,7 +49,7 @@ export const submissionSchema = z
 
 /** Items are checked one by one, so that a bad one never sinks the others. */
 export const batchSchema = z
-  .strictObject({ tasks: z.array(z.unknown()).min(1).max(MAX_BATCH) })
+  .strictObject({ tasks: z.array(z.unknown().meta({ id: "BatchItem" })).min(1).max(MAX_BATCH) })
   .meta({ id: "BatchSubmission" });
 
 export type Submission = z.output<typeof submissionSchema>;

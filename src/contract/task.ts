@@ -62,6 +62,9 @@ export const taskSchema = z
   })
   .meta({ id: "Task" });
 
+/** The same, where the document tells the input and the result of each task apart. */
+export const submittedTaskSchema = taskSchema.meta({ id: "SubmittedTask" });
+
 export type TaskResource = z.output<typeof taskSchema>;
 export type AttemptResource = z.output<typeof attemptSchema>;
 

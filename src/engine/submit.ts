@@ -7,6 +7,7 @@ import { readTasks } from "../results/read-tasks.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
 import type { Prepared } from "./prepare.ts";
+import { admit } from "./quota.ts";
 import { storeAll, storeOnce, storeOne, type Background } from "./store.ts";
 
 /** The caller's name for a request, so that repeating it makes nothing twice. */
@@ -26,7 +27,7 @@ export interface Submission {
   replayed: boolean;
 }
 
-/** Stores the tasks that passed their checks. Throws a 503 problem when they could not be stored. */
+/** Stores the tasks that passed their checks. Throws a 503 problem when they could not be stored, 429 over the tenant's quota. */
 export async function submit(
   env: Env,
   background: Background,
@@ -35,6 +36,7 @@ export async function submit(
   now: number,
 ): Promise<Submission> {
   const tasks = prepared.flatMap((each) => (each.ok ? [each.task] : []));
+  if (tasks.length > 0) await admit(env, tasks[0]!.tenant, tasks.length, now);
   if (request !== null && tasks.length > 0) return submitOnce(env, background, prepared, tasks, request, now);
   if (tasks.length === 1) await storeOne(env, background, tasks[0]!);
   else await storeAll(env, background, tasks);

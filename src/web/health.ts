@@ -25,7 +25,7 @@ export const getHealth = operation({
   method: "get",
   path: "/health",
   tag: "operations",
-  summary: "Whether the service works",
+  summary: "Check whether the service works",
   scope: null,
   answers: {
     200: { description: "D1 answers and the clock ticks", schema: healthSchema },

@@ -8,11 +8,13 @@ import { z } from "zod";
 import type { Scope } from "../contract/scope.ts";
 import type { ProblemName } from "../core/problems.ts";
 import type { LinkUse } from "../engine/links.ts";
+import type { AnswerHeader } from "./openapi/headers.ts";
 import { authenticate, authenticateFor, demand, type Principal } from "./principal.ts";
 import { fit, readJson, readQuery } from "./request.ts";
+import type { RequestIdVariables } from "./request-id.ts";
 
-export type AppContext = Context<{ Bindings: Env }>;
-export type App = Hono<{ Bindings: Env }>;
+export type AppContext = Context<{ Bindings: Env; Variables: RequestIdVariables }>;
+export type App = Hono<{ Bindings: Env; Variables: RequestIdVariables }>;
 
 /** What a handler gets: everything checked. */
 export interface Call<Query, Body> {
@@ -27,8 +29,12 @@ export interface Call<Query, Body> {
 
 export interface Answer {
   description: string;
+  /** Of the JSON body; an answer without one has no body, or only those of `also`. */
   schema?: z.ZodType;
-  contentType?: string;
+  /** Other media types that it can have, each with what it then holds. */
+  also?: Record<string, string>;
+  /** Headers that it can carry, beyond those of every answer. */
+  headers?: AnswerHeader[];
 }
 
 export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
@@ -47,9 +53,14 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   /** Headers that it reads, beyond the usual ones. */
   headers?: Record<string, string>;
   query?: Q;
+  /** Parameters whose names are the caller's choice. */
+  openQuery?: { name: string; pattern: string; description: string };
   /** No schema: the operation takes no body. */
   body?: B;
+  /** A body that fits, for the document. */
+  example?: unknown;
   answers: Record<number, Answer>;
+  /** Beyond those that follow from the rest: of keys, of bodies, of parameters. */
   problems: ProblemName[];
   handle(call: Call<z.output<Q>, z.output<B>>): Promise<Response> | Response;
 }
@@ -78,7 +89,7 @@ async function answer(definition: Operation, c: AppContext): Promise<Response> {
   return definition.handle({ c, env: c.env, principal, params, query, body });
 }
 
-const NOBODY: Principal = { tenant: "", scopes: new Set(), isBootstrap: false };
+const NOBODY: Principal = { tenant: "", scopes: new Set(), isBootstrap: false, isLink: false };
 
 async function identify(definition: Operation, c: AppContext, params: Record<string, string>): Promise<Principal> {
   if (definition.scope === null) return NOBODY;

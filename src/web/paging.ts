@@ -1,7 +1,15 @@
 /** Pages: an opaque cursor, and a `Link` header (RFC 8288). */
 
+import { z } from "zod";
 import type { AppContext } from "./operation.ts";
 import { refuse } from "./problem.ts";
+import { wholeNumber } from "./request.ts";
+
+/** The query parameters of every list. */
+export const pageQuery = {
+  limit: wholeNumber(1, 200).optional().meta({ description: "Items on a page, 50 unless given" }),
+  cursor: z.string().optional().meta({ description: "The `nextCursor` of the page before" }),
+};
 
 /** The place after this item. */
 export function cursorAfter(id: string): string {

@@ -1,29 +1,36 @@
 /** Who calls: bearer keys (RFC 6750), or a capability token in the address. */
 
-import type { Context } from "hono";
-import type { Scope } from "../contract/scope.ts";
+import { SCOPES, type Scope } from "../contract/scope.ts";
+import { findKey } from "../engine/find-key.ts";
 import { openLink, type LinkUse } from "../engine/links.ts";
+import type { AppContext } from "./operation.ts";
 import { refuse } from "./problem.ts";
+import { countRequest } from "./rate-limit.ts";
 
 export interface Principal {
   tenant: string;
   scopes: ReadonlySet<Scope>;
   /** The bootstrap key may name any tenant. */
   isBootstrap: boolean;
+  /** The caller shows a capability link, which opens one task and makes no further links. */
+  isLink: boolean;
 }
 
 /** The tenant of the bootstrap key. */
 const DEFAULT_TENANT = "default";
 
 /** Who sent this request; throws 401 where nobody known did. */
-export async function authenticate(c: Context<{ Bindings: Env }>): Promise<Principal> {
+export async function authenticate(c: AppContext): Promise<Principal> {
   const header = c.req.header("authorization");
   const key = header === undefined ? undefined : /^Bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(header)?.[1];
   if (key === undefined) unauthorized("Send Authorization: Bearer <key>.");
   if (c.env.API_KEY && (await isSame(key, c.env.API_KEY))) {
-    return { tenant: DEFAULT_TENANT, scopes: new Set<Scope>(["submit", "read", "cancel", "admin"]), isBootstrap: true };
+    return { tenant: DEFAULT_TENANT, scopes: new Set(SCOPES), isBootstrap: true, isLink: false };
   }
-  unauthorized("This key is not known here.", ', error="invalid_token"');
+  const known = await findKey(c.env, key, Date.now());
+  if (known === null) unauthorized("This key is unknown, expired or revoked.", ', error="invalid_token"');
+  if (known.rateLimited) await countRequest(c.env, known.id);
+  return { tenant: known.tenant, scopes: new Set(known.scopes), isBootstrap: false, isLink: false };
 }
 
 /** Throws 403 where the key has neither this scope nor `admin`. */
@@ -35,12 +42,7 @@ export function demand(principal: Principal, scope: Scope): void {
 }
 
 /** Who may follow or cancel this one task: the bearer of a capability link, or of a key. */
-export async function authenticateFor(
-  c: Context<{ Bindings: Env }>,
-  taskId: string,
-  use: LinkUse,
-  scope: Scope,
-): Promise<Principal> {
+export async function authenticateFor(c: AppContext, taskId: string, use: LinkUse, scope: Scope): Promise<Principal> {
   const token = c.req.query("token");
   if (token === undefined) {
     const principal = await authenticate(c);
@@ -52,7 +54,7 @@ export async function authenticateFor(
   if (link.taskId !== taskId || link.use !== use) {
     refuse("forbidden", "This token was made for another task or another use.");
   }
-  return { tenant: link.tenant, scopes: new Set([scope]), isBootstrap: false };
+  return { tenant: link.tenant, scopes: new Set([scope]), isBootstrap: false, isLink: true };
 }
 
 function unauthorized(detail: string, challenge = ""): never {

@@ -24,6 +24,7 @@ export function renderError(error: unknown, c: Context): Response {
   console.error(
     JSON.stringify({
       event: "request_failed",
+      requestId: c.get("requestId") as string,
       method: c.req.method,
       path: new URL(c.req.url).pathname,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),

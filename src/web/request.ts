@@ -1,7 +1,7 @@
 /** Reads what a request carries, and refuses what is not well formed before anything looks at it. */
 
 import type { Context } from "hono";
-import type { z } from "zod";
+import { z } from "zod";
 import { MAX_BODY_BYTES, MAX_JSON_DEPTH } from "../core/limits.ts";
 import { faults } from "../core/problems.ts";
 import { refuse } from "./problem.ts";
@@ -57,6 +57,16 @@ export function readQuery<S extends z.ZodType>(c: Context, schema: S): z.output<
     refuse("invalid-query", "A query parameter is unknown or has a bad value.", faults(parsed.error.issues, ["query"]));
   }
   return parsed.data;
+}
+
+/** A query parameter that is a number; the document shows it as one. */
+export function wholeNumber(min: number, max: number) {
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, "a whole number")
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `${min} to ${max}`)
+    .meta({ type: "integer", minimum: min, maximum: max });
 }
 
 /** The caller's trace, where the header is one: https://www.w3.org/TR/trace-context/ */

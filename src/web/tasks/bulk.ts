@@ -13,7 +13,6 @@ import type { Background } from "../../engine/store.ts";
 import { countTasks, listIds, type TaskFilter } from "../../results/read-tasks.ts";
 import { operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
-import type { ProblemName } from "../../core/problems.ts";
 
 /** Tasks moved in one transaction: D1 advises small chunks. */
 const CHUNK = 500;
@@ -59,7 +58,6 @@ export const bulkDelete = bulk("delete", "deleteTasks", "Remove many ended tasks
 );
 
 function bulk(verb: string, id: string, summary: string, actsOn: readonly State[], act: Act) {
-  const problems: ProblemName[] = ["invalid-body", "not-found", "unavailable"];
   return operation({
     id,
     method: "post",
@@ -69,8 +67,9 @@ function bulk(verb: string, id: string, summary: string, actsOn: readonly State[
     description: "`matched` counts what the filter finds and the verb can act on; with `dryRun` nothing is changed.",
     scope: "cancel",
     body: bulkSchema,
+    example: { filter: { task: "process_item", createdBefore: "2026-11-01T00:00:00.000Z" }, dryRun: true },
     answers: { 200: { description: "How many", schema: bulkResultSchema } },
-    problems,
+    problems: ["not-found"],
     async handle({ c, env, principal, body }) {
       const { state, lane, ids, ...rest } = body.filter;
       if (lane !== undefined && !LANES.some((known) => known === lane)) {

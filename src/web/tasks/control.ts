@@ -28,12 +28,13 @@ export const cancelTask = operation({
   scope: "cancel",
   link: "cancel",
   query: z.strictObject({}),
-  body: optionalBody(z.strictObject({ reason: z.string().max(500).optional() })),
+  body: optionalBody(z.strictObject({ reason: z.string().max(500).optional() }).meta({ id: "Cancel" })),
+  example: { reason: "the order was withdrawn" },
   answers: {
     200: { description: "The task, cancelled", schema: taskSchema },
     202: { description: "The running task, which was asked to stop", schema: taskSchema },
   },
-  problems: ["not-found", "conflict", "unavailable"],
+  problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, body }) {
     const before = await findRow(env, principal, params["id"]!);
     const [after] = isTerminal(before.state)
@@ -55,9 +56,17 @@ export const retryTask = operation({
   tag: "tasks",
   summary: "Run an ended task again",
   scope: "cancel",
-  body: optionalBody(z.strictObject({ input: z.unknown().optional() })),
-  answers: { 202: { description: "The task, queued for a new run", schema: taskSchema } },
-  problems: ["not-found", "conflict", "invalid-input", "unavailable"],
+  description: "Its history is kept. `input` replaces the input it had.",
+  body: optionalBody(z.strictObject({ input: z.unknown().optional() }).meta({ id: "Retry" })),
+  example: { input: { name: "herb garden" } },
+  answers: {
+    202: {
+      description: "The task, queued for a new run",
+      schema: taskSchema,
+      headers: ["Location", "Retry-After"],
+    },
+  },
+  problems: ["not-found", "unknown-task", "conflict", "invalid-input"],
   async handle({ c, env, principal, params, body }) {
     const before = await findRow(env, principal, params["id"]!);
     const input = body.input === undefined ? null : newInput(env, before.task, body.input);
@@ -80,7 +89,7 @@ export const deleteTask = operation({
   summary: "Remove an ended task and all that belongs to it",
   scope: "cancel",
   answers: { 204: { description: "It is gone" } },
-  problems: ["not-found", "conflict", "unavailable"],
+  problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params }) {
     const row = await findRow(env, principal, params["id"]!);
     if ((await deleteEnded(env, [row.id], null)) === 0) {

@@ -7,15 +7,15 @@ import { follow, listEvents } from "../../engine/follow.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { operation, type AppContext } from "../operation.ts";
 import { refuse } from "../problem.ts";
+import { wholeNumber } from "../request.ts";
 import { findRow } from "./shared.ts";
 
 /** What a browser waits before it reconnects, in ms. */
 const RECONNECT_MS = 1_000;
 
-const number = z
-  .string()
-  .regex(/^\d{1,15}$/, "the number of an event")
-  .transform(Number);
+const afterQuery = wholeNumber(0, Number.MAX_SAFE_INTEGER)
+  .optional()
+  .meta({ description: "Leaves out the events up to this number" });
 
 export const getEvents = operation({
   id: "getTaskEvents",
@@ -28,17 +28,25 @@ export const getEvents = operation({
   scope: "read",
   link: "read",
   headers: { "Last-Event-ID": "Resumes a stream after this event" },
-  query: z.strictObject({ after: number.optional() }),
+  query: z.strictObject({ after: afterQuery }),
   answers: {
     101: { description: "The events as WebSocket frames" },
-    200: { description: "The events", schema: eventListSchema },
+    200: {
+      description: "The events",
+      schema: eventListSchema,
+      also: {
+        "text/event-stream": "Each event as `id` (its `seq`), `event` (its `type`) and `data` (the whole event)",
+      },
+    },
   },
-  problems: ["not-found"],
+  problems: ["invalid-request", "not-found"],
   async handle({ c, env, principal, params, query }) {
     const row = await findRow(env, principal, params["id"]!);
     const after = query.after ?? lastEventId(c);
     if (c.req.header("upgrade")?.toLowerCase() === "websocket") return overWebSocket(c, env, row, after);
-    if (c.req.header("accept")?.includes("text/event-stream")) return overSse(c, env, row, after);
+    const wantsStream = c.req.header("accept")?.includes("text/event-stream");
+    // Nobody reads the body of an answer to HEAD, so a stream for it would never end.
+    if (wantsStream && c.req.raw.method !== "HEAD") return overSse(c, env, row, after);
     return c.json({ items: await listEvents(env, row, after) }, 200);
   },
 });

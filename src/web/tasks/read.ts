@@ -8,8 +8,9 @@ import { isTerminal, STATES } from "../../core/states.ts";
 import { isTaskId } from "../../engine/ids.ts";
 import { waitForEnd } from "../../engine/wait.ts";
 import { listTasks } from "../../results/read-tasks.ts";
+import { etagOf, matches } from "../etag.ts";
 import { operation } from "../operation.ts";
-import { cursorAfter, page, readCursor } from "../paging.ts";
+import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import { preferredWait } from "../request.ts";
 import { findRow, linkQuery, retryAfter, show, showLive } from "./shared.ts";
@@ -28,8 +29,8 @@ export const getTask = operation({
   },
   query: linkQuery,
   answers: {
-    200: { description: "The task", schema: taskSchema },
-    304: { description: "Unchanged since the given ETag" },
+    200: { description: "The task", schema: taskSchema, headers: ["ETag", "Retry-After", "Preference-Applied"] },
+    304: { description: "Unchanged since the given ETag", headers: ["ETag"] },
   },
   problems: ["not-found"],
   async handle({ c, env, principal, params, query }) {
@@ -65,13 +66,7 @@ const listQuery = z
     createdAfter: instantSchema.optional(),
     createdBefore: instantSchema.optional(),
     flowId: z.string().optional(),
-    limit: z
-      .string()
-      .regex(/^\d{1,3}$/, "1 to 200")
-      .transform(Number)
-      .refine((limit) => limit >= 1 && limit <= 200, "1 to 200")
-      .optional(),
-    cursor: z.string().optional(),
+    ...pageQuery,
   })
   .catchall(z.string())
   .superRefine((query, ctx) => {
@@ -90,8 +85,9 @@ export const listTasksOperation = operation({
   description: "`tag.<name>=<value>` filters by a tag; `state` may be given more than once.",
   scope: "read",
   query: listQuery,
-  answers: { 200: { description: "A page of tasks", schema: taskListSchema } },
-  problems: ["invalid-cursor"],
+  openQuery: { name: "tag", pattern: tagParameter.source, description: "Tasks with this tag: `tag.customer=42`" },
+  answers: { 200: { description: "A page of tasks", schema: taskListSchema, headers: ["Link"] } },
+  problems: ["invalid-cursor", "not-found"],
   async handle({ c, env, principal, query }) {
     if (query.lane !== undefined && !LANES.some((lane) => lane === query.lane)) {
       refuse("not-found", `There is no lane ${JSON.stringify(query.lane)}.`);
@@ -115,13 +111,3 @@ export const listTasksOperation = operation({
     return page(c, items, rows.length > limit ? cursorAfter(shown.at(-1)!.id) : null);
   },
 });
-
-async function etagOf(value: unknown): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(value)));
-  return `"${new Uint8Array(digest, 0, 12).toBase64({ alphabet: "base64url" })}"`;
-}
-
-function matches(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  return header.split(",").some((candidate) => ["*", etag, `W/${etag}`].includes(candidate.trim()));
-}

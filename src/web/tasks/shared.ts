@@ -13,16 +13,17 @@ import { readTask } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { refuse } from "../problem.ts";
 import type { Principal } from "../principal.ts";
+import { wholeNumber } from "../request.ts";
 
-/** Asks for links that carry a token; `linksTtl` is seconds. */
+/** Asks for links that carry a token. */
 export const linkQuery = z.strictObject({
-  links: z.enum(["signed"]).optional(),
-  linksTtl: z
-    .string()
-    .regex(/^\d{1,6}$/, "seconds, as a whole number")
-    .transform(Number)
-    .refine((seconds) => seconds >= 1 && seconds <= LINK_TTL.max, `1 to ${LINK_TTL.max} seconds`)
-    .optional(),
+  links: z
+    .enum(["signed"])
+    .optional()
+    .meta({ description: "Gives each of the task's links a token, so that it works without a key" }),
+  linksTtl: wholeNumber(1, LINK_TTL.max)
+    .optional()
+    .meta({ description: `Seconds that the links are valid, ${LINK_TTL.default} unless given` }),
 });
 
 export type LinkQuery = z.output<typeof linkQuery>;
@@ -42,7 +43,16 @@ export async function show(
   view: View = {},
 ): Promise<TaskResource> {
   const task = presentTask(row, { ...view, stacks: principal.scopes.has("admin") });
-  return query.links ? signLinks(env, principal.tenant, task, query.linksTtl ?? LINK_TTL.default) : task;
+  if (!query.links) return task;
+  if (principal.isLink) refuse("forbidden", "A link makes no further links. Ask with a key.");
+  const { links } = await signLinks(env, principal.tenant, task, query.linksTtl ?? LINK_TTL.default);
+  const mayCancel = principal.scopes.has("cancel") || principal.scopes.has("admin");
+  return { ...task, links: mayCancel ? links : { ...links, cancel: task.links.cancel } };
+}
+
+/** Who submits a task may hand out links that cancel it. */
+export function asSubmitter(principal: Principal): Principal {
+  return { ...principal, scopes: new Set([...principal.scopes, "cancel"]) };
 }
 
 /** The same with the progress of a task that is alive, which only its object knows. */

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { presentProblem, problemSchema } from "../../contract/problem.ts";
 import { batchSchema, submissionSchema } from "../../contract/submission.ts";
-import { taskSchema } from "../../contract/task.ts";
+import { submittedTaskSchema, taskSchema } from "../../contract/task.ts";
 import { ProblemError } from "../../core/problems.ts";
 import { newTaskIds } from "../../engine/ids.ts";
 import { prepare, prepareSubmission } from "../../engine/prepare.ts";
@@ -14,7 +14,7 @@ import { requestKey } from "../idempotency.ts";
 import { operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
 import { preferredWait, traceparentOf } from "../request.ts";
-import { findRow, linkQuery, retryAfter, show } from "./shared.ts";
+import { asSubmitter, findRow, linkQuery, retryAfter, show } from "./shared.ts";
 
 export const submitTask = operation({
   id: "submitTask",
@@ -28,21 +28,24 @@ export const submitTask = operation({
   headers: {
     "Idempotency-Key": "Makes repeating the request safe",
     Prefer: "`wait=N`: seconds to wait for the end, at most 60",
+    traceparent: "The caller's trace, which the task carries on",
   },
   query: linkQuery,
   body: submissionSchema,
+  example: { task: "process_item", input: { name: "herb garden" }, options: { tags: { customer: "42" } } },
   answers: {
-    200: { description: "The task, which has ended within the time to wait", schema: taskSchema },
-    202: { description: "The task, accepted", schema: taskSchema },
+    200: {
+      description: "The task, which has ended within the time to wait",
+      schema: submittedTaskSchema,
+      headers: ["Location", "Preference-Applied", "Idempotency-Replayed"],
+    },
+    202: {
+      description: "The task, accepted",
+      schema: submittedTaskSchema,
+      headers: ["Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed"],
+    },
   },
-  problems: [
-    "unknown-task",
-    "invalid-body",
-    "invalid-input",
-    "idempotency-key-reused",
-    "invalid-idempotency-key",
-    "unavailable",
-  ],
+  problems: ["unknown-task", "gone", "invalid-input", "idempotency-key-reused", "quota-exceeded"],
   async handle({ c, env, principal, query, body }) {
     const now = Date.now();
     const key = await requestKey(c, principal.tenant, body);
@@ -61,11 +64,11 @@ export const submitTask = operation({
       c.header("Preference-Applied", `wait=${wait}`);
       if (await waitForEnd(env, item.row.id, wait * 1_000, c.req.raw.signal)) {
         const ended = await findRow(env, principal, item.row.id);
-        return c.json(await show(env, principal, ended, query, { attempts: true }), 200);
+        return c.json(await show(env, asSubmitter(principal), ended, query, { attempts: true }), 200);
       }
     }
     if (!isTerminal(item.row.state)) c.header("Retry-After", String(retryAfter(item.row, Date.now())));
-    return c.json(await show(env, principal, item.row, query), 202);
+    return c.json(await show(env, asSubmitter(principal), item.row, query), 202);
   },
 });
 
@@ -83,16 +86,26 @@ export const submitBatch = operation({
   summary: "Submit up to 1,000 tasks",
   description: "Each item has a status of its own; a bad one never sinks the others.",
   scope: "submit",
-  headers: { "Idempotency-Key": "Makes repeating the request safe" },
+  headers: {
+    "Idempotency-Key": "Makes repeating the request safe",
+    traceparent: "The caller's trace, which the tasks carry on",
+  },
   query: linkQuery,
   body: batchSchema,
+  example: {
+    tasks: [
+      { task: "process_item", input: { name: "basil" } },
+      { task: "process_item", input: { name: "chervil" } },
+    ],
+  },
   answers: {
     207: {
       description: "The items' fates, in order",
       schema: z.object({ items: z.array(batchItemSchema) }).meta({ id: "BatchResult" }),
+      headers: ["Idempotency-Replayed"],
     },
   },
-  problems: ["invalid-body", "idempotency-key-reused", "invalid-idempotency-key", "unavailable"],
+  problems: ["idempotency-key-reused", "quota-exceeded"],
   async handle({ c, env, principal, query, body }) {
     const now = Date.now();
     const key = await requestKey(c, principal.tenant, body);
@@ -103,7 +116,7 @@ export const submitBatch = operation({
     if (replayed) c.header("Idempotency-Replayed", "true");
     const answers = await Promise.all(
       items.map(async (item) => {
-        if (item.ok) return { status: 202, task: await show(env, principal, item.row, query) };
+        if (item.ok) return { status: 202, task: await show(env, asSubmitter(principal), item.row, query) };
         const problem = presentProblem(item.problem);
         return { status: problem.status, problem };
       }),

@@ -1,0 +1,45 @@
+/** API keys: what an admin asks for, and what is told of them. */
+
+import { z } from "zod";
+import { SCOPES, scopeSchema } from "./scope.ts";
+import { instantSchema } from "./submission.ts";
+
+/** A tenant's name. Names with a colon are the system's own. */
+export const tenantSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, "a tenant is named by 1 to 63 of a-z, 0-9, _ and -, not beginning with _ or -");
+
+export const newKeySchema = z
+  .strictObject({
+    name: z.string().min(1).max(100),
+    scopes: z.array(scopeSchema).min(1).max(SCOPES.length),
+    tenant: tenantSchema.optional(),
+    expiresAt: instantSchema.optional(),
+    rateLimited: z.boolean().optional(),
+  })
+  .meta({ id: "NewKey" });
+
+export const keySchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    prefix: z.string(),
+    tenant: z.string(),
+    scopes: z.array(scopeSchema),
+    rateLimited: z.boolean(),
+    createdAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime().nullable(),
+    revokedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: "Key" });
+
+export type KeyResource = z.output<typeof keySchema>;
+
+/** Only the answer to its creation shows the key itself. */
+export const createdKeySchema = keySchema.extend({ key: z.string() }).meta({ id: "CreatedKey" });
+
+export type CreatedKey = z.output<typeof createdKeySchema>;
+
+export const keyListSchema = z
+  .object({ items: z.array(keySchema), nextCursor: z.string().nullable() })
+  .meta({ id: "KeyList" });

@@ -1,0 +1,125 @@
+/** `/v1/keys`: who may call. The bootstrap key looks after every tenant's, any other admin key after its own tenant's. */
+
+import { z } from "zod";
+import { createdKeySchema, keyListSchema, keySchema, newKeySchema, type KeyResource } from "../contract/key.ts";
+import { createKey } from "../engine/create-key.ts";
+import { isKeyId } from "../engine/ids.ts";
+import { revokeKey } from "../engine/revoke-key.ts";
+import { listKeys, readKey, type StoredKey } from "../results/keys.ts";
+import { operation } from "./operation.ts";
+import { cursorAfter, page, pageQuery, readCursor } from "./paging.ts";
+import type { Principal } from "./principal.ts";
+import { refuse } from "./problem.ts";
+
+export const createKeyOperation = operation({
+  id: "createKey",
+  method: "post",
+  path: "/v1/keys",
+  tag: "keys",
+  summary: "Create a key",
+  description:
+    "The answer shows the key this once. It belongs to your tenant; the service's own key (`API_KEY`) may name any. With `rateLimited` it may make 100 requests in 10 seconds.",
+  scope: "admin",
+  body: newKeySchema,
+  example: { name: "checkout", scopes: ["submit", "read"] },
+  answers: { 201: { description: "The key, shown this once", schema: createdKeySchema, headers: ["Location"] } },
+  problems: [],
+  async handle({ c, env, principal, body }) {
+    const now = Date.now();
+    if (body.expiresAt !== undefined && body.expiresAt <= now) {
+      refuse("invalid-body", "The key would be expired already.", [
+        { pointer: "/expiresAt", detail: "is not in the future" },
+      ]);
+    }
+    const tenant = body.tenant ?? principal.tenant;
+    if (!principal.isBootstrap && tenant !== principal.tenant) {
+      refuse("forbidden", "Only the service's own key may name another tenant.");
+    }
+    const wanted = {
+      tenant,
+      name: body.name,
+      scopes: [...new Set(body.scopes)],
+      rateLimited: body.rateLimited ?? false,
+      expiresAt: body.expiresAt ?? null,
+    };
+    const { stored, text } = await createKey(env, wanted, now);
+    c.header("Location", `/v1/keys/${stored.id}`);
+    c.header("Cache-Control", "no-store");
+    return c.json({ ...present(stored), key: text }, 201);
+  },
+});
+
+export const listKeysOperation = operation({
+  id: "listKeys",
+  method: "get",
+  path: "/v1/keys",
+  tag: "keys",
+  summary: "List keys, newest first",
+  description: "Revoked and expired ones too. None shows more of itself than its prefix.",
+  scope: "admin",
+  query: z.strictObject(pageQuery),
+  answers: { 200: { description: "A page of keys", schema: keyListSchema, headers: ["Link"] } },
+  problems: ["invalid-cursor"],
+  async handle({ c, env, principal, query }) {
+    const limit = query.limit ?? 50;
+    const keys = await listKeys(env.DB, reach(principal), readCursor(query.cursor, isKeyId), limit + 1);
+    const shown = keys.slice(0, limit);
+    return page(c, shown.map(present), keys.length > limit ? cursorAfter(shown.at(-1)!.id) : null);
+  },
+});
+
+export const getKey = operation({
+  id: "getKey",
+  method: "get",
+  path: "/v1/keys/{id}",
+  tag: "keys",
+  summary: "Read what is known of a key",
+  scope: "admin",
+  answers: { 200: { description: "The key, but for itself", schema: keySchema } },
+  problems: ["not-found"],
+  async handle({ c, env, principal, params }) {
+    const key = await readKey(env.DB, reach(principal), params["id"]!);
+    return key ? c.json(present(key), 200) : noSuchKey();
+  },
+});
+
+export const revokeKeyOperation = operation({
+  id: "revokeKey",
+  method: "delete",
+  path: "/v1/keys/{id}",
+  tag: "keys",
+  summary: "Revoke a key",
+  description: "For good, and everywhere within a few seconds. It stays in the list.",
+  scope: "admin",
+  answers: { 204: { description: "It is revoked" } },
+  problems: ["not-found"],
+  async handle({ c, env, principal, params }) {
+    if (!(await revokeKey(env, reach(principal), params["id"]!, Date.now()))) return noSuchKey();
+    return c.body(null, 204);
+  },
+});
+
+/** Whose keys this caller looks after; null: everybody's. */
+function reach(principal: Principal): string | null {
+  return principal.isBootstrap ? null : principal.tenant;
+}
+
+function noSuchKey(): never {
+  refuse("not-found", "There is no key with this id.");
+}
+
+function present(key: StoredKey): KeyResource {
+  const { id, name, prefix, tenant, scopes, rateLimited } = key;
+  const iso = (at: number | null) => (at === null ? null : new Date(at).toISOString());
+  return {
+    id,
+    name,
+    prefix,
+    tenant,
+    scopes,
+    rateLimited,
+    createdAt: new Date(key.createdAt).toISOString(),
+    expiresAt: iso(key.expiresAt),
+    revokedAt: iso(key.revokedAt),
+  };
+}

@@ -1,0 +1,63 @@
+/** An example of each resource, by the id of its schema. */
+
+const id = "task_01kaj3v0wyf7q9r2m8c5t4b6dn";
+
+const at = (second: number) => `2026-11-21T12:00:${String(second).padStart(2, "0")}.000Z`;
+
+const task = {
+  id,
+  task: "process_item",
+  state: "running",
+  input: { name: "herb garden" },
+  result: null,
+  error: null,
+  progress: { done: 12, total: 30, percent: 40, message: null, data: null, at: at(13) },
+  attempt: 1,
+  maxAttempts: 3,
+  lane: "default",
+  tags: { customer: "42" },
+  parentId: null,
+  rootId: id,
+  flowId: null,
+  createdAt: at(0),
+  runAt: at(0),
+  startedAt: at(1),
+  finishedAt: null,
+  expiresAt: null,
+  retainUntil: null,
+  cancelRequestedAt: null,
+  waitingFor: null,
+  traceparent: null,
+  links: { self: `/v1/tasks/${id}`, events: `/v1/tasks/${id}/events`, cancel: `/v1/tasks/${id}/cancel` },
+};
+
+const key = {
+  id: "key_01kaj3v0wyf7q9r2m8c5t4b6dn",
+  name: "checkout",
+  prefix: "lv_7k2m9q4x",
+  tenant: "default",
+  scopes: ["submit", "read"],
+  rateLimited: false,
+  createdAt: at(0),
+  expiresAt: null,
+  revokedAt: null,
+};
+
+export const EXAMPLES: Readonly<Record<string, unknown>> = {
+  Task: task,
+  SubmittedTask: { ...task, state: "queued", progress: null, attempt: 0, startedAt: null },
+  TaskList: { items: [task], nextCursor: "MTp0YXNrXzAxa2Fq" },
+  BatchResult: { items: [{ status: 202, task }] },
+  BulkResult: { matched: 12, changed: 12 },
+  EventList: {
+    items: [
+      { seq: 1, type: "state", at: at(0), data: { state: "queued", attempt: 0 } },
+      { seq: 2, type: "state", at: at(1), data: { state: "running", attempt: 1 } },
+      { seq: 3, type: "progress", at: at(13), data: task.progress },
+    ],
+  },
+  Key: key,
+  CreatedKey: { ...key, key: `${key.prefix}${"0".repeat(44)}` },
+  KeyList: { items: [key], nextCursor: null },
+  Health: { status: "ok", checks: { database: { ok: true }, clock: { ok: true } } },
+};

@@ -1,0 +1,67 @@
+/** Which problems an operation can answer with, and how the document says so. */
+
+import { PROBLEMS, type ProblemName } from "../../core/problems.ts";
+import type { Operation } from "../operation.ts";
+import { headersObject, type AnswerHeader } from "./headers.ts";
+import { reference, type Json } from "./schema-book.ts";
+
+const HEADERS: Partial<Record<ProblemName, readonly AnswerHeader[]>> = {
+  unauthorized: ["WWW-Authenticate"],
+  forbidden: ["WWW-Authenticate"],
+  "rate-limited": ["Retry-After", "RateLimit", "RateLimit-Policy"],
+  "quota-exceeded": ["Retry-After"],
+  unavailable: ["Retry-After"],
+};
+
+/** The operation's own problems, and those that follow from its having a key, a body, a query. */
+export function problemsOf(operation: Operation): ProblemName[] {
+  const names: ProblemName[] = ["invalid-query", ...operation.problems];
+  if (operation.scope !== null) names.push("unauthorized", "forbidden", "rate-limited", "unavailable");
+  if (operation.body) names.push("invalid-json", "payload-too-large", "unsupported-media-type", "invalid-body");
+  if (operation.headers?.["Idempotency-Key"]) names.push("invalid-idempotency-key");
+  return [...new Set(names)];
+}
+
+/** The document's `components/responses`: operations with the same problems share them. */
+export class ProblemBook {
+  readonly components: Record<string, Json> = {};
+
+  /** References to the responses with these problems, by status. */
+  write(names: readonly ProblemName[]): Record<string, Json> {
+    const byStatus = Map.groupBy(names, (name) => PROBLEMS[name].status);
+    return Object.fromEntries([...byStatus].map(([status, group]) => [String(status), this.#refer(status, group)]));
+  }
+
+  #refer(status: number, names: ProblemName[]): Json {
+    const name = names.toSorted().join(".");
+    this.components[name] ??= problemResponse(status, names);
+    return { $ref: `#/components/responses/${name}` };
+  }
+}
+
+function problemResponse(status: number, names: readonly ProblemName[]): Json {
+  const types = names.map((name) => `/problems/${name}`);
+  const headers = new Set(names.flatMap((name) => HEADERS[name] ?? []));
+  return {
+    description: names.map((name) => `\`${name}\`: ${PROBLEMS[name].title}`).join("; "),
+    headers: headersObject([...headers]),
+    content: {
+      "application/problem+json": {
+        schema: {
+          allOf: [
+            reference("Problem"),
+            { type: "object", properties: { type: { enum: types }, status: { const: status } } },
+          ],
+        },
+        examples: Object.fromEntries(
+          names.map((name) => [name, { summary: PROBLEMS[name].title, value: exampleOf(name) }]),
+        ),
+      },
+    },
+  };
+}
+
+function exampleOf(name: ProblemName): Json {
+  const { status, title, meaning } = PROBLEMS[name];
+  return { type: `/problems/${name}`, title, status, detail: meaning };
+}
