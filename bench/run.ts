@@ -1,5 +1,5 @@
 /** `npm run bench`: measures the service on loopback, under its own closed-loop load, and prints what came out. Ends within two minutes. */
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { startServer } from "../test/http/server.ts";
 import { type Client, createClient } from "./client.ts";
 import { closedLoop } from "./closed-loop.ts";
@@ -29,10 +29,10 @@ async function warmUp(client: Client): Promise<void> {
   await drain(client);
 }
 
+const date = new Date().toISOString().slice(0, 10);
 const [cpu] = cpus();
-console.log(
-  `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${cpus().length} x ${cpu?.model}\n`,
-);
+const [load] = loadavg();
+console.log(`${date}, Node ${process.versions.node}, ${cpus().length} x ${cpu?.model}, load ${load?.toFixed(1)} before\n`);
 console.log(tableOf(await measureSpeed()));
 
 const costs = await measureCosts();
