@@ -30,6 +30,38 @@ export interface Progress {
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
+/** A step that fails may be tried again by itself before its error reaches the handler. */
+export interface StepOptions {
+  /** Tries of this step within an attempt. Default 1: the attempt's own retry is enough. */
+  maxAttempts?: number;
+  retry?: RetryOptions;
+}
+
+export interface SignalOptions<T> {
+  timeout?: Duration;
+  /** What the signal's body must be; one that does not fit throws. */
+  schema?: z.ZodType<T>;
+}
+
+/** How a child differs from its definition. */
+export interface SpawnOptions {
+  lane?: Lane;
+  delay?: Duration;
+  maxAttempts?: number;
+  tags?: Record<string, string>;
+}
+
+/** A task that a handler has spawned. */
+export interface Child<T = unknown> {
+  readonly id: string;
+  /** Only its type is of use: it tells what `join` gives. */
+  readonly task: T;
+}
+
+export type InputOf<T> = T extends TaskDefinition<string, infer Input> ? z.input<Input> : unknown;
+
+export type OutputOf<T> = T extends TaskDefinition<string, z.ZodType, infer Output> ? z.output<Output> : unknown;
+
 /** What a handler gets beside its input. */
 export interface TaskContext {
   /** The task's id: the same for every attempt. Use it to make your own effects idempotent. */
@@ -57,6 +89,34 @@ export interface TaskContext {
   log(message: string, data?: unknown, level?: LogLevel): void;
   /** Streams a part of the result to listeners before the whole is there. Any JSON value. */
   output(chunk: unknown): void;
+  /**
+   * Runs `fn` once and remembers its result (JSON): when the task goes on after a crash, a retry or a
+   * wait, the step is skipped and its result is at hand. Names and their order must be the same in
+   * every attempt; a handler that has changed them meanwhile fails with a `StepMismatchError`.
+   */
+  step<T>(name: string, fn: () => Promise<T> | T, options?: StepOptions): Promise<T>;
+  /**
+   * Waits, up to a year, without holding a worker. A duration, or the `Date` to wake at. What goes on
+   * beside a wait belongs in a step: once only waits are left, the attempt ends.
+   */
+  sleep(until: Duration | Date): Promise<void>;
+  /**
+   * Waits for a signal of this name (`POST /v1/tasks/{id}/signals/{name}`) without holding a worker;
+   * one that came before it was asked for counts. Throws a `SignalTimeoutError` when `timeout` passes first.
+   */
+  waitForSignal<T = unknown>(name: string, options?: SignalOptions<T>): Promise<T>;
+  /** Submits a child task and goes on; spawning is remembered like a step. Cancelling this task cancels the child. */
+  spawn<T extends TaskDefinition | string>(task: T, input: InputOf<T>, options?: SpawnOptions): Promise<Child<T>>;
+  /** Waits for a child's result without holding a worker. Throws a `ChildFailedError` when it did not succeed. */
+  join<T extends TaskDefinition | string>(child: Child<T>): Promise<OutputOf<T>>;
+  /** `spawn` and `join` in one. */
+  call<T extends TaskDefinition | string>(task: T, input: InputOf<T>, options?: SpawnOptions): Promise<OutputOf<T>>;
+  /** Calls one task for each input, side by side; the results come in the order of the inputs. */
+  callAll<T extends TaskDefinition | string>(
+    task: T,
+    inputs: InputOf<T>[],
+    options?: SpawnOptions,
+  ): Promise<OutputOf<T>[]>;
   /** Gives the attempt back: the task starts again after `delay`, and no attempt was used up. Never returns. */
   snooze(delay: Duration): never;
 }

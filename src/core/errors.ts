@@ -51,6 +51,21 @@ export class SignalTimeoutError extends Error {
   override readonly name = "SignalTimeoutError";
 }
 
+/** Thrown by `ctx.join`, `ctx.call` and `ctx.callAll` when a child did not succeed. Its `data` says which, and why. */
+export class ChildFailedError extends Error {
+  override readonly name = "ChildFailedError";
+  readonly data: { taskId: string; state: string; error: unknown };
+  constructor(taskId: string, state: string, error: unknown) {
+    super(`the child task ${taskId} ended ${state}`);
+    this.data = { taskId, state, error };
+  }
+}
+
+/** A handler's durable calls are not those of its earlier attempts: going on would give wrong results. */
+export class StepMismatchError extends NonRetryableError {
+  override readonly name = "StepMismatchError";
+}
+
 /** Why a handler's `ctx.signal` was aborted; its `reason` is one of these. */
 export class AttemptAborted extends Error {
   override readonly name = "AttemptAborted";

@@ -7,6 +7,8 @@ import type { State } from "./states.ts";
 export interface Ended {
   state: State;
   result: unknown;
+  /** Why it did not succeed. */
+  error?: unknown;
 }
 
 /** What is known of the ends of the tasks that a source names. */

@@ -34,37 +34,44 @@ export const PROBLEMS = {
     status: 400,
     title: "The cursor is not one that this list gave out",
     meaning: "A cursor is opaque: it holds for the list that gave it out and cannot be made up.",
-    remedy: "Pass on nextCursor, or follow the Link header, exactly as it was given. Start without a cursor for the first page.",
+    remedy:
+      "Pass on nextCursor, or follow the Link header, exactly as it was given. Start without a cursor for the first page.",
   },
   "invalid-idempotency-key": {
     status: 400,
     title: "The Idempotency-Key header is empty, too long or not visible ASCII",
-    meaning: "The key names a request, so that repeating the request makes nothing twice. This one cannot be used as a name.",
+    meaning:
+      "The key names a request, so that repeating the request makes nothing twice. This one cannot be used as a name.",
     remedy: "Send 1 to 255 visible ASCII characters, such as a UUID that you made for this request.",
   },
   unauthorized: {
     status: 401,
     title: "A valid key or token is needed",
-    meaning: "The request carries no key, or one that is unknown, expired or revoked; or a link whose token has expired or was altered.",
+    meaning:
+      "The request carries no key, or one that is unknown, expired or revoked; or a link whose token has expired or was altered.",
     remedy: "Send Authorization: Bearer <key>. An admin makes keys with POST /v1/keys.",
   },
   forbidden: {
     status: 403,
     title: "The key does not allow this",
-    meaning: "The key is known and lacks the scope that this operation needs, or the link was made for another task or another use.",
+    meaning:
+      "The key is known and lacks the scope that this operation needs, or the link was made for another task or another use.",
     remedy: "Use a key with the scope that the detail names. An admin makes one with POST /v1/keys.",
   },
   "not-found": {
     status: 404,
     title: "Nothing is here",
-    meaning: "There is nothing at this address, or nothing that belongs to the tenant of this key. The two are told alike on purpose.",
-    remedy: "Check the id, and that the key belongs to the tenant who made it. What has passed its retention is gone too.",
+    meaning:
+      "There is nothing at this address, or nothing that belongs to the tenant of this key. The two are told alike on purpose.",
+    remedy:
+      "Check the id, and that the key belongs to the tenant who made it. What has passed its retention is gone too.",
   },
   "unknown-task": {
     status: 404,
     title: "No task has this name",
     meaning: "The deployment has no task of the name that was submitted.",
-    remedy: "The names are in /openapi.json, each with the schema of its input. A task has to be deployed before it can be submitted.",
+    remedy:
+      "The names are in /openapi.json, each with the schema of its input. A task has to be deployed before it can be submitted.",
   },
   "method-not-allowed": {
     status: 405,
@@ -81,8 +88,17 @@ export const PROBLEMS = {
   conflict: {
     status: 409,
     title: "The task's state does not allow this",
-    meaning: "What was asked for does not go with how the task stands: what has ended is not cancelled, and what has not ended is not run again or removed.",
+    meaning:
+      "What was asked for does not go with how the task stands: what has ended is not cancelled, and what has not ended is not run again or removed.",
     remedy: "Read the task. Its state may have changed since you last saw it.",
+  },
+  "webhook-conflict": {
+    status: 409,
+    title: "The webhook does not allow this",
+    meaning:
+      "A paused webhook replays nothing, the default one is neither changed nor removed nor tested, and a tenant has only so many.",
+    remedy:
+      "The detail says which of these it is. Resume a paused webhook with PATCH, or remove one that is no longer needed.",
   },
   gone: {
     status: 410,
@@ -105,19 +121,23 @@ export const PROBLEMS = {
   "invalid-body": {
     status: 422,
     title: "The body does not fit the schema",
-    meaning: "The body is JSON and does not fit what the operation takes. Nothing was stored. Unknown members are refused, so that a typing error never passes silently.",
-    remedy: "Each entry of errors points into the body (RFC 6901) and says what is wrong there. The schema is in /openapi.json.",
+    meaning:
+      "The body is JSON and does not fit what the operation takes. Nothing was stored. Unknown members are refused, so that a typing error never passes silently.",
+    remedy:
+      "Each entry of errors points into the body (RFC 6901) and says what is wrong there. The schema is in /openapi.json.",
   },
   "invalid-input": {
     status: 422,
     title: "The input does not fit the task's schema",
     meaning: "The submission is well formed and its input is not one that this task takes. Nothing was stored.",
-    remedy: "Each entry of errors points into the body and says what is wrong there. The task's input schema is in /openapi.json.",
+    remedy:
+      "Each entry of errors points into the body and says what is wrong there. The task's input schema is in /openapi.json.",
   },
   "idempotency-key-reused": {
     status: 422,
     title: "The Idempotency-Key was used with another body",
-    meaning: "A key names one request for 24 hours. The same key came again with another body, which is nearly always a mistake. Nothing was stored.",
+    meaning:
+      "A key names one request for 24 hours. The same key came again with another body, which is nearly always a mistake. Nothing was stored.",
     remedy: "Use a new key for a new request, and the same key only to repeat one.",
   },
   "rate-limited": {
@@ -130,7 +150,8 @@ export const PROBLEMS = {
     status: 429,
     title: "The tenant has too many tasks that have not ended",
     meaning: "The deployment limits how many tasks of one tenant may be on their way at once. Nothing was stored.",
-    remedy: "Wait until some have ended, or cancel what is no longer needed. The limit is the deployment's MAX_LIVE_TASKS.",
+    remedy:
+      "Wait until some have ended, or cancel what is no longer needed. The limit is the deployment's MAX_LIVE_TASKS.",
   },
   internal: {
     status: 500,

@@ -8,6 +8,9 @@ import { BELL_MS, MAX_CRASHES } from "./limits.ts";
 import { retryDelay, type RetryPolicy } from "./retry.ts";
 import type { State } from "./states.ts";
 
+/** The start of a task that no time wakes is not known; this stands in its `run_at` meanwhile (9999-12-31). */
+export const NO_START = 253_402_300_799_999;
+
 /** How an attempt went, as it stands in the task's history. */
 export const OUTCOMES = ["succeeded", "failed", "timeout", "crashed", "cancelled", "snoozed", "suspended"] as const;
 export type Outcome = (typeof OUTCOMES)[number];
@@ -28,7 +31,22 @@ export type Ending =
   /** It was asked to stop and has, or its grace is over. */
   | { outcome: "cancelled" }
   | { outcome: "crashed" }
-  | { outcome: "snoozed"; delayMs: number };
+  | { outcome: "snoozed"; delayMs: number }
+  /** It waits without a worker. */
+  | { outcome: "suspended"; wait: Wait };
+
+/** What a suspended task waits for: whatever comes first wakes it. On the wire it is the task's `waitingFor`. */
+export interface Wait {
+  type: "sleep" | "signal" | "tasks" | "several";
+  /** ms since the epoch: a sleep's end or a timeout; null: nothing wakes it by time. */
+  until: number | null;
+  /** Names of signals. */
+  signals: string[];
+  /** Ids of tasks; a group wakes it when all of it have ended. */
+  tasks: string[][];
+  /** Signals that it had already heard of when it began to wait. */
+  heard: number;
+}
 
 /** What a settlement needs to know of the running attempt. */
 export interface Running {
@@ -55,6 +73,8 @@ export interface Settlement {
   dueAt: number | null;
   failures: number;
   crashes: number;
+  /** What it waits for, where it is suspended. */
+  wait?: Wait;
 }
 
 export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, now: number, random: number): Settlement {
@@ -70,6 +90,10 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
     }
     case "snoozed":
       return { ...same, state: "scheduled", runAt: now + ending.delayMs, dueAt: now + ending.delayMs };
+    case "suspended": {
+      const { wait } = ending;
+      return { ...same, state: "waiting", runAt: wait.until ?? NO_START, dueAt: wait.until, wait };
+    }
     case "crashed": {
       const attemptError = { type: "worker_lost", message: "the worker was lost before the attempt ended" };
       if (crashes + 1 >= MAX_CRASHES) {

@@ -5,7 +5,8 @@ import { earliest, pokeClock } from "../broker/poke.ts";
 import { planFlow, type PlannedTask } from "../core/flow.ts";
 import { IDEMPOTENCY_MS } from "../core/limits.ts";
 import { pointer, ProblemError, problem, type Fault } from "../core/problems.ts";
-import { UNKNOWN_START, type FlowNode } from "../results/flow-node.ts";
+import { NO_START } from "../core/settle.ts";
+import type { FlowNode } from "../results/flow-node.ts";
 import { insertFlow, type NewFlow } from "../results/flows.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
 import { newId, newTaskIds } from "./ids.ts";
@@ -95,7 +96,7 @@ function memberOf(task: NewTask, planned: PlannedTask, flowId: string, rootId: s
   return {
     ...member,
     state: "waiting",
-    runAt: UNKNOWN_START,
+    runAt: NO_START,
     dueAt: task.expiresAt,
     waitingFor: JSON.stringify({ type: "needs", count: waits }),
   };

@@ -3,7 +3,7 @@
 import type { AttemptResource, TaskResource } from "../contract/task.ts";
 import type { Progress } from "../core/define-task.ts";
 import type { TaskError } from "../core/errors.ts";
-import { UNKNOWN_START } from "../results/flow-node.ts";
+import { NO_START, type Wait } from "../core/settle.ts";
 import { historyOf, jsonOf, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";
 
 /** What of a task is shown. */
@@ -34,16 +34,24 @@ export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
     flowId: row.flowId,
     createdAt: iso(row.createdAt),
     // A member of a flow that waits for others has no start yet.
-    runAt: iso(row.runAt === UNKNOWN_START ? row.createdAt : row.runAt),
+    runAt: iso(row.runAt === NO_START ? row.createdAt : row.runAt),
     startedAt: isoOrNull(row.startedAt),
     finishedAt: isoOrNull(row.finishedAt),
     expiresAt: isoOrNull(row.expiresAt),
     retainUntil: isoOrNull(row.retainUntil),
     cancelRequestedAt: isoOrNull(row.cancelRequestedAt),
-    waitingFor: jsonOf(row.waitingFor),
+    waitingFor: presentWait(row),
     traceparent: row.traceparent,
     links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
   };
+}
+
+/** What a waiting task waits for: its needs in a flow, or what its handler asked for. */
+function presentWait(row: TaskRow): unknown {
+  const wait = jsonOf<Partial<Wait>>(row.waitingFor);
+  if (wait === null || wait.until === undefined) return wait;
+  const { heard: _, until, ...rest } = wait;
+  return { ...rest, until: isoOrNull(until) };
 }
 
 function errorOf(row: TaskRow): TaskError | null {

@@ -25,6 +25,6 @@ function crashOf(task: DueTask, now: number): Commit {
     progress: null,
     object: 0,
     leaseUntil: task.leaseUntil,
-    flowId: task.flowId,
+    mayRelease: task.mayRelease === 1,
   };
 }

@@ -9,7 +9,6 @@ import type { NewEvent } from "./snapshot.ts";
 
 /** Where the log stands; stored beside every row of events. */
 interface Head {
-  taskId: string;
   seq: number;
   /** Mark of the last `state` event: see `core/timeline.ts`. */
   mark: number;
@@ -18,7 +17,7 @@ interface Head {
   endedAt: number | null;
 }
 
-const EMPTY: Head = { taskId: "", seq: 0, mark: -1, attempt: 0, endedAt: null };
+const EMPTY: Head = { seq: 0, mark: -1, attempt: 0, endedAt: null };
 
 /** Events are written at most this often while nobody listens. */
 export const SAVE_EVERY_MS = 1_000;

@@ -10,16 +10,22 @@ import { EVENTS_KEPT_MS } from "../core/limits.ts";
 import { isTerminal, type State } from "../core/states.ts";
 import { since } from "../core/timeline.ts";
 import { EventLog, SAVE_EVERY_MS } from "./event-log.ts";
-import type { NewEvent, ProgressApi, Report, Snapshot } from "./snapshot.ts";
+import { JournalStore } from "./journal-store.ts";
+import type { JournalEntry, NewEvent, ProgressApi, Report, Snapshot } from "./snapshot.ts";
+
+/** Between two looks at a task that is still alive. */
+const LOOK_AGAIN_MS = 24 * 3_600_000;
 
 export class ProgressObject extends DurableObject<Env> implements Omit<ProgressApi, "fetch"> {
   readonly #log: EventLog;
+  readonly #journal: JournalStore;
   #savedAt = 0;
   #saving: ReturnType<typeof setTimeout> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#log = new EventLog(ctx.storage.sql);
+    this.#journal = new JournalStore(ctx.storage);
   }
 
   /** Hears how the task stands; what it had not heard yet becomes events. */
@@ -48,6 +54,25 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     return this.#log.latest("progress");
   }
 
+  /** An event from outside of the task; not part of an ended one's story. */
+  async note(event: NewEvent): Promise<void> {
+    const { head } = this.#log;
+    if (head.endedAt !== null) return;
+    this.#push([event], {});
+    await this.#keep(true);
+  }
+
+  /** The journal of this run, for this attempt and no earlier one. */
+  async openJournal(run: number, attempt: number): Promise<JournalEntry[]> {
+    await this.#setAlarm();
+    return this.#journal.open(run, attempt);
+  }
+
+  /** Keeps a step's result; false where the attempt is not the latest any more. */
+  async writeJournal(attempt: number, entry: JournalEntry): Promise<boolean> {
+    return this.#journal.write(attempt, entry);
+  }
+
   /** Forgets the task: it was deleted. */
   async destroy(): Promise<void> {
     for (const socket of this.ctx.getWebSockets()) socket.close(1001, "the task was deleted");
@@ -74,24 +99,26 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
 
   /** Events are kept for a while after the end; the row says when that was. */
   override async alarm(): Promise<void> {
-    const { taskId } = this.#log.head;
     const row = await this.env.DB.prepare("SELECT state, finished_at AS finishedAt FROM tasks WHERE id = ?1")
-      .bind(taskId)
+      .bind(this.ctx.id.name ?? "")
       .first<{ state: State; finishedAt: number | null }>();
     const keptUntil =
-      row && (isTerminal(row.state) ? (row.finishedAt ?? 0) + EVENTS_KEPT_MS : Date.now() + EVENTS_KEPT_MS);
+      row && (isTerminal(row.state) ? (row.finishedAt ?? 0) + EVENTS_KEPT_MS : Date.now() + LOOK_AGAIN_MS);
     if (keptUntil && keptUntil > Date.now()) await this.ctx.storage.setAlarm(keptUntil);
     else await this.#clear();
   }
 
   #tell(events: NewEvent[], snapshot: Snapshot): void {
     if (events.length === 0) return;
-    const numbered = this.#log.append(events, {
-      taskId: snapshot.id,
+    this.#push(events, {
       attempt: Math.max(snapshot.attempt, this.#log.head.attempt),
       mark: Math.max(this.#log.head.mark, snapshot.moments.at(-1)?.mark ?? -1),
       endedAt: snapshot.ended?.at ?? null,
     });
+  }
+
+  #push(events: NewEvent[], head: Parameters<EventLog["append"]>[1]): void {
+    const numbered = this.#log.append(events, head);
     const sockets = this.ctx.getWebSockets();
     if (sockets.length === 0) return;
     this.#save();
@@ -106,9 +133,14 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   }
 
   async #keep(now: boolean): Promise<void> {
+    await this.#setAlarm();
     if (!this.#log.hasUnsaved) return;
     if (now || Date.now() - this.#savedAt >= SAVE_EVERY_MS) this.#save();
     else this.#saving ??= setTimeout(() => this.#save(), SAVE_EVERY_MS);
+  }
+
+  /** So that no object is forgotten: it looks after its task's end by itself. */
+  async #setAlarm(): Promise<void> {
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + EVENTS_KEPT_MS);
   }
 

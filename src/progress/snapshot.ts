@@ -24,12 +24,33 @@ export interface Report {
   last: boolean;
 }
 
+/** What a durable task has done, or has begun to wait for. */
+export interface JournalEntry {
+  /** Kind, name and how often the name came before: `step:charge#1`. */
+  key: string;
+  /** Places in the order of beginnings and ends of the run's entries; no end: it is still waited for. */
+  began: number;
+  ended: number | null;
+  /** JSON text of the value, once it has ended. */
+  value: string | null;
+  /** Until when it waits, in ms since the epoch. */
+  until: number | null;
+  /** The number of the signal that it took. */
+  signal: number | null;
+}
+
 /** What others may ask of a progress object. Written out because the platform's own RPC types refuse `unknown`. */
 export interface ProgressApi {
   sync(snapshot: Snapshot): Promise<void>;
   report(report: Report): Promise<void>;
   list(after: number): Promise<TaskEvent[]>;
   latestProgress(): Promise<TaskEvent | null>;
+  /** An event that comes from outside of the task. */
+  note(event: NewEvent): Promise<void>;
+  /** What is in the journal of this run; from now on attempts before this one may not write to it. */
+  openJournal(run: number, attempt: number): Promise<JournalEntry[]>;
+  /** Keeps an entry; false where the attempt may not write any more. */
+  writeJournal(attempt: number, entry: JournalEntry): Promise<boolean>;
   destroy(): Promise<void>;
   fetch(url: string, init: RequestInit): Promise<Response>;
 }

@@ -3,8 +3,19 @@
 import { IDLE_STATES, sqlStates } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { cancelledError, dueWhenEnded } from "./ended.ts";
+import { owedStatement, type OwedId } from "./owed.ts";
 import { releaseStatements, type Released } from "./release.ts";
 import type { State } from "../core/states.ts";
+
+/** What a cancellation has done. */
+export interface Cancellation {
+  /** How all of the tasks stand now. */
+  after: Cancelled[];
+  /** Members of flows that now have all they need. */
+  released: Released[];
+  /** Ended tasks that webhooks must be told of. */
+  owed: OwedId[];
+}
 
 export interface Cancelled {
   id: string;
@@ -26,21 +37,46 @@ const AFTER = `
 SELECT id, state, object, cancel_requested_at AS cancelRequestedAt FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1))`;
 
-/** Cancels those of `ids` that have not ended; answers how all of them stand afterwards. Safe to repeat. */
+/**
+ * These tasks and all that their handlers spawned. Asked before the cancel: what a handler spawns
+ * later finds its parent asked to stop, and is not stored.
+ */
+async function withChildren(db: D1Database, ids: string[]): Promise<string[]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(
+        `WITH RECURSIVE tree (id) AS (
+           SELECT value FROM json_each(?1)
+           UNION
+           SELECT child.value FROM tree JOIN tasks ON tasks.id = tree.id, json_each(tasks.children) AS child)
+         SELECT id FROM tree`,
+      )
+      .bind(JSON.stringify(ids))
+      .all<{ id: string }>(),
+  );
+  return results.map((row) => row.id);
+}
+
+/** Cancels those of `ids`, and of their children, that have not ended. Safe to repeat. */
 export async function cancelTasks(
   db: D1Database,
   ids: string[],
   reason: string | null,
   now: number,
-): Promise<{ after: Cancelled[]; released: Released[] }> {
-  const list = JSON.stringify(ids);
+): Promise<Cancellation> {
+  const list = JSON.stringify(await withChildren(db, ids));
   const results = await persistOr503(() =>
     db.batch([
       db.prepare(IDLE).bind(list, now, reason),
       db.prepare(RUNNING).bind(list, now, reason),
       db.prepare(AFTER).bind(list),
       ...releaseStatements(db, list, now),
+      owedStatement(db, list, now),
     ]),
   );
-  return { after: rowsOf<Cancelled>(results, 2), released: rowsOf<Released>(results, results.length - 1) };
+  return {
+    after: rowsOf<Cancelled>(results, 2),
+    released: rowsOf<Released>(results, results.length - 2),
+    owed: rowsOf<OwedId>(results, results.length - 1),
+  };
 }

@@ -12,6 +12,10 @@ export interface ClaimedTask extends TaskRow {
   leaseUntil: number;
   /** 1: its input depends on what its flow passes to it. */
   takesFromFlow: number;
+  /** 1: its end may release others. */
+  mayRelease: number;
+  /** Signals ever delivered to it. */
+  signals: number;
 }
 
 const CLAIM = `
@@ -29,7 +33,8 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'runni
 
 const OURS = `
 SELECT ${TASK_COLUMNS}, input,
-  (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow
+  (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow,
+  tasks.node IS NOT NULL AS mayRelease, tasks.signals
 FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
 

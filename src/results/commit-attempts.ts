@@ -1,13 +1,14 @@
 /** Ends attempts: one transaction for all that ended together. */
 
-import { INLINE_PAYLOAD_BYTES, MAX_HISTORY, MAX_PARAM_BYTES } from "../core/limits.ts";
+import { BELL_MS, INLINE_PAYLOAD_BYTES, MAX_HISTORY, MAX_PARAM_BYTES } from "../core/limits.ts";
 import type { Settlement } from "../core/settle.ts";
 import { sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import type { AttemptRecord } from "../core/timeline.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { cancelledError, dueWhenEnded } from "./ended.ts";
 import { byteLength } from "./insert-tasks.ts";
-import { releaseStatements, type Released } from "./release.ts";
+import { owedStatement, type OwedId } from "./owed.ts";
+import { anyGroupEnded, releaseStatements, type Released } from "./release.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 /** An attempt's end, ready to be written. Instants are ms since the epoch. */
@@ -23,8 +24,8 @@ export interface Commit extends Settlement {
   object: number;
   /** Given by a rescue: the lease that ran out, which must not have been renewed since. */
   leaseUntil?: number | null;
-  /** Of a member of a flow: its end may release others. */
-  flowId: string | null;
+  /** Its end may release others: it is a member of a flow, or somebody's child. */
+  mayRelease: boolean;
 }
 
 /** What a commit has done. */
@@ -33,6 +34,8 @@ export interface CommitAnswer {
   held: Committed[];
   /** Members of flows that now have all they need. */
   released: Released[];
+  /** Ended tasks that webhooks must be told of. */
+  owed: OwedId[];
 }
 
 /** A commit that holds. */
@@ -53,23 +56,30 @@ const SETTLEMENTS = `(
     value->>'runAt' AS run_at, value->>'dueAt' AS due_at, value->>'failures' AS failures,
     value->>'crashes' AS crashes, value->>'error' AS error, value->>'record' AS record,
     value->>'progress' AS progress, value->>'object' AS object, value->>'result' AS result,
-    value->>'overflow' AS overflow, value->>'leaseUntil' AS lease_until
+    value->>'overflow' AS overflow, value->>'leaseUntil' AS lease_until, value->'wait' AS wait
   FROM json_each(?1)) AS v`;
 
 const GUARD = `tasks.id = v.id AND tasks.state = 'running' AND tasks.attempt = v.attempt
   AND (v.lease_until IS NULL OR tasks.lease_until IS v.lease_until)`;
 
+// What it waits for may have come between its last look and this commit; then it does not wait.
+const AWAKE = `(v.wait IS NOT NULL AND (
+  json_array_length(v.wait, '$.signals') > 0 AND tasks.signals > v.wait->>'heard'
+  OR ${anyGroupEnded("v.wait")}))`;
+
 // Whatever a handler does after its task was asked to stop, the task is cancelled.
 const COMMIT = `
 UPDATE tasks SET
-  state = CASE WHEN ${CANCELLED} THEN 'cancelled' ELSE v.state END,
-  run_at = COALESCE(v.run_at, tasks.run_at),
+  state = CASE WHEN ${CANCELLED} THEN 'cancelled' WHEN ${AWAKE} THEN 'queued' ELSE v.state END,
+  run_at = CASE WHEN ${AWAKE} THEN v.at ELSE COALESCE(v.run_at, tasks.run_at) END,
+  waiting_for = CASE WHEN ${CANCELLED} OR ${AWAKE} THEN NULL ELSE v.wait END,
   failures = v.failures,
   crashes = v.crashes,
   lease_until = NULL,
   finished_at = CASE WHEN ${CANCELLED} OR ${ENDED} THEN v.at END,
   retain_until = CASE WHEN ${CANCELLED} OR ${ENDED} THEN v.at + tasks.retention_ms END,
-  due_at = CASE WHEN ${CANCELLED} OR ${ENDED} THEN ${dueWhenEnded("v.at", "(tasks.object | v.object)")} ELSE v.due_at END,
+  due_at = CASE WHEN ${CANCELLED} OR ${ENDED} THEN ${dueWhenEnded("v.at", "(tasks.object | v.object)")}
+    WHEN ${AWAKE} THEN v.at + ${BELL_MS} ELSE v.due_at END,
   object = tasks.object | v.object,
   history = json_insert(
     CASE WHEN json_array_length(tasks.history) >= ${MAX_HISTORY} THEN json_remove(tasks.history, '$[1]')
@@ -99,11 +109,12 @@ WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state <> 'running'
 
 /** Writes the ends of running attempts, all or none of a chunk. Safe to repeat. */
 export async function commitAttempts(db: D1Database, commits: Commit[]): Promise<CommitAnswer> {
-  const answer: CommitAnswer = { held: [], released: [] };
+  const answer: CommitAnswer = { held: [], released: [], owed: [] };
   for (const chunk of chunksOf(commits)) {
     const list = JSON.stringify(chunk.map((entry) => entry.value));
     const large = chunk.filter((entry) => entry.apart !== null);
-    const members = chunk.filter((entry) => entry.value.flowId !== null).map((entry) => entry.value.id);
+    const ids = JSON.stringify(chunk.map((entry) => entry.value.id));
+    const members = chunk.filter((entry) => entry.value.mayRelease).map((entry) => entry.value.id);
     const at = Math.max(...chunk.map((entry) => entry.value.at));
     const results = await persist(() =>
       db.batch([
@@ -111,16 +122,18 @@ export async function commitAttempts(db: D1Database, commits: Commit[]): Promise
         db.prepare(COMMIT).bind(list),
         db.prepare(HELD).bind(list),
         ...(members.length > 0 ? releaseStatements(db, JSON.stringify(members), at) : []),
+        owedStatement(db, ids, at),
       ]),
     );
     answer.held.push(...rowsOf<Committed>(results, large.length + 1));
-    if (members.length > 0) answer.released.push(...rowsOf<Released>(results, results.length - 1));
+    if (members.length > 0) answer.released.push(...rowsOf<Released>(results, results.length - 2));
+    answer.owed.push(...rowsOf<OwedId>(results, results.length - 1));
   }
   return answer;
 }
 
 interface Entry {
-  value: Record<string, unknown> & { id: string; attempt: number; at: number; flowId: string | null };
+  value: Record<string, unknown> & { id: string; attempt: number; at: number; mayRelease: boolean };
   /** A result that does not go into the row. */
   apart: string | null;
   size: number;

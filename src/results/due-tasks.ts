@@ -5,6 +5,7 @@ import { ARROWS, sqlStates } from "../core/states.ts";
 import type { Sleeper } from "../core/wake.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { dueWhenEnded } from "./ended.ts";
+import { owedStatement, type OwedId } from "./owed.ts";
 import { releaseStatements, type Released } from "./release.ts";
 
 /** A row whose time has come. */
@@ -16,7 +17,7 @@ export interface DueTask extends Sleeper {
   crashes: number;
   maxAttempts: number;
   dueAt: number;
-  flowId: string | null;
+  mayRelease: number;
 }
 
 export interface Belled {
@@ -32,7 +33,7 @@ export async function readDue(db: D1Database, now: number, limit: number): Promi
         `SELECT id, lane, state, attempt, failures, crashes, max_attempts AS maxAttempts, due_at AS dueAt,
            run_at AS runAt, created_at AS createdAt, started_at AS startedAt, expires_at AS expiresAt,
            lease_until AS leaseUntil, retain_until AS retainUntil, finished_at AS finishedAt,
-           retention_ms AS retentionMs, object, flow_id AS flowId
+           retention_ms AS retentionMs, object, node IS NOT NULL AS mayRelease
          FROM tasks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2`,
       )
       .bind(now, limit)
@@ -69,10 +70,11 @@ export async function startTasks(db: D1Database, ids: string[], now: number): Pr
   return results;
 }
 
-/** What an expiry has done: whose objects must be told, and who is released by it. */
+/** What an expiry has done: whose objects must be told, who is released by it, and of whom webhooks must be told. */
 export interface Expired {
   watched: string[];
   released: Released[];
+  owed: OwedId[];
 }
 
 /** Tasks that never started and are past their expiry end. */
@@ -95,11 +97,13 @@ export async function expireTasks(db: D1Database, ids: string[], now: number): P
         )
         .bind(list),
       ...releaseStatements(db, list, now),
+      owedStatement(db, list, now),
     ]),
   );
   return {
     watched: rowsOf<{ id: string }>(results, 1).map((row) => row.id),
-    released: rowsOf<Released>(results, results.length - 1),
+    released: rowsOf<Released>(results, results.length - 2),
+    owed: rowsOf<OwedId>(results, results.length - 1),
   };
 }
 

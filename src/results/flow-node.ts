@@ -1,4 +1,4 @@
-/** What a member of a flow has in its row beyond other tasks: its edges, and where its input comes from. */
+/** What a member of a flow, or a child task, has in its row beyond other tasks: its edges, and where its input comes from. */
 
 import type { Source } from "../core/flow.ts";
 
@@ -21,7 +21,6 @@ export interface FlowNode {
   /** It starts this many ms after its release, and not before `runAt` (ms since the epoch). */
   delay?: number;
   runAt?: number;
+  /** The task whose handler spawned this one: woken when it waits for this one's end. */
+  wakes?: string;
 }
-
-/** The start of a task that waits for others is not known; this stands in its `run_at` meanwhile. */
-export const UNKNOWN_START = 253_402_300_799_999;

@@ -185,13 +185,18 @@ export async function readEnds(db: D1Database, ids: string[]): Promise<Known["en
     db
       .prepare(
         `SELECT id, state, CASE WHEN overflow & ${OVERFLOW.result}
-           THEN (SELECT body FROM payloads WHERE task_id = tasks.id AND kind = 'result') ELSE result END AS result
+           THEN (SELECT body FROM payloads WHERE task_id = tasks.id AND kind = 'result') ELSE result END AS result, error
          FROM tasks WHERE id IN (SELECT value FROM json_each(?1))`,
       )
       .bind(JSON.stringify(ids))
-      .all<{ id: string; state: State; result: string | null }>(),
+      .all<{ id: string; state: State; result: string | null; error: string | null }>(),
   );
-  return new Map(results.map((row) => [row.id, { state: row.state, result: jsonOf<unknown>(row.result) }]));
+  return new Map(
+    results.map((row) => [
+      row.id,
+      { state: row.state, result: jsonOf<unknown>(row.result), error: withoutStack(row.error) },
+    ]),
+  );
 }
 
 function withoutStack(error: string | null): unknown {

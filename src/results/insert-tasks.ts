@@ -72,15 +72,23 @@ export async function insertTasks(
   return remembered === null ? null : (rowsOf<Remembered>(results, remembered)[0] ?? null);
 }
 
+/** What must hold for anything to be stored: SQL whose parameters begin with ?2. */
+export interface Condition {
+  guard: string;
+  values: (string | number)[];
+}
+
+const ALWAYS: Condition = { guard: "true", values: [] };
+
 /** The same as statements for one batch; `remembered` is the place of the key's answer in it. `also` is stored with the tasks. */
 export function insertStatements(
   db: D1Database,
   tasks: NewTask[],
   claim?: IdempotencyClaim,
   also: D1PreparedStatement[] = [],
+  condition: Condition = claim ? { guard: OURS, values: [claim.tenant, claim.key, claim.made] } : ALWAYS,
 ): { statements: D1PreparedStatement[]; remembered: number | null } {
-  const guard = claim ? OURS : "true";
-  const values = claim ? [claim.tenant, claim.key, claim.made] : [];
+  const { guard, values } = condition;
   const statements = [...(claim ? [claimKey(db, claim)] : []), ...also];
   for (const chunk of chunksOf(tasks)) {
     statements.push(db.prepare(`${INSERT} WHERE ${guard} ON CONFLICT DO NOTHING`).bind(chunk, ...values));
@@ -90,7 +98,7 @@ export function insertStatements(
       db
         .prepare(
           `INSERT INTO payloads (task_id, kind, body)
-           SELECT ?1, 'input', ${claim ? "?5" : "?2"} WHERE ${guard} ON CONFLICT DO NOTHING`,
+           SELECT ?1, 'input', ?${values.length + 2} WHERE ${guard} ON CONFLICT DO NOTHING`,
         )
         .bind(task.id, ...values, task.input),
     );

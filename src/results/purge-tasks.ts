@@ -9,9 +9,10 @@ export interface Purged {
   object: number;
 }
 
-// The results of a flow's members are needed as long as the flow lives.
+// The results of a flow's members are needed as long as the flow lives, and a task until its webhooks have their copies.
 const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(TERMINAL_STATES)}
-  AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id AND flows.state = 'running')`;
+  AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id AND flows.state = 'running')
+  AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.task_id = tasks.id)`;
 
 /** Removes those of `ids` that have ended, with all that belongs to them; `before` bounds their retention's end. */
 export async function deleteTasks(db: D1Database, ids: string[], before: number | null): Promise<Purged[]> {
@@ -22,6 +23,9 @@ export async function deleteTasks(db: D1Database, ids: string[], before: number 
       db.prepare(`SELECT id, object FROM tasks WHERE ${guard}`).bind(list, before),
       db
         .prepare(`DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE overflow <> 0 AND ${guard})`)
+        .bind(list, before),
+      db
+        .prepare(`DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND ${guard})`)
         .bind(list, before),
       db.prepare(`DELETE FROM tasks WHERE ${guard}`).bind(list, before),
     ]),
@@ -70,7 +74,6 @@ export async function walkRetention(
   const age = DEFAULT_RETENTION_MS + WALK_SLACK_MS;
   const met = results.slice(0, results.findIndex((row) => row.createdAt + age > now) >>> 0);
   const over = met.filter((row) => row.dueAt === null && row.retainUntil !== null && row.retainUntil <= now);
-  const kept = met.filter((row) => row.dueAt === null && row.retainUntil !== null && row.retainUntil > now);
   const purged =
     over.length > 0
       ? await deleteTasks(
@@ -79,6 +82,8 @@ export async function walkRetention(
           now,
         )
       : [];
+  const gone = new Set(purged.map((row) => row.id));
+  const kept = met.filter((row) => row.dueAt === null && row.retainUntil !== null && !gone.has(row.id));
   if (kept.length > 0) {
     await persist(() =>
       db

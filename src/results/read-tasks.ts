@@ -36,7 +36,10 @@ function whereOf(filter: TaskFilter): { sql: string; values: (string | number)[]
   if (filter.createdAfter !== undefined) add("tasks.created_at > ?", filter.createdAfter);
   if (filter.createdBefore !== undefined) add("tasks.created_at < ?", filter.createdBefore);
   if (filter.flowId !== undefined) {
-    add("tasks.id IN (SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?)", filter.flowId);
+    add(
+      "tasks.id IN (SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?)",
+      filter.flowId,
+    );
   }
   return { sql: parts.join(" AND "), values };
 }

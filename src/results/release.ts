@@ -108,7 +108,21 @@ const RELEASED = `
 WITH RECURSIVE ${GONE}
 SELECT id, lane, state, due_at AS dueAt FROM tasks
 WHERE state IN ('queued', 'scheduled') AND id IN (${CANDIDATES}
+  UNION SELECT task.node->>'wakes' FROM tasks AS task WHERE task.id IN (SELECT value FROM json_each(?1))
   UNION SELECT error.value->>'id' FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1)`;
+
+/** Whether one of the groups of tasks in a wait (an SQL expression of JSON) has ended as a whole. */
+export function anyGroupEnded(wait: string): string {
+  return `EXISTS (SELECT 1 FROM json_each(${wait}, '$.tasks') AS team WHERE NOT EXISTS (
+    SELECT 1 FROM json_each(team.value) AS child JOIN tasks AS other ON other.id = child.value
+    WHERE other.state IN ${LIVE}))`;
+}
+
+const WAKE_PARENTS = `
+UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}, waiting_for = NULL
+WHERE state = 'waiting'
+  AND id IN (SELECT task.node->>'wakes' FROM tasks AS task WHERE task.id IN (SELECT value FROM json_each(?1)))
+  AND ${anyGroupEnded("tasks.waiting_for")}`;
 
 /** A task that has all it needs. */
 export interface Released {
@@ -126,6 +140,7 @@ export function releaseStatements(db: D1Database, ids: string, now: number): D1P
   return [
     db.prepare(ABANDON).bind(ids, now),
     db.prepare(RELEASE).bind(ids, now),
+    db.prepare(WAKE_PARENTS).bind(ids, now),
     db.prepare(BEGIN_ERROR).bind(ids),
     db.prepare(INSERT_ERROR).bind(ids, now),
     db.prepare(FINISH).bind(ids, now),

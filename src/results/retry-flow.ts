@@ -2,7 +2,7 @@
 
 import { BELL_MS } from "../core/limits.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import { UNKNOWN_START } from "./flow-node.ts";
+import { NO_START } from "../core/settle.ts";
 import type { Released } from "./release.ts";
 
 const MEMBERS = "(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)";
@@ -43,7 +43,7 @@ export async function retryFlow(
         WHERE id = ?1 AND state <> 'running' AND finished_at <= ?2 AND ?2 > 0 ${from === null ? "" : "AND ?3 <> ''"}`),
       // Those that must wait again, because something they need runs again.
       bind(`WITH RECURSIVE ${AFFECTED(roots)}
-        UPDATE tasks SET state = 'waiting', run_at = ${UNKNOWN_START}, due_at = NULL, ${RESET},
+        UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, ${RESET},
           waiting_for = json_object('type', 'needs', 'count',
             json_array_length(COALESCE(node->'needs', '[]')) + json_array_length(COALESCE(node->'needsEnd', '[]')))
         WHERE id IN (SELECT id FROM affected) AND id NOT IN (${roots})

@@ -1,5 +1,6 @@
 /** The tasks that tests and benchmarks drive. They exist only where the configuration has `FIXTURES = "1"`. */
 
+import { nap, signal, spawn, steps } from "./fixtures/durable.ts";
 import { fail, failTimes } from "./fixtures/failures.ts";
 import { log, output, progress } from "./fixtures/reports.ts";
 import { add, badOutput, big, context, identity, noop, sum } from "./fixtures/values.ts";
@@ -23,4 +24,8 @@ export const fixtures = [
   big,
   badOutput,
   context,
+  steps,
+  nap,
+  signal,
+  spawn,
 ] as const;

@@ -19,7 +19,18 @@ import { bulkCancel, bulkDelete, bulkRetry } from "./tasks/bulk.ts";
 import { cancelTask, deleteTask, retryTask } from "./tasks/control.ts";
 import { getEvents } from "./tasks/events.ts";
 import { getTask, listTasksOperation } from "./tasks/read.ts";
+import { sendSignal } from "./tasks/signals.ts";
 import { submitBatch, submitTask } from "./tasks/submit.ts";
+import { listDeliveriesOperation, replayDeliveries, replayDelivery, testWebhookOperation } from "./webhooks/deliveries.ts";
+import {
+  changeWebhookOperation,
+  createWebhook,
+  deleteWebhookOperation,
+  getDefaultWebhook,
+  getWebhook,
+  listWebhooksOperation,
+  rotateWebhook,
+} from "./webhooks/endpoints.ts";
 
 /** Every operation of the API. */
 export const operations: readonly Operation[] = [
@@ -34,6 +45,7 @@ export const operations: readonly Operation[] = [
   cancelTask,
   retryTask,
   deleteTask,
+  sendSignal,
   postFlow,
   getFlow,
   cancelFlowOperation,
@@ -42,6 +54,17 @@ export const operations: readonly Operation[] = [
   listKeysOperation,
   getKey,
   revokeKeyOperation,
+  createWebhook,
+  listWebhooksOperation,
+  getDefaultWebhook,
+  getWebhook,
+  changeWebhookOperation,
+  deleteWebhookOperation,
+  rotateWebhook,
+  listDeliveriesOperation,
+  replayDelivery,
+  replayDeliveries,
+  testWebhookOperation,
   getHealth,
   describeOperation(() => operations),
   getProblem,

@@ -12,11 +12,14 @@ import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults } from "../core/problems.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import { flowInput } from "../engine/flow-input.ts";
+import type { RunOptions } from "../engine/prepare.ts";
 import { readInput, type ClaimedTask } from "../results/claim-tasks.ts";
 import { byteLength } from "../results/insert-tasks.ts";
-import { findTask } from "../tasks/registry.ts";
+import { jsonOf } from "../results/task-row.ts";
 import { createContext, Snoozed } from "./context.ts";
 import type { AttemptControl } from "./control.ts";
+import { findDefinition } from "./definitions.ts";
+import { Durable } from "./durable.ts";
 import { Reporter } from "./reporter.ts";
 
 /** How an attempt went, and what its row should keep of it. */
@@ -40,19 +43,20 @@ const UNKNOWN_TASK_TRIES = 360;
 export class AttemptRunner extends WorkerEntrypoint<Env> {
   /** Runs the handler to its end. Never throws for what a handler does. */
   async run(task: ClaimedTask, control: AttemptControl): Promise<Ran> {
-    const definition = findTask(task.task, this.env);
+    const definition = findDefinition(task.task, this.env);
     if (!definition) return { ending: unknownTask(task), progress: null, used: false };
 
     const abort = new AbortController();
     const reporter = new Reporter(this.env, task);
     const listening = setTimeout(() => void listen(control, abort, reporter), LISTEN_AFTER_MS);
     try {
-      const ending = await handle(this.env, definition, task, abort.signal, reporter);
+      const durable = new Durable(this.env, task, abort.signal, yieldAfter(task, definition));
+      const ending = await handle(this.env, definition, task, abort.signal, reporter, durable);
       await reporter.finish();
       return {
         ending,
         progress: reporter.progress === null ? null : JSON.stringify(reporter.progress),
-        used: reporter.used,
+        used: reporter.used || durable.used,
       };
     } finally {
       clearTimeout(listening);
@@ -77,6 +81,7 @@ async function handle(
   task: ClaimedTask,
   signal: AbortSignal,
   reporter: Reporter,
+  durable: Durable,
 ): Promise<Ending> {
   try {
     const text = await readInput(env.DB, task);
@@ -88,8 +93,10 @@ async function handle(
       const message = "the input does not fit the schema that the task has now";
       return { outcome: "failed", error: { type: "InvalidInputError", message, data }, retryable: false };
     }
-    const output = await definition.run(input.data, createContext(env, task, signal, reporter));
-    return await checkOutput(definition, output);
+    const context = createContext(env, task, signal, reporter, durable);
+    const wait = durable.suspended.then((wish): Ending => ({ outcome: "suspended", wait: wish }));
+    const run = async () => checkOutput(definition, await definition.run(input.data, context));
+    return await Promise.race([run(), wait]);
   } catch (thrown) {
     if (thrown instanceof DanglingReferenceError) {
       return { outcome: "failed", error: describeError(thrown), retryable: false };
@@ -97,6 +104,12 @@ async function handle(
     if (thrown instanceof Snoozed) return { outcome: "snoozed", delayMs: thrown.delayMs };
     return withDelay(definition, task, thrown);
   }
+}
+
+/** Durable work has no total limit: past half of its attempt's time, the next step begins a new one. */
+function yieldAfter(task: ClaimedTask, definition: TaskDefinition): number {
+  const options = jsonOf<RunOptions>(task.options) ?? {};
+  return task.startedAt + (options.timeoutMs ?? definition.timeoutMs) / 2;
 }
 
 /** A definition may compute its delays itself; it gets the error as it was thrown. */

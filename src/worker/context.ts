@@ -4,6 +4,7 @@ import { durationMs, type Duration } from "../core/duration.ts";
 import type { TaskContext } from "../core/define-task.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { jsonOf } from "../results/task-row.ts";
+import type { Durable } from "./durable.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** Thrown by `ctx.snooze`; a handler that catches everything must throw it on. */
@@ -14,7 +15,13 @@ export class Snoozed extends Error {
   }
 }
 
-export function createContext(env: Env, task: ClaimedTask, signal: AbortSignal, reporter: Reporter): TaskContext {
+export function createContext(
+  env: Env,
+  task: ClaimedTask,
+  signal: AbortSignal,
+  reporter: Reporter,
+  durable: Durable,
+): TaskContext {
   return {
     id: task.id,
     attempt: task.attempt,
@@ -30,6 +37,13 @@ export function createContext(env: Env, task: ClaimedTask, signal: AbortSignal, 
     progress: (done, total = null, message = null, data = null) => reporter.tellProgress(done, total, message, data),
     log: (message, data, level = "info") => reporter.tellLog(level, message, data),
     output: (chunk) => reporter.tellOutput(chunk),
+    step: (name, fn, options) => durable.step(name, fn, options),
+    sleep: (until) => durable.sleep(until),
+    waitForSignal: (name, options) => durable.waitForSignal(name, options),
+    spawn: (of, input, options) => durable.spawn(of, input, options),
+    join: (child) => durable.join(child) as Promise<never>,
+    call: async (of, input, options) => (await durable.callAll(of, [input], options))[0] as never,
+    callAll: (of, inputs, options) => durable.callAll(of, inputs, options) as Promise<never[]>,
     snooze: (delay: Duration): never => {
       throw new Snoozed(durationMs(delay));
     },

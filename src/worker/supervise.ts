@@ -12,10 +12,10 @@ import type { RunOptions } from "../engine/prepare.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { noteLateEnd } from "../results/commit-attempts.ts";
 import { jsonOf } from "../results/task-row.ts";
-import { findTask } from "../tasks/registry.ts";
 import type { Ran } from "./attempt-runner.ts";
 import type { Committer } from "./committer.ts";
 import { AttemptControl } from "./control.ts";
+import { findDefinition } from "./definitions.ts";
 import { enter, leave, type RunningAttempt } from "./running.ts";
 
 /** How often a supervisor looks whether its attempt's time is up or a stop order came. */
@@ -55,7 +55,7 @@ export async function supervise(env: Env, task: ClaimedTask, committer: Committe
 }
 
 async function runToEnd(env: Env, task: ClaimedTask, attempt: RunningAttempt, committer: Committer): Promise<void> {
-  const bounds = boundsOf(task, findTask(task.task, env));
+  const bounds = boundsOf(task, findDefinition(task.task, env));
   const control = new AttemptControl();
   const startedAt = Date.now();
   const running = runIn(env, task, control);
@@ -155,6 +155,6 @@ function commitOf(task: ClaimedTask, ending: Ending, bounds: Bounds, ran: Ran | 
     at,
     progress: ran?.progress ?? null,
     object: ran?.used ? OBJECT.used : 0,
-    flowId: task.flowId,
+    mayRelease: task.mayRelease === 1,
   };
 }

@@ -46,6 +46,10 @@ CREATE TABLE tasks (
   options TEXT,
   tags TEXT,
   waiting_for TEXT,
+  -- signals ever delivered to it
+  signals INTEGER NOT NULL DEFAULT 0,
+  -- JSON array of the ids of tasks that its handler spawned
+  children TEXT,
   -- JSON array, bounded
   history TEXT,
   progress TEXT,

@@ -1,0 +1,59 @@
+/** Submits the children of a running attempt. */
+
+import type { SpawnOptions } from "../core/define-task.ts";
+import { faults, problem, type Problem } from "../core/problems.ts";
+import { NonRetryableError } from "../core/errors.ts";
+import { submissionSchema } from "../contract/submission.ts";
+import { ringBells } from "../broker/bells.ts";
+import { earliest, pokeClock } from "../broker/poke.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+import type { FlowNode } from "../results/flow-node.ts";
+import type { NewTask } from "../results/insert-tasks.ts";
+import { spawnTasks } from "../results/spawn-tasks.ts";
+import { namedTaskId } from "./ids.ts";
+import { prepareSubmission } from "./prepare.ts";
+
+/**
+ * Submits one child for each input; their ids follow from the parent's run and `key`, so doing it
+ * again makes nothing again. Null where the parent may not go on.
+ */
+export async function spawn(
+  env: Env,
+  parent: ClaimedTask,
+  key: string,
+  task: string,
+  inputs: unknown[],
+  options: SpawnOptions,
+): Promise<string[] | null> {
+  const now = Date.now();
+  const children = await Promise.all(
+    inputs.map(async (input, i) => {
+      const id = await namedTaskId(`${parent.id}/${parent.run}/${key}/${i}`, parent.createdAt);
+      return childOf(env, parent, id, { task, ...(input === undefined ? {} : { input }), options }, now);
+    }),
+  );
+  const runs = await spawnTasks(env.DB, parent, children);
+  if (!runs) return null;
+  await ringBells(
+    env,
+    children.filter((child) => child.state === "queued"),
+  );
+  const due = earliest(children.map((child) => child.dueAt));
+  if (due !== null) await pokeClock(env, due);
+  return children.map((child) => child.id);
+}
+
+function childOf(env: Env, parent: ClaimedTask, id: string, body: unknown, now: number): NewTask {
+  const parsed = submissionSchema.safeParse(body);
+  if (!parsed.success)
+    refuse(problem("invalid-body", "the child does not fit the schema", faults(parsed.error.issues)));
+  const origin = { tenant: parent.tenant, traceparent: parent.traceparent };
+  const prepared = prepareSubmission(env, parsed.data, origin, id, now);
+  if (!prepared.ok) refuse(prepared.problem);
+  const node: FlowNode = { wakes: parent.id };
+  return { ...prepared.task, parentId: parent.id, rootId: parent.rootId ?? parent.id, node: JSON.stringify(node) };
+}
+
+function refuse(found: Problem): never {
+  throw new NonRetryableError(`a child task was refused: ${found.detail}`, found.errors);
+}

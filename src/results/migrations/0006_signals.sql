@@ -1,0 +1,10 @@
+-- Signals are kept until they are asked for. Which of them a task has taken stands in its journal.
+CREATE TABLE signals (
+  task_id TEXT NOT NULL,
+  -- position among the signals of the task
+  seq INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  body TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (task_id, seq)
+) WITHOUT ROWID, STRICT;

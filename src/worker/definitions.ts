@@ -1,0 +1,12 @@
+/** What a claimed task's name means to a worker: the system's own tasks beside the user's. */
+
+import type { TaskDefinition } from "../core/define-task.ts";
+import { findTask } from "../tasks/registry.ts";
+import { webhookTask } from "./webhook-task.ts";
+
+const own = new Map<string, TaskDefinition>([[webhookTask.name, webhookTask]]);
+
+/** The definition, or undefined where this deployment has none. Callers can submit only what `findTask` knows. */
+export function findDefinition(name: string, env: Pick<Env, "FIXTURES">): TaskDefinition | undefined {
+  return own.get(name) ?? findTask(name, env);
+}
