@@ -20,13 +20,16 @@ export type HookReceiver = {
   close(): Promise<void>;
 };
 
-export async function startHookReceiver(): Promise<HookReceiver> {
+/** `isRefused` makes an attempt fail on purpose. */
+export async function startHookReceiver(isRefused: (hook: Hook) => boolean = () => false): Promise<HookReceiver> {
   const hooks: Hook[] = [];
   const server = createServer(async (request, response) => {
     const at = Date.now();
     try {
-      hooks.push({ ...((await json(request)) as Omit<Hook, "at">), at });
-      response.writeHead(204).end();
+      const hook = { ...((await json(request)) as Omit<Hook, "at">), at };
+      const status = isRefused(hook) ? 500 : 204;
+      hooks.push(hook);
+      response.writeHead(status).end();
     } catch {
       // The sender was killed in the middle of it, so it was not sent.
       response.destroy();

@@ -1,0 +1,140 @@
+/** The whole service is killed with -9 in the middle of its work, and started again on the same directory. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { apiOf, LIVE, poll, type Api } from "../http/api.ts";
+import { startServer, type Server } from "../http/server.ts";
+import { breachesOf, cutOffs } from "./breaches.ts";
+import { startHookReceiver, type HookReceiver } from "./hook-receiver.ts";
+
+let server: Server;
+let api: Api;
+let hooks: HookReceiver;
+
+beforeEach(async () => {
+  [server, hooks] = await Promise.all([startServer(), startHookReceiver()]);
+  api = apiOf(server);
+});
+
+afterEach(async () => {
+  await Promise.all([server?.stop(), hooks?.close()]);
+});
+
+/** Answers when it was dead, in ms since the epoch; it is started again in the same moment. */
+async function killAndRestart() {
+  await server.kill9();
+  const killedAt = Date.now();
+  await server.restart();
+  return killedAt;
+}
+
+const readAll = (ids: string[]) => Promise.all(ids.map((id) => api.read(id)));
+
+const hook = (ms: number) => ({ task: "test.hook", input: { url: hooks.url, ms } });
+
+const neverOnPurpose = () => false;
+
+describe("a service that was killed", () => {
+  it("ends all of the 500 tasks that were queued or running, none of them twice", async () => {
+    const submitted = await api.submitAll(Array.from({ length: 500 }, () => hook(400)));
+    const ids = submitted.map((task) => task.id);
+    // The first are running or done by then, and the last are waiting.
+    await poll(
+      () => "hardly anything runs",
+      30_000,
+      () => hooks.hooks.length >= 120 || null,
+    );
+    const before = Object.groupBy(await api.listAll(), (task) => task.state);
+    const killedAt = await killAndRestart();
+    await api.waitUntilNoneIs(LIVE, 60_000);
+    const tasks = await readAll(ids);
+    const counts = {
+      queued: before.queued?.length ?? 0,
+      running: before.running?.length ?? 0,
+      succeeded: tasks.filter((task) => task.state === "succeeded").length,
+      cutOff: cutOffs(tasks),
+      ranBefore: hooks.hooks.filter((hook) => hook.at <= killedAt).length,
+      ran: hooks.hooks.length,
+    };
+    console.log("killed with 500 tasks queued or running:", counts);
+    expect(breachesOf(tasks, { hooks: hooks.hooks, kills: [killedAt], mayFail: neverOnPurpose })).toEqual([]);
+    expect(counts.succeeded).toBe(500);
+    expect(counts.queued).toBeGreaterThan(0);
+    expect(counts.running).toBeGreaterThan(0);
+    expect(counts.cutOff).toBeGreaterThan(0);
+    expect(counts.ran).toBeLessThanOrEqual(500 + counts.cutOff);
+  });
+
+  it("ends 50 tasks of two seconds that were in flight within 25 s", async () => {
+    const submitted = await api.submitAll(Array.from({ length: 50 }, () => hook(2_000)));
+    await poll(
+      () => "not all of them run",
+      30_000,
+      () => hooks.hooks.length === 50 || null,
+    );
+    const killedAt = await killAndRestart();
+    const ended = await Promise.all(submitted.map((task) => api.waitForEnd(task.id, 60_000)));
+    const lastEnd = Math.max(...ended.map((task) => Date.parse(task.finishedAt ?? "")));
+    console.log(`killed with 50 tasks of 2 s in flight: all ended ${lastEnd - killedAt} ms after the start`);
+    expect(breachesOf(ended, { hooks: hooks.hooks, kills: [killedAt], mayFail: neverOnPurpose })).toEqual([]);
+    expect(ended.map((task) => [task.state, task.attempt])).toEqual(ended.map(() => ["succeeded", 2]));
+    expect(cutOffs(ended)).toBe(50);
+    expect(hooks.hooks).toHaveLength(100);
+    expect(lastEnd - killedAt).toBeLessThan(25_000);
+  });
+
+  it("starts on time what was scheduled, and at once what became due meanwhile", async () => {
+    const [due, later, retried] = await api.submitAll([
+      { ...hook(0), options: { delay: "1s" } },
+      { ...hook(0), options: { delay: "6s" } },
+      {
+        task: "test.failTimes",
+        input: { times: 1 },
+        options: { retry: { backoff: "fixed", base: "1s", jitter: "none" } },
+      },
+    ]);
+    await api.waitUntil(retried?.id ?? "", 10_000, (task) => task.state === "retrying");
+    await server.kill9();
+    await poll(
+      () => "the time did not come",
+      10_000,
+      () => Date.now() > Date.parse(due?.runAt ?? "") || null,
+    );
+    await server.restart();
+    const ended = await Promise.all([due, later, retried].map((task) => api.waitForEnd(task?.id ?? "")));
+    expect(ended.map((task) => [task.state, task.attempt])).toEqual([
+      ["succeeded", 1],
+      ["succeeded", 1],
+      ["succeeded", 2],
+    ]);
+    const startOf = (task?: { startedAt: string | null }) => Date.parse(task?.startedAt ?? "");
+    expect(startOf(ended[0])).toBeLessThan(startOf(ended[1]));
+    expect(startOf(ended[1])).toBeGreaterThanOrEqual(Date.parse(later?.runAt ?? ""));
+    expect(
+      breachesOf(ended, { hooks: hooks.hooks, kills: [], mayFail: (task) => task.task === "test.failTimes" }),
+    ).toEqual([]);
+  });
+
+  it("still obeys the cancel that it had confirmed", async () => {
+    const { id } = await api.submit("test.stubborn", { ms: 30_000 });
+    await api.waitUntil(id, 10_000, (task) => task.state === "running");
+    expect((await api.post(`/v1/tasks/${id}/cancel`)).status).toBe(202);
+    await killAndRestart();
+    expect(await api.waitForEnd(id)).toMatchObject({ state: "cancelled", attempt: 1, attempts: [{ number: 1 }] });
+  });
+
+  it("gives up on a task that was cut off three times", async () => {
+    const { id } = await api.submit("test.hook", { url: hooks.url, ms: 30_000 });
+    const kills: number[] = [];
+    while (kills.length < 3) {
+      await poll(
+        () => "the next attempt does not run",
+        30_000,
+        () => hooks.of(id).length > kills.length || null,
+      );
+      kills.push(await killAndRestart());
+    }
+    const task = await api.waitForEnd(id);
+    expect(task).toMatchObject({ state: "failed", attempt: 3, error: { type: "worker_lost" } });
+    expect(task.attempts?.map((attempt) => attempt.outcome)).toEqual(["crashed", "crashed", "crashed"]);
+    expect(breachesOf([task], { hooks: hooks.hooks, kills, mayFail: neverOnPurpose })).toEqual([]);
+  });
+});
