@@ -76,7 +76,8 @@ export class AttemptAborted extends Error {
   }
 }
 
-/** Longest message, and longest stack, that is kept of an error. */
+/** Longest class name, message, stack and data, in characters, that are kept of an error. */
+const MAX_TYPE = 200;
 const MAX_MESSAGE = 4_000;
 const MAX_STACK = 8_000;
 const MAX_DATA = 16_000;
@@ -87,16 +88,21 @@ export function describeError(thrown: unknown): TaskError {
     return { type: "Error", message: clip(typeof thrown === "string" ? thrown : stringify(thrown), MAX_MESSAGE) };
   }
   const error: TaskError = {
-    type: thrown.name || "Error",
-    message: clip(thrown.message || thrown.name, MAX_MESSAGE),
+    type: clip(textOf(thrown.name) || "Error", MAX_TYPE),
+    message: clip(textOf(thrown.message) || textOf(thrown.name), MAX_MESSAGE),
   };
   const data = "data" in thrown ? thrown.data : undefined;
   if (data !== undefined) {
     const text = stringify(data);
     error.data = text.length <= MAX_DATA ? (JSON.parse(text) as unknown) : { truncated: clip(text, 1_000) };
   }
-  if (thrown.stack) error.stack = clip(thrown.stack, MAX_STACK);
+  if (thrown.stack) error.stack = clip(textOf(thrown.stack), MAX_STACK);
   return error;
+}
+
+/** A handler may have put anything in the place of an error's texts. */
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : stringify(value);
 }
 
 function clip(text: string, max: number): string {
