@@ -11,6 +11,9 @@ import { isTerminal, type State } from "./states.ts";
 /** One attempt in a task's history. */
 export interface AttemptRecord {
   number: number;
+  /** The run that it belongs to, and since when it could have started. */
+  run: number;
+  runAt: number;
   outcome: Outcome;
   error: TaskError | null;
   /** ms since the epoch. */
@@ -36,6 +39,9 @@ export interface Lived {
   startedAt: number | null;
   finishedAt: number | null;
   cancelRequestedAt: number | null;
+  flowId: string | null;
+  /** Of a member of a flow: the task whose end released it; null for those that begin the flow. */
+  parentId: string | null;
 }
 
 /** A state that the task was or is in. `mark` grows along the task's life and never repeats. */
@@ -45,44 +51,60 @@ export interface Moment {
   data: { state: State; attempt: number; cancelRequestedAt?: string };
 }
 
-const PHASES = { scheduled: 0, queued: 1, running: 2, cancelRequested: 3, after: 5, again: 6, ended: 8 } as const;
+const PHASES = {
+  waiting: 0,
+  scheduled: 1,
+  queued: 2,
+  running: 3,
+  cancelRequested: 4,
+  after: 5,
+  again: 6,
+  ended: 7,
+} as const;
 
 function mark(run: number, attempt: number, phase: keyof typeof PHASES): number {
   return run * 10_000_000 + attempt * 10 + PHASES[phase];
 }
 
+/**
+ * The row's story, oldest first; the last moment is the state that the row is in. What was told of an
+ * earlier row of the same task keeps its mark and its words, so a listener only ever needs what is new.
+ */
 export function timeline(row: Lived): Moment[] {
   const moments: Moment[] = [];
   const add = (attempt: number, phase: keyof typeof PHASES, at: number, state: State) => {
     moments.push({ mark: mark(row.run, attempt, phase), at, data: { state, attempt } });
   };
-  // A manual retry keeps the history; its attempts belong to the runs before.
-  const first = row.history.findLast((entry) => isTerminal(entry.to))?.number ?? 0;
+  const addCancelRequest = (attempt: number, at: number) => {
+    add(attempt, "cancelRequested", at, "running");
+    moments.at(-1)!.data.cancelRequestedAt = new Date(at).toISOString();
+  };
+  // A manual retry keeps the history of the runs before.
+  const history = row.history.filter((entry) => entry.run === row.run);
   const ended = isTerminal(row.state);
-  const history = row.history.filter((entry) => entry.number > first || (ended && entry.number === row.attempt));
-  const before = history[0]?.number ?? (row.state === "running" ? row.attempt : row.attempt + 1);
+  const isRunning = row.state === "running" && row.startedAt !== null;
+  const before = history[0]?.number ?? (isRunning ? row.attempt : row.attempt + 1);
   const base = before - 1;
+  const firstStart = history[0]?.runAt ?? row.runAt;
 
-  if (row.runAt > row.createdAt && row.startedAt === null) add(base, "scheduled", row.createdAt, "scheduled");
-  if (row.state === "waiting" && history.length === 0) add(base, "scheduled", row.createdAt, "waiting");
-  const started = history.length > 0 || row.state === "running";
-  if (started || row.state === "queued") {
-    add(base, "queued", row.run === 1 && row.startedAt !== null ? row.createdAt : row.runAt, "queued");
-  }
+  const wasReleased = row.flowId !== null && row.parentId !== null;
+  if (wasReleased || (row.state === "waiting" && history.length === 0)) add(base, "waiting", row.createdAt, "waiting");
+  const wasScheduled = row.run === 1 && !wasReleased && row.state !== "waiting" && firstStart > row.createdAt;
+  if (wasScheduled || (row.state === "scheduled" && history.length === 0))
+    add(base, "scheduled", row.createdAt, "scheduled");
+  if (history.length > 0 || isRunning || row.state === "queued") add(base, "queued", firstStart, "queued");
 
   for (const [i, entry] of history.entries()) {
     add(entry.number, "running", entry.startedAt, "running");
+    if (entry.to === "cancelled" && row.cancelRequestedAt !== null)
+      addCancelRequest(entry.number, row.cancelRequestedAt);
     add(entry.number, "after", entry.finishedAt, entry.to);
-    const next = history[i + 1]?.startedAt ?? (row.state === "running" ? row.startedAt : null);
-    const again = next ?? (row.state === "queued" ? row.runAt : null);
+    const again = history[i + 1]?.runAt ?? (isRunning || row.state === "queued" ? row.runAt : null);
     if (again !== null && entry.to !== "queued") add(entry.number, "again", again, "queued");
   }
-  if (row.state === "running" && row.startedAt !== null) {
-    add(row.attempt, "running", row.startedAt, "running");
-    if (row.cancelRequestedAt !== null) {
-      add(row.attempt, "cancelRequested", row.cancelRequestedAt, "running");
-      moments.at(-1)!.data.cancelRequestedAt = new Date(row.cancelRequestedAt).toISOString();
-    }
+  if (isRunning) {
+    add(row.attempt, "running", row.startedAt!, "running");
+    if (row.cancelRequestedAt !== null) addCancelRequest(row.attempt, row.cancelRequestedAt);
   }
   if (ended && moments.at(-1)?.data.state !== row.state) {
     add(row.attempt, "ended", row.finishedAt ?? row.createdAt, row.state);

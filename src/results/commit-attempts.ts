@@ -85,7 +85,9 @@ UPDATE tasks SET
     CASE WHEN json_array_length(tasks.history) >= ${MAX_HISTORY} THEN json_remove(tasks.history, '$[1]')
       ELSE COALESCE(tasks.history, '[]') END,
     '$[#]',
-    CASE WHEN ${CANCELLED} THEN json_set(v.record, '$.outcome', 'cancelled', '$.to', 'cancelled') ELSE json(v.record) END),
+    json_set(v.record, '$.run', tasks.run, '$.runAt', tasks.run_at,
+      '$.outcome', CASE WHEN ${CANCELLED} THEN 'cancelled' ELSE v.record->>'outcome' END,
+      '$.to', CASE WHEN ${CANCELLED} THEN 'cancelled' ELSE v.record->>'to' END)),
   progress = COALESCE(v.progress, tasks.progress),
   error = CASE WHEN ${CANCELLED} THEN ${cancelledError("tasks.cancel_reason")} ELSE v.error END,
   overflow = CASE WHEN ${CANCELLED} THEN tasks.overflow ELSE tasks.overflow | v.overflow END,
@@ -143,7 +145,8 @@ function entryOf(commit: Commit): Entry {
   const { result, error, attemptError, outcome, startedAt, ...rest } = commit;
   const size = result === null ? 0 : byteLength(result);
   const apart = size > INLINE_PAYLOAD_BYTES ? result : null;
-  const record: AttemptRecord = {
+  // Of which run it was, and since when it could have started, is the row's to say.
+  const record: Omit<AttemptRecord, "run" | "runAt"> = {
     number: commit.attempt,
     outcome,
     error: attemptError,

@@ -34,7 +34,10 @@ describe("a thrown thing, described", () => {
 
   it("keeps the data of the two errors that steer", () => {
     expect(describeError(new NonRetryableError("no", [1]))).toMatchObject({ type: "NonRetryableError", data: [1] });
-    expect(describeError(new RetryAfterError("later", "1m", "x"))).toMatchObject({ type: "RetryAfterError", data: "x" });
+    expect(describeError(new RetryAfterError("later", "1m", "x"))).toMatchObject({
+      type: "RetryAfterError",
+      data: "x",
+    });
     expect(describeError(new SignalTimeoutError("nobody came")).type).toBe("SignalTimeoutError");
   });
 

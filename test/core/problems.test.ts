@@ -80,6 +80,9 @@ describe("the problems", () => {
 
   it("are 503 and one 500 where the fault is ours", () => {
     const ours = Object.entries(PROBLEMS).filter(([, { status }]) => status >= 500);
-    expect(Object.fromEntries(ours.map(([name, { status }]) => [name, status]))).toEqual({ internal: 500, unavailable: 503 });
+    expect(Object.fromEntries(ours.map(([name, { status }]) => [name, status]))).toEqual({
+      internal: 500,
+      unavailable: 503,
+    });
   });
 });

@@ -16,7 +16,7 @@ const arrows = Object.entries(ARROWS) as [Arrow, { from: readonly State[]; to: r
 /** Everything that can be reached from these states, themselves included. */
 function reachableFrom(start: readonly State[]): Set<State> {
   const reached = new Set(start);
-  for (let size = 0; size < reached.size; ) {
+  for (let size = 0; size < reached.size;) {
     size = reached.size;
     for (const [, { from, to }] of arrows) {
       if (from.some((state) => reached.has(state))) for (const state of to) reached.add(state);

@@ -1,0 +1,134 @@
+/**
+ * The life of one task, written down a second time: in memory, verb by verb, from API.md and not from the SQL.
+ * What the engine does to a row is compared with it.
+ */
+
+import { BELL_MS, DEFAULT_RETENTION_MS, LEASE_MS, MAX_HISTORY } from "../../src/core/limits.ts";
+import { DEFAULT_RETRY } from "../../src/core/retry.ts";
+import { settle, type Ending } from "../../src/core/settle.ts";
+import { isTerminal } from "../../src/core/states.ts";
+import type { Lived } from "../../src/core/timeline.ts";
+import { wake } from "../../src/core/wake.ts";
+
+/** A task as the model knows it. Instants are ms since the epoch. */
+export interface ModelTask extends Lived {
+  failures: number;
+  crashes: number;
+  maxAttempts: number;
+  expiresAt: number | null;
+  leaseUntil: number | null;
+  retentionMs: number;
+  retainUntil: number | null;
+  object: number;
+}
+
+export interface Wanted {
+  delayMs: number;
+  expiresInMs: number | null;
+  maxAttempts: number;
+}
+
+export function submitted({ delayMs, expiresInMs, maxAttempts }: Wanted, now: number): ModelTask {
+  return {
+    state: delayMs > 0 ? "scheduled" : "queued",
+    run: 1,
+    attempt: 0,
+    history: [],
+    createdAt: now,
+    runAt: now + delayMs,
+    startedAt: null,
+    finishedAt: null,
+    cancelRequestedAt: null,
+    flowId: null,
+    parentId: null,
+    failures: 0,
+    crashes: 0,
+    maxAttempts,
+    expiresAt: expiresInMs === null ? null : now + expiresInMs,
+    leaseUntil: null,
+    retentionMs: DEFAULT_RETENTION_MS,
+    retainUntil: null,
+    object: 0,
+  };
+}
+
+/** A worker takes it, if it is there to be taken. */
+export function claimed(task: ModelTask, now: number): ModelTask {
+  const isTooLate = task.startedAt === null && task.expiresAt !== null && task.expiresAt <= now;
+  if (task.state !== "queued" || isTooLate) return task;
+  return { ...task, state: "running", attempt: task.attempt + 1, startedAt: now, leaseUntil: now + LEASE_MS };
+}
+
+/** The attempt ended; nothing happens where it is not the running one. */
+export function ended(task: ModelTask, attempt: number, ending: Ending, now: number): ModelTask {
+  if (task.state !== "running" || task.attempt !== attempt) return task;
+  const { outcome, state, attemptError, runAt, failures, crashes } = settle(task, ending, POLICY, now, 0);
+  const isCancelled = task.cancelRequestedAt !== null;
+  const to = isCancelled ? "cancelled" : state;
+  const record = {
+    number: attempt,
+    run: task.run,
+    runAt: task.runAt,
+    outcome: isCancelled ? ("cancelled" as const) : outcome,
+    error: attemptError,
+    startedAt: task.startedAt ?? now,
+    finishedAt: now,
+    to,
+  };
+  const kept = task.history.length < MAX_HISTORY ? task.history : task.history.toSpliced(1, 1);
+  const moved = { ...task, state: to, failures, crashes, runAt: runAt ?? task.runAt, leaseUntil: null };
+  return { ...(isTerminal(to) ? over(moved, now) : moved), history: [...kept, record] };
+}
+
+/** The policy of every task of the model: a second, then two, then four … */
+export const POLICY = { ...DEFAULT_RETRY, jitter: "none" as const };
+
+export function renewed(task: ModelTask, attempt: number, now: number): ModelTask {
+  return task.state === "running" && task.attempt === attempt ? { ...task, leaseUntil: now + LEASE_MS } : task;
+}
+
+export function cancelled(task: ModelTask, now: number): ModelTask {
+  if (isTerminal(task.state)) return task;
+  if (task.state === "running") return { ...task, cancelRequestedAt: task.cancelRequestedAt ?? now };
+  return over({ ...task, state: "cancelled", cancelRequestedAt: now }, now);
+}
+
+/** A new run of a task that has not succeeded; in the very millisecond of its end it is still ending. */
+export function retried(task: ModelTask, now: number): ModelTask {
+  if (!isTerminal(task.state) || task.state === "succeeded" || task.finishedAt! >= now) return task;
+  return {
+    ...task,
+    state: "queued",
+    run: task.run + 1,
+    failures: 0,
+    crashes: 0,
+    runAt: now,
+    finishedAt: null,
+    retainUntil: null,
+    expiresAt: null,
+    cancelRequestedAt: null,
+  };
+}
+
+/** The clock looks at it; null where it is purged. */
+export function looked(task: ModelTask, now: number, graceMs: number): ModelTask | null {
+  switch (wake(task, now, graceMs).do) {
+    case "start":
+      return { ...task, state: "queued" };
+    case "expire":
+      return over({ ...task, state: "expired" }, now);
+    case "rescue":
+      return ended(task, task.attempt, { outcome: "crashed" }, now);
+    case "purge":
+      return null;
+    default:
+      return task;
+  }
+}
+
+/** How long after a worker died its task is queued again at the latest: the lease, then the clock's look. */
+export const RESCUED_WITHIN_MS = LEASE_MS + BELL_MS;
+
+function over(task: ModelTask, now: number): ModelTask {
+  return { ...task, finishedAt: now, retainUntil: now + task.retentionMs };
+}
