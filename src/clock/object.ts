@@ -5,6 +5,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { recoverAll } from "../results/due-tasks.ts";
+import { owesAnything } from "../results/owed.ts";
 import { tick } from "./tick.ts";
 
 /** The next try after a tick that failed. */
@@ -40,8 +41,11 @@ export class Clock extends DurableObject<Env> {
 
   /** The watchdog: called once a minute by the cron trigger, and at the start of a process. */
   async watch(): Promise<void> {
+    const now = Date.now();
     const alarm = await this.ctx.storage.getAlarm();
-    if (alarm === null || alarm < Date.now() - OVERDUE_MS || this.#isNewBoot()) await this.#set(Date.now());
+    if (alarm === null || alarm < now - OVERDUE_MS || this.#isNewBoot()) await this.#set(now);
+    // What webhooks are owed has no timer of its own: it waits only where somebody died right after a commit.
+    else if (alarm > now + OVERDUE_MS && (await owesAnything(this.env.DB))) await this.#set(now);
   }
 
   async status(): Promise<ClockStatus> {

@@ -3,6 +3,7 @@
 import { HEARTBEAT_MS } from "../core/limits.ts";
 import { wake } from "../core/wake.ts";
 import { deleteEnded } from "../engine/delete.ts";
+import { deliverOwed } from "../engine/deliver.ts";
 import { expire } from "../engine/expire.ts";
 import { rescue } from "../engine/rescue.ts";
 import { ring, start } from "../engine/start.ts";
@@ -15,6 +16,9 @@ import { keepRetention } from "./retention.ts";
 const CHUNK = 500;
 const ROUNDS = 40;
 
+/** When the clock looks again at ends that could not be delivered, or were too many for one tick. */
+const STILL_OWED_MS = 2_000;
+
 /** Between two looks at a task that is kept beyond its retention because its flow lives. */
 const KEPT_FOR_FLOW_MS = 30_000;
 
@@ -23,13 +27,20 @@ const KEPT_FOR_FLOW_MS = 30_000;
  * nothing ever is. `stalled`: this isolate could not run for a while, so its leases get another heartbeat.
  */
 export async function tick(env: Env, kv: SyncKvStorage, now: number, stalled: boolean): Promise<number | null> {
+  const owes = await deliverOwed(env).catch(notDelivered);
   for (let round = 0; round < ROUNDS; round++) {
     const due = await readDue(env.DB, now, CHUNK);
     if (due.length === 0) break;
     await look(env, due, now, stalled ? HEARTBEAT_MS : 0);
     if (due.length < CHUNK) break;
   }
-  return earliest([await readNextDue(env.DB), await keepRetention(env, kv, now)]);
+  return earliest([await readNextDue(env.DB), await keepRetention(env, kv, now), owes ? now + STILL_OWED_MS : null]);
+}
+
+/** Webhooks must not hold up the tasks. */
+function notDelivered(error: unknown): boolean {
+  console.warn(JSON.stringify({ event: "outbox_not_read", error: String(error) }));
+  return true;
 }
 
 async function look(env: Env, due: DueTask[], now: number, graceMs: number): Promise<void> {

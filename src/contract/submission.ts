@@ -11,6 +11,7 @@ import {
   MIN_RETENTION_MS,
 } from "../core/limits.ts";
 import { retrySchema } from "../core/retry.ts";
+import { taskWebhookSchema } from "./webhook.ts";
 
 /** An instant on the wire; parses to ms since the epoch. */
 export const instantSchema = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
@@ -35,6 +36,7 @@ export const optionsSchema = z
     softTimeout: durationSchema(1, MAX_LONG_TIMEOUT_MS).optional(),
     retention: durationSchema(MIN_RETENTION_MS, MAX_RETENTION_MS).optional(),
     retry: retrySchema.optional(),
+    webhook: taskWebhookSchema.optional(),
   })
   .meta({ id: "TaskOptions" });
 

@@ -3,13 +3,14 @@
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { commitAttempts, type Commit, type Committed } from "../results/commit-attempts.ts";
+import { deliverFor } from "./deliver.ts";
 import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
 /** Writes the ends and answers those that hold; one that is missing was fenced. */
 export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> {
-  const { held, released } = await commitAttempts(env.DB, commits);
-  // All of this is owed by the row too (`due_at`), so dying here only makes it later.
+  const { held, released, owed } = await commitAttempts(env.DB, commits);
+  // All of this is owed by the row too (`due_at`) or by the outbox, so dying here only makes it later.
   await Promise.all([
     ringBells(
       env,
@@ -21,6 +22,7 @@ export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> 
       held.filter((task) => task.object !== 0).map((task) => task.id),
     ),
     pokeFor(env, held),
+    deliverFor(env, owed),
   ]);
   return held;
 }

@@ -1,11 +1,12 @@
 /** Ends tasks that did not start in time. */
 
 import { expireTasks } from "../results/due-tasks.ts";
+import { deliverFor } from "./deliver.ts";
 import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
 export async function expire(env: Env, ids: string[], now: number): Promise<void> {
   if (ids.length === 0) return;
-  const { watched, released } = await expireTasks(env.DB, ids, now);
-  await Promise.all([tellObjects(env, watched), announceReleased(env, released)]);
+  const { watched, released, owed } = await expireTasks(env.DB, ids, now);
+  await Promise.all([tellObjects(env, watched), announceReleased(env, released), deliverFor(env, owed)]);
 }

@@ -6,9 +6,11 @@ import { references, type PlannedTask } from "../core/flow.ts";
 import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
 import type { RetryOptions } from "../core/retry.ts";
+import type { WebhookEvent } from "../core/webhook.ts";
 import { firstLook } from "../core/wake.ts";
 import { byteLength, type NewTask } from "../results/insert-tasks.ts";
 import { findTask } from "../tasks/registry.ts";
+import { whyNoTarget } from "./webhook-target.ts";
 
 /** Where a submission comes from. */
 export interface Origin {
@@ -21,6 +23,8 @@ export interface RunOptions {
   timeoutMs?: number;
   softTimeoutMs?: number;
   retry?: RetryOptions;
+  /** Told of this task's end; without a secret of its own, signed with the tenant's. Shown to nobody. */
+  webhook?: { url: string; events?: WebhookEvent[] | undefined; secret?: string | undefined };
 }
 
 export type Prepared = { ok: true; task: NewTask } | { ok: false; problem: Problem };
@@ -73,10 +77,16 @@ export function prepareSubmission(
     return refuse(problem("invalid-body", "The options contradict each other or their limits.", timing.errors));
   }
   const { options = {} } = submission;
+  const noTarget = options.webhook ? whyNoTarget(env, options.webhook.url) : null;
+  if (noTarget !== null) {
+    const fault = { pointer: "/options/webhook/url", detail: noTarget };
+    return refuse(problem("invalid-body", "Webhooks do not go to this address.", [fault]));
+  }
   const run: RunOptions = {
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(options.softTimeout === undefined ? {} : { softTimeoutMs: options.softTimeout }),
     ...(options.retry === undefined ? {} : { retry: options.retry }),
+    ...(options.webhook === undefined ? {} : { webhook: options.webhook }),
   };
   const state = timing.runAt > now ? "scheduled" : "queued";
   const tags = options.tags && Object.keys(options.tags).length > 0 ? JSON.stringify(options.tags) : null;

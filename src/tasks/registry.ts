@@ -4,6 +4,9 @@ import type { TaskDefinition } from "../core/define-task.ts";
 import { fixtures } from "./fixtures.ts";
 import { tasks } from "./index.ts";
 
+/** Tasks of these names are the system's own: a worker finds them before any of these. */
+const RESERVED = "lovage.";
+
 const offered = byName(tasks);
 const withFixtures = byName([...tasks, ...fixtures]);
 
@@ -23,6 +26,8 @@ function known(env: Pick<Env, "FIXTURES">): ReadonlyMap<string, TaskDefinition> 
 
 function byName(definitions: readonly TaskDefinition[]): ReadonlyMap<string, TaskDefinition> {
   const map = new Map(definitions.map((definition) => [definition.name, definition]));
+  const reserved = definitions.find((definition) => definition.name.startsWith(RESERVED));
+  if (reserved) throw new RangeError(`task ${reserved.name}: names that begin with ${RESERVED} are the system's own`);
   // A second task of the same name would silently take the first one's submissions.
   if (map.size < definitions.length) throw new RangeError("two tasks have the same name");
   return map;

@@ -1,0 +1,139 @@
+/**
+ * Turns what is owed into deliveries. Every step may be the last one: until the transaction that
+ * stores the deliveries, the outbox says what is owed, and after it their rows are due by themselves.
+ * Who comes twice makes the same ids, and so nothing twice.
+ */
+
+import { ringBells } from "../broker/bells.ts";
+import { pokeClock } from "../broker/poke.ts";
+import { BELL_MS } from "../core/limits.ts";
+import { DEFAULT_WEBHOOK } from "../core/webhook.ts";
+import { readOwed, type Owed } from "../results/owed.ts";
+import { readTasks } from "../results/read-tasks.ts";
+import { storeDeliveries } from "../results/store-deliveries.ts";
+import { jsonOf, type WholeTaskRow } from "../results/task-row.ts";
+import type { WebhookRow } from "../results/webhook-row.ts";
+import { namedTaskId } from "./ids.ts";
+import type { RunOptions } from "./prepare.ts";
+import { presentTask } from "./present.ts";
+import { newDelivery, type Happening, type Listener } from "./webhook-delivery.ts";
+import { newWebhookSecret } from "./webhook-secret.ts";
+
+/** Ends looked at in one go, and goes of one call. */
+const CHUNK = 100;
+const ROUNDS = 20;
+
+/** Ends whose deliveries are stored in one transaction; one with a large payload goes alone. */
+const GROUP = 20;
+
+/** When the clock looks again after a failure. */
+const AGAIN_MS = 2_000;
+
+/** Delivers all that is owed, oldest first; answers whether anything is left. */
+export async function deliverOwed(env: Env): Promise<boolean> {
+  for (let round = 0; round < ROUNDS; round++) {
+    const { owed, failed } = await deliverSome(env, null);
+    if (failed) return true;
+    if (owed < CHUNK) return false;
+  }
+  return true;
+}
+
+/** Delivers what is owed for these tasks. Never fails: what is left over is the clock's. */
+export async function deliverFor(env: Env, tasks: readonly { id: string }[]): Promise<void> {
+  let left = false;
+  for (let i = 0; i < tasks.length; i += CHUNK) {
+    const ids = tasks.slice(i, i + CHUNK).map((task) => task.id);
+    try {
+      left = (await deliverSome(env, ids)).failed || left;
+    } catch (error) {
+      console.warn(JSON.stringify({ event: "outbox_not_read", error: String(error) }));
+      left = true;
+    }
+  }
+  if (left) await pokeClock(env, Date.now() + AGAIN_MS);
+}
+
+async function deliverSome(env: Env, ids: string[] | null): Promise<{ owed: number; failed: boolean }> {
+  const { owed, webhooks } = await readOwed(env.DB, ids, CHUNK);
+  let failed = false;
+  for (const group of groupsOf(owed)) {
+    try {
+      await expand(env, group, webhooks);
+    } catch (error) {
+      // One that cannot be delivered must not keep the others back.
+      console.error(
+        JSON.stringify({ event: "not_delivered", taskIds: group.map((end) => end.taskId), error: String(error) }),
+      );
+      failed = true;
+    }
+  }
+  return { owed: owed.length, failed };
+}
+
+function groupsOf(owed: Owed[]): Owed[][] {
+  const small = owed.filter((end) => !end.overflow);
+  const groups = owed.filter((end) => end.overflow).map((end) => [end]);
+  for (let i = 0; i < small.length; i += GROUP) groups.push(small.slice(i, i + GROUP));
+  return groups;
+}
+
+async function expand(env: Env, ends: Owed[], webhooks: WebhookRow[]): Promise<void> {
+  const now = Date.now();
+  const rows = await readTasks(
+    env.DB,
+    ends.map((end) => end.taskId),
+  );
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  const told = ends.flatMap((end) => {
+    const row = byId.get(end.taskId);
+    // Gone before anybody was told: nothing is left to tell.
+    if (!row) return [];
+    const happening = happeningOf(end, row);
+    return listenersOf(end, row, webhooks, happening.type).map((listener) => ({ end, listener, happening }));
+  });
+  const deliveries = await Promise.all(
+    told.map(async ({ end, listener, happening }) => {
+      const id = await namedTaskId(`${listener.webhookId}:${end.taskId}:${end.run}`, end.finishedAt);
+      return newDelivery(listener, happening, id, now);
+    }),
+  );
+  const defaults = told.filter(({ listener }) => listener.webhookId === DEFAULT_WEBHOOK);
+  await storeDeliveries(
+    env.DB,
+    deliveries.map(({ task }) => task),
+    deliveries.map(({ entry }) => entry),
+    ends,
+    new Map(defaults.map(({ listener }) => [listener.tenant, newWebhookSecret()])),
+    now,
+  );
+  if (deliveries.length === 0) return;
+  await ringBells(
+    env,
+    deliveries.map(({ task }) => task),
+  );
+  await pokeClock(env, now + BELL_MS);
+}
+
+/** The task as it ended, even where another run has begun since. */
+function happeningOf(end: Owed, row: WholeTaskRow): Happening {
+  const { state, attempt, finishedAt, error } = end;
+  const retainUntil = finishedAt + row.retentionMs;
+  return {
+    type: `task.${state}`,
+    at: finishedAt,
+    task: presentTask({ ...row, state, attempt, finishedAt, error, retainUntil }),
+  };
+}
+
+function listenersOf(end: Owed, row: WholeTaskRow, webhooks: WebhookRow[], type: string): Listener[] {
+  const { tenant } = end;
+  const endpoints = webhooks
+    .filter((webhook) => webhook.tenant === tenant && (JSON.parse(webhook.events) as string[]).includes(type))
+    .map(({ id, payload }): Listener => ({ tenant, webhookId: id, payload }));
+  const own = jsonOf<RunOptions>(row.options)?.webhook;
+  if (!own || (own.events && !own.events.some((event) => event === type))) return endpoints;
+  const { url, secret } = own;
+  const listener = { tenant, webhookId: DEFAULT_WEBHOOK, payload: "full" as const, url };
+  return [...endpoints, secret === undefined ? listener : { ...listener, secret }];
+}

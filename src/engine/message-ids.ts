@@ -1,0 +1,38 @@
+/**
+ * Ids of webhook messages. A message and the task that delivers it share everything but the prefix,
+ * so each is known from the other.
+ */
+
+import { TypeID } from "typeid-js";
+
+const MESSAGE_ID = /^msg_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
+const WEBHOOK_ID = /^whk_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
+export function isMessageId(text: string): boolean {
+  return MESSAGE_ID.test(text);
+}
+
+/** Whether a text could be the id of an endpoint; the default one has a name instead. */
+export function isWebhookId(text: string): boolean {
+  return WEBHOOK_ID.test(text);
+}
+
+/** The message that a task delivers. */
+export function messageIdOf(taskId: string): string {
+  return `msg_${taskId.slice("task_".length)}`;
+}
+
+/** The task that delivers a message. */
+export function deliveryTaskIdOf(messageId: string): string {
+  return `task_${messageId.slice("msg_".length)}`;
+}
+
+/** Sorts before the id of every message of that time (ms since the epoch), and after those before it. */
+export function messageIdBefore(at: number): string {
+  const bytes = new Uint8Array(16);
+  const time = new DataView(new ArrayBuffer(8));
+  time.setBigUint64(0, BigInt(at) << 16n);
+  bytes.set(new Uint8Array(time.buffer, 0, 6));
+  return TypeID.fromUUIDBytes("msg", bytes).toString();
+}

@@ -1,0 +1,99 @@
+/** A delivery as it is stored: a task of the system's own, and its entry in the endpoint's list. */
+
+import { z } from "zod";
+import type { TaskResource } from "../contract/task.ts";
+import { BELL_MS, DEFAULT_RETENTION_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
+import { DELIVERY_ATTEMPTS, deliveryTenant, WEBHOOK_TASK } from "../core/webhook.ts";
+import { byteLength, type NewTask } from "../results/insert-tasks.ts";
+import type { NewDelivery } from "../results/store-deliveries.ts";
+import { messageIdOf } from "./message-ids.ts";
+
+/** What the delivery task is given. Its payload is the body of every request, byte for byte the same. */
+export const deliveryInputSchema = z.object({
+  messageId: z.string(),
+  webhookId: z.string(),
+  /** A submission's own address and secret; an endpoint's are read when they are needed, as they may change. */
+  url: z.string().optional(),
+  secret: z.string().optional(),
+  payload: z.object({ type: z.string(), timestamp: z.string(), data: z.unknown() }),
+});
+
+/** Who is told. */
+export interface Listener {
+  tenant: string;
+  webhookId: string;
+  payload: "full" | "thin";
+  /** Of a submission that brought its own. */
+  url?: string;
+  secret?: string;
+}
+
+/** What is told. */
+export interface Happening {
+  type: string;
+  /** When it happened, in ms since the epoch. */
+  at: number;
+  /** The task that has ended; null for a test event, which says `data` instead. */
+  task: TaskResource | null;
+  data?: unknown;
+}
+
+/** The delivery as it is stored; `id` is that of its task. */
+export function newDelivery(
+  listener: Listener,
+  happening: Happening,
+  id: string,
+  now: number,
+): { task: NewTask; entry: NewDelivery } {
+  const { tenant, webhookId, url = null } = listener;
+  const { type, at, task } = happening;
+  return {
+    task: {
+      id,
+      tenant: deliveryTenant(tenant),
+      task: WEBHOOK_TASK,
+      lane: "default",
+      state: "queued",
+      maxAttempts: DELIVERY_ATTEMPTS,
+      dueAt: now + BELL_MS,
+      leaseMs: null,
+      createdAt: now,
+      runAt: now,
+      expiresAt: null,
+      retentionMs: DEFAULT_RETENTION_MS,
+      parentId: null,
+      rootId: id,
+      flowId: null,
+      nodeKey: null,
+      node: null,
+      waitingFor: null,
+      traceparent: task?.traceparent ?? null,
+      options: null,
+      tags: JSON.stringify({ webhook: webhookId }),
+      input: inputOf(listener, happening, messageIdOf(id)),
+    },
+    entry: { tenant, webhookId, id: messageIdOf(id), type, taskId: task?.id ?? null, url, createdAt: at },
+  };
+}
+
+/** As the listener wants it; thinner where it would be too large to store. */
+function inputOf(listener: Listener, happening: Happening, messageId: string): string {
+  const { webhookId, url, secret } = listener;
+  const { type, at, task, data } = happening;
+  const input = (told: unknown) =>
+    JSON.stringify({
+      messageId,
+      webhookId,
+      url,
+      secret,
+      payload: { type, timestamp: new Date(at).toISOString(), data: told },
+    });
+  if (task === null) return input(data);
+  if (listener.payload === "full") {
+    const full = input(task);
+    if (byteLength(full) <= MAX_PAYLOAD_BYTES) return full;
+  }
+  const { input: _input, result: _result, ...thin } = task;
+  const text = input(thin);
+  return byteLength(text) <= MAX_PAYLOAD_BYTES ? text : input({ ...thin, progress: null });
+}

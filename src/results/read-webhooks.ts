@@ -1,0 +1,33 @@
+/** Reads endpoints, one or a page of them; only ever those of one tenant. */
+
+import { DEFAULT_WEBHOOK } from "../core/webhook.ts";
+import { persistOr503 } from "./d1.ts";
+import { WEBHOOK_COLUMNS, type WebhookRow } from "./webhook-row.ts";
+
+export async function readWebhook(db: D1Database, tenant: string, id: string): Promise<WebhookRow | null> {
+  return persistOr503(() =>
+    db
+      .prepare(`SELECT ${WEBHOOK_COLUMNS} FROM webhooks WHERE tenant = ?1 AND id = ?2`)
+      .bind(tenant, id)
+      .first<WebhookRow>(),
+  );
+}
+
+/** A page, newest first, of the endpoints before `cursor` (an id). The default one is not among them. */
+export async function listWebhooks(
+  db: D1Database,
+  tenant: string,
+  cursor: string | null,
+  limit: number,
+): Promise<WebhookRow[]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(
+        `SELECT ${WEBHOOK_COLUMNS} FROM webhooks
+         WHERE tenant = ?1 AND (?2 IS NULL OR id < ?2) AND id <> '${DEFAULT_WEBHOOK}' ORDER BY id DESC LIMIT ?3`,
+      )
+      .bind(tenant, cursor, limit)
+      .all<WebhookRow>(),
+  );
+  return results;
+}

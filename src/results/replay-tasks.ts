@@ -1,0 +1,39 @@
+/** Makes deliveries again, or sooner. */
+
+import { BELL_MS } from "../core/limits.ts";
+import { ARROWS, sqlStates } from "../core/states.ts";
+import { persistOr503, rowsOf } from "./d1.ts";
+import type { Belled } from "./due-tasks.ts";
+
+// The next result takes the place of this one, so what the receiver answered moves into the history.
+const AGAIN = `
+UPDATE tasks SET state = 'queued', run = run + 1, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
+  finished_at = NULL, retain_until = NULL, lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL,
+  error = NULL, result = NULL,
+  history = CASE WHEN state = 'succeeded' AND json_array_length(history) > 0
+    THEN json_set(history, '$[#-1].status', result->>'status') ELSE history END
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.replay.from)} AND finished_at < ?2`;
+
+const SOONER = `
+UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ('scheduled', 'retrying')`;
+
+const MOVED = `
+SELECT id, lane FROM tasks
+WHERE id IN (SELECT value FROM json_each(?1)) AND run_at = ?2 AND state IN ('queued', 'running')`;
+
+/**
+ * Queues the delivery tasks of `ids` at once: those that ended in a new run, those that wait for
+ * their next attempt in this one. Answers whom to ring for. Safe to repeat.
+ */
+export async function replayTasks(db: D1Database, ids: string[], now: number): Promise<Belled[]> {
+  const list = JSON.stringify(ids);
+  const results = await persistOr503(() =>
+    db.batch([
+      db.prepare(AGAIN).bind(list, now),
+      db.prepare(SOONER).bind(list, now),
+      db.prepare(MOVED).bind(list, now),
+    ]),
+  );
+  return rowsOf<Belled>(results, 2);
+}

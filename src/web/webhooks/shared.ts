@@ -1,0 +1,38 @@
+/** What the operations on endpoints have in common. */
+
+import { DEFAULT_WEBHOOK } from "../../core/webhook.ts";
+import { isWebhookId } from "../../engine/message-ids.ts";
+import { newWebhookSecret } from "../../engine/webhook-secret.ts";
+import { whyNoTarget } from "../../engine/webhook-target.ts";
+import { readWebhook } from "../../results/read-webhooks.ts";
+import { ensureDefault } from "../../results/store-webhook.ts";
+import type { WebhookRow } from "../../results/webhook-row.ts";
+import type { Principal } from "../principal.ts";
+import { refuse } from "../problem.ts";
+
+/** The tenant's endpoint; the default one comes to be when it is first asked for. */
+export async function findWebhook(env: Env, principal: Principal, id: string): Promise<WebhookRow> {
+  if (id === DEFAULT_WEBHOOK) return ensureDefault(env.DB, principal.tenant, newWebhookSecret(), Date.now());
+  const row = isWebhookId(id) ? await readWebhook(env.DB, principal.tenant, id) : null;
+  return row ?? noSuchWebhook();
+}
+
+export function noSuchWebhook(): never {
+  refuse("not-found", "There is no webhook with this id.");
+}
+
+/** The default endpoint has no address of its own: it can be neither changed nor removed nor tested. */
+export function refuseDefault(id: string): void {
+  if (id !== DEFAULT_WEBHOOK) return;
+  refuse(
+    "webhook-conflict",
+    "The default webhook only holds the secret of submissions' own webhooks; it can be rotated.",
+  );
+}
+
+/** 422 where a webhook may not go. */
+export function checkTarget(env: Env, url: string): void {
+  const reason = whyNoTarget(env, url);
+  if (reason === null) return;
+  refuse("invalid-body", "Webhooks do not go to this address.", [{ pointer: "/url", detail: reason }]);
+}
