@@ -1,6 +1,7 @@
 /** The retention walk and the other forgetting, as part of a tick. */
 
 import { destroyObjects } from "../engine/tell.ts";
+import { forgetLimits } from "../results/places.ts";
 import { forgetKeys, walkRetention } from "../results/purge-tasks.ts";
 
 interface WalkState {
@@ -30,6 +31,7 @@ export async function keepRetention(env: Env, kv: SyncKvStorage, now: number): P
   const forgot = kv.get<number>("forgot") ?? 0;
   if (now - forgot >= FORGET_EVERY_MS) {
     await forgetKeys(env.DB, now, 1_000);
+    await forgetLimits(env.DB, 1_000);
     kv.put("forgot", now);
   }
   return nextAt;

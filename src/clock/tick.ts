@@ -10,6 +10,7 @@ import { ring, start } from "../engine/start.ts";
 import { tellObjects } from "../engine/tell.ts";
 import { postponeTasks, readDue, readNextDue, type DueTask } from "../results/due-tasks.ts";
 import { earliest } from "../broker/poke.ts";
+import { keepLine } from "./line.ts";
 import { keepRetention } from "./retention.ts";
 
 /** Rows looked at in one go, and goes in one tick. */
@@ -34,7 +35,12 @@ export async function tick(env: Env, kv: SyncKvStorage, now: number, stalled: bo
     await look(env, due, now, stalled ? HEARTBEAT_MS : 0);
     if (due.length < CHUNK) break;
   }
-  return earliest([await readNextDue(env.DB), await keepRetention(env, kv, now), owes ? now + STILL_OWED_MS : null]);
+  return earliest([
+    await readNextDue(env.DB),
+    await keepRetention(env, kv, now),
+    await keepLine(env, now),
+    owes ? now + STILL_OWED_MS : null,
+  ]);
 }
 
 /** Webhooks must not hold up the tasks. */

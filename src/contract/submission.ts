@@ -36,6 +36,7 @@ export const optionsSchema = z
     softTimeout: durationSchema(1, MAX_LONG_TIMEOUT_MS).optional(),
     retention: durationSchema(MIN_RETENTION_MS, MAX_RETENTION_MS).optional(),
     retry: retrySchema.optional(),
+    concurrency: z.strictObject({ key: z.string().min(1).max(200), limit: z.int().min(1).max(10_000) }).optional(),
     webhook: taskWebhookSchema.optional(),
   })
   .meta({ id: "TaskOptions" });
@@ -51,7 +52,12 @@ export const submissionSchema = z
 
 /** Items are checked one by one, so that a bad one never sinks the others. */
 export const batchSchema = z
-  .strictObject({ tasks: z.array(z.unknown().meta({ id: "BatchItem" })).min(1).max(MAX_BATCH) })
+  .strictObject({
+    tasks: z
+      .array(z.unknown().meta({ id: "BatchItem" }))
+      .min(1)
+      .max(MAX_BATCH),
+  })
   .meta({ id: "BatchSubmission" });
 
 export type Submission = z.output<typeof submissionSchema>;

@@ -1,6 +1,7 @@
 /** How a user writes a task: a name, a schema on both ends, and a function. */
 
 import type { z } from "zod";
+import type { ConcurrencyOption } from "./concurrency.ts";
 import type { Duration } from "./duration.ts";
 import { durationMs } from "./duration.ts";
 import {
@@ -145,6 +146,11 @@ export interface TaskOptions<Name extends string, Input extends z.ZodType, Outpu
    * for a handler that computes longer than that without awaiting anything.
    */
   lease?: Duration;
+  /**
+   * At most `limit` of these run at once, exactly, over all isolates; several limits must all leave a
+   * place. With `key`, a function of the input, the limit is each key's own.
+   */
+  concurrency?: ConcurrencyOption<z.output<Input>> | ConcurrencyOption<z.output<Input>>[];
   run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
 }
 
@@ -165,6 +171,7 @@ export interface TaskDefinition<
   readonly lane: Lane;
   readonly retentionMs: number;
   readonly leaseMs: number | null;
+  readonly concurrency: readonly { limit: number; key?: (input: unknown) => string }[];
   // A method, so that definitions of different inputs fit one list.
   run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
 }
@@ -214,8 +221,18 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
     ),
     leaseMs:
       options.lease === undefined ? null : between("lease", durationMs(options.lease), 1_000, MAX_LONG_TIMEOUT_MS),
+    concurrency: limitsOf(options.concurrency).map((each) => {
+      between("concurrency.limit", each.limit, 1, 10_000);
+      return each as { limit: number; key?: (input: unknown) => string };
+    }),
     run: options.run.bind(options),
   };
+}
+
+function limitsOf<Input>(
+  option: ConcurrencyOption<Input> | ConcurrencyOption<Input>[] = [],
+): ConcurrencyOption<Input>[] {
+  return Array.isArray(option) ? option : [option];
 }
 
 /** Longest hard timeout that an attempt on this lane may have. */

@@ -4,6 +4,7 @@ import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { commitAttempts, type Commit, type Committed } from "../results/commit-attempts.ts";
 import { deliverFor } from "./deliver.ts";
+import { ringNextInLine } from "./line.ts";
 import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
@@ -17,6 +18,10 @@ export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> 
       held.filter((task) => task.state === "queued"),
     ),
     announceReleased(env, released),
+    ringNextInLine(
+      env,
+      commits.map((entry) => entry.concurrency ?? null),
+    ),
     tellObjects(
       env,
       held.filter((task) => task.object !== 0).map((task) => task.id),

@@ -1,6 +1,7 @@
 /** From a submission to the row that it becomes: every check that can be made before anything is stored. */
 
 import { submissionSchema, type Submission } from "../contract/submission.ts";
+import { definitionKey, submissionKey, type KeyLimit } from "../core/concurrency.ts";
 import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
 import { references, type PlannedTask } from "../core/flow.ts";
 import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
@@ -88,6 +89,7 @@ export function prepareSubmission(
     ...(options.retry === undefined ? {} : { retry: options.retry }),
     ...(options.webhook === undefined ? {} : { webhook: options.webhook }),
   };
+  const limits = keyLimits(definition, submission, checked.value, origin.tenant);
   const state = timing.runAt > now ? "scheduled" : "queued";
   const tags = options.tags && Object.keys(options.tags).length > 0 ? JSON.stringify(options.tags) : null;
   return {
@@ -111,6 +113,7 @@ export function prepareSubmission(
       nodeKey: null,
       node: null,
       waitingFor: null,
+      concurrency: limits.length > 0 ? JSON.stringify(limits) : null,
       traceparent: origin.traceparent,
       options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,
       tags,
@@ -119,11 +122,11 @@ export function prepareSubmission(
   };
 }
 
-type CheckedInput = { ok: true; input: string | null } | { ok: false; problem: Problem };
+type CheckedInput = { ok: true; input: string | null; value: unknown } | { ok: false; problem: Problem };
 
 /** An input with references in it, as it was written. */
 function acceptInput(_definition: TaskDefinition, input: unknown): CheckedInput {
-  return { ok: true, input: input === undefined ? null : JSON.stringify(input) };
+  return { ok: true, input: input === undefined ? null : JSON.stringify(input), value: undefined };
 }
 
 /**
@@ -141,7 +144,7 @@ export function checkInput(definition: TaskDefinition, input: unknown): CheckedI
       ),
     );
   }
-  if (input === undefined) return { ok: true, input: null };
+  if (input === undefined) return { ok: true, input: null, value: parsed.data };
   const text = JSON.stringify(input);
   if (text.length > MAX_PAYLOAD_BYTES / 3 && byteLength(text) > MAX_PAYLOAD_BYTES) {
     return refuse(
@@ -150,7 +153,18 @@ export function checkInput(definition: TaskDefinition, input: unknown): CheckedI
       ]),
     );
   }
-  return { ok: true, input: text };
+  return { ok: true, input: text, value: parsed.data };
+}
+
+/** The limits of the definition and of the submission, all of which must leave a place. */
+function keyLimits(definition: TaskDefinition, submission: Submission, input: unknown, tenant: string): KeyLimit[] {
+  const own = definition.concurrency.flatMap(({ limit, key }): KeyLimit[] => {
+    // An input that is known only when the task starts has no key yet; such a limit is the whole task's.
+    const part = key === undefined || input === undefined ? "" : key(input);
+    return [{ key: definitionKey(definition.name, part), limit }];
+  });
+  const asked = submission.options?.concurrency;
+  return asked ? [...own, { key: submissionKey(tenant, asked.key), limit: asked.limit }] : own;
 }
 
 function checkTiming(definition: TaskDefinition, submission: Submission, now: number) {

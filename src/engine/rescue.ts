@@ -26,5 +26,6 @@ function crashOf(task: DueTask, now: number): Commit {
     object: 0,
     leaseUntil: task.leaseUntil,
     mayRelease: task.mayRelease === 1,
+    concurrency: task.concurrency,
   };
 }

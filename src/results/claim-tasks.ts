@@ -14,15 +14,28 @@ export interface ClaimedTask extends TaskRow {
   takesFromFlow: number;
   /** 1: its end may release others. */
   mayRelease: number;
+  /** JSON of its {@link KeyLimit}s; null where it has none. */
+  concurrency: string | null;
   /** Signals ever delivered to it. */
   signals: number;
 }
 
+// Among those who ask, the first in line count first: never more than the key's limit run, whoever asks.
 const CLAIM = `
+WITH wanted AS (
+  SELECT places.key, places.task_id,
+    ROW_NUMBER() OVER (PARTITION BY places.key ORDER BY places.task_id) AS nth
+  FROM tasks, json_each(tasks.concurrency) AS own
+    JOIN places ON places.key = own.value->>'key' AND places.task_id = tasks.id
+  WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}),
+refused AS (
+  SELECT wanted.task_id FROM wanted JOIN limits ON limits.key = wanted.key
+  WHERE wanted.nth + (SELECT COUNT(*) FROM places WHERE places.key = wanted.key AND running = 1) > limits.max)
 UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
   lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL
 WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.claim.from)}
-  AND NOT (started_at IS NULL AND expires_at IS NOT NULL AND expires_at <= ?3)`;
+  AND NOT (started_at IS NULL AND expires_at IS NOT NULL AND expires_at <= ?3)
+  AND (concurrency IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
 
 // Apart from the claim, because naming an indexed column costs a row even where it stays the same:
 // the timer of a task that was claimed soon after its bell already stands where the lease ends.
@@ -34,7 +47,7 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'runni
 const OURS = `
 SELECT ${TASK_COLUMNS}, input,
   (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow,
-  tasks.node IS NOT NULL AS mayRelease, tasks.signals
+  tasks.node IS NOT NULL AS mayRelease, tasks.signals, tasks.concurrency
 FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
 

@@ -26,6 +26,8 @@ export interface Commit extends Settlement {
   leaseUntil?: number | null;
   /** Its end may release others: it is a member of a flow, or somebody's child. */
   mayRelease: boolean;
+  /** JSON of the places that its end frees; null where it has none. */
+  concurrency?: string | null;
 }
 
 /** What a commit has done. */
@@ -142,7 +144,7 @@ interface Entry {
 }
 
 function entryOf(commit: Commit): Entry {
-  const { result, error, attemptError, outcome, startedAt, ...rest } = commit;
+  const { result, error, attemptError, outcome, startedAt, concurrency: _, ...rest } = commit;
   const size = result === null ? 0 : byteLength(result);
   const apart = size > INLINE_PAYLOAD_BYTES ? result : null;
   // Of which run it was, and since when it could have started, is the row's to say.

@@ -156,5 +156,6 @@ function commitOf(task: ClaimedTask, ending: Ending, bounds: Bounds, ran: Ran | 
     progress: ran?.progress ?? null,
     object: ran?.used ? OBJECT.used : 0,
     mayRelease: task.mayRelease === 1,
+    concurrency: task.concurrency,
   };
 }

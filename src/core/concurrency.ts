@@ -1,0 +1,29 @@
+/** Concurrency keys: whose tasks share a limit. Pure. */
+
+/** At most `limit` tasks of this key run at once, over all isolates. */
+export interface KeyLimit {
+  key: string;
+  limit: number;
+}
+
+/** A limit in a definition: for all of its tasks, or for those with the same key. */
+export interface ConcurrencyOption<Input> {
+  limit: number;
+  /** Of the input; tasks with different keys do not count against each other. */
+  key?: (input: Input) => string;
+}
+
+/** The keys of a definition are the deployment's. */
+export function definitionKey(task: string, key: string): string {
+  return `task:${task}:${key}`;
+}
+
+/** The keys of submissions are their tenant's. */
+export function submissionKey(tenant: string, key: string): string {
+  return `tenant:${tenant}:${key}`;
+}
+
+/** A key as its owner wrote it. */
+export function ownKey(key: string): string {
+  return key.split(":").slice(2).join(":");
+}

@@ -1,0 +1,20 @@
+/** Rings for those who waited for a place that is free now. */
+
+import { ringBells } from "../broker/bells.ts";
+import type { KeyLimit } from "../core/concurrency.ts";
+import { readIdleKeys, readNextInLine } from "../results/places.ts";
+
+const KEYS_PER_LOOK = 200;
+
+/** `freed`: what the `concurrency` column of tasks whose attempt ended holds. */
+export async function ringNextInLine(env: Env, freed: (string | null)[]): Promise<void> {
+  const limits = freed.flatMap((text) => (text === null ? [] : (JSON.parse(text) as KeyLimit[])));
+  if (limits.length === 0) return;
+  const keys = [...new Set(limits.map((each) => each.key))];
+  await ringBells(env, await readNextInLine(env.DB, keys));
+}
+
+/** The same for places whose bell was never rung. Part of the clock's round. */
+export async function ringIdleKeys(env: Env): Promise<void> {
+  await ringBells(env, await readNextInLine(env.DB, await readIdleKeys(env.DB, KEYS_PER_LOOK)));
+}

@@ -1,0 +1,92 @@
+/** Places under concurrency keys: who comes next, and who has them. */
+
+import { persist, persistOr503, rowsOf } from "./d1.ts";
+import type { Belled } from "./due-tasks.ts";
+
+/** More are rung for than there is room, because the next in line may lack a place under another key. */
+const SPARE = 8;
+
+const NEXT = `
+SELECT tasks.id, tasks.lane FROM places JOIN tasks ON tasks.id = places.task_id
+WHERE places.key = ?1 AND places.running = 0 AND tasks.state = 'queued'
+ORDER BY places.task_id
+LIMIT (SELECT CASE WHEN room > 0 THEN room + ${SPARE} ELSE 0 END FROM (
+  SELECT COALESCE((SELECT max FROM limits WHERE key = ?1), 0)
+    - (SELECT COUNT(*) FROM places WHERE key = ?1 AND running = 1) AS room))`;
+
+/** The next in line for each of these keys that has room. */
+export async function readNextInLine(db: D1Database, keys: string[]): Promise<Belled[]> {
+  if (keys.length === 0) return [];
+  const results = await persist(() => db.batch(keys.map((key) => db.prepare(NEXT).bind(key))));
+  const next = results.flatMap((_, i) => rowsOf<Belled>(results, i));
+  return [...new Map(next.map((task) => [task.id, task])).values()];
+}
+
+/** Keys that have room while somebody waits: their bell was lost, or their limit was raised. */
+export async function readIdleKeys(db: D1Database, limit: number): Promise<string[]> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        `SELECT key FROM limits
+         WHERE max > (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1)
+           AND EXISTS (SELECT 1 FROM places JOIN tasks ON tasks.id = places.task_id
+             WHERE places.key = limits.key AND places.running = 0 AND tasks.state = 'queued')
+         LIMIT ?1`,
+      )
+      .bind(limit)
+      .all<{ key: string }>(),
+  );
+  return results.map((row) => row.key);
+}
+
+/** Whether anybody waits for a place. */
+export async function isAnyoneWaiting(db: D1Database): Promise<boolean> {
+  const found = await persist(() =>
+    db.prepare("SELECT 1 AS found FROM places WHERE running = 0 LIMIT 1").first("found"),
+  );
+  return found !== null;
+}
+
+/** Forgets the limits of keys that nobody uses any more. */
+export async function forgetLimits(db: D1Database, limit: number): Promise<void> {
+  await persist(() =>
+    db
+      .prepare(
+        `DELETE FROM limits WHERE key IN (
+           SELECT key FROM limits WHERE NOT EXISTS (SELECT 1 FROM places WHERE places.key = limits.key) LIMIT ?1)`,
+      )
+      .bind(limit)
+      .run(),
+  );
+}
+
+/** How a key stands, for one who waits. */
+export interface KeyState {
+  key: string;
+  limit: number;
+  /** Ids of those who have the places. */
+  heldBy: string[];
+  /** How many wait before this task. */
+  ahead: number;
+}
+
+/** The keys of a task, as they stand for it. */
+export async function readKeyStates(db: D1Database, taskId: string, keys: string[]): Promise<KeyState[]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(
+        `SELECT wanted.value AS key, (SELECT max FROM limits WHERE key = wanted.value) AS max,
+           (SELECT json_group_array(task_id) FROM places WHERE key = wanted.value AND running = 1) AS holders,
+           (SELECT COUNT(*) FROM places WHERE key = wanted.value AND running = 0 AND task_id < ?2) AS ahead
+         FROM json_each(?1) AS wanted`,
+      )
+      .bind(JSON.stringify(keys), taskId)
+      .all<{ key: string; max: number | null; holders: string; ahead: number }>(),
+  );
+  return results.map((row) => ({
+    key: row.key,
+    limit: row.max ?? 0,
+    heldBy: JSON.parse(row.holders) as string[],
+    ahead: row.ahead,
+  }));
+}
