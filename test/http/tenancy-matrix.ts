@@ -1,0 +1,105 @@
+/** What every operation answers to whom. An operation that the document has and this table has not fails the test. */
+import type { Api } from "./api.ts";
+
+/** A request that the owner's key is answered as the row says. */
+export type Request = {
+  path?: Record<string, string>;
+  query?: string;
+  body?: unknown;
+};
+
+export type Row = {
+  /** To a key of the owner's tenant that has the scope. */
+  right: number;
+  /** To the same kind of key of another tenant; 404 unless the operation names nothing that anybody owns. */
+  other?: number;
+  /** Makes what the request is about, as the owner, and anew for every cell. */
+  request?(owner: Api): Promise<Request> | Request;
+};
+
+const submission = { task: "test.noop", options: { delay: "1h" } };
+
+async function taskThatWaits(owner: Api): Promise<string> {
+  return (await owner.submit("test.noop", null, { delay: "1h" })).id;
+}
+
+async function endedTask(owner: Api): Promise<string> {
+  const id = await taskThatWaits(owner);
+  await owner.post(`/v1/tasks/${id}/cancel`);
+  return id;
+}
+
+async function made(owner: Api, path: string, body?: unknown): Promise<string> {
+  const answer = await owner.post<{ id: string }>(path, body);
+  if (answer.status >= 300) throw new Error(`POST ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+  return answer.body.id;
+}
+
+const webhook = (owner: Api) => made(owner, "/v1/webhooks", { url: "http://127.0.0.1:9/", events: ["task.expired"] });
+
+const flow = (owner: Api) => made(owner, "/v1/flows", { chain: [submission, { task: "test.noop" }] });
+
+async function endedFlow(owner: Api): Promise<string> {
+  const id = await flow(owner);
+  await owner.post(`/v1/flows/${id}/cancel`);
+  return id;
+}
+
+const about = (make: (owner: Api) => Promise<string>, body?: unknown) => async (owner: Api) => ({
+  path: { id: await make(owner) },
+  body,
+});
+
+const bulk = (make: (owner: Api) => Promise<string>) => async (owner: Api) => ({
+  body: { filter: { ids: [await make(owner)] } },
+});
+
+export const MATRIX: Record<string, Row> = {
+  submitTask: { right: 202, other: 202, request: () => ({ body: submission }) },
+  submitBatch: { right: 207, other: 207, request: () => ({ body: { tasks: [submission] } }) },
+  listTasks: { right: 200, other: 200, request: async (owner) => ({ query: `?flowId=${await flow(owner)}` }) },
+  cancelTasks: { right: 200, other: 200, request: bulk(taskThatWaits) },
+  retryTasks: { right: 200, other: 200, request: bulk(endedTask) },
+  deleteTasks: { right: 200, other: 200, request: bulk(endedTask) },
+  getTask: { right: 200, request: about(taskThatWaits) },
+  getTaskEvents: { right: 200, request: about(taskThatWaits) },
+  cancelTask: { right: 200, request: about(taskThatWaits) },
+  retryTask: { right: 202, request: about(endedTask) },
+  deleteTask: { right: 204, request: about(endedTask) },
+  sendSignal: {
+    right: 202,
+    request: async (owner) => ({ path: { id: await taskThatWaits(owner), name: "go" }, body: {} }),
+  },
+
+  submitFlow: { right: 202, other: 202, request: () => ({ body: { chain: [submission] } }) },
+  getFlow: { right: 200, request: about(flow) },
+  cancelFlow: { right: 200, request: about(flow) },
+  retryFlow: { right: 202, request: about(endedFlow) },
+
+  createKey: { right: 201, other: 201, request: () => ({ body: { name: "made", scopes: ["read"] } }) },
+  listKeys: { right: 200, other: 200 },
+  getKey: { right: 200, request: about((owner) => made(owner, "/v1/keys", { name: "x", scopes: ["read"] })) },
+  revokeKey: { right: 204, request: about((owner) => made(owner, "/v1/keys", { name: "x", scopes: ["read"] })) },
+
+  createWebhook: { right: 201, other: 201, request: () => ({ body: { url: "http://127.0.0.1:9/" } }) },
+  listWebhooks: { right: 200, other: 200 },
+  getDefaultWebhook: { right: 200, other: 200 },
+  getWebhook: { right: 200, request: about(webhook) },
+  changeWebhook: { right: 200, request: about(webhook, { paused: true }) },
+  deleteWebhook: { right: 204, request: about(webhook) },
+  rotateWebhookSecret: { right: 200, request: about(webhook) },
+  testWebhook: { right: 202, request: about(webhook) },
+  listDeliveries: { right: 200, request: about(webhook) },
+  replayDeliveries: { right: 202, request: about(webhook, { since: "2026-01-01T00:00:00Z" }) },
+  replayDelivery: {
+    right: 202,
+    request: async (owner) => {
+      const id = await webhook(owner);
+      return { path: { id, deliveryId: await made(owner, `/v1/webhooks/${id}/test`) } };
+    },
+  },
+
+  getHealth: { right: 200 },
+  describe: { right: 200 },
+  explainProblem: { right: 200, request: () => ({ path: { name: "not-found" } }) },
+};
