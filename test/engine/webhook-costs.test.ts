@@ -1,0 +1,90 @@
+/** What webhooks cost, in rows written as D1 bills them: nothing where nobody listens. */
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { deliverOwed } from "../../src/engine/deliver.ts";
+import { cancelTasks } from "../../src/results/cancel-tasks.ts";
+import { changeWebhook } from "../../src/results/change-webhook.ts";
+import { commitAttempts } from "../../src/results/commit-attempts.ts";
+import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { ensureDefault } from "../../src/results/store-webhook.ts";
+import { countRows } from "./count-rows.ts";
+import { claimOne, endOf, newTask, newTenant, newWebhook, NOBODY, quietEnv } from "./webhook-tasks.ts";
+
+/** Rows of each step of a task's life: submit, claim, commit. */
+async function live(tenant: string, options?: Parameters<typeof newTask>[1]): Promise<number[]> {
+  const { db, written } = countRows(env.DB);
+  const task = newTask(tenant, options);
+  await insertTasks(db, [task]);
+  const submitted = written();
+  const claimed = await claimOne(db, task.id);
+  const claim = written();
+  await commitAttempts(db, [endOf(claimed)]);
+  return [submitted, claim, written()];
+}
+
+const PLAIN = [2, 1, 1];
+
+describe("a plain task", () => {
+  it("costs four rows where its tenant has no webhooks", async () => {
+    expect(await live(newTenant())).toEqual(PLAIN);
+  });
+
+  it("costs four rows where others listen, or to other events, or not now", async () => {
+    const tenant = newTenant();
+    await newWebhook(newTenant());
+    await newWebhook(tenant, ["task.failed", "task.expired"]);
+    await changeWebhook(env.DB, tenant, (await newWebhook(tenant)).id, { paused: true });
+    await ensureDefault(env.DB, tenant, "whsec_", Date.now());
+    expect(await live(tenant)).toEqual(PLAIN);
+    expect(await live(tenant, { webhook: { url: NOBODY, events: ["task.cancelled"] } })).toEqual(PLAIN);
+  });
+
+  it("asks whether anybody listens in one look-up", async () => {
+    const { results } = await env.DB.prepare(
+      "EXPLAIN QUERY PLAN SELECT 1 FROM webhooks WHERE tenant = 'a' AND paused = 0 AND instr(events, 'x')",
+    ).all<{ detail: string }>();
+    expect(results.map((row) => row.detail)).toEqual(["SEARCH webhooks USING PRIMARY KEY (tenant=?)"]);
+  });
+
+  it("writes nothing to look for what is owed", async () => {
+    const { db, written } = countRows(env.DB);
+    while (await deliverOwed(quietEnv()));
+    await deliverOwed(quietEnv(db));
+    expect(written()).toBe(0);
+  });
+});
+
+describe("a watched task", () => {
+  it("costs one row more at its end, and then four with its first delivery and three with each other", async () => {
+    const tenant = newTenant();
+    await newWebhook(tenant);
+    await newWebhook(tenant);
+    while (await deliverOwed(quietEnv()));
+    expect(await live(tenant)).toEqual([2, 1, 2]);
+    const { db, written } = countRows(env.DB);
+    await deliverOwed(quietEnv(db));
+    // The outbox's row goes; each delivery is a task (with its timer) and an entry in the list.
+    expect(written()).toBe(1 + 2 * 3);
+  });
+
+  it("costs the same with a webhook of its own, but for the default secret once", async () => {
+    const tenant = newTenant();
+    const { db, written } = countRows(env.DB);
+    for (const secrets of [1, 0]) {
+      expect(await live(tenant, { webhook: { url: NOBODY } })).toEqual([2, 1, 2]);
+      await deliverOwed(quietEnv(db));
+      expect(written()).toBe(secrets + 1 + 3);
+    }
+  });
+
+  it("costs the same when it is cancelled", async () => {
+    const tenant = newTenant();
+    await newWebhook(tenant);
+    const { db, written } = countRows(env.DB);
+    const task = newTask(tenant);
+    await insertTasks(env.DB, [task]);
+    const { owed } = await cancelTasks(db, [task.id], null, Date.now());
+    expect(owed).toEqual([{ id: task.id }]);
+    expect(written()).toBe(2);
+  });
+});

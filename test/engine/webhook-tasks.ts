@@ -1,0 +1,75 @@
+/** Tasks and endpoints as the tests of webhooks need them, and an engine that rings nobody: every step is the test's own. */
+
+import { env } from "cloudflare:workers";
+import { prepare } from "../../src/engine/prepare.ts";
+import { newId, newTaskIds } from "../../src/engine/ids.ts";
+import { newWebhookSecret } from "../../src/engine/webhook-secret.ts";
+import type { OptionsInput } from "../../src/contract/submission.ts";
+import { WEBHOOK_EVENTS, type WebhookEvent } from "../../src/core/webhook.ts";
+import { DEFAULT_RETRY } from "../../src/core/retry.ts";
+import { settle, type Ending } from "../../src/core/settle.ts";
+import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
+import type { Commit } from "../../src/results/commit-attempts.ts";
+import type { NewTask } from "../../src/results/insert-tasks.ts";
+import { insertWebhook } from "../../src/results/store-webhook.ts";
+import type { WebhookRow } from "../../src/results/webhook-row.ts";
+
+const silent = { sendBatch: async () => {} } as unknown as Queue;
+
+/** The Worker's bindings, with queues that nobody hears. */
+export function quietEnv(db: D1Database = env.DB): Env {
+  return { ...env, DB: db, LANE_HIGH: silent, LANE_DEFAULT: silent, LANE_BULK: silent, LANE_LONG: silent };
+}
+
+let tenants = 0;
+
+export function newTenant(): string {
+  return `tenant-${++tenants}`;
+}
+
+export function newTask(tenant: string, options?: OptionsInput): NewTask {
+  const body = { task: "test.noop", ...(options ? { options } : {}) };
+  const prepared = prepare(env, body, { tenant, traceparent: null }, newTaskIds(1)[0]!, Date.now());
+  if (!prepared.ok) throw new Error(prepared.problem.detail);
+  return prepared.task;
+}
+
+export async function claimOne(db: D1Database, id: string): Promise<ClaimedTask> {
+  const [task] = await claimTasks(db, [id], crypto.randomUUID(), Date.now());
+  return task!;
+}
+
+/** The end of a claimed task's attempt, ready to be committed. */
+export function endOf(task: ClaimedTask, ending: Ending = { outcome: "succeeded", result: "null" }): Commit {
+  const at = Date.now();
+  return {
+    ...settle(task, ending, DEFAULT_RETRY, at, 0.5),
+    id: task.id,
+    attempt: task.attempt,
+    startedAt: task.startedAt,
+    at,
+    progress: null,
+    object: 0,
+    mayRelease: false,
+  };
+}
+
+/** Nobody listens there. */
+export const NOBODY = "http://127.0.0.1:1/";
+
+export async function newWebhook(
+  tenant: string,
+  events: readonly WebhookEvent[] = WEBHOOK_EVENTS,
+): Promise<WebhookRow> {
+  const stored = await insertWebhook(env.DB, {
+    tenant,
+    id: newId("whk"),
+    url: NOBODY,
+    events: JSON.stringify(events),
+    description: "",
+    payload: "full",
+    secrets: JSON.stringify([{ secret: newWebhookSecret(), expiresAt: null }]),
+    createdAt: Date.now(),
+  });
+  return stored!;
+}
