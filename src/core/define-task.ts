@@ -16,7 +16,7 @@ import {
   MIN_RETENTION_MS,
   type Lane,
 } from "./limits.ts";
-import type { RetryFunction, RetryOptions } from "./retry.ts";
+import { retrySchema, type RetryFunction, type RetryOptions } from "./retry.ts";
 
 /** The latest progress of a task. `percent` is null where `total` is unknown. */
 export interface Progress {
@@ -201,13 +201,16 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
       throw new RangeError(`task ${name}: ${what} must be ${min} to ${max}, is ${value}`);
     return value;
   };
+  const { retry = {} } = options;
+  const refused = typeof retry === "function" ? undefined : retrySchema.safeParse(retry).error?.issues[0];
+  if (refused) throw new RangeError(`task ${name}: retry.${refused.path.join(".")}: ${refused.message}`);
   const timeoutMs = between("timeout", durationMs(options.timeout ?? DEFAULT_TIMEOUT_MS), 1, maxTimeoutMs(lane));
   return {
     name,
     description: options.description ?? "",
     input: options.input,
     output: options.output,
-    retry: options.retry ?? {},
+    retry,
     maxAttempts: between("maxAttempts", options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS, 1, MAX_ATTEMPTS),
     timeoutMs,
     softTimeoutMs:

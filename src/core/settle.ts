@@ -4,7 +4,7 @@
  */
 
 import { describeError, NonRetryableError, RetryAfterError, type TaskError } from "./errors.ts";
-import { BELL_MS, MAX_CRASHES } from "./limits.ts";
+import { BELL_MS, MAX_CRASHES, MAX_HORIZON_MS } from "./limits.ts";
 import { retryDelay, type RetryPolicy } from "./retry.ts";
 import type { State } from "./states.ts";
 
@@ -88,8 +88,10 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
       const error = { type: "cancelled", message: "cancelled on request" };
       return { ...same, ...ended, state: "cancelled", error };
     }
-    case "snoozed":
-      return { ...same, state: "scheduled", runAt: now + ending.delayMs, dueAt: now + ending.delayMs };
+    case "snoozed": {
+      const at = now + Math.min(ending.delayMs, MAX_HORIZON_MS);
+      return { ...same, state: "scheduled", runAt: at, dueAt: at };
+    }
     case "suspended": {
       const { wait } = ending;
       return { ...same, state: "waiting", runAt: wait.until ?? NO_START, dueAt: wait.until, wait };
@@ -113,7 +115,7 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
         return { ...failed, ...ended, state: "failed", error: ending.error };
       }
       const wished = ending.outcome === "failed" ? ending.delayMs : undefined;
-      const at = now + (wished ?? retryDelay(policy, failures + 1, random));
+      const at = now + Math.min(wished ?? retryDelay(policy, failures + 1, random), MAX_HORIZON_MS);
       return { ...failed, state: "retrying", runAt: at, dueAt: at };
     }
   }

@@ -112,18 +112,11 @@ export function retried(task: ModelTask, now: number): ModelTask {
 
 /** The clock looks at it; null where it is purged. */
 export function looked(task: ModelTask, now: number, graceMs: number): ModelTask | null {
-  switch (wake(task, now, graceMs).do) {
-    case "start":
-      return { ...task, state: "queued" };
-    case "expire":
-      return over({ ...task, state: "expired" }, now);
-    case "rescue":
-      return ended(task, task.attempt, { outcome: "crashed" }, now);
-    case "purge":
-      return null;
-    default:
-      return task;
-  }
+  const verb = wake(task, now, graceMs).do;
+  if (verb === "purge") return null;
+  if (verb === "start") return { ...task, state: "queued" };
+  if (verb === "expire") return over({ ...task, state: "expired" }, now);
+  return verb === "rescue" ? ended(task, task.attempt, { outcome: "crashed" }, now) : task;
 }
 
 /** How long after a worker died its task is queued again at the latest: the lease, then the clock's look. */

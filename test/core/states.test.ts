@@ -49,13 +49,15 @@ describe("the arrows", () => {
     }
   });
 
-  it("leave a terminal state by retry alone", () => {
+  it("leave a terminal state where somebody asks for a new run, and nowhere else", () => {
     const leaving = arrows.filter(([, { from }]) => from.some(isTerminal)).map(([verb]) => verb);
-    expect(leaving).toEqual(["retry"]);
+    expect(leaving).toEqual(["retry", "replay"]);
+    expect(ARROWS.retry.from.every(isTerminal) && ARROWS.replay.from.every(isTerminal)).toBe(true);
   });
 
-  it("never lead out of succeeded", () => {
-    for (const [, { from }] of arrows) expect(from).not.toContain("succeeded");
+  it("leave succeeded by the replay of a webhook's delivery alone", () => {
+    const leaving = arrows.filter(([, { from }]) => from.includes("succeeded")).map(([verb]) => verb);
+    expect(leaving).toEqual(["replay"]);
   });
 
   it("enter running by claim alone", () => {

@@ -85,8 +85,7 @@ describe("the timeline of a task", () => {
         const told = timeline(before).at(-1)!.mark;
         const isNews = row.state !== before.state || row.attempt !== before.attempt || row.run !== before.run;
         const isAsked = row.state === "running" && row.cancelRequestedAt !== before.cancelRequestedAt;
-        if (isNews || isAsked) expect(since(timeline(row), told)).not.toEqual([]);
-        else expect(timeline(row)).toEqual(timeline(before));
+        expect(since(timeline(row), told).length > 0).toBe(isNews || isAsked);
       }
     });
   });
