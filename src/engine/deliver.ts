@@ -7,6 +7,7 @@
 import { ringBells } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
 import { BELL_MS } from "../core/limits.ts";
+import { ProblemError } from "../core/problems.ts";
 import { DEFAULT_WEBHOOK } from "../core/webhook.ts";
 import { readOwed, type Owed } from "../results/owed.ts";
 import { readTasks } from "../results/read-tasks.ts";
@@ -23,8 +24,8 @@ import { newWebhookSecret } from "./webhook-secret.ts";
 const CHUNK = 100;
 const ROUNDS = 20;
 
-/** Ends whose deliveries are stored in one transaction; one with a large payload goes alone. */
-const GROUP = 20;
+/** Deliveries stored in one transaction, about. What an end with a large payload makes goes alone. */
+const GROUP = 100;
 
 /** When the clock looks again after a failure. */
 const AGAIN_MS = 2_000;
@@ -57,25 +58,35 @@ export async function deliverFor(env: Env, tasks: readonly { id: string }[]): Pr
 async function deliverSome(env: Env, ids: string[] | null): Promise<{ owed: number; failed: boolean }> {
   const { owed, webhooks } = await readOwed(env.DB, ids, CHUNK);
   let failed = false;
-  for (const group of groupsOf(owed)) {
-    try {
-      await expand(env, group, webhooks);
-    } catch (error) {
-      // One that cannot be delivered must not keep the others back.
-      console.error(
-        JSON.stringify({ event: "not_delivered", taskIds: group.map((end) => end.taskId), error: String(error) }),
-      );
-      failed = true;
-    }
-  }
+  for (const group of groupsOf(owed, webhooks)) failed = !(await tryToExpand(env, group, webhooks)) || failed;
   return { owed: owed.length, failed };
 }
 
-function groupsOf(owed: Owed[]): Owed[][] {
+/** Each end may be told to every endpoint, and to its submission's own. */
+function groupsOf(owed: Owed[], webhooks: WebhookRow[]): Owed[][] {
+  const size = Math.ceil(GROUP / (webhooks.length + 1));
   const small = owed.filter((end) => !end.overflow);
   const groups = owed.filter((end) => end.overflow).map((end) => [end]);
-  for (let i = 0; i < small.length; i += GROUP) groups.push(small.slice(i, i + GROUP));
+  for (let i = 0; i < small.length; i += size) groups.push(small.slice(i, i + size));
   return groups;
+}
+
+/** One that cannot be delivered must not keep the others back. */
+async function tryToExpand(env: Env, group: Owed[], webhooks: WebhookRow[]): Promise<boolean> {
+  try {
+    await expand(env, group, webhooks);
+    return true;
+  } catch (error) {
+    const isBackendSilent = error instanceof ProblemError;
+    if (group.length === 1 || isBackendSilent) {
+      const taskIds = group.map((end) => end.taskId);
+      console.error(JSON.stringify({ event: "not_delivered", taskIds, error: String(error) }));
+      return false;
+    }
+    let all = true;
+    for (const end of group) all = (await tryToExpand(env, [end], webhooks)) && all;
+    return all;
+  }
 }
 
 async function expand(env: Env, ends: Owed[], webhooks: WebhookRow[]): Promise<void> {
