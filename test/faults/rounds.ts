@@ -14,6 +14,9 @@ import { startHookReceiver } from "./hook-receiver.ts";
 /** What has piled up over the rounds has this long to end after the last one. */
 const END_WITHIN_MS = 180_000;
 
+/** How long before the kill the last requests are sent. */
+const LAST_MOMENT_MS = 40;
+
 /** Reads at the end that are under way at once. */
 const READERS = 20;
 
@@ -25,6 +28,8 @@ type Figures = {
   /** Requests that submit, and those whose answer was lost in a kill and that were sent again. */
   requests: number;
   resent: number;
+  /** Of those, the ones that had been stored all the same. */
+  replayed: number;
   tasks: number;
   states: { [state: string]: number };
   /** Attempts that the hook receiver saw. */
@@ -63,7 +68,7 @@ export async function runRounds(
   const cancelled = new Set<string>();
   const breaches: string[] = [];
   const kills: number[] = [];
-  const figures = { requests: 0, resent: 0 };
+  const figures = { requests: 0, resent: 0, replayed: 0 };
   let lost: Request[] = [];
 
   /** Submits; what is not answered is remembered as lost. */
@@ -77,6 +82,7 @@ export async function runRounds(
     if (answer.ids.length !== request.submissions.length) {
       breaches.push(`${request.key} was answered ${answer.status} with ${answer.ids.length} tasks`);
     }
+    if (answer.isReplayed) figures.replayed++;
     for (const [i, id] of answer.ids.entries()) made.set(id, request.submissions[i] ?? NONE);
     return answer.ids;
   }
@@ -108,11 +114,13 @@ export async function runRounds(
       const again = lost;
       lost = [];
       figures.resent += again.length;
-      const fresh = Array.from({ length: 5 + upTo(20) }, (_, i) =>
-        drawRequest(`${seed}-${round}-${i}`, receiver.url, random),
-      );
       // Often in the middle of it all, at times while the last round is still being picked up.
       const killAfterMs = random() < 0.2 ? upTo(150) : 200 + upTo(2_800);
+      // Some come just before the kill: those are the ones that may be stored, and yet not answered.
+      const fresh = Array.from({ length: 8 + upTo(24) }, (_, i) => {
+        const afterMs = random() < 0.4 ? Math.max(0, killAfterMs - upTo(LAST_MOMENT_MS)) : upTo(600);
+        return drawRequest(`${seed}-${round}-${i}`, afterMs, receiver.url, random);
+      });
       const loading = load(round, [...again, ...fresh]);
       await pause(killAfterMs);
       await server.kill9();
@@ -150,29 +158,25 @@ export async function runRounds(
 }
 
 /** What a request made; throws where it was not answered. */
-async function send(api: Api, { key, submissions }: Request): Promise<{ status: number; ids: string[] }> {
-  const headers = { "idempotency-key": key };
-  if (submissions.length === 1) {
-    const { status, body }: Answer<TaskResource> = await api.post("/v1/tasks", submissions[0], headers);
-    return { status, ids: status === 202 ? [body.id] : [] };
-  }
-  const { status, body }: Answer<{ items: BatchItem[] }> = await api.post(
-    "/v1/tasks/batch",
-    { tasks: submissions },
-    headers,
-  );
-  return { status, ids: status === 207 ? body.items.flatMap((item) => item.task?.id ?? []) : [] };
+async function send(api: Api, { key, submissions }: Request) {
+  const [path, body] = submissions.length === 1 ? ["", submissions[0]] : ["/batch", { tasks: submissions }];
+  const answer: Answer<Partial<TaskResource & { items: BatchItem[] }>> = await api.post(`/v1/tasks${path}`, body, {
+    "idempotency-key": key,
+  });
+  const items = answer.status === 207 ? (answer.body.items ?? []) : [];
+  const ids = answer.status === 202 ? [answer.body.id ?? ""] : items.flatMap((item) => item.task?.id ?? []);
+  return { status: answer.status, ids, isReplayed: answer.headers.has("idempotency-replayed") };
 }
 
 type Body = { failures: number };
 
 const NONE: Submission = { task: "" };
 
-function drawRequest(key: string, url: string, random: () => number): Request {
+function drawRequest(key: string, afterMs: number, url: string, random: () => number): Request {
   const size = random() < 0.2 ? 2 + Math.floor(random() * 30) : 1;
   const submissions = Array.from({ length: size }, () => draw(url, random));
   const cancelAfterMs = submissions.map(() => (random() < 0.1 ? random() * 1_000 : null));
-  return { key, submissions, afterMs: random() * 600, cancelAfterMs };
+  return { key, submissions, afterMs, cancelAfterMs };
 }
 
 /** One task of the mix. */
