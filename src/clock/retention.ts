@@ -2,6 +2,7 @@
 
 import { destroyObjects } from "../engine/tell.ts";
 import { forgetLimits } from "../results/places.ts";
+import { forgetWindows } from "../results/shared-tasks.ts";
 import { forgetKeys, walkRetention } from "../results/purge-tasks.ts";
 
 interface WalkState {
@@ -32,6 +33,7 @@ export async function keepRetention(env: Env, kv: SyncKvStorage, now: number): P
   if (now - forgot >= FORGET_EVERY_MS) {
     await forgetKeys(env.DB, now, 1_000);
     await forgetLimits(env.DB, 1_000);
+    await forgetWindows(env.DB, now, 1_000);
     kv.put("forgot", now);
   }
   return nextAt;

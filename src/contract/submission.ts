@@ -37,6 +37,14 @@ export const optionsSchema = z
     retention: durationSchema(MIN_RETENTION_MS, MAX_RETENTION_MS).optional(),
     retry: retrySchema.optional(),
     concurrency: z.strictObject({ key: z.string().min(1).max(200), limit: z.int().min(1).max(10_000) }).optional(),
+    debounce: z
+      .strictObject({
+        key: z.string().min(1).max(200),
+        wait: durationSchema(1),
+        maxWait: durationSchema(1).optional(),
+      })
+      .optional(),
+    throttle: z.strictObject({ key: z.string().min(1).max(200), per: durationSchema(1) }).optional(),
     webhook: taskWebhookSchema.optional(),
   })
   .meta({ id: "TaskOptions" });

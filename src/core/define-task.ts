@@ -17,6 +17,7 @@ import {
   type Lane,
 } from "./limits.ts";
 import { retrySchema, type RetryFunction, type RetryOptions } from "./retry.ts";
+import type { CacheOption, RateOption } from "./share.ts";
 
 /** The latest progress of a task. `percent` is null where `total` is unknown. */
 export interface Progress {
@@ -151,6 +152,10 @@ export interface TaskOptions<Name extends string, Input extends z.ZodType, Outpu
    * place. With `key`, a function of the input, the limit is each key's own.
    */
   concurrency?: ConcurrencyOption<z.output<Input>> | ConcurrencyOption<z.output<Input>>[];
+  /** At most so many starts per time. Holds for manual retries and later attempts too. */
+  rateLimit?: RateOption<z.output<Input>>;
+  /** Single flight: the same input is not run again while it is under way, or its result is fresh. */
+  cache?: CacheOption;
   run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
 }
 
@@ -171,6 +176,8 @@ export interface TaskDefinition<
   readonly lane: Lane;
   readonly retentionMs: number;
   readonly leaseMs: number | null;
+  readonly rateLimit: { limit: number; perMs: number; burst: number; key?: (input: unknown) => string } | null;
+  readonly cacheMs: number | null;
   readonly concurrency: readonly { limit: number; key?: (input: unknown) => string }[];
   // A method, so that definitions of different inputs fit one list.
   run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
@@ -224,11 +231,27 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
     ),
     leaseMs:
       options.lease === undefined ? null : between("lease", durationMs(options.lease), 1_000, MAX_LONG_TIMEOUT_MS),
+    rateLimit: rateLimitOf(options.rateLimit, between),
+    cacheMs:
+      options.cache === undefined ? null : between("cache.ttl", durationMs(options.cache.ttl), 1, MAX_RETENTION_MS),
     concurrency: limitsOf(options.concurrency).map((each) => {
       between("concurrency.limit", each.limit, 1, 10_000);
       return each as { limit: number; key?: (input: unknown) => string };
     }),
     run: options.run.bind(options),
+  };
+}
+
+function rateLimitOf<Input>(
+  option: RateOption<Input> | undefined,
+  between: (what: string, value: number, min: number, max: number) => number,
+): TaskDefinition["rateLimit"] {
+  if (option === undefined) return null;
+  return {
+    limit: between("rateLimit.limit", option.limit, 1, 1_000_000),
+    perMs: between("rateLimit.per", durationMs(option.per), 1, 86_400_000),
+    burst: between("rateLimit.burst", option.burst ?? 1, 1, 1_000_000),
+    ...(option.key ? { key: option.key as (input: unknown) => string } : {}),
   };
 }
 

@@ -8,6 +8,7 @@ import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
 import type { RetryOptions } from "../core/retry.ts";
 import type { WebhookEvent } from "../core/webhook.ts";
+import { rateOf, type Rate, type Share } from "../core/share.ts";
 import { firstLook } from "../core/wake.ts";
 import { byteLength, type NewTask } from "../results/insert-tasks.ts";
 import { findTask } from "../tasks/registry.ts";
@@ -28,7 +29,7 @@ export interface RunOptions {
   webhook?: { url: string; events?: WebhookEvent[] | undefined; secret?: string | undefined };
 }
 
-export type Prepared = { ok: true; task: NewTask } | { ok: false; problem: Problem };
+export type Prepared = { ok: true; task: NewTask; share?: Share } | { ok: false; problem: Problem };
 
 /** Checks one submission as it came over the wire. */
 export function prepare(env: Env, body: unknown, origin: Origin, id: string, now: number): Prepared {
@@ -89,11 +90,14 @@ export function prepareSubmission(
     ...(options.retry === undefined ? {} : { retry: options.retry }),
     ...(options.webhook === undefined ? {} : { webhook: options.webhook }),
   };
+  const rates = ratesOf(definition, checked.value);
+  const share = shareOf(definition, submission, checked.input);
   const limits = keyLimits(definition, submission, checked.value, origin.tenant);
   const state = timing.runAt > now ? "scheduled" : "queued";
   const tags = options.tags && Object.keys(options.tags).length > 0 ? JSON.stringify(options.tags) : null;
   return {
     ok: true,
+    ...(share ? { share } : {}),
     task: {
       id,
       tenant: origin.tenant,
@@ -113,6 +117,7 @@ export function prepareSubmission(
       nodeKey: null,
       node: null,
       waitingFor: null,
+      rates: rates.length > 0 ? JSON.stringify(rates) : null,
       concurrency: limits.length > 0 ? JSON.stringify(limits) : null,
       traceparent: origin.traceparent,
       options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,
@@ -156,6 +161,25 @@ export function checkInput(definition: TaskDefinition, input: unknown): CheckedI
   return { ok: true, input: text, value: parsed.data };
 }
 
+function ratesOf(definition: TaskDefinition, input: unknown): Rate[] {
+  const { rateLimit: rate, name } = definition;
+  if (rate === null) return [];
+  const part = rate.key === undefined || input === undefined ? "" : rate.key(input);
+  return [rateOf(definitionKey(name, part), rate.limit, rate.perMs, rate.burst)];
+}
+
+/** With whom the submission shares its task; by its own words first. */
+function shareOf(definition: TaskDefinition, submission: Submission, input: string | null): Share | null {
+  const { debounce, throttle } = submission.options ?? {};
+  if (debounce) {
+    const { key, wait, maxWait } = debounce;
+    return { kind: "debounce", key, ms: wait, ...(maxWait === undefined ? {} : { maxMs: maxWait }) };
+  }
+  if (throttle) return { kind: "throttle", key: throttle.key, ms: throttle.per };
+  if (definition.cacheMs === null) return null;
+  return { kind: "cache", key: input ?? "", ms: definition.cacheMs };
+}
+
 /** The limits of the definition and of the submission, all of which must leave a place. */
 function keyLimits(definition: TaskDefinition, submission: Submission, input: unknown, tenant: string): KeyLimit[] {
   const own = definition.concurrency.flatMap(({ limit, key }): KeyLimit[] => {
@@ -173,7 +197,13 @@ function checkTiming(definition: TaskDefinition, submission: Submission, now: nu
   const fault = (member: string, detail: string) => errors.push({ pointer: `/options/${member}`, detail });
 
   if (options.delay !== undefined && options.runAt !== undefined) fault("runAt", "give delay or runAt, not both");
-  const runAt = Math.max(now, options.runAt ?? now + (options.delay ?? 0));
+  const { debounce, throttle } = options;
+  if (debounce && throttle) fault("throttle", "give debounce or throttle, not both");
+  if (debounce && (options.delay !== undefined || options.runAt !== undefined)) {
+    fault("debounce", "a debounced task starts after its wait; leave out delay and runAt");
+  }
+  const wait = debounce ? Math.min(debounce.wait, debounce.maxWait ?? debounce.wait) : (options.delay ?? 0);
+  const runAt = Math.max(now, options.runAt ?? now + wait);
   if (runAt - now > MAX_HORIZON_MS) fault("runAt", "is more than ten years ahead");
 
   if (options.expiresIn !== undefined && options.expiresAt !== undefined) {

@@ -5,7 +5,9 @@
 
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
+import type { Share } from "../core/share.ts";
 import { insertTasks, type IdempotencyClaim, type NewTask, type Remembered } from "../results/insert-tasks.ts";
+import { storeShared } from "../results/shared-tasks.ts";
 
 /** Where background work of a request goes. */
 export interface Background {
@@ -83,6 +85,26 @@ export async function storeOnce(
   const remembered = await insertTasks(env.DB, tasks, claim);
   if (remembered?.made === claim.made) announce(env, background, tasks);
   return remembered;
+}
+
+/** Stores this task unless another one stands for it; answers the id of the one that does. */
+export async function storeShare(
+  env: Env,
+  background: Background,
+  task: NewTask,
+  share: Share,
+  now: number,
+): Promise<string> {
+  const id = await storeShared(env.DB, task, await hashed(share), now);
+  announce(env, background, [{ ...task, id }]);
+  return id;
+}
+
+/** A cache's key is the input itself, which may be long. */
+async function hashed(share: Share): Promise<Share> {
+  if (share.kind !== "cache") return share;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(share.key));
+  return { ...share, key: new Uint8Array(digest).toBase64() };
 }
 
 function announce(env: Env, background: Background, tasks: NewTask[]): void {

@@ -8,7 +8,7 @@ import type { NewTask } from "../results/insert-tasks.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
 import type { Prepared } from "./prepare.ts";
 import { admit } from "./quota.ts";
-import { storeAll, storeOnce, storeOne, type Background } from "./store.ts";
+import { storeAll, storeOnce, storeOne, storeShare, type Background } from "./store.ts";
 
 /** The caller's name for a request, so that repeating it makes nothing twice. */
 export interface RequestKey {
@@ -37,10 +37,29 @@ export async function submit(
 ): Promise<Submission> {
   const tasks = prepared.flatMap((each) => (each.ok ? [each.task] : []));
   if (tasks.length > 0) await admit(env, tasks[0]!.tenant, tasks.length, now);
+  if (prepared.some((each) => each.ok && each.share)) return submitShared(env, background, prepared, now);
   if (request !== null && tasks.length > 0) return submitOnce(env, background, prepared, tasks, request, now);
   if (tasks.length === 1) await storeOne(env, background, tasks[0]!);
   else await storeAll(env, background, tasks);
   const items = prepared.map((each): Submitted => (each.ok ? { ok: true, row: newRow(each.task) } : each));
+  return { items, replayed: false };
+}
+
+/** Submissions that share a task are answered with the one that stands for them; repeating such a request makes nothing twice. */
+async function submitShared(env: Env, background: Background, prepared: Prepared[], now: number): Promise<Submission> {
+  const ids = new Map<number, string>();
+  const plain: NewTask[] = [];
+  for (const [i, each] of prepared.entries()) {
+    if (!each.ok) continue;
+    if (each.share) ids.set(i, await storeShare(env, background, each.task, each.share, now));
+    else plain.push(each.task);
+  }
+  await storeAll(env, background, plain);
+  const rows = new Map((await readTasks(env.DB, [...ids.values()])).map((row) => [row.id, row]));
+  const items = prepared.map((each, i): Submitted => {
+    if (!each.ok) return each;
+    return { ok: true, row: rows.get(ids.get(i) ?? "") ?? newRow(each.task) };
+  });
   return { items, replayed: false };
 }
 

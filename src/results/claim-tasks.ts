@@ -28,14 +28,32 @@ WITH wanted AS (
   FROM tasks, json_each(tasks.concurrency) AS own
     JOIN places ON places.key = own.value->>'key' AND places.task_id = tasks.id
   WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}),
+metered AS (
+  SELECT buckets.key, tasks.id AS task_id, buckets.tat, buckets.interval, buckets.tolerance,
+    ROW_NUMBER() OVER (PARTITION BY buckets.key ORDER BY tasks.id) - 1 AS before
+  FROM tasks, json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
+  WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}),
 refused AS (
+  SELECT metered.task_id FROM metered
+  WHERE MAX(metered.tat, ?3) + metered.before * metered.interval - ?3 > metered.tolerance
+  UNION ALL
   SELECT wanted.task_id FROM wanted JOIN limits ON limits.key = wanted.key
   WHERE wanted.nth + (SELECT COUNT(*) FROM places WHERE places.key = wanted.key AND running = 1) > limits.max)
 UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
   lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL
 WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.claim.from)}
   AND NOT (started_at IS NULL AND expires_at IS NOT NULL AND expires_at <= ?3)
-  AND (concurrency IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
+  AND (concurrency IS NULL AND rates IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
+
+// Those over the rate are looked at when their token comes, in their order.
+const TURN = `
+UPDATE tasks SET due_at = turn.at
+FROM (SELECT id, MAX(at) AS at FROM (
+  SELECT tasks.id, MAX(buckets.tat, ?2) - buckets.tolerance
+    + buckets.interval * (ROW_NUMBER() OVER (PARTITION BY buckets.key ORDER BY tasks.id) - 1) AS at
+  FROM tasks, json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
+  WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state = 'queued') GROUP BY id) AS turn
+WHERE tasks.id = turn.id AND tasks.state = 'queued'`;
 
 // Apart from the claim, because naming an indexed column costs a row even where it stays the same:
 // the timer of a task that was claimed soon after its bell already stands where the lease ends.
@@ -51,20 +69,34 @@ SELECT ${TASK_COLUMNS}, input,
 FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
 
+const NEXT_TURN = `
+SELECT MIN(due_at) AS at FROM tasks
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND rates IS NOT NULL`;
+
+/** What a claim has got. */
+export interface Claim {
+  claimed: ClaimedTask[];
+  /** When the next of those that are over their rate may start, in ms since the epoch; null where there are none. */
+  nextTurn: number | null;
+}
+
 /**
  * Claims those of `ids` that are queued and answers them. `holder` names this claim alone: asked
  * again with the same one, it answers the same tasks.
  */
-export async function claimTasks(db: D1Database, ids: string[], holder: string, now: number): Promise<ClaimedTask[]> {
+export async function claimTasks(db: D1Database, ids: string[], holder: string, now: number): Promise<Claim> {
   const list = JSON.stringify(ids);
   const results = await persist(() =>
     db.batch([
       db.prepare(CLAIM).bind(list, holder, now),
       db.prepare(TIMER).bind(list, holder),
       db.prepare(OURS).bind(list, holder),
+      db.prepare(TURN).bind(list, now),
+      db.prepare(NEXT_TURN).bind(list),
     ]),
   );
-  return rowsOf<ClaimedTask>(results, 2);
+  const [next] = rowsOf<{ at: number | null }>(results, 4);
+  return { claimed: rowsOf<ClaimedTask>(results, 2), nextTurn: next?.at ?? null };
 }
 
 /** The input of a claimed task as JSON text, wherever it lies; null where the submission gave none. */

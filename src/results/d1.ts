@@ -6,7 +6,8 @@ import { ProblemError, problem } from "../core/problems.ts";
 const PAUSES = [10, 40, 120, 300, 700] as const;
 
 /** Errors that no repetition mends: the statement itself is wrong. */
-const FINAL = /SQLITE_(CONSTRAINT|ERROR|TOOBIG|MISMATCH|RANGE)|no such (table|column)|syntax error|D1_TYPE_ERROR/;
+const FINAL =
+  /SQLITE_(CONSTRAINT|ERROR|TOOBIG|MISMATCH|RANGE)|no such (table|column)|Wrong number of parameter|syntax error|D1_TYPE_ERROR/;
 
 /**
  * Runs a call to D1 until it answers. D1 repeats no write by itself, and may have applied the one
@@ -31,6 +32,7 @@ export async function persistOr503<T>(call: () => Promise<T>): Promise<T> {
     return await persist(call);
   } catch (error) {
     if (FINAL.test(String(error))) throw error;
+    console.error(JSON.stringify({ event: "results_backend_silent", error: String(error) }));
     throw new ProblemError(problem("unavailable", "The results backend did not answer. Nothing was lost; try again."), {
       "Retry-After": "1",
     });

@@ -89,11 +89,11 @@ WHERE ${FLOWS} AND failing = 0 AND on_error IS NOT NULL AND cancel_requested_at 
 
 const INSERT_ERROR = `
 INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
-  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, concurrency, traceparent, options, tags, input)
+  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, concurrency, rates, traceparent, options, tags, input)
 SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane', v->>'state', v->>'maxAttempts',
   CASE WHEN v->>'state' = 'queued' THEN ?2 + ${BELL_MS} END, v->>'leaseMs', ?2,
   CASE WHEN v->>'state' = 'queued' THEN ?2 ELSE v->>'runAt' END, NULL, v->>'retentionMs', NULL, v->>'rootId', v->>'flowId',
-  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'traceparent', v->>'options', v->>'tags', v->>'input'
+  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'rates', v->>'traceparent', v->>'options', v->>'tags', v->>'input'
 FROM (SELECT error.value AS v FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1)
 WHERE true ON CONFLICT DO NOTHING`;
 

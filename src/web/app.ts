@@ -18,6 +18,7 @@ import { nameRequest, type RequestIdVariables } from "./request-id.ts";
 import { bulkCancel, bulkDelete, bulkRetry } from "./tasks/bulk.ts";
 import { cancelTask, deleteTask, retryTask } from "./tasks/control.ts";
 import { getEvents } from "./tasks/events.ts";
+import { explainTask } from "./tasks/explain.ts";
 import { getTask, listTasksOperation } from "./tasks/read.ts";
 import { sendSignal } from "./tasks/signals.ts";
 import { submitBatch, submitTask } from "./tasks/submit.ts";
@@ -42,6 +43,7 @@ export const operations: readonly Operation[] = [
   bulkDelete,
   getTask,
   getEvents,
+  explainTask,
   cancelTask,
   retryTask,
   deleteTask,

@@ -35,7 +35,9 @@ export function newTask(tenant: string, options?: OptionsInput): NewTask {
 }
 
 export async function claimOne(db: D1Database, id: string): Promise<ClaimedTask> {
-  const [task] = await claimTasks(db, [id], crypto.randomUUID(), Date.now());
+  const {
+    claimed: [task],
+  } = await claimTasks(db, [id], crypto.randomUUID(), Date.now());
   return task!;
 }
 

@@ -1,0 +1,42 @@
+/** Submissions that share one task: debounce (the last input runs), throttle (the first runs), cache (its result serves all). */
+
+import type { Duration } from "./duration.ts";
+
+/** How a submission shares its task. `key` tells whose submissions share. Times are ms. */
+export interface Share {
+  kind: "debounce" | "throttle" | "cache";
+  key: string;
+  /** Debounce: the wait after the last submission; throttle: the window's length; cache: how long a result serves. */
+  ms: number;
+  /** Debounce: no start is later than this after the first submission. */
+  maxMs?: number;
+}
+
+/** In a definition: equal inputs share one run while it is under way, and its result for `ttl` afterwards. */
+export interface CacheOption {
+  ttl: Duration;
+}
+
+/** In a definition: at most `limit` starts per `per`, exactly, over all isolates; more wait for their turn. */
+export interface RateOption<Input> {
+  limit: number;
+  per: Duration;
+  /** Starts that may come at once after a pause. Default 1. */
+  burst?: number;
+  /** Of the input; each key has a rate of its own. */
+  key?: (input: Input) => string;
+}
+
+/** A rate as the row holds it: generic cell rate algorithm (ITU-T I.371). Times are ms. */
+export interface Rate {
+  key: string;
+  /** Between two starts. */
+  interval: number;
+  /** How early a start may come after a pause. */
+  tolerance: number;
+}
+
+export function rateOf(key: string, limit: number, perMs: number, burst: number): Rate {
+  const interval = perMs / limit;
+  return { key, interval, tolerance: interval * (burst - 1) };
+}
