@@ -87,29 +87,34 @@ function summaryOf(reasons: Reason[]): string {
 }
 
 function sentence(reason: Reason): string {
+  const said = (member: string) => {
+    const value = reason[member];
+    return typeof value === "string" || typeof value === "number" ? String(value) : "";
+  };
+  const until = said("until") === "" ? "" : ` until ${said("until")}`;
   switch (reason.code) {
     case "running":
-      return `it is running, as attempt ${String(reason["attempt"])}, on a lease until ${String(reason["leaseUntil"])}`;
+      return `it is running, as attempt ${said("attempt")}, on a lease until ${said("leaseUntil")}`;
     case "ended":
-      return `it has ended: ${String(reason["state"])} at ${String(reason["at"])}`;
+      return `it has ended: ${said("state")} at ${said("at")}`;
     case "queued":
-      return `it is queued on the lane ${String(reason["lane"])} and starts as soon as a worker takes it`;
+      return `it is queued on the lane ${said("lane")} and starts as soon as a worker takes it`;
     case "scheduled":
-      return `it is scheduled to start at ${String(reason["runAt"])}`;
+      return `it is scheduled to start at ${said("runAt")}`;
     case "retrying":
-      return `it failed ${String(reason["failures"])} of ${String(reason["maxAttempts"])} times and is tried again at ${String(reason["runAt"])}`;
+      return `it failed ${said("failures")} of ${said("maxAttempts")} times and is tried again at ${said("runAt")}`;
     case "lane_paused":
-      return `the lane ${String(reason["lane"])} is paused${reason["until"] === null ? "" : ` until ${String(reason["until"])}`}`;
+      return `the lane ${said("lane")} is paused${until}`;
     case "concurrency":
-      return `the key ${String(reason["key"])} has all of its ${String(reason["limit"])} places taken, and ${String(reason["ahead"])} wait before it`;
+      return `the key ${said("key")} has all of its ${said("limit")} places taken, and ${said("ahead")} wait before it`;
     case "rate_limit":
-      return `the rate limit of ${String(reason["key"]) || "its task"} lets it start at ${String(reason["until"])}`;
+      return `the rate limit of ${said("key") || "its task"} lets it start at ${said("until")}`;
     case "waiting_tasks":
       return `it waits for ${(reason["taskIds"] as string[]).length}${reason["more"] ? " or more" : ""} tasks`;
     case "waiting_signal":
-      return `it waits for the signal ${String(reason["name"])}${reason["until"] === null ? "" : ` until ${String(reason["until"])}`}`;
+      return `it waits for the signal ${said("name")}${until}`;
     case "sleeping":
-      return `it sleeps until ${String(reason["until"])}`;
+      return `it sleeps${until}`;
     case "circuit_open":
       return "its task fails too often and is held back for a while";
   }
