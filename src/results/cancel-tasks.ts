@@ -24,14 +24,17 @@ export interface Cancelled {
   cancelRequestedAt: number | null;
 }
 
+/** Where a successor is named, nothing is cancelled before it exists. */
+const ALLOWED = "(?4 IS NULL OR EXISTS (SELECT 1 FROM tasks AS successor WHERE successor.id = ?4))";
+
 const IDLE = `
 UPDATE tasks SET state = 'cancelled', cancel_requested_at = ?2, cancel_reason = ?3, finished_at = ?2,
   retain_until = ?2 + retention_ms, due_at = ${dueWhenEnded("?2")}, error = ${cancelledError("?3")}, waiting_for = NULL
-WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(IDLE_STATES)}`;
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(IDLE_STATES)} AND ${ALLOWED}`;
 
 const RUNNING = `
 UPDATE tasks SET cancel_requested_at = ?2, cancel_reason = ?3
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'running' AND cancel_requested_at IS NULL`;
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'running' AND cancel_requested_at IS NULL AND ${ALLOWED}`;
 
 const AFTER = `
 SELECT id, state, object, cancel_requested_at AS cancelRequestedAt FROM tasks
@@ -41,7 +44,7 @@ WHERE id IN (SELECT value FROM json_each(?1))`;
  * These tasks and all that their handlers spawned. Asked before the cancel: what a handler spawns
  * later finds its parent asked to stop, and is not stored.
  */
-async function withChildren(db: D1Database, ids: string[]): Promise<string[]> {
+export async function withChildren(db: D1Database, ids: string[]): Promise<string[]> {
   const { results } = await persistOr503(() =>
     db
       .prepare(
@@ -64,19 +67,38 @@ export async function cancelTasks(
   reason: string | null,
   now: number,
 ): Promise<Cancellation> {
-  const list = JSON.stringify(await withChildren(db, ids));
-  const results = await persistOr503(() =>
-    db.batch([
-      db.prepare(IDLE).bind(list, now, reason),
-      db.prepare(RUNNING).bind(list, now, reason),
-      db.prepare(AFTER).bind(list),
-      ...releaseStatements(db, list, now),
-      owedStatement(db, list, now),
-    ]),
-  );
+  const all = await withChildren(db, ids);
+  const results = await persistOr503(() => db.batch(cancelStatements(db, all, reason, now, null)));
+  return cancellationOf(results);
+}
+
+/**
+ * The cancel of exactly these tasks as statements for the end of a batch; {@link cancellationOf} reads
+ * their answers. `successor`: the id of a task without which nothing is cancelled.
+ */
+export function cancelStatements(
+  db: D1Database,
+  ids: string[],
+  reason: string | null,
+  now: number,
+  successor: string | null,
+): D1PreparedStatement[] {
+  const list = JSON.stringify(ids);
+  return [
+    db.prepare(IDLE).bind(list, now, reason, successor),
+    db.prepare(RUNNING).bind(list, now, reason, successor),
+    ...releaseStatements(db, list, now),
+    db.prepare(AFTER).bind(list),
+    owedStatement(db, list, now),
+  ];
+}
+
+/** What a batch that ends with {@link cancelStatements} has done. */
+export function cancellationOf(results: D1Result[]): Cancellation {
+  const { length } = results;
   return {
-    after: rowsOf<Cancelled>(results, 2),
-    released: rowsOf<Released>(results, results.length - 2),
-    owed: rowsOf<OwedId>(results, results.length - 1),
+    after: rowsOf<Cancelled>(results, length - 2),
+    released: rowsOf<Released>(results, length - 3),
+    owed: rowsOf<OwedId>(results, length - 1),
   };
 }

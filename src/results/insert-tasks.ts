@@ -78,7 +78,10 @@ export async function insertTasks(
 
 /** What must hold for anything to be stored: SQL whose parameters begin with ?2. */
 export interface Condition {
+  /** May refer to the task as the JSON object `v`, if `payloadGuard` does not. */
   guard: string;
+  /** The same for a large input of the task ?1. */
+  payloadGuard?: string;
   values: (string | number)[];
 }
 
@@ -92,7 +95,7 @@ export function insertStatements(
   also: D1PreparedStatement[] = [],
   condition: Condition = claim ? { guard: OURS, values: [claim.tenant, claim.key, claim.made] } : ALWAYS,
 ): { statements: D1PreparedStatement[]; remembered: number | null } {
-  const { guard, values } = condition;
+  const { guard, payloadGuard = guard, values } = condition;
   const statements = [...(claim ? [claimKey(db, claim)] : []), ...also];
   for (const chunk of chunksOf(tasks)) {
     statements.push(db.prepare(`${INSERT} WHERE ${guard} ON CONFLICT DO NOTHING`).bind(chunk, ...values));
@@ -102,7 +105,7 @@ export function insertStatements(
       db
         .prepare(
           `INSERT INTO payloads (task_id, kind, body)
-           SELECT ?1, 'input', ?${values.length + 2} WHERE ${guard} ON CONFLICT DO NOTHING`,
+           SELECT ?1, 'input', ?${values.length + 2} WHERE ${payloadGuard} ON CONFLICT DO NOTHING`,
         )
         .bind(task.id, ...values, task.input),
     );

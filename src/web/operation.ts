@@ -25,6 +25,8 @@ export interface Call<Query, Body> {
   params: Record<string, string>;
   query: Query;
   body: Body;
+  /** The body as it came: durations and instants as they were written. */
+  raw: unknown;
 }
 
 export interface Answer {
@@ -85,8 +87,9 @@ async function answer(definition: Operation, c: AppContext): Promise<Response> {
   const params = c.req.param() as Record<string, string>;
   const principal = await identify(definition, c, params);
   const query = readQuery(c, queryOf(definition));
-  const body = definition.body === undefined ? undefined : fit(definition.body, await readJson(c));
-  return definition.handle({ c, env: c.env, principal, params, query, body });
+  const raw = definition.body === undefined ? undefined : await readJson(c);
+  const body = definition.body === undefined ? undefined : fit(definition.body, raw);
+  return definition.handle({ c, env: c.env, principal, params, query, body, raw });
 }
 
 const NOBODY: Principal = { tenant: "", scopes: new Set(), isBootstrap: false, isLink: false };
