@@ -76,6 +76,8 @@ it.each([
   ["submits", submits],
 ])(
   `${CROWD} scheduled tasks do not slow down %s by more than a fifth`,
+  // A machine that does other things, too, may fail it once.
+  { timeout: 60_000, retry: 1 },
   async (what, run) => {
     const took = { crowded: [] as number[], empty: [] as number[] };
     for (let i = 0; i < RUNS; i++) {
@@ -86,7 +88,6 @@ it.each([
     console.log(`${what}: ${ratio.toFixed(2)} of the time on an empty database`, took);
     expect(ratio).toBeLessThan(MAX_RATIO);
   },
-  60_000,
 );
 
 function ms(instant: string | null): number {

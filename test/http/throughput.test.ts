@@ -13,6 +13,9 @@ beforeAll(async () => {
 
 afterAll(() => server?.stop());
 
+/** Of tests with a bound of time: a machine that does other things, too, may fail them once. */
+const NOISY = { retry: 2 };
+
 const ms = (instant: string | null) => Date.parse(instant ?? "");
 
 describe("the service", () => {
@@ -27,7 +30,7 @@ describe("the service", () => {
     expect(ended.filter((task) => task.state === "succeeded" && task.attempt === 1)).toHaveLength(5_000);
   });
 
-  it("runs 40 tasks of a second side by side", async () => {
+  it("runs 40 tasks of a second side by side", NOISY, async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, () => api.submit("test.sleep", { ms: 1_000 })));
     const ended = await Promise.all(answers.map((task) => api.waitForEnd(task.id)));
     expect(ended.map((task) => task.result)).toEqual(answers.map(() => "slept"));
@@ -38,6 +41,7 @@ describe("the service", () => {
 
   it.each(["default", "high", "bulk", "long"] as const)(
     "lets a task of the lane %s overtake one that runs long",
+    NOISY,
     async (lane) => {
       const long = await api.submit("test.sleep", { ms: 20_000 }, { lane });
       await api.waitUntil(long.id, 30_000, (task) => task.state === "running");
