@@ -23,6 +23,8 @@ interface Env {
   MAX_LIVE_TASKS?: string;
   /** Comma-separated origins that browsers may call from. */
   ALLOW_ORIGINS?: string;
+  /** Where the service is reached, such as `https://tasks.example.com`; callback addresses begin with it. */
+  PUBLIC_URL?: string;
   /** When this process started, in ms since the epoch; set where one process is the whole system (`npm run serve`). */
   BOOT_AT?: string;
 }

@@ -107,6 +107,11 @@ export interface TaskContext {
    * one that came before it was asked for counts. Throws a `SignalTimeoutError` when `timeout` passes first.
    */
   waitForSignal<T = unknown>(name: string, options?: SignalOptions<T>): Promise<T>;
+  /**
+   * An address that sends this task the signal `name` when somebody POSTs to it: no key needed, once,
+   * within a day or `expiresIn`. For approvals by people and answers of other services.
+   */
+  callbackUrl(name: string, options?: { expiresIn?: Duration }): Promise<string>;
   /** Submits a child task and goes on; spawning is remembered like a step. Cancelling this task cancels the child. */
   spawn<T extends TaskDefinition | string>(task: T, input: InputOf<T>, options?: SpawnOptions): Promise<Child<T>>;
   /** Waits for a child's result without holding a worker. Throws a `ChildFailedError` when it did not succeed. */

@@ -6,13 +6,17 @@
 import { sign, verify } from "hono/jwt";
 import type { TaskResource } from "../contract/task.ts";
 
-/** `read` is for the task and its events, `cancel` for cancelling it. */
-export type LinkUse = "read" | "cancel";
+/** `read` is for the task and its events, `cancel` for cancelling it, `signal` for sending it one signal, once. */
+export const LINK_USES = ["read", "cancel", "signal"] as const;
+
+export type LinkUse = (typeof LINK_USES)[number];
 
 export interface Link {
   taskId: string;
   tenant: string;
   use: LinkUse;
+  /** Of a `signal` link: which signal, and the name of the link itself, good for one use. */
+  signal: { name: string; linkId: string } | null;
 }
 
 /** Seconds that links are valid where nobody says otherwise, and at most. */
@@ -41,14 +45,35 @@ export async function signLinks(
   };
 }
 
+/**
+ * The address at which somebody without a key may send the task this signal, once, until `expiresAt`
+ * (ms since the epoch). Absolute where `PUBLIC_URL` says where the service is. Null where no key is
+ * configured to sign with.
+ */
+export async function signCallback(
+  env: Env,
+  task: { id: string; tenant: string },
+  name: string,
+  expiresAt: number,
+): Promise<string | null> {
+  const key = signingKey(env);
+  if (key === null) return null;
+  const exp = Math.floor(expiresAt / 1000);
+  const claims = { sub: task.id, ten: task.tenant, use: "signal", name, jti: crypto.randomUUID(), exp };
+  const path = `/v1/tasks/${task.id}/signals/${encodeURIComponent(name)}`;
+  return `${(env.PUBLIC_URL ?? "").replace(/\/+$/, "")}${path}?token=${await sign(claims, key, "HS256")}`;
+}
+
 /** What a token allows; null where it is expired, altered or none of ours. */
 export async function openLink(env: Env, token: string): Promise<Link | null> {
   const key = signingKey(env);
   if (key === null) return null;
   try {
-    const { sub, ten, use } = await verify(token, key, "HS256");
-    if (typeof sub !== "string" || typeof ten !== "string" || (use !== "read" && use !== "cancel")) return null;
-    return { taskId: sub, tenant: ten, use };
+    const { sub, ten, use, name, jti } = await verify(token, key, "HS256");
+    const known = LINK_USES.find((each) => each === use);
+    if (typeof sub !== "string" || typeof ten !== "string" || known === undefined) return null;
+    const signal = typeof name === "string" && typeof jti === "string" ? { name, linkId: jti } : null;
+    return known === "signal" && signal === null ? null : { taskId: sub, tenant: ten, use: known, signal };
   } catch {
     return null;
   }

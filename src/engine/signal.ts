@@ -2,7 +2,7 @@
 
 import { ProblemError, problem } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
-import { addSignal, countSignals, MAX_SIGNALS } from "../results/signals.ts";
+import { addSignal, countSignals, isLinkUsed, MAX_SIGNALS } from "../results/signals.ts";
 import type { TaskRow } from "../results/task-row.ts";
 import { announceReleased } from "./release.ts";
 import type { Background } from "./store.ts";
@@ -19,15 +19,20 @@ export async function signal(
   name: string,
   body: string,
   now: number,
+  linkId: string | null = null,
 ): Promise<void> {
+  const delivery = linkId ?? crypto.randomUUID();
   for (let n = 0; n < TRIES; n++) {
     const before = await countSignals(env.DB, task.id);
     if (before >= MAX_SIGNALS) break;
-    const { kept, released } = await addSignal(env.DB, task.id, before + 1, name, body, now);
+    const { kept, released } = await addSignal(env.DB, task.id, before + 1, name, body, now, delivery);
     if (kept) {
       background.waitUntil(announceReleased(env, released));
       if (task.object !== 0) background.waitUntil(tell(env, task.id, name, body, now));
       return;
+    }
+    if (linkId !== null && (await isLinkUsed(env.DB, linkId))) {
+      throw new ProblemError(problem("conflict", "This address was good for one signal, and has been used."));
     }
     if (await hasEnded(env, task.id)) break;
   }

@@ -23,7 +23,8 @@ export interface Delivered {
 }
 
 /**
- * Keeps a signal for a task and wakes it if it waits for one of this name. `seq` comes from
+ * Keeps a signal for a task and wakes it if it waits for one of this name. `delivery` names it, so that
+ * it is kept once. `seq` comes from
  * {@link countSignals}; a signal that another one overtook is not kept, and is to be sent with the next number.
  */
 export async function addSignal(
@@ -33,17 +34,18 @@ export async function addSignal(
   name: string,
   body: string,
   now: number,
+  delivery: string,
 ): Promise<Delivered> {
   const results = await persistOr503(() =>
     db.batch([
       db
         .prepare(
-          `INSERT INTO signals (task_id, seq, name, body, created_at)
-           SELECT id, ?2, ?3, ?4, ?5 FROM tasks
+          `INSERT INTO signals (task_id, seq, name, body, created_at, delivery)
+           SELECT id, ?2, ?3, ?4, ?5, ?6 FROM tasks
            WHERE id = ?1 AND state IN ${sqlStates(LIVE_STATES)} AND signals = ?2 - 1 AND signals < ${MAX_SIGNALS}
            ON CONFLICT DO NOTHING`,
         )
-        .bind(taskId, seq, name, body, now),
+        .bind(taskId, seq, name, body, now, delivery),
       db
         .prepare(
           `UPDATE tasks SET signals = ?2 WHERE id = ?1 AND signals = ?2 - 1
@@ -58,14 +60,20 @@ export async function addSignal(
         )
         .bind(taskId, name, now),
       db
-        .prepare(
-          "SELECT 1 AS kept FROM signals WHERE task_id = ?1 AND seq = ?2 AND name = ?3 AND body = ?4 AND created_at = ?5",
-        )
-        .bind(taskId, seq, name, body, now),
+        .prepare("SELECT 1 AS kept FROM signals WHERE task_id = ?1 AND seq = ?2 AND delivery = ?3")
+        .bind(taskId, seq, delivery),
       db.prepare("SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id = ?1 AND state = 'queued'").bind(taskId),
     ]),
   );
   return { kept: rowsOf(results, 3).length > 0, released: rowsOf<Released>(results, 4) };
+}
+
+/** Whether a link that is good for one signal has sent it. */
+export async function isLinkUsed(db: D1Database, linkId: string): Promise<boolean> {
+  const used = await persistOr503(() =>
+    db.prepare("SELECT 1 AS used FROM signals WHERE delivery = ?1").bind(linkId).first("used"),
+  );
+  return used !== null;
 }
 
 /** How many signals the task was ever sent. */

@@ -14,6 +14,8 @@ export interface Principal {
   isBootstrap: boolean;
   /** The caller shows a capability link, which opens one task and makes no further links. */
   isLink: boolean;
+  /** Of a link that is good for one use. */
+  linkId?: string;
 }
 
 /** The tenant of the bootstrap key. */
@@ -54,7 +56,16 @@ export async function authenticateFor(c: AppContext, taskId: string, use: LinkUs
   if (link.taskId !== taskId || link.use !== use) {
     refuse("forbidden", "This token was made for another task or another use.");
   }
-  return { tenant: link.tenant, scopes: new Set([scope]), isBootstrap: false, isLink: true };
+  if (link.signal !== null && link.signal.name !== c.req.param("name")) {
+    refuse("forbidden", "This token was made for another signal.");
+  }
+  return {
+    tenant: link.tenant,
+    scopes: new Set([scope]),
+    isBootstrap: false,
+    isLink: true,
+    ...(link.signal ? { linkId: link.signal.linkId } : {}),
+  };
 }
 
 function unauthorized(detail: string, challenge = ""): never {

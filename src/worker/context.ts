@@ -3,6 +3,8 @@
 import { durationMs, type Duration } from "../core/duration.ts";
 import type { TaskContext } from "../core/define-task.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
+import { NonRetryableError } from "../core/errors.ts";
+import { signCallback } from "../engine/links.ts";
 import { jsonOf } from "../results/task-row.ts";
 import type { Durable } from "./durable.ts";
 import type { Reporter } from "./reporter.ts";
@@ -40,6 +42,11 @@ export function createContext(
     step: (name, fn, options) => durable.step(name, fn, options),
     sleep: (until) => durable.sleep(until),
     waitForSignal: (name, options) => durable.waitForSignal(name, options),
+    callbackUrl: async (name, { expiresIn = "1d" } = {}) => {
+      const url = await signCallback(env, task, name, Date.now() + durationMs(expiresIn));
+      if (url === null) throw new NonRetryableError("no API_KEY is configured to sign callback addresses with");
+      return url;
+    },
     spawn: (of, input, options) => durable.spawn(of, input, options),
     join: (child) => durable.join(child) as Promise<never>,
     call: async (of, input, options) => (await durable.callAll(of, [input], options))[0] as never,

@@ -6,5 +6,9 @@ CREATE TABLE signals (
   name TEXT NOT NULL,
   body TEXT NOT NULL,
   created_at INTEGER NOT NULL,
+  -- names this delivery alone: a random name, or that of the callback address, which is good for one
+  delivery TEXT NOT NULL,
   PRIMARY KEY (task_id, seq)
 ) WITHOUT ROWID, STRICT;
+
+CREATE UNIQUE INDEX signals_delivery ON signals (delivery);

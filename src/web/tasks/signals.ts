@@ -15,8 +15,11 @@ export const sendSignal = operation({
   path: "/v1/tasks/{id}/signals/{name}",
   tag: "tasks",
   summary: "Send a signal to a task",
-  description: "The JSON body is what `ctx.waitForSignal(name)` gets; it is kept until asked for. No body means null.",
+  description:
+    "The JSON body is what `ctx.waitForSignal(name)` gets; it is kept until asked for. No body means null. A callback address (`ctx.callbackUrl`) is good for one signal.",
   scope: "submit",
+  link: "signal",
+  query: z.strictObject({}),
   body: z.unknown(),
   answers: { 202: { description: "Kept", schema: z.object({ accepted: z.literal(true) }).meta({ id: "Accepted" }) } },
   problems: ["not-found", "conflict", "unavailable"],
@@ -25,7 +28,7 @@ export const sendSignal = operation({
     if (!NAME.test(name)) refuse("invalid-request", "A signal's name is 1 to 100 letters, digits, _, . and -.");
     const row = await findRow(env, principal, params["id"]!);
     if (isTerminal(row.state)) refuse("conflict", `The task has ended: it is ${row.state}.`);
-    await signal(env, c.executionCtx, row, name, JSON.stringify(body ?? null), Date.now());
+    await signal(env, c.executionCtx, row, name, JSON.stringify(body ?? null), Date.now(), principal.linkId);
     return c.json({ accepted: true }, 202);
   },
 });
