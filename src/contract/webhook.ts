@@ -7,9 +7,9 @@ import { TEST_EVENT, WEBHOOK_EVENTS } from "../core/webhook.ts";
 const instant = z.iso.datetime();
 
 /** Which targets are allowed beyond the form is the deployment's to say. */
-export const webhookUrlSchema = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).max(2_048);
+const webhookUrlSchema = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).max(2_048);
 
-export const webhookEventsSchema = z.array(z.enum(WEBHOOK_EVENTS)).min(1).max(WEBHOOK_EVENTS.length);
+const webhookEventsSchema = z.array(z.enum(WEBHOOK_EVENTS)).min(1).max(WEBHOOK_EVENTS.length);
 
 /** Bytes of a signing secret, by the specification of Standard Webhooks. */
 const SECRET_BYTES = { min: 24, max: 64 } as const;
@@ -38,6 +38,8 @@ export const newWebhookSchema = z
     payload: z.enum(["full", "thin"]).optional(),
   })
   .meta({ id: "NewWebhook" });
+
+export type NewWebhook = z.input<typeof newWebhookSchema>;
 
 export const webhookChangesSchema = newWebhookSchema
   .partial()
@@ -68,6 +70,8 @@ export type WebhookResource = z.output<typeof webhookSchema>;
 /** An endpoint with its secret, which is shown when it is made and never again. */
 export const webhookWithSecretSchema = webhookSchema.extend({ secret: z.string() }).meta({ id: "WebhookWithSecret" });
 
+export type WebhookWithSecret = z.output<typeof webhookWithSecretSchema>;
+
 export const webhookListSchema = z
   .object({ items: z.array(webhookSchema), nextCursor: z.string().nullable() })
   .meta({ id: "WebhookList" });
@@ -76,6 +80,8 @@ export const webhookListSchema = z
 export const defaultWebhookSchema = z
   .object({ id: z.literal("default"), secret: z.string(), createdAt: instant })
   .meta({ id: "DefaultWebhook" });
+
+export type DefaultWebhook = z.output<typeof defaultWebhookSchema>;
 
 export const deliverySchema = z
   .object({

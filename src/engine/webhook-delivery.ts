@@ -2,11 +2,15 @@
 
 import { z } from "zod";
 import type { TaskResource } from "../contract/task.ts";
+import type { KeyLimit } from "../core/concurrency.ts";
 import { BELL_MS, DEFAULT_RETENTION_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { DELIVERY_ATTEMPTS, deliveryTenant, WEBHOOK_TASK } from "../core/webhook.ts";
 import { byteLength, type NewTask } from "../results/insert-tasks.ts";
 import type { NewDelivery } from "../results/store-deliveries.ts";
 import { messageIdOf } from "./message-ids.ts";
+
+/** Deliveries that one receiver gets at once: a slow one, 15 s each, must not fill the lane that it shares with tasks. */
+const AT_ONCE = 50;
 
 /** What the delivery task is given. Its payload is the body of every request, byte for byte the same. */
 export const deliveryInputSchema = z.object({
@@ -67,6 +71,7 @@ export function newDelivery(
       nodeKey: null,
       node: null,
       waitingFor: null,
+      concurrency: JSON.stringify([{ key: receiverOf(listener), limit: AT_ONCE } satisfies KeyLimit]),
       traceparent: task?.traceparent ?? null,
       options: null,
       tags: JSON.stringify({ webhook: webhookId }),
@@ -74,6 +79,10 @@ export function newDelivery(
     },
     entry: { tenant, webhookId, id: messageIdOf(id), type, taskId: task?.id ?? null, url, createdAt: at },
   };
+}
+
+function receiverOf({ tenant, webhookId, url }: Listener): string {
+  return `webhook:${tenant}:${url === undefined ? webhookId : new URL(url).origin}`;
 }
 
 /** As the listener wants it; thinner where it would be too large to store. */

@@ -2,10 +2,12 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { deliverOwed } from "../../src/engine/deliver.ts";
+import { deliveryTaskIdOf } from "../../src/engine/message-ids.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import { changeWebhook } from "../../src/results/change-webhook.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { listDeliveries } from "../../src/results/read-deliveries.ts";
 import { ensureDefault } from "../../src/results/store-webhook.ts";
 import { countRows } from "./count-rows.ts";
 import { claimOne, endOf, newTask, newTenant, newWebhook, NOBODY, quietEnv } from "./webhook-tasks.ts";
@@ -54,8 +56,14 @@ describe("a plain task", () => {
   });
 });
 
+/** A task with its timer and its place among those of its receiver, and an entry in the list. */
+const STORED = 4;
+
+/** How many it may get at once. */
+const FIRST_OF_ITS_RECEIVER = 1;
+
 describe("a watched task", () => {
-  it("costs one row more at its end, and then four with its first delivery and three with each other", async () => {
+  it("costs one row more at its end, and one when its deliveries are stored", async () => {
     const tenant = newTenant();
     await newWebhook(tenant);
     await newWebhook(tenant);
@@ -63,8 +71,7 @@ describe("a watched task", () => {
     expect(await live(tenant)).toEqual([2, 1, 2]);
     const { db, written } = countRows(env.DB);
     await deliverOwed(quietEnv(db));
-    // The outbox's row goes; each delivery is a task (with its timer) and an entry in the list.
-    expect(written()).toBe(1 + 2 * 3);
+    expect(written()).toBe(1 + 2 * STORED + 2 * FIRST_OF_ITS_RECEIVER);
   });
 
   it("costs the same with a webhook of its own, but for the default secret once", async () => {
@@ -73,8 +80,21 @@ describe("a watched task", () => {
     for (const secrets of [1, 0]) {
       expect(await live(tenant, { webhook: { url: NOBODY } })).toEqual([2, 1, 2]);
       await deliverOwed(quietEnv(db));
-      expect(written()).toBe(secrets + 1 + 3);
+      expect(written()).toBe(secrets + 1 + STORED + (secrets ? FIRST_OF_ITS_RECEIVER : 0));
     }
+  });
+
+  it("costs nine rows for a delivery that is taken at once", async () => {
+    const tenant = newTenant();
+    const webhook = await newWebhook(tenant);
+    await live(tenant);
+    await deliverOwed(quietEnv());
+    const [delivery] = await listDeliveries(env.DB, tenant, webhook.id, null, 1);
+    const { db, written } = countRows(env.DB);
+    const claimed = await claimOne(db, deliveryTaskIdOf(delivery!.id));
+    expect(written()).toBe(3);
+    await commitAttempts(db, [endOf(claimed, { outcome: "succeeded", result: '{"status":204}' })]);
+    expect(STORED + 3 + written()).toBe(9);
   });
 
   it("costs the same when it is cancelled", async () => {

@@ -309,6 +309,26 @@ describe("a receiver that does not take it", () => {
   });
 });
 
+describe("a receiver that answers nobody", () => {
+  it("delays no task, and no other receiver", async () => {
+    await withEndpoint({}, async (_, path) => {
+      receiver.reply(path, () => null);
+      // More than run side by side in a lane.
+      const tags = { hung: "yes" };
+      await api.submitAll(Array.from({ length: 400 }, () => ({ task: "test.noop", options: { tags } })));
+      await api.waitUntilNoneIs(LIVE, 20_000, "tag.hung=yes");
+      await receiver.next(path, 50);
+      const other = newPath();
+      const startedAt = Date.now();
+      const { id } = await noop({ webhook: { url: `http://localhost:${new URL(receiver.origin).port}${other}` } });
+      await api.waitForEnd(id);
+      await receiver.next(other);
+      expect(Date.now() - startedAt).toBeLessThan(5_000);
+      expect(receiver.at(path)).toHaveLength(50);
+    });
+  });
+});
+
 describe("replaying", () => {
   it("sends one delivery again, whatever became of it, with all of its attempts", async () => {
     await withEndpoint({}, async ({ id, secret }, path) => {
