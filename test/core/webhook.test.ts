@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { DELIVERY_ATTEMPTS, deliveryDelay, deliveryTenant, ownerOf, validSecrets } from "../../src/core/webhook.ts";
 import { webhookSecretSchema } from "../../src/contract/webhook.ts";
+import { whyNoTarget } from "../../src/engine/webhook-target.ts";
 import { tenantSchema } from "../../src/contract/key.ts";
 
 const MINUTE = 60_000;
@@ -52,6 +53,31 @@ describe("secrets", () => {
     "like %j are not",
     (secret) => {
       expect(webhookSecretSchema.safeParse(secret).success).toBe(false);
+    },
+  );
+});
+
+describe("a target", () => {
+  const reasonFor = (url: string, fixtures: string) => whyNoTarget({ FIXTURES: fixtures } as Env, url);
+
+  it.each(["https://example.com/", "https://example.com:8443/a?b=c", "https://8.8.8.8/"])("may be %s", (url) => {
+    expect(reasonFor(url, "")).toBeNull();
+    expect(reasonFor(url, "1")).toBeNull();
+  });
+
+  it.each(["http://127.0.0.1:9999/", "http://localhost/", "https://localhost/", "http://[::1]:80/"])(
+    "may be %s only where the fixtures are",
+    (url) => {
+      expect(reasonFor(url, "1")).toBeNull();
+      expect(reasonFor(url, "")).not.toBeNull();
+    },
+  );
+
+  it.each(["http://example.com/", "http://8.8.8.8/", "https://10.0.0.1/", "http://192.168.1.1/", "ftp://example.com/"])(
+    "is never %s",
+    (url) => {
+      expect(reasonFor(url, "")).not.toBeNull();
+      expect(reasonFor(url, "1")).not.toBeNull();
     },
   );
 });

@@ -125,19 +125,17 @@ describe("an endpoint", () => {
 describe("what is refused", () => {
   it.each([
     "http://example.com/",
-    "https://localhost/",
     "https://10.1.2.3/",
     "https://192.168.0.1/",
     "https://169.254.169.254/latest/meta-data",
     "https://[::ffff:10.0.0.1]/",
     "https://[fd00::1]/",
-    "https://0x7f000001.example.internal/",
+    "https://db.example.internal/",
     "https://router.local/",
     "http://10.0.0.1/",
-    "http://2130706434.example.com/",
+    "https://0x0a000001/",
     "https://user:pass@example.com/",
   ])("%s as a target", async (url) => {
-    if (url === "https://localhost/") return;
     expect(await create({ url })).toMatchObject(invalid("/url"));
     const submitted = await api.post("/v1/tasks", { task: "test.noop", options: { webhook: { url } } });
     expect(submitted).toMatchObject(invalid("/options/webhook/url"));
