@@ -71,7 +71,7 @@ export function purgeDue(
 
 /** A backlog is no lost bell: the older the task, the longer until its next one. */
 function nextBell(row: Sleeper, now: number): number {
-  return now + Math.max(BELL_MS, Math.min((now - row.runAt) / 2, 600_000));
+  return now + Math.max(BELL_MS, Math.min(Math.floor((now - row.runAt) / 2), 600_000));
 }
 
 function sooner(row: Sleeper, at: number): number {

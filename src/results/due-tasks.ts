@@ -55,7 +55,8 @@ export async function startTasks(db: D1Database, ids: string[], now: number): Pr
   await persist(() =>
     db
       .prepare(
-        `UPDATE tasks SET state = 'queued', due_at = ?2 + ${BELL_MS}
+        `UPDATE tasks SET state = 'queued', due_at = CASE
+           WHEN started_at IS NULL AND expires_at < ?2 + ${BELL_MS} THEN expires_at ELSE ?2 + ${BELL_MS} END
          WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2`,
       )
       .bind(JSON.stringify(ids), now)

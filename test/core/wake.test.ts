@@ -72,6 +72,15 @@ describe("a look at a row", () => {
     );
   });
 
+  it("counts in whole milliseconds, the only ones that the row takes", () => {
+    fc.assert(
+      fc.property(rows, instants, (row, now) => {
+        expect(Number.isInteger(timerOf(wake(row, now)) ?? 0)).toBe(true);
+      }),
+      many,
+    );
+  });
+
   it("leaves a timer on every row that lives", () => {
     fc.assert(
       fc.property(inStates(...LIVE_STATES), instants, (row, now) => {
