@@ -87,7 +87,8 @@ const MEMBERS: Record<Kind, readonly string[]> = {
   dag: ["dag"],
 };
 
-const DAG_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+// Names become members of objects.
+const DAG_NAME = /^(?!__proto__$)[A-Za-z0-9_-]{1,64}$/;
 
 const NOTHING: Built = { result: { value: null }, exits: [] };
 
@@ -152,18 +153,18 @@ class Compiler {
     }
   }
 
-  #task(node: Record<string, unknown>, place: Place): Built {
+  #task(node: Record<string, unknown>, place: Place, inputPath = [...place.path, "input"]): Built {
     if (typeof node["task"] !== "string") return this.fault([...place.path, "task"], "the name of a task");
     const task: PlannedTask = {
       key: place.key,
       id: String(this.#count++),
       path: place.path,
-      inputPath: [...place.path, "input"],
+      inputPath,
       task: node["task"],
       input: node["input"],
       options: node["options"],
       passed: node["input"] === undefined ? place.passed : null,
-      from: this.#from(node["input"], place),
+      from: this.#from(node["input"], place, inputPath),
       needs: [],
       needsEnd: [],
       next: [],
@@ -221,13 +222,9 @@ class Compiler {
     if (!this.#hasOnly(map, ["task", "inputs", "options"], path)) return NOTHING;
     const { task, inputs, options } = map;
     if (!Array.isArray(inputs)) return this.fault([...path, "inputs"], "a list of inputs");
-    const members = inputs.map((input: unknown, i) => {
-      const built = this.#task({ task, input, options }, { ...place, key: join(place.key, i), path });
-      // Its input is an item of the list, not a member of its own.
-      const last = this.#tasks.at(-1);
-      if (last) last.inputPath = [...path, "inputs", i];
-      return built;
-    });
+    const members = inputs.map((input: unknown, i) =>
+      this.#task({ task, input, options }, { ...place, key: join(place.key, i), path }, [...path, "inputs", i]),
+    );
     return { result: { list: members.map((each) => each.result) }, exits: exitsOf(members, place) };
   }
 
@@ -304,10 +301,10 @@ class Compiler {
   }
 
   /** What each `$from` in an input means. */
-  #from(input: unknown, place: Place): Record<string, Source> {
+  #from(input: unknown, place: Place, inputPath: (string | number)[]): Record<string, Source> {
     const sources: Record<string, Source> = {};
     for (const { reference, path } of references(input)) {
-      const at = [...place.path, "input", ...path];
+      const at = [...inputPath, ...path];
       const { $from: name, path: inner, ...rest } = reference;
       for (const member of Object.keys(rest)) this.fault([...at, member], "unknown member beside $from");
       if (inner !== undefined && (typeof inner !== "string" || (inner !== "" && !inner.startsWith("/")))) {
