@@ -1,15 +1,18 @@
-/** For the Worker's own code and routes: submit a task, and read it, with one typed call. */
+/** For the Worker's own code and routes: submit a task or a flow, and read it, with one typed call. */
 
-import type { z } from "zod";
 import type { OptionsInput } from "../contract/submission.ts";
 import type { TaskResource } from "../contract/task.ts";
-import type { TaskDefinition } from "../core/define-task.ts";
-import { ProblemError } from "../core/problems.ts";
+import type { ErrorHandler, FlowOf, Graph } from "../contract/typed-flow.ts";
+import type { SubmitArgs, TaskOf } from "../contract/typed-task.ts";
+import type { Progress, TaskDefinition } from "../core/define-task.ts";
+import { ProblemError, problem } from "../core/problems.ts";
 import { OBJECT } from "../core/wake.ts";
-import type { Progress } from "../core/define-task.ts";
+import { readFlow } from "../results/flows.ts";
 import { readTask } from "../results/read-tasks.ts";
+import { presentFlow } from "./flow-read.ts";
+import { submitFlow as submitGraph } from "./flow-submit.ts";
 import { newTaskIds } from "./ids.ts";
-import { prepare } from "./prepare.ts";
+import { prepare, type Origin } from "./prepare.ts";
 import { presentTask } from "./present.ts";
 import type { Background } from "./store.ts";
 import { submit } from "./submit.ts";
@@ -26,23 +29,52 @@ export interface Caller {
 }
 
 /**
- * Submits a task and answers it as it was stored. Throws a `ProblemError` where the input or the
- * options do not fit, or, with status 503, where it could not be stored.
+ * Submits a task and answers it as it was stored. The input may be left out where its schema takes
+ * nothing. Throws a `ProblemError` where the input or the options do not fit, or, with status 503,
+ * where it could not be stored.
+ *
+ * @example
+ * const caller = { env: c.env, background: c.executionCtx, tenant: "default" };
+ * const task = await submitTask(caller, processItem, { name: "tea" }, { delay: "5m" });
  */
-export async function submitTask<Name extends string, Input extends z.ZodType, Output extends z.ZodType>(
+export async function submitTask<D extends TaskDefinition>(
   caller: Caller,
-  task: TaskDefinition<Name, Input, Output>,
-  input: z.input<Input>,
-  options?: OptionsInput,
-): Promise<TaskResource> {
+  task: D,
+  ...args: SubmitArgs<D, OptionsInput>
+): Promise<TaskOf<D>> {
+  const [input, options] = args as [input?: unknown, options?: OptionsInput];
   const now = Date.now();
-  const origin = { tenant: caller.tenant, traceparent: caller.traceparent ?? null };
-  const body = { task: task.name, input, ...(options ? { options } : {}) };
-  const prepared = prepare(caller.env, body, origin, newTaskIds(1)[0]!, now);
+  const body = {
+    task: task.name,
+    ...(input === undefined ? {} : { input }),
+    ...(options === undefined ? {} : { options }),
+  };
+  const prepared = prepare(caller.env, body, originOf(caller), newTaskIds(1)[0]!, now);
   const { items } = await submit(caller.env, caller.background, [prepared], null, now);
   const item = items[0]!;
   if (!item.ok) throw new ProblemError(item.problem);
-  return presentTask(item.row);
+  return presentTask(item.row) as TaskOf<D>;
+}
+
+/**
+ * Submits a flow, written with `contract/build-flow.ts`, and answers it as it was stored. `onError`
+ * runs once if it fails. Throws a `ProblemError` with a pointer to every fault of the graph.
+ *
+ * @example
+ * const flow = await submitFlow(caller, chain(task(httpRequest, { url }), task(csvSummarize, { csv: previous("/body") })));
+ */
+export async function submitFlow<Result>(
+  caller: Caller,
+  graph: Graph<Result>,
+  options: { onError?: ErrorHandler } = {},
+): Promise<FlowOf<Result>> {
+  const { env, background, tenant } = caller;
+  // As it would have come over the wire.
+  const body: unknown = JSON.parse(JSON.stringify({ ...graph, ...options }));
+  const { id } = await submitGraph(env, background, body, originOf(caller), null, Date.now());
+  const row = await readFlow(env.DB, tenant, id);
+  if (!row) throw new ProblemError(problem("gone", "The flow was removed at once."));
+  return (await presentFlow(env, row)) as FlowOf<Result>;
 }
 
 /** The tenant's task with its latest progress, or null where it has none of this id. */
@@ -55,4 +87,8 @@ export async function getTask(caller: Pick<Caller, "env" | "tenant">, id: string
     .latestProgress()
     .catch(() => null);
   return latest ? { ...task, progress: latest.data as Progress } : task;
+}
+
+function originOf({ tenant, traceparent = null }: Caller): Origin {
+  return { tenant, traceparent };
 }

@@ -1,0 +1,33 @@
+/** The types that a list of definitions gives to those who submit: names, inputs and results. Nothing of it exists at run time. */
+
+import type { InputOf, OutputOf, TaskDefinition } from "../core/define-task.ts";
+import type { TaskResource } from "./task.ts";
+
+export type { InputOf, OutputOf, TaskDefinition };
+
+/** A list of definitions, such as `typeof tasks` of `src/tasks/index.ts`. */
+export type Tasks = readonly TaskDefinition[];
+
+/** The names in a list. */
+export type NameOf<T extends Tasks> = T[number]["name"];
+
+/** The definition of that name. */
+export type Named<T extends Tasks, Name extends string> = Name extends string ? WithName<T[number], Name> : never;
+
+type WithName<D extends TaskDefinition, Name extends string> = D extends TaskDefinition
+  ? Name extends D["name"]
+    ? D
+    : never
+  : never;
+
+/** What follows the task where it is submitted: `input` may be left out where its schema takes nothing. */
+export type SubmitArgs<D extends TaskDefinition, Options> =
+  undefined extends InputOf<D> ? [input?: InputOf<D>, options?: Options] : [input: InputOf<D>, options?: Options];
+
+/** The resource of a task of this definition. Once `state` is `"succeeded"`, `result` is what the output schema says. */
+export type TaskOf<D extends TaskDefinition> = D extends TaskDefinition
+  ? Omit<TaskResource, "task" | "state" | "result"> & { task: D["name"] } & (
+        | { state: "succeeded"; result: OutputOf<D> }
+        | { state: Exclude<TaskResource["state"], "succeeded">; result: null }
+      )
+  : never;
