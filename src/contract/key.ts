@@ -19,6 +19,8 @@ export const newKeySchema = z
   })
   .meta({ id: "NewKey" });
 
+export type NewKey = z.input<typeof newKeySchema>;
+
 export const keySchema = z
   .object({
     id: z.string(),

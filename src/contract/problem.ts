@@ -3,6 +3,8 @@
 import { z } from "zod";
 import { PROBLEMS, type Problem } from "../core/problems.ts";
 
+export type { ProblemName } from "../core/problems.ts";
+
 export const problemSchema = z
   .object({
     type: z.string(),

@@ -1,0 +1,85 @@
+/** Follows a task: one stream of events out of as many connections as it takes. */
+
+import { createParser } from "eventsource-parser";
+import type { TaskEvent as WireEvent } from "../contract/event.ts";
+import type { TaskResource } from "../contract/task.ts";
+import { backoff, type CallOptions, type Connection } from "./connection.ts";
+import { pause } from "./deadline.ts";
+import { isMoving, PATIENCE_MS } from "./wait.ts";
+
+export interface FollowOptions extends CallOptions {
+  /** Leaves out the events up to this `seq`. */
+  after?: number | undefined;
+}
+
+/** An event of a task, told apart by its `type`. */
+export type TaskEvent<Task = TaskResource> = { seq: number; at: string } & (
+  | { type: "state"; data: { state: TaskResource["state"]; attempt: number; cancelRequestedAt?: string } }
+  | { type: "progress"; data: NonNullable<TaskResource["progress"]> }
+  | { type: "log"; data: { level: "debug" | "info" | "warn" | "error"; message: string; data?: unknown } }
+  | { type: "output"; data: unknown }
+  | { type: "signal"; data: { name: string; body: unknown } }
+  | { type: "done"; data: Task }
+);
+
+/** The service says something every 15 s at the latest; a line that is silent for longer than this is dead. */
+const SILENT_MS = 45_000;
+
+/** Yields every event after `after` once and in order, until `done` or the signal. */
+export async function* follow<Task extends TaskResource>(
+  connection: Connection,
+  path: string,
+  { after = 0, signal }: FollowOptions,
+): AsyncGenerator<TaskEvent<Task>, void, undefined> {
+  let seen = after;
+  for (let tries = 1; ; tries++) {
+    const before = seen;
+    for await (const event of listen(connection, `${path}/events`, seen, signal)) {
+      if (event.seq <= seen && event.type !== "done") continue;
+      seen = event.seq;
+      tries = 1;
+      yield event as TaskEvent<Task>;
+      if (event.type === "done") return;
+    }
+    if (seen === before) {
+      // Events are kept for an hour only: then nothing may follow number `seen`, and the task itself tells its end.
+      const task = await connection.json<Task>({ method: "GET", path, patienceMs: PATIENCE_MS, signal });
+      if (!isMoving(task.state)) {
+        yield { seq: seen + 1, at: task.finishedAt ?? task.createdAt, type: "done", data: task };
+        return;
+      }
+    }
+    await pause(backoff(tries), signal);
+  }
+}
+
+/** The events of one connection, until it ends in whatever way. */
+async function* listen(
+  connection: Connection,
+  path: string,
+  after: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WireEvent, void, undefined> {
+  const headers = { accept: "text/event-stream", "last-event-id": String(after) };
+  const body = await connection.stream({ method: "GET", path, headers, patienceMs: PATIENCE_MS, signal });
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  const events: WireEvent[] = [];
+  const parser = createParser({ onEvent: ({ data }) => events.push(JSON.parse(data) as WireEvent) });
+  const hangUp = () => void reader.cancel().catch(() => undefined);
+  signal?.addEventListener("abort", hangUp);
+  try {
+    for (;;) {
+      const silence = setTimeout(hangUp, SILENT_MS);
+      const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
+      clearTimeout(silence);
+      signal?.throwIfAborted();
+      if (done) return;
+      parser.feed(decoder.decode(value, { stream: true }));
+      yield* events.splice(0);
+    }
+  } finally {
+    signal?.removeEventListener("abort", hangUp);
+    hangUp();
+  }
+}

@@ -1,0 +1,109 @@
+/** The client's verbs on flows. */
+
+import type { FlowResource } from "../contract/flow.ts";
+import type { ErrorHandler, FlowOf, Graph } from "../contract/typed-flow.ts";
+import type { CallOptions, Connection } from "./connection.ts";
+import { FlowEndedError } from "./ended-errors.ts";
+import { pagesOf, type Pages } from "./pages.ts";
+import type { SubmitCallOptions } from "./task-types.ts";
+import { submission } from "./tasks.ts";
+import { waitForEnd, type WaitOptions } from "./wait.ts";
+
+export interface FlowOptions extends SubmitCallOptions {
+  /** Runs once if the flow fails, and is passed `{ flowId, failed }`. */
+  onError?: ErrorHandler | undefined;
+}
+
+/** A flow: its id, or what `submit` and `get` give, which says its type too. */
+export type FlowRef<Result> = string | FlowOf<Result>;
+
+/** One task of a flow, and its place in the graph. */
+export type FlowMember = FlowResource["nodes"][number];
+
+export interface FlowVerbs {
+  /**
+   * Submits a graph; all of it is checked before anything is stored. Repeated requests make one flow.
+   *
+   * @example
+   * const { task } = nodesOf<typeof tasks>();
+   * const flow = await client.flows.submit(
+   *   chain(
+   *     task("process_item", { name: "beans", steps: 1, pause: "10ms" }),
+   *     task("csv.summarize", { csv: previous("/result") }),
+   *   ),
+   * );
+   * const { rows } = await client.flows.wait(flow);
+   * console.log(rows);
+   */
+  submit<Result>(graph: Graph<Result>, options?: FlowOptions): Promise<FlowOf<Result>>;
+
+  /** Submits a graph and waits for its result, as {@link FlowVerbs.wait} does. A signal ends the waiting, not the flow. */
+  run<Result>(graph: Graph<Result>, options?: FlowOptions): Promise<Result>;
+
+  /** Reads a flow with the first thousand of its nodes. */
+  get<Result = unknown>(flow: FlowRef<Result>, options?: CallOptions): Promise<FlowOf<Result>>;
+
+  /** Every node of a flow with its task. */
+  nodes(flow: FlowRef<unknown>, options?: CallOptions & { limit?: number }): Pages<FlowMember>;
+
+  /** The flow's result once it has one. Throws a `FlowEndedError` where it has none, and a `WaitTimeoutError` after `timeout` ms. */
+  wait<Result = unknown>(flow: FlowRef<Result>, options?: WaitOptions): Promise<Result>;
+
+  /** Cancels all of a flow that has not ended. */
+  cancel<Result = unknown>(
+    flow: FlowRef<Result>,
+    options?: CallOptions & { reason?: string | undefined },
+  ): Promise<FlowOf<Result>>;
+
+  /** Runs again what failed and what depends on it, or the node with the key `from` and what depends on that. */
+  retry<Result = unknown>(
+    flow: FlowRef<Result>,
+    options?: CallOptions & { from?: string | undefined },
+  ): Promise<FlowOf<Result>>;
+}
+
+export function flowVerbs(connection: Connection): FlowVerbs {
+  async function submit<Result>(graph: Graph<Result>, options: FlowOptions = {}): Promise<FlowOf<Result>> {
+    const body = { ...graph, onError: options.onError };
+    return connection.json({ ...submission(options), path: "/v1/flows", body });
+  }
+
+  async function wait<Result>(flow: FlowRef<Result>, options: WaitOptions = {}): Promise<Result> {
+    // The nodes are of no interest while it runs.
+    const ended = await waitForEnd<FlowResource>(connection, pathOf(flow), options, { limit: 1 });
+    if (ended.state !== "succeeded") throw new FlowEndedError(ended);
+    return ended.result as Result;
+  }
+
+  return {
+    submit,
+    wait,
+    run: async (graph, options = {}) => wait(await submit(graph, options), { signal: options.signal }),
+    get: async (flow, { signal } = {}) => connection.json({ method: "GET", path: pathOf(flow), signal }),
+    nodes: (flow, { signal, limit } = {}) =>
+      pagesOf(async (cursor) => {
+        const query = { limit, cursor: cursor ?? undefined };
+        const { nodes, nextCursor } = await connection.json<FlowResource>({
+          method: "GET",
+          path: pathOf(flow),
+          query,
+          signal,
+        });
+        return { items: nodes, nextCursor };
+      }),
+    cancel: async (flow, { signal, reason } = {}) =>
+      connection.json({
+        method: "POST",
+        path: `${pathOf(flow)}/cancel`,
+        body: { reason },
+        repeatable: true,
+        signal,
+      }),
+    retry: async (flow, { signal, from } = {}) =>
+      connection.json({ method: "POST", path: `${pathOf(flow)}/retry`, body: { from }, signal }),
+  };
+}
+
+function pathOf(flow: FlowRef<unknown>): string {
+  return `/v1/flows/${encodeURIComponent(typeof flow === "string" ? flow : flow.id)}`;
+}

@@ -1,0 +1,32 @@
+/** The client's verbs on keys. All need the scope `admin`. */
+
+import type { CreatedKey, KeyResource, NewKey } from "../contract/key.ts";
+import type { CallOptions, Connection } from "./connection.ts";
+import type { Pages } from "./pages.ts";
+import { resource, type ListOptions } from "./resource.ts";
+
+export interface KeyVerbs {
+  /**
+   * Makes a key. Its text, `key`, is in this answer and never again. After a broken connection it is not asked for again.
+   *
+   * @example
+   * const { id, key } = await client.keys.create({ name: "checkout", scopes: ["submit", "read"] });
+   * console.log(id, key);
+   */
+  create(key: NewKey, options?: CallOptions): Promise<CreatedKey>;
+  /** Lists keys, newest first, the revoked and expired too. */
+  list(options?: ListOptions): Pages<KeyResource>;
+  get(id: string, options?: CallOptions): Promise<KeyResource>;
+  /** Revokes a key for good. */
+  revoke(id: string, options?: CallOptions): Promise<void>;
+}
+
+export function keyVerbs(connection: Connection): KeyVerbs {
+  const { send, list } = resource(connection, "/v1/keys");
+  return {
+    create: async (key, { signal } = {}) => send("POST", [], { body: key, signal }),
+    list: (options) => list([], options),
+    get: async (id, { signal } = {}) => send("GET", [id], { signal }),
+    revoke: async (id, { signal } = {}) => send("DELETE", [id], { signal }),
+  };
+}

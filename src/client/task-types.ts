@@ -1,0 +1,65 @@
+/** What the client's verbs on tasks take and give. */
+
+import type { OptionsInput } from "../contract/submission.ts";
+import type { TaskResource } from "../contract/task.ts";
+import type { InputOf, Named, NameOf, TaskOf, Tasks } from "../contract/typed-task.ts";
+import type { CallOptions } from "./connection.ts";
+import type { LovageProblem } from "./problem-errors.ts";
+
+/** What every request takes that submits something. */
+export interface SubmitCallOptions extends CallOptions {
+  /** Names the request, so that sending it again makes nothing again. A new one for each call unless given. */
+  idempotencyKey?: string | undefined;
+  /** W3C Trace Context, which the task carries on. */
+  traceparent?: string | undefined;
+}
+
+/** The options of the submission, and those of the request. */
+export interface SubmitOptions extends OptionsInput, SubmitCallOptions {}
+
+/** One item of a batch. */
+export type Submission<T extends Tasks> = {
+  [Name in NameOf<T>]: { task: Name; options?: OptionsInput } & (undefined extends InputOf<Named<T, Name>>
+    ? { input?: InputOf<Named<T, Name>> }
+    : { input: InputOf<Named<T, Name>> });
+}[NameOf<T>];
+
+/** The fate of one item of a batch. */
+export type BatchItem<Task> = { ok: true; task: Task } | { ok: false; problem: LovageProblem };
+
+/** The fates of a batch's items, in order. */
+export type BatchItems<T extends Tasks, Items extends readonly { task: string }[]> = {
+  -readonly [I in keyof Items]: BatchItem<TaskOf<Named<T, Items[I]["task"]>>>;
+};
+
+/** A task: its id, or what `submit`, `get` and `list` give, which says its type too. */
+export type TaskRef<Name extends string> = string | { id: string; task: Name };
+
+type State = TaskResource["state"];
+
+/** Tasks that have all of it. */
+export interface TaskFilter<Name extends string> {
+  state?: State | readonly State[] | undefined;
+  task?: Name | undefined;
+  lane?: string | undefined;
+  tags?: Readonly<Record<string, string>> | undefined;
+  /** ISO 8601, exclusive. */
+  createdAfter?: string | undefined;
+  createdBefore?: string | undefined;
+  flowId?: string | undefined;
+}
+
+export interface BulkFilter<Name extends string> extends TaskFilter<Name> {
+  ids?: readonly string[] | undefined;
+}
+
+export interface BulkOptions extends CallOptions {
+  /** Only counts. */
+  dryRun?: boolean | undefined;
+}
+
+/** What a filter found that the verb can act on, and what it changed. */
+export interface BulkResult {
+  matched: number;
+  changed: number;
+}
