@@ -12,6 +12,8 @@ export interface Held {
 export interface StopOrder extends Held {
   reason: "cancelled" | "lost";
   cancelReason: string | null;
+  /** The row's `object` bits: whether anybody listens. */
+  object: number;
 }
 
 const MINE = `(SELECT value->>'id' AS id, value->>'attempt' AS attempt FROM json_each(?1)) AS v`;
@@ -21,7 +23,7 @@ UPDATE tasks SET lease_until = ?2 + COALESCE(lease_ms, ${LEASE_MS})
 FROM ${MINE} WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state = 'running'`;
 
 const ORDERS = `
-SELECT v.id, v.attempt, tasks.cancel_reason AS cancelReason,
+SELECT v.id, v.attempt, tasks.cancel_reason AS cancelReason, COALESCE(tasks.object, 0) AS object,
   CASE WHEN tasks.state = 'running' AND tasks.attempt = v.attempt THEN 'cancelled' ELSE 'lost' END AS reason
 FROM ${MINE} LEFT JOIN tasks ON tasks.id = v.id
 WHERE tasks.id IS NULL OR tasks.state <> 'running' OR tasks.attempt <> v.attempt OR tasks.cancel_requested_at IS NOT NULL`;

@@ -66,9 +66,9 @@ export class AttemptRunner extends WorkerEntrypoint<Env> {
 
 async function listen(control: AttemptControl, abort: AbortController, reporter: Reporter): Promise<void> {
   try {
-    const { cause, message } = await control.stopped();
+    const { cause, message, isWatched = false } = await control.stopped();
     abort.abort(new AttemptAborted(cause, message));
-    if (cause === "cancelled") reporter.tellAcknowledged();
+    if (cause === "cancelled" && (isWatched || reporter.used)) reporter.tellAcknowledged();
   } catch {
     // The supervisor is gone and its leases run out: whatever this attempt still does is fenced.
     abort.abort(new AttemptAborted("lost", "the attempt lost its worker"));

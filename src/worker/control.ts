@@ -6,6 +6,8 @@ import { RpcTarget } from "cloudflare:workers";
 export interface StopReason {
   cause: "cancelled" | "soft_timeout" | "timeout" | "lost";
   message: string;
+  /** Whether anybody would hear that the handler has heard. */
+  isWatched?: boolean;
 }
 
 /** Handed to the attempt's invocation; lives as long as the call. */

@@ -80,7 +80,6 @@ export class Reporter {
 
   /** The handler has heard that it is to stop. */
   tellAcknowledged(): void {
-    if (this.#task.object === 0 && !this.#marked) return;
     const data = { state: "running", attempt: this.#task.attempt, cancel: "acknowledged" };
     this.#push({ type: "state", at: new Date().toISOString(), data });
   }

@@ -15,6 +15,8 @@ export interface RunningAttempt {
   readonly claimedAt: number;
   /** What was last wanted of it. */
   order: StopOrder["reason"] | null;
+  /** Whether anybody listens to its task, as far as it heard with its orders. */
+  isWatched: boolean;
   /** Until when a cancelled handler may end by itself; null while it is not cancelled. */
   stopAt: number | null;
 }
@@ -63,6 +65,8 @@ function obey(attempts: RunningAttempt[], orders: StopOrder[]): void {
   const byId = new Map(orders.map((order) => [order.id, order]));
   for (const attempt of attempts) {
     const order = byId.get(attempt.id);
-    if (order?.attempt === attempt.attempt) attempt.order = order.reason;
+    if (order?.attempt !== attempt.attempt) continue;
+    attempt.order = order.reason;
+    attempt.isWatched = order.object !== 0;
   }
 }

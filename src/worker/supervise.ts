@@ -36,6 +36,7 @@ export async function supervise(env: Env, task: ClaimedTask, committer: Committe
     claimedAt: task.startedAt,
     order: null,
     stopAt: null,
+    isWatched: task.object !== 0,
   };
   enter(attempt);
   try {
@@ -109,7 +110,7 @@ function watch(
     return null;
   }
   if (attempt.order === "cancelled") {
-    control.stop({ cause: "cancelled", message: "the task was cancelled" });
+    control.stop({ cause: "cancelled", message: "the task was cancelled", isWatched: attempt.isWatched });
     attempt.stopAt ??= Date.now() + CANCEL_GRACE_MS;
     if (Date.now() >= attempt.stopAt) return { outcome: "cancelled" };
   }
