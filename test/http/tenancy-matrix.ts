@@ -63,6 +63,7 @@ export const MATRIX: Record<string, Row> = {
   deleteTasks: { right: 200, other: 200, request: bulk(endedTask) },
   getTask: { right: 200, request: about(taskThatWaits) },
   getTaskEvents: { right: 200, request: about(taskThatWaits) },
+  explainTask: { right: 200, request: about(taskThatWaits) },
   cancelTask: { right: 200, request: about(taskThatWaits) },
   retryTask: { right: 202, request: about(endedTask) },
   deleteTask: { right: 204, request: about(endedTask) },

@@ -21,7 +21,7 @@ const filterSchema = z
   .strictObject({
     state: z.union([z.array(z.enum(STATES)).min(1), z.enum(STATES).transform((state) => [state])]),
     task: z.string().max(100),
-    lane: z.string(),
+    lane: z.string().meta({ examples: [...LANES] }),
     tags: tagsSchema,
     createdAfter: instantSchema,
     createdBefore: instantSchema,

@@ -62,7 +62,10 @@ const listQuery = z
   .object({
     state: oneOrMore(z.enum(STATES)).optional(),
     task: z.string().optional(),
-    lane: z.string().optional(),
+    lane: z
+      .string()
+      .meta({ examples: [...LANES] })
+      .optional(),
     createdAfter: instantSchema.optional(),
     createdBefore: instantSchema.optional(),
     flowId: z.string().optional(),

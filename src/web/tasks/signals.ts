@@ -22,7 +22,7 @@ export const sendSignal = operation({
   query: z.strictObject({}),
   body: z.unknown(),
   answers: { 202: { description: "Kept", schema: z.object({ accepted: z.literal(true) }).meta({ id: "Accepted" }) } },
-  problems: ["not-found", "conflict", "unavailable"],
+  problems: ["invalid-request", "not-found", "conflict", "unavailable"],
   async handle({ c, env, principal, params, body }) {
     const name = params["name"]!;
     if (!NAME.test(name)) refuse("invalid-request", "A signal's name is 1 to 100 letters, digits, _, . and -.");
