@@ -76,7 +76,7 @@ export async function runRounds(
     figures.requests++;
     const answer = await send(api, request).catch(() => null);
     if (answer === null || answer.status === 503) {
-      lost.push(request);
+      lost.push({ ...request, afterMs: 0 });
       return [];
     }
     if (answer.ids.length !== request.submissions.length) {
@@ -175,7 +175,7 @@ const NONE: Submission = { task: "" };
 function drawRequest(key: string, afterMs: number, url: string, random: () => number): Request {
   const size = random() < 0.2 ? 2 + Math.floor(random() * 30) : 1;
   const submissions = Array.from({ length: size }, () => draw(url, random));
-  const cancelAfterMs = submissions.map(() => (random() < 0.1 ? random() * 1_000 : null));
+  const cancelAfterMs = submissions.map(() => (random() < 0.1 ? random() * 500 : null));
   return { key, submissions, afterMs, cancelAfterMs };
 }
 
