@@ -13,17 +13,17 @@ import type { Named, NameOf, Tasks } from "./typed-task.ts";
 /** `task` and `map` for tasks known by their names. */
 export interface NodesByName<T extends Tasks> {
   /** One task. Without an input it takes what it is passed; an input may hold `previous()` and `from()`. */
-  task<Name extends NameOf<T>, Given extends Referable<InputOf<Named<T, Name>>> | undefined = undefined>(
+  readonly task: <Name extends NameOf<T>, Given extends Referable<InputOf<Named<T, Name>>> | undefined = undefined>(
     task: Name,
     input?: Given,
     options?: OptionsInput,
-  ): FlowNode<PassedFor<Given, InputOf<Named<T, Name>>>, OutputOf<Named<T, Name>>>;
+  ) => FlowNode<PassedFor<Given, InputOf<Named<T, Name>>>, OutputOf<Named<T, Name>>>;
   /** One task for each input, side by side; results in the list of their results, in order. */
-  map<Name extends NameOf<T>, Given extends Referable<InputOf<Named<T, Name>>>>(
+  readonly map: <Name extends NameOf<T>, Given extends Referable<InputOf<Named<T, Name>>>>(
     task: Name,
     inputs: readonly Given[],
     options?: OptionsInput,
-  ): FlowNode<PassedFor<Given, InputOf<Named<T, Name>>>, OutputOf<Named<T, Name>>[]>;
+  ) => FlowNode<PassedFor<Given, InputOf<Named<T, Name>>>, OutputOf<Named<T, Name>>[]>;
 }
 
 /** {@link task} and {@link map} for those who have only the type of the definitions, as a client does. */

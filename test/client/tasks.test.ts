@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   ConflictError,
   InvalidInputError,
-  LovageProblem,
+  type LovageProblem,
   NotFoundError,
   TaskCancelledError,
   TaskFailedError,
@@ -146,7 +146,7 @@ describe("events", () => {
   it("leaves out what the caller has seen", async () => {
     const task = await client.submit("test.output", { chunks: 5 });
     const all = await collect(client.events(task));
-    const rest = await collect(client.events(task.id, { after: all[3]!.seq }));
+    const rest = await collect(client.events(task.id, { after: all.at(3)!.seq }));
 
     expect(rest).toEqual(all.slice(4));
   });

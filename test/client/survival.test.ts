@@ -1,0 +1,98 @@
+/** The client while connections break and the service dies. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Client } from "../../src/client/index.ts";
+import { chain, previous, nodesOf } from "../../src/client/index.ts";
+import { startServer, type Server } from "../http/server.ts";
+import { startBreakingProxy } from "./breaking-proxy.ts";
+import { clientOf, collect, type TestTasks } from "./client-of.ts";
+
+let server: Server;
+let client: Client<TestTasks>;
+
+beforeEach(async () => {
+  server = await startServer();
+  client = clientOf(server);
+});
+
+afterEach(async () => server?.stop());
+
+/** Kills the service with -9, and starts it again after a while. */
+async function die(): Promise<void> {
+  await server.kill9();
+  await new Promise((done) => setTimeout(done, 1_500));
+  await server.restart();
+}
+
+describe("a service that is killed and started again", () => {
+  it("does not end the waiting for a task", async () => {
+    const task = await client.submit("test.sleep", { ms: 3_000 });
+    const waiting = client.wait(task);
+    await new Promise((done) => setTimeout(done, 800));
+    await die();
+
+    expect(await waiting).toBe("slept");
+    expect((await client.get(task)).attempts?.map(({ outcome }) => outcome)).toEqual(["crashed", "succeeded"]);
+  });
+
+  it("does not end the waiting for a flow", async () => {
+    const { task } = nodesOf<TestTasks>();
+    const flow = await client.flows.submit(
+      chain(task("test.sleep", { ms: 2_000 }), task("test.identity", { value: previous() })),
+    );
+    const waiting = client.flows.wait(flow);
+    await new Promise((done) => setTimeout(done, 500));
+    await die();
+
+    expect(await waiting).toBe("slept");
+  });
+
+  it("does not end the following of a task: each event comes once, in order, and then the result", async () => {
+    const task = await client.submit("test.progress", { steps: 12, ms: 350 });
+    const events = [];
+    let dying: Promise<void> | null = null;
+    for await (const event of client.events(task)) {
+      events.push(event);
+      if (event.type === "progress" && event.data.done === 3) dying ??= die();
+    }
+    await dying;
+
+    expect(dying).not.toBeNull();
+    expect(events.at(-1)).toMatchObject({ type: "done", data: { state: "succeeded", result: 12 } });
+    const seqs = events.map((event) => event.seq);
+    expect(seqs).toEqual([...new Set(seqs)].toSorted((a, b) => a - b));
+    expect(events.filter((event) => event.type === "done")).toHaveLength(1);
+    // What came over two services is what the second one has kept.
+    expect(events).toEqual(await collect(client.events(task)));
+  });
+});
+
+describe("a connection that breaks", () => {
+  it.each([0, 40, 1_100])("after %i bytes of the answer makes no second task", async (bytes) => {
+    const proxy = await startBreakingProxy(server.url, 2, bytes);
+    try {
+      const tags = { cut: String(bytes) };
+      const task = await clientOf({ ...server, url: proxy.url }).submit("test.add", { x: 1, y: 2 }, { tags });
+
+      expect(proxy.broken()).toBe(2);
+      expect((await collect(client.list({ tags }))).map(({ id }) => id)).toEqual([task.id]);
+      expect(await client.wait(task)).toBe(3);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it("makes no second batch and no second flow", async () => {
+    const tags = { cut: "many" };
+    const noop = { task: "test.noop", options: { tags } } as const;
+    for (const make of ["batch", "flow"] as const) {
+      const proxy = await startBreakingProxy(server.url, 1, 30);
+      const through = clientOf({ ...server, url: proxy.url });
+      if (make === "batch") await through.batch([noop, noop]);
+      else await through.flows.submit({ group: [noop, noop] });
+      await proxy.stop();
+      expect(proxy.broken()).toBe(1);
+    }
+
+    expect(await collect(client.list({ tags }))).toHaveLength(4);
+  });
+});
