@@ -5,6 +5,7 @@
  */
 
 import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import type { TaskResource } from "../contract/task.ts";
 import { ProblemError, faults, problem } from "../core/problems.ts";
@@ -33,7 +34,15 @@ const CELERY: Record<State, string> = {
 
 export const routes = new Hono<{ Bindings: Env }>();
 
-routes.on("POST", ["/item", "/item/"], async (c) => {
+// Anybody may send here, so nobody may send much.
+const isSmall = bodyLimit({
+  maxSize: 16_384,
+  onError: () => {
+    throw new ProblemError(problem("payload-too-large", "An item is a name of at most 200 characters."));
+  },
+});
+
+routes.on("POST", ["/item", "/item/"], isSmall, async (c) => {
   await enter(c.env, c.req.header("cf-connecting-ip"));
   const body: unknown = await c.req.json().catch(() => {
     throw new ProblemError(problem("invalid-json", "Send JSON like {\"name\": \"x\"}."));
