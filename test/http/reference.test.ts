@@ -103,6 +103,15 @@ describe("the reference's page", () => {
     }
   });
 
+  it("gets a 413 for what is far too large for an item", async () => {
+    expect(await post("x".repeat(20_000))).toMatchObject({
+      status: 413,
+      body: { type: "/problems/payload-too-large" },
+    });
+    const body = new Blob([JSON.stringify({ name: "x".repeat(20_000) })]).stream();
+    expect((await api.call("POST", "/item/", { body, headers: PAGE })).status).toBe(413);
+  });
+
   it("gets a 4xx for what is no item", async () => {
     for (const name of [undefined, null, "", 7, ["x"], "x".repeat(201)]) {
       expect(await post(name)).toMatchObject({
