@@ -15,13 +15,6 @@ import { authenticate } from "./principal.ts";
 import { renderError, renderProblem } from "./problem.ts";
 import { getProblem } from "./problem-pages.ts";
 import { nameRequest, type RequestIdVariables } from "./request-id.ts";
-import { pauseScheduleOperation, resumeScheduleOperation, runScheduleOperation } from "./schedules/control.ts";
-import {
-  deleteScheduleOperation,
-  getSchedule,
-  listSchedulesOperation,
-  putScheduleOperation,
-} from "./schedules/resource.ts";
 import { bulkCancel, bulkDelete, bulkRetry } from "./tasks/bulk.ts";
 import { cancelTask, deleteTask, retryTask } from "./tasks/control.ts";
 import { getEvents } from "./tasks/events.ts";
@@ -29,12 +22,7 @@ import { explainTask } from "./tasks/explain.ts";
 import { getTask, listTasksOperation } from "./tasks/read.ts";
 import { sendSignal } from "./tasks/signals.ts";
 import { submitBatch, submitTask } from "./tasks/submit.ts";
-import {
-  listDeliveriesOperation,
-  replayDeliveries,
-  replayDelivery,
-  testWebhookOperation,
-} from "./webhooks/deliveries.ts";
+import { listDeliveriesOperation, replayDeliveries, replayDelivery, testWebhookOperation } from "./webhooks/deliveries.ts";
 import {
   changeWebhookOperation,
   createWebhook,
@@ -64,13 +52,6 @@ export const operations: readonly Operation[] = [
   getFlow,
   cancelFlowOperation,
   retryFlowOperation,
-  putScheduleOperation,
-  listSchedulesOperation,
-  getSchedule,
-  deleteScheduleOperation,
-  pauseScheduleOperation,
-  resumeScheduleOperation,
-  runScheduleOperation,
   createKeyOperation,
   listKeysOperation,
   getKey,
@@ -106,6 +87,11 @@ const EXPOSED = [
 export function createApp(): App {
   const app: App = new Hono<{ Bindings: Env; Variables: RequestIdVariables }>();
   app.use(nameRequest);
+  app.use("/v1/*", async (c, next) => {
+    await next();
+    // What a key or a link may read belongs in nobody's cache.
+    if (!c.res.headers.has("Cache-Control")) c.res.headers.set("Cache-Control", "no-store");
+  });
   app.use(async (c, next) => {
     await next();
     if (c.req.method !== "OPTIONS") return;

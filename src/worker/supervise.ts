@@ -75,14 +75,33 @@ async function runToEnd(env: Env, task: ClaimedTask, attempt: RunningAttempt, co
   if (first === null) return;
   if ("ending" in first) {
     const ending = tooLate(first.ending, startedAt, bounds) ?? first.ending;
+    logFailure(task, ending, startedAt);
     const held = await committer.add(commitOf(task, ending, bounds, first));
     if (!held) await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
     return;
   }
+  logFailure(task, first, startedAt);
   await committer.add(commitOf(task, first, bounds, null));
   // The handler was told to stop and did not: it stays in this isolate until it ends, and changes nothing.
   const { ending } = await running;
   await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
+}
+
+/** One line for an attempt that went wrong. Without its error's message, where a handler may have put its input. */
+function logFailure(task: ClaimedTask, ending: Ending, startedAt: number): void {
+  const { outcome } = ending;
+  if (outcome !== "failed" && outcome !== "timeout" && outcome !== "crashed") return;
+  console.warn(
+    JSON.stringify({
+      event: "attempt_failed",
+      taskId: task.id,
+      attempt: task.attempt,
+      task: task.task,
+      outcome,
+      error: "error" in ending ? ending.error.type : null,
+      ms: Date.now() - startedAt,
+    }),
+  );
 }
 
 /** The attempt's own invocation; one that dies is an interruption, not a failure of the task. */
