@@ -188,7 +188,10 @@ function keyLimits(definition: TaskDefinition, submission: Submission, input: un
     return [{ key: definitionKey(definition.name, part), limit }];
   });
   const asked = submission.options?.concurrency;
-  return asked ? [...own, { key: submissionKey(tenant, asked.key), limit: asked.limit }] : own;
+  const all = asked ? [...own, { key: submissionKey(tenant, asked.key), limit: asked.limit }] : own;
+  // A task has one place under a key, however many of its limits name it: the strictest holds.
+  const strictest = Map.groupBy(all, (each) => each.key);
+  return [...strictest].map(([key, limits]) => ({ key, limit: Math.min(...limits.map((each) => each.limit)) }));
 }
 
 function checkTiming(definition: TaskDefinition, submission: Submission, now: number) {

@@ -20,40 +20,53 @@ export interface ClaimedTask extends TaskRow {
   signals: number;
 }
 
-// Among those who ask, the first in line count first: never more than the key's limit run, whoever asks.
+/** What may start at ?3, as far as its own row says. */
+const STARTABLE = `tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}
+  AND NOT (tasks.started_at IS NULL AND tasks.expires_at IS NOT NULL AND tasks.expires_at <= ?3)`;
+
+// Among those who ask, the first in line count first: never more than a key's limit run, whoever asks. Whoever
+// cannot start whatever the others do ('stuck') does not count, or it would keep the places of those behind it empty.
 const CLAIM = `
-WITH wanted AS (
-  SELECT places.key, places.task_id,
-    ROW_NUMBER() OVER (PARTITION BY places.key ORDER BY places.task_id) AS nth
-  FROM tasks, json_each(tasks.concurrency) AS own
-    JOIN places ON places.key = own.value->>'key' AND places.task_id = tasks.id
-  WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}),
-metered AS (
-  SELECT buckets.key, tasks.id AS task_id, buckets.tat, buckets.interval, buckets.tolerance,
-    ROW_NUMBER() OVER (PARTITION BY buckets.key ORDER BY tasks.id) - 1 AS before
+WITH wanted AS MATERIALIZED (
+  SELECT own.value->>'key' AS key, tasks.id AS task_id,
+    limits.max - (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1) AS room
+  FROM tasks, json_each(tasks.concurrency) AS own JOIN limits ON limits.key = own.value->>'key'
+  WHERE ${STARTABLE}),
+metered AS MATERIALIZED (
+  SELECT buckets.key, tasks.id AS task_id, MAX(buckets.tat, ?3) - ?3 AS debt, buckets.interval, buckets.tolerance
   FROM tasks, json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
-  WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}),
-refused AS (
-  SELECT metered.task_id FROM metered
-  WHERE MAX(metered.tat, ?3) + metered.before * metered.interval - ?3 > metered.tolerance
+  WHERE ${STARTABLE}),
+stuck AS MATERIALIZED (
+  SELECT task_id FROM metered WHERE debt > tolerance
+  UNION ALL SELECT task_id FROM wanted WHERE room < 1),
+refused AS MATERIALIZED (
+  SELECT task_id FROM stuck
   UNION ALL
-  SELECT wanted.task_id FROM wanted JOIN limits ON limits.key = wanted.key
-  WHERE wanted.nth + (SELECT COUNT(*) FROM places WHERE places.key = wanted.key AND running = 1) > limits.max)
+  SELECT task_id FROM (
+    SELECT task_id, tolerance - debt AS spare,
+      interval * (ROW_NUMBER() OVER (PARTITION BY key ORDER BY task_id) - 1) AS before
+    FROM metered WHERE task_id NOT IN (SELECT task_id FROM stuck))
+  WHERE before > spare
+  UNION ALL
+  SELECT task_id FROM (
+    SELECT task_id, room, ROW_NUMBER() OVER (PARTITION BY key ORDER BY task_id) AS nth
+    FROM wanted WHERE task_id NOT IN (SELECT task_id FROM stuck))
+  WHERE nth > room)
 UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
   lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL
-WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.claim.from)}
-  AND NOT (started_at IS NULL AND expires_at IS NOT NULL AND expires_at <= ?3)
-  AND (concurrency IS NULL AND rates IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
+WHERE ${STARTABLE} AND (concurrency IS NULL AND rates IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
 
-// Those over the rate are looked at when their token comes, in their order.
+// Those over the rate are looked at when their token comes, in their order. Who lacks a place, too, is rung for by whoever frees it.
 const TURN = `
 UPDATE tasks SET due_at = turn.at
 FROM (SELECT id, MAX(at) AS at FROM (
-  SELECT tasks.id, MAX(buckets.tat, ?2) - buckets.tolerance
-    + buckets.interval * (ROW_NUMBER() OVER (PARTITION BY buckets.key ORDER BY tasks.id) - 1) AS at
+  SELECT tasks.id, CAST(CEIL(MAX(buckets.tat, ?2) - buckets.tolerance
+    + buckets.interval * (ROW_NUMBER() OVER (PARTITION BY buckets.key ORDER BY tasks.id) - 1)) AS INTEGER) AS at
   FROM tasks, json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
-  WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state = 'queued') GROUP BY id) AS turn
-WHERE tasks.id = turn.id AND tasks.state = 'queued'`;
+  WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state = 'queued' AND NOT EXISTS (
+    SELECT 1 FROM json_each(tasks.concurrency) AS place JOIN limits ON limits.key = place.value->>'key'
+    WHERE limits.max <= (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1))) GROUP BY id) AS turn
+WHERE tasks.id = turn.id AND tasks.state = 'queued' AND turn.at > ?2`;
 
 // Apart from the claim, because naming an indexed column costs a row even where it stays the same:
 // the timer of a task that was claimed soon after its bell already stands where the lease ends.

@@ -39,10 +39,15 @@ export async function readIdleKeys(db: D1Database, limit: number): Promise<strin
   return results.map((row) => row.key);
 }
 
-/** Whether anybody waits for a place. */
+/** Whether anybody waits for a place. What starts later, or waits for something else, keeps nobody awake. */
 export async function isAnyoneWaiting(db: D1Database): Promise<boolean> {
   const found = await persist(() =>
-    db.prepare("SELECT 1 AS found FROM places WHERE running = 0 LIMIT 1").first("found"),
+    db
+      .prepare(
+        `SELECT 1 AS found FROM places JOIN tasks ON tasks.id = places.task_id
+         WHERE places.running = 0 AND tasks.state = 'queued' LIMIT 1`,
+      )
+      .first("found"),
   );
   return found !== null;
 }
@@ -77,7 +82,8 @@ export async function readKeyStates(db: D1Database, taskId: string, keys: string
       .prepare(
         `SELECT wanted.value AS key, (SELECT max FROM limits WHERE key = wanted.value) AS max,
            (SELECT json_group_array(task_id) FROM places WHERE key = wanted.value AND running = 1) AS holders,
-           (SELECT COUNT(*) FROM places WHERE key = wanted.value AND running = 0 AND task_id < ?2) AS ahead
+           (SELECT COUNT(*) FROM places JOIN tasks ON tasks.id = places.task_id
+             WHERE places.key = wanted.value AND running = 0 AND task_id < ?2 AND tasks.state = 'queued') AS ahead
          FROM json_each(?1) AS wanted`,
       )
       .bind(JSON.stringify(keys), taskId)

@@ -1,0 +1,289 @@
+/** Concurrency by key: the limit is exact whoever claims in whatever order, and the places agree with the tasks. */
+import { env } from "cloudflare:workers";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { keepLine } from "../../src/clock/line.ts";
+import type { KeyLimit } from "../../src/core/concurrency.ts";
+import type { Ending } from "../../src/core/settle.ts";
+import type { Bell } from "../../src/broker/bells.ts";
+import { commit } from "../../src/engine/commit.ts";
+import { rescue } from "../../src/engine/rescue.ts";
+import { cancelTasks } from "../../src/results/cancel-tasks.ts";
+import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
+import { commitAttempts } from "../../src/results/commit-attempts.ts";
+import { readDue, startTasks } from "../../src/results/due-tasks.ts";
+import { insertTasks } from "../../src/results/insert-tasks.ts";
+import {
+  forgetLimits,
+  isAnyoneWaiting,
+  readIdleKeys,
+  readKeyStates,
+  readNextInLine,
+} from "../../src/results/places.ts";
+import { deleteTasks } from "../../src/results/purge-tasks.ts";
+import { retryTasks } from "../../src/results/retry-tasks.ts";
+import { claimAt, claimIds, disagreements, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
+import { endOf, quietEnv } from "./webhook-tasks.ts";
+
+const SUCCEEDED: Ending = { outcome: "succeeded", result: "null" };
+const FAILED: Ending = { outcome: "failed", error: { type: "Error", message: "no" }, retryable: false };
+const SLEEPS: Ending = {
+  outcome: "suspended",
+  wait: { type: "sleep", until: 1, signals: [], tasks: [], heard: 0 },
+};
+const SNOOZED: Ending = { outcome: "snoozed", delayMs: 0 };
+
+/** The Worker's bindings with queues that remember for whom they rang. */
+function hearing(): { env: Env; rung: () => string[] } {
+  const heard: string[] = [];
+  const queue = {
+    sendBatch: async (messages: Iterable<MessageSendRequest<Bell>>) => {
+      for (const { body } of messages) heard.push(...body.ids);
+    },
+  } as unknown as Queue;
+  const deaf = quietEnv();
+  return {
+    env: { ...deaf, LANE_HIGH: queue, LANE_DEFAULT: queue, LANE_BULK: queue, LANE_LONG: queue },
+    rung: () => heard.splice(0),
+  };
+}
+
+function ending(task: ClaimedTask, how: Ending = SUCCEEDED) {
+  return { ...endOf(task, how), concurrency: task.concurrency };
+}
+
+async function runningOf(key: string): Promise<number> {
+  return (await env.DB.prepare("SELECT COUNT(*) AS n FROM places WHERE key = ?1 AND running = 1")
+    .bind(key)
+    .first<number>("n"))!;
+}
+
+describe("a claim", () => {
+  it("never starts more than the limit, whatever claims race in whatever order and batch", async () => {
+    const bells = fc.array(fc.array(fc.nat({ max: 29 }), { minLength: 1, maxLength: 12 }), {
+      minLength: 1,
+      maxLength: 8,
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 7 }), bells, async (limit, asked) => {
+        const key = newKey();
+        const ids = await insertLimited(30, { concurrency: [{ key, limit }] });
+        const claims = await Promise.all(asked.map((nths) => claimIds(nths.map((nth) => ids[nth]!))));
+        const distinct = new Set(asked.flat()).size;
+        const claimed = claims.flat();
+        expect(new Set(claimed).size).toBe(claimed.length);
+        expect(claimed).toHaveLength(Math.min(limit, distinct));
+        expect(await runningOf(key)).toBe(claimed.length);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("takes those who ask in the order in which they were submitted", async () => {
+    const ids = await insertLimited(10, { concurrency: [{ key: newKey(), limit: 3 }] });
+    expect(await claimIds(ids.toReversed())).toEqual(ids.slice(0, 3));
+  });
+
+  it("needs a place under every key of a task, and leaves those of a task that cannot start to those behind it", async () => {
+    const [a, b] = [newKey(), newKey()];
+    const limits = (...keys: string[]): KeyLimit[] => keys.map((key) => ({ key, limit: 1 }));
+    const [holder] = await insertLimited(1, { concurrency: limits(b) });
+    expect(await claimIds([holder!])).toEqual([holder]);
+    const [both] = await insertLimited(1, { concurrency: limits(a, b) });
+    const [one] = await insertLimited(1, { concurrency: limits(a) });
+    expect(await claimIds([both!, one!])).toEqual([one]);
+    expect(await disagreements()).toEqual([]);
+  });
+
+  it("counts nobody who expired while waiting", async () => {
+    const key = newKey();
+    const now = Date.now();
+    const late = limitedTask({ concurrency: [{ key, limit: 1 }] }, { expiresAt: now - 1 });
+    await insertTasks(env.DB, [late]);
+    const [next] = await insertLimited(1, { concurrency: [{ key, limit: 1 }] });
+    expect(await claimIds([late.id, next!], now)).toEqual([next]);
+  });
+
+  it("goes by the limit that was submitted last", async () => {
+    const key = newKey();
+    const few = await insertLimited(5, { concurrency: [{ key, limit: 1 }] });
+    expect(await claimIds(few)).toHaveLength(1);
+    await insertLimited(1, { concurrency: [{ key, limit: 4 }] });
+    expect(await claimIds(few)).toHaveLength(3);
+    await insertLimited(1, { concurrency: [{ key, limit: 2 }] });
+    expect(await claimIds(few)).toEqual([]);
+    expect(await runningOf(key)).toBe(4);
+  });
+});
+
+describe("the places", () => {
+  type Step =
+    | { do: "submit"; keys: number[]; delayed: boolean }
+    | { do: "claim" | "cancel" | "retry" | "delete" | "start"; nths: number[] }
+    | { do: "commit"; nths: number[]; how: Ending }
+    | { do: "rescue" };
+  const nths = fc.array(fc.nat({ max: 14 }), { minLength: 1, maxLength: 6 });
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constant("submit" as const), keys: fc.subarray([0, 1, 2]), delayed: fc.boolean() }),
+    },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("claim" as const), nths }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant("commit" as const),
+        nths,
+        how: fc.constantFrom(SUCCEEDED, FAILED, SLEEPS, SNOOZED),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constantFrom("cancel" as const, "retry" as const, "delete" as const, "start" as const),
+        nths,
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("rescue" as const) }) },
+  );
+
+  it("agree with the states of the tasks after any program, and no key ever has more than its limit", async () => {
+    let steps = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (program) => {
+        const limits = [1, 2, 3].map((limit) => ({ key: newKey(), limit }));
+        const ids: string[] = [];
+        const held = new Map<string, ClaimedTask>();
+        let now = Date.now();
+        for (const each of program) {
+          steps++;
+          now += 1_000;
+          const chosen = "nths" in each ? each.nths.flatMap((nth) => ids[nth] ?? []) : [];
+          switch (each.do) {
+            case "submit": {
+              const concurrency = each.keys.map((nth) => limits[nth]!);
+              const task = limitedTask({ concurrency }, each.delayed ? { state: "scheduled", runAt: now } : {});
+              await insertTasks(env.DB, [task]);
+              ids.push(task.id);
+              break;
+            }
+            case "claim":
+              for (const task of (await claimAt(chosen, now)).claimed) held.set(task.id, task);
+              break;
+            case "commit": {
+              const commits = chosen.flatMap((id) => held.get(id) ?? []).map((task) => ending(task, each.how));
+              if (commits.length > 0) await commitAttempts(env.DB, commits);
+              break;
+            }
+            case "cancel":
+              await cancelTasks(env.DB, chosen, null, now);
+              break;
+            case "retry":
+              await retryTasks(env.DB, chosen, null, now);
+              break;
+            case "delete":
+              await deleteTasks(env.DB, chosen, null);
+              break;
+            case "start":
+              await startTasks(env.DB, chosen, now);
+              break;
+            case "rescue": {
+              const due = await readDue(env.DB, now + 100_000, 500);
+              await rescue(
+                quietEnv(),
+                due.filter((row) => row.state === "running"),
+                now,
+              );
+              break;
+            }
+          }
+          expect(await disagreements()).toEqual([]);
+          for (const { key, limit } of limits) expect(await runningOf(key)).toBeLessThanOrEqual(limit);
+        }
+      }),
+      { numRuns: 40 },
+    );
+    console.log(`places agreed with the tasks after each of ${steps} steps of 40 programs`);
+  }, 120_000);
+
+  it("go with the tasks, and the limit of a key that nobody uses with them", async () => {
+    const key = newKey();
+    const ids = await insertLimited(3, { concurrency: [{ key, limit: 1 }] });
+    await cancelTasks(env.DB, ids, null, Date.now());
+    await forgetLimits(env.DB, 1_000);
+    const left = await env.DB.prepare(
+      "SELECT (SELECT COUNT(*) FROM places WHERE key = ?1) + (SELECT COUNT(*) FROM limits WHERE key = ?1) AS n",
+    )
+      .bind(key)
+      .first<number>("n");
+    expect(left).toBe(0);
+  });
+});
+
+describe("the next in line", () => {
+  it("is rung for by the commit that frees the place", async () => {
+    const key = newKey();
+    const ids = await insertLimited(3, { concurrency: [{ key, limit: 1 }] });
+    const { claimed } = await claimAt(ids);
+    const { env: bindings, rung } = hearing();
+    await commit(bindings, [ending(claimed[0]!)]);
+    expect(rung()).toEqual([ids[1], ids[2]]);
+    expect(await claimIds(ids)).toEqual([ids[1]]);
+  });
+
+  it("is not rung for while there is no room", async () => {
+    const key = newKey();
+    const ids = await insertLimited(3, { concurrency: [{ key, limit: 1 }] });
+    await claimAt(ids);
+    expect(await readNextInLine(env.DB, [key])).toEqual([]);
+    expect(await readIdleKeys(env.DB, 1_000)).not.toContain(key);
+  });
+
+  it("is rung for when the attempt before it was lost", async () => {
+    const key = newKey();
+    const now = Date.now();
+    const ids = await insertLimited(2, { concurrency: [{ key, limit: 1 }] });
+    await claimAt(ids, now);
+    const { env: bindings, rung } = hearing();
+    const due = await readDue(env.DB, now + 60_000, 100_000);
+    await rescue(
+      bindings,
+      due.filter((row) => row.id === ids[0]),
+      now + 60_000,
+    );
+    expect(rung()).toEqual(expect.arrayContaining(ids));
+    expect(await disagreements()).toEqual([]);
+  });
+
+  it("is found by the clock where the bell was lost", async () => {
+    const key = newKey();
+    const ids = await insertLimited(2, { concurrency: [{ key, limit: 1 }] });
+    const { claimed } = await claimAt(ids);
+    await commit(quietEnv(), [ending(claimed[0]!)]);
+    expect(await isAnyoneWaiting(env.DB)).toBe(true);
+    const { env: bindings, rung } = hearing();
+    const now = Date.now() + 60_000;
+    expect(await keepLine(bindings, now)).toBe(now + 3_000);
+    expect(rung()).toContain(ids[1]);
+  });
+
+  it("keeps the clock awake only while somebody is queued", async () => {
+    await env.DB.prepare(
+      "UPDATE tasks SET state = 'cancelled', finished_at = 1 WHERE state NOT IN ('cancelled', 'succeeded', 'failed')",
+    ).run();
+    const concurrency = [{ key: newKey(), limit: 1 }];
+    await insertTasks(env.DB, [limitedTask({ concurrency }, { state: "scheduled", runAt: Date.now() + 1e9 })]);
+    expect(await isAnyoneWaiting(env.DB)).toBe(false);
+    expect(await keepLine(quietEnv(), Date.now() + 120_000)).toBe(null);
+  });
+
+  it("knows who is before it", async () => {
+    const key = newKey();
+    const concurrency = [{ key, limit: 1 }];
+    const ids = await insertLimited(2, { concurrency });
+    await insertTasks(env.DB, [limitedTask({ concurrency }, { state: "scheduled", runAt: Date.now() + 1e9 })]);
+    const [last] = await insertLimited(1, { concurrency });
+    await claimAt(ids);
+    expect(await readKeyStates(env.DB, last!, [key])).toEqual([{ key, limit: 1, heldBy: [ids[0]], ahead: 1 }]);
+  });
+});
