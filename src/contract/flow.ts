@@ -10,30 +10,35 @@ export const referenceSchema = z
   .strictObject({ $from: z.string(), path: z.string().optional() })
   .meta({ id: "Reference" });
 
+const node = z.lazy((): z.ZodType => nodeSchema);
+
+const nodes = [
+  z.strictObject({ task: z.string(), input: z.unknown().optional(), options: optionsSchema.optional() }),
+  z.strictObject({ chain: z.array(node).min(1) }),
+  z.strictObject({ group: z.array(node) }),
+  z.strictObject({ chord: z.strictObject({ header: z.array(node), body: node }) }),
+  z.strictObject({
+    map: z.strictObject({ task: z.string(), inputs: z.array(z.unknown()), options: optionsSchema.optional() }),
+  }),
+  z.strictObject({
+    dag: z.record(
+      z.string(),
+      z.strictObject({
+        node,
+        needs: z.array(z.string()).optional(),
+        onFailure: z.enum(["fail", "ignore"]).optional(),
+      }),
+    ),
+  }),
+] as const;
+
 /** A graph. The compiler in `core/flow.ts` checks it, with a pointer to every fault; this describes it. */
-export const nodeSchema: z.ZodType = z
-  .union([
-    z.strictObject({ task: z.string(), input: z.unknown().optional(), options: optionsSchema.optional() }),
-    z.strictObject({ chain: z.array(z.lazy(() => nodeSchema)).min(1) }),
-    z.strictObject({ group: z.array(z.lazy(() => nodeSchema)) }),
-    z.strictObject({
-      chord: z.strictObject({ header: z.array(z.lazy(() => nodeSchema)), body: z.lazy(() => nodeSchema) }),
-    }),
-    z.strictObject({
-      map: z.strictObject({ task: z.string(), inputs: z.array(z.unknown()), options: optionsSchema.optional() }),
-    }),
-    z.strictObject({
-      dag: z.record(
-        z.string(),
-        z.strictObject({
-          node: z.lazy(() => nodeSchema),
-          needs: z.array(z.string()).optional(),
-          onFailure: z.enum(["fail", "ignore"]).optional(),
-        }),
-      ),
-    }),
-  ])
-  .meta({ id: "FlowNode" });
+export const nodeSchema: z.ZodType = z.union(nodes).meta({ id: "FlowNode" });
+
+/** A graph as it is submitted. */
+export const flowSubmissionSchema = z
+  .union(nodes.map((each) => each.extend({ onError: node.optional() })))
+  .meta({ id: "FlowSubmission", description: "`onError` runs once when the flow fails" });
 
 export const FLOW_STATES = ["running", "succeeded", "failed", "cancelled"] as const;
 

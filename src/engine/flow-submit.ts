@@ -11,6 +11,7 @@ import { insertFlow, type NewFlow } from "../results/flows.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
 import { newId, newTaskIds } from "./ids.ts";
 import { prepareNode, type Origin } from "./prepare.ts";
+import { admit } from "./quota.ts";
 import type { Background } from "./store.ts";
 import type { RequestKey } from "./submit.ts";
 
@@ -24,6 +25,7 @@ export async function submitFlow(
   now: number,
 ): Promise<{ id: string; replayed: boolean }> {
   const flow = compile(env, body, origin, now);
+  await admit(env, origin.tenant, flow.tasks.length, now);
   if (request === null) {
     await insertFlow(env.DB, flow);
   } else {

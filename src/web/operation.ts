@@ -59,6 +59,8 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   openQuery?: { name: string; pattern: string; description: string };
   /** No schema: the operation takes no body. */
   body?: B;
+  /** What the document shows instead, where the handler checks the body itself. */
+  describedBody?: z.ZodType;
   /** A body that fits, for the document. */
   example?: unknown;
   answers: Record<number, Answer>;

@@ -1,7 +1,7 @@
 /** The operations on flows. */
 
 import { z } from "zod";
-import { flowSchema } from "../../contract/flow.ts";
+import { flowSchema, flowSubmissionSchema } from "../../contract/flow.ts";
 import { presentFlow } from "../../engine/flow-read.ts";
 import { cancelFlow, retryFlow } from "../../engine/flow-control.ts";
 import { submitFlow } from "../../engine/flow-submit.ts";
@@ -12,13 +12,8 @@ import { operation } from "../operation.ts";
 import { cursorAfter, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import type { Principal } from "../principal.ts";
-import { preferredWait, traceparentOf } from "../request.ts";
+import { preferredWait, traceparentOf, wholeNumber } from "../request.ts";
 import { optionalBody } from "../tasks/control.ts";
-
-/** The compiler finds every fault of a graph with a pointer, so this schema only describes it. */
-const graphSchema = z.unknown().meta({
-  description: "A FlowNode, with `onError` (a node that runs once when the flow fails) beside it if wanted",
-});
 
 export const postFlow = operation({
   id: "submitFlow",
@@ -28,10 +23,27 @@ export const postFlow = operation({
   summary: "Submit a graph of tasks",
   description: "The whole graph is checked before anything is stored; every fault is pointed at.",
   scope: "submit",
-  headers: { "Idempotency-Key": "Makes repeating the request safe" },
-  body: graphSchema,
-  answers: { 202: { description: "The flow, accepted", schema: flowSchema } },
-  problems: ["invalid-body", "idempotency-key-reused", "invalid-idempotency-key", "unavailable"],
+  headers: {
+    "Idempotency-Key": "Makes repeating the request safe",
+    traceparent: "The caller's trace, which the tasks carry on",
+  },
+  // The compiler finds every fault of a graph, with a pointer to each.
+  body: z.unknown(),
+  describedBody: flowSubmissionSchema,
+  example: {
+    chain: [
+      { map: { task: "process_item", inputs: [{ name: "basil" }, { name: "chervil" }] } },
+      { task: "http.request", input: { url: "https://example.com/herbs", body: { $from: "previous" } } },
+    ],
+  },
+  answers: {
+    202: {
+      description: "The flow, accepted",
+      schema: flowSchema,
+      headers: ["Location", "Retry-After", "Idempotency-Replayed"],
+    },
+  },
+  problems: ["idempotency-key-reused", "quota-exceeded"],
   async handle({ c, env, principal, body }) {
     const key = await requestKey(c, principal.tenant, body);
     const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
@@ -43,12 +55,6 @@ export const postFlow = operation({
   },
 });
 
-const limitSchema = z
-  .string()
-  .regex(/^\d{1,4}$/, "1 to 1000")
-  .transform(Number)
-  .refine((limit) => limit >= 1 && limit <= 1_000, "1 to 1000");
-
 export const getFlow = operation({
   id: "getFlow",
   method: "get",
@@ -57,8 +63,8 @@ export const getFlow = operation({
   summary: "Read a flow, with a page of its nodes",
   scope: "read",
   headers: { Prefer: "`wait=N`: seconds to wait for the end, at most 60" },
-  query: z.strictObject({ limit: limitSchema.optional(), cursor: z.string().optional() }),
-  answers: { 200: { description: "The flow", schema: flowSchema } },
+  query: z.strictObject({ limit: wholeNumber(1, 1_000).optional(), cursor: z.string().optional() }),
+  answers: { 200: { description: "The flow", schema: flowSchema, headers: ["Retry-After", "Preference-Applied"] } },
   problems: ["not-found", "invalid-cursor"],
   async handle({ c, env, principal, params, query }) {
     let flow = await findFlow(env, principal, params["id"]!);
@@ -89,7 +95,7 @@ export const cancelFlowOperation = operation({
     200: { description: "The flow, cancelled", schema: flowSchema },
     202: { description: "The flow, whose running tasks were asked to stop", schema: flowSchema },
   },
-  problems: ["not-found", "conflict", "unavailable"],
+  problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, body }) {
     const before = await findFlow(env, principal, params["id"]!);
     if (before.state === "running") await cancelFlow(env, before, body.reason ?? null, Date.now());
@@ -109,7 +115,7 @@ export const retryFlowOperation = operation({
   scope: "cancel",
   body: optionalBody(z.strictObject({ from: z.string().max(1_000).optional() })),
   answers: { 202: { description: "The flow, running again", schema: flowSchema } },
-  problems: ["not-found", "conflict", "unavailable"],
+  problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, body }) {
     const before = await findFlow(env, principal, params["id"]!);
     const from = body.from === undefined ? null : await readMemberAt(env.DB, before.id, body.from);

@@ -26,7 +26,7 @@ export function operationObject(book: SchemaBook, problems: ProblemBook, operati
     // Since OpenAPI 3.1 a list of scopes may stand beside any scheme.
     security: scope === null ? [] : [{ key: [scope] }, ...(link ? [{ link: [] }] : [])],
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(body ? { requestBody: bodyObject(book, body, example) } : {}),
+    ...(body ? { requestBody: bodyObject(book, operation.describedBody ?? body, example) } : {}),
     responses: { ...Object.fromEntries(answers), ...clashFree(operation, problems.write(problemsOf(operation))) },
   };
 }
