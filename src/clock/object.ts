@@ -6,6 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { recoverAll } from "../results/due-tasks.ts";
 import { owesAnything } from "../results/owed.ts";
+import { areDeclared } from "./schedules.ts";
 import { tick } from "./tick.ts";
 
 /** The next try after a tick that failed. */
@@ -43,7 +44,8 @@ export class Clock extends DurableObject<Env> {
   async watch(): Promise<void> {
     const now = Date.now();
     const alarm = await this.ctx.storage.getAlarm();
-    if (alarm === null || alarm < now - OVERDUE_MS || this.#isNewBoot()) await this.#set(now);
+    const isNew = this.#isNewBoot() || !areDeclared(this.ctx.storage.kv);
+    if (alarm === null || alarm < now - OVERDUE_MS || isNew) await this.#set(now);
     // What webhooks are owed has no timer of its own: it waits only where somebody died right after a commit.
     else if (alarm > now + OVERDUE_MS && (await owesAnything(this.env.DB))) await this.#set(now);
   }

@@ -12,6 +12,7 @@ import { postponeTasks, readDue, readNextDue, type DueTask } from "../results/du
 import { earliest } from "../broker/poke.ts";
 import { keepLine } from "./line.ts";
 import { keepRetention } from "./retention.ts";
+import { keepSchedules } from "./schedules.ts";
 
 /** Rows looked at in one go, and goes in one tick. */
 const CHUNK = 500;
@@ -29,6 +30,7 @@ const KEPT_FOR_FLOW_MS = 30_000;
  */
 export async function tick(env: Env, kv: SyncKvStorage, now: number, stalled: boolean): Promise<number | null> {
   const owes = await deliverOwed(env).catch(notDelivered);
+  const nextTick = await keepSchedules(env, kv, now);
   for (let round = 0; round < ROUNDS; round++) {
     const due = await readDue(env.DB, now, CHUNK);
     if (due.length === 0) break;
@@ -36,6 +38,7 @@ export async function tick(env: Env, kv: SyncKvStorage, now: number, stalled: bo
     if (due.length < CHUNK) break;
   }
   return earliest([
+    nextTick,
     await readNextDue(env.DB),
     await keepRetention(env, kv, now),
     await keepLine(env, now),

@@ -100,6 +100,12 @@ export const PROBLEMS = {
     remedy:
       "The detail says which of these it is. Resume a paused webhook with PATCH, or remove one that is no longer needed.",
   },
+  "schedule-conflict": {
+    status: 409,
+    title: "The schedule does not allow this",
+    meaning: "The schedule is declared in the deployment's code, which alone changes and removes it.",
+    remedy: "Change src/tasks/schedules.ts and deploy. Such a schedule can be paused, resumed and run over the API.",
+  },
   gone: {
     status: 410,
     title: "It was here, and its retention is over",

@@ -15,6 +15,13 @@ import { authenticate } from "./principal.ts";
 import { renderError, renderProblem } from "./problem.ts";
 import { getProblem } from "./problem-pages.ts";
 import { nameRequest, type RequestIdVariables } from "./request-id.ts";
+import { pauseScheduleOperation, resumeScheduleOperation, runScheduleOperation } from "./schedules/control.ts";
+import {
+  deleteScheduleOperation,
+  getSchedule,
+  listSchedulesOperation,
+  putScheduleOperation,
+} from "./schedules/resource.ts";
 import { bulkCancel, bulkDelete, bulkRetry } from "./tasks/bulk.ts";
 import { cancelTask, deleteTask, retryTask } from "./tasks/control.ts";
 import { getEvents } from "./tasks/events.ts";
@@ -22,7 +29,12 @@ import { explainTask } from "./tasks/explain.ts";
 import { getTask, listTasksOperation } from "./tasks/read.ts";
 import { sendSignal } from "./tasks/signals.ts";
 import { submitBatch, submitTask } from "./tasks/submit.ts";
-import { listDeliveriesOperation, replayDeliveries, replayDelivery, testWebhookOperation } from "./webhooks/deliveries.ts";
+import {
+  listDeliveriesOperation,
+  replayDeliveries,
+  replayDelivery,
+  testWebhookOperation,
+} from "./webhooks/deliveries.ts";
 import {
   changeWebhookOperation,
   createWebhook,
@@ -52,6 +64,13 @@ export const operations: readonly Operation[] = [
   getFlow,
   cancelFlowOperation,
   retryFlowOperation,
+  putScheduleOperation,
+  listSchedulesOperation,
+  getSchedule,
+  deleteScheduleOperation,
+  pauseScheduleOperation,
+  resumeScheduleOperation,
+  runScheduleOperation,
   createKeyOperation,
   listKeysOperation,
   getKey,

@@ -45,6 +45,17 @@ async function endedFlow(owner: Api): Promise<string> {
   return id;
 }
 
+let schedules = 0;
+
+const hourly = { every: "1h", task: "test.noop" };
+
+async function schedule(owner: Api): Promise<string> {
+  const id = `schedule-${++schedules}`;
+  const { status } = await owner.call("PUT", `/v1/schedules/${id}`, { body: hourly });
+  if (status !== 201) throw new Error(`no schedule: ${status}`);
+  return id;
+}
+
 const about = (make: (owner: Api) => Promise<string>, body?: unknown) => async (owner: Api) => ({
   path: { id: await make(owner) },
   body,
@@ -76,6 +87,18 @@ export const MATRIX: Record<string, Row> = {
   getFlow: { right: 200, request: about(flow) },
   cancelFlow: { right: 200, request: about(flow) },
   retryFlow: { right: 202, request: about(endedFlow) },
+
+  putSchedule: {
+    right: 201,
+    other: 201,
+    request: () => ({ path: { id: `schedule-${++schedules}` }, body: hourly }),
+  },
+  listSchedules: { right: 200, other: 200 },
+  getSchedule: { right: 200, request: about(schedule) },
+  deleteSchedule: { right: 204, request: about(schedule) },
+  pauseSchedule: { right: 200, request: about(schedule) },
+  resumeSchedule: { right: 200, request: about(schedule) },
+  runSchedule: { right: 202, request: about(schedule) },
 
   createKey: { right: 201, other: 201, request: () => ({ body: { name: "made", scopes: ["read"] } }) },
   listKeys: { right: 200, other: 200 },

@@ -43,6 +43,27 @@ const key = {
   revokedAt: null,
 };
 
+const schedule = {
+  id: "nightly-report",
+  cron: "30 2 * * MON-FRI",
+  every: null,
+  timezone: "Europe/Berlin",
+  task: "process_item",
+  input: { name: "nightly report" },
+  options: {},
+  overlap: "skip",
+  catchUp: "last",
+  startAt: null,
+  endAt: null,
+  paused: false,
+  nextRunAt: "2026-11-23T01:30:00.000Z",
+  nextRuns: ["2026-11-23T01:30:00.000Z", "2026-11-24T01:30:00.000Z"],
+  lastRuns: [{ tick: "2026-11-20T01:30:00.000Z", taskId: id }],
+  source: "api",
+  createdAt: at(0),
+  updatedAt: at(0),
+};
+
 export const EXAMPLES: Readonly<Record<string, unknown>> = {
   Task: task,
   SubmittedTask: { ...task, state: "queued", progress: null, attempt: 0, startedAt: null },
@@ -59,5 +80,7 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   Key: key,
   CreatedKey: { ...key, key: `${key.prefix}${"0".repeat(44)}` },
   KeyList: { items: [key], nextCursor: null },
+  Schedule: schedule,
+  ScheduleList: { items: [schedule], nextCursor: null },
   Health: { status: "ok", checks: { database: { ok: true }, clock: { ok: true } } },
 };

@@ -1,0 +1,33 @@
+/** Runs a schedule's task by hand, between its ticks. */
+
+import { pokeClock } from "../broker/poke.ts";
+import { readSchedule } from "../results/read-schedules.ts";
+import { tickSchedules } from "../results/tick-schedules.ts";
+import { readTask } from "../results/read-tasks.ts";
+import type { WholeTaskRow } from "../results/task-row.ts";
+import { newTaskIds } from "./ids.ts";
+import { specOf } from "./schedule-plan.ts";
+import { tickTask } from "./tick-task.ts";
+import { announceTicked } from "./tick-schedules.ts";
+
+/**
+ * Makes the task of a tick at `now`, whatever is live and also while the schedule is paused, and answers it; null where there is
+ * no such schedule. Its ticks come when they would have come.
+ */
+export async function runSchedule(env: Env, tenant: string, id: string, now: number): Promise<WholeTaskRow | null> {
+  const [taskId] = newTaskIds(1);
+  for (;;) {
+    const row = await readSchedule(env.DB, tenant, id);
+    if (row === null) return null;
+    const task = tickTask(env, { tenant, id, spec: specOf(row), input: row.input }, taskId!, now, now);
+    const { revision, nextAt, lastTask } = row;
+    const ticks = [{ at: now, task }];
+    const schedule = { tenant, id, revision, nextAt, overlap: "allow" as const, manual: true, lastTask, ticks };
+    await announceTicked(env, await tickSchedules(env.DB, [schedule], now), now);
+    const made = await readTask(env.DB, tenant, taskId!);
+    // Nothing was made where the schedule has changed since it was read.
+    if (made === null) continue;
+    if (task.dueAt !== null) await pokeClock(env, task.dueAt);
+    return made;
+  }
+}

@@ -1,0 +1,98 @@
+/** Makes the tasks of the ticks that have come. */
+
+import { ringBells } from "../broker/bells.ts";
+import { lookAt, MAX_TICKS_PER_LOOK, type Look } from "../core/schedule.ts";
+import { readDueSchedules, readInputs, type DueSchedule } from "../results/read-schedules.ts";
+import { tickSchedules, type ScheduleTicks, type Ticked } from "../results/tick-schedules.ts";
+import { announceCancelled } from "./cancel.ts";
+import { namedTaskId } from "./ids.ts";
+import { planOf, specOf } from "./schedule-plan.ts";
+import { tickTask, type Ticking } from "./tick-task.ts";
+
+/** Schedules looked at in one go. */
+const CHUNK = 500;
+
+/** Bytes of tasks that are made in one transaction; the least that a task counts for. */
+const PARCEL_BYTES = 2_000_000;
+const TASK_BYTES = 1_000;
+
+interface Looked {
+  row: DueSchedule;
+  ticking: Omit<Ticking, "input">;
+  look: Look;
+  bytes: number;
+}
+
+/** Whether more may be due, and whether some could not be dealt with. */
+export interface Round {
+  more: boolean;
+  failed: boolean;
+}
+
+/** Does what is due at `now`, for a chunk of schedules. */
+export async function tickDueSchedules(env: Env, now: number): Promise<Round> {
+  const due = await readDueSchedules(env.DB, now, CHUNK);
+  let failed = false;
+  let parcel: Looked[] = [];
+  let size = 0;
+  for (const row of due) {
+    const looked = orNoted(row, () => lookOf(row, now));
+    if (looked === null) {
+      failed = true;
+      continue;
+    }
+    if (parcel.length > 0 && size + looked.bytes > PARCEL_BYTES) {
+      failed = !(await send(env, parcel, now)) || failed;
+      parcel = [];
+      size = 0;
+    }
+    parcel.push(looked);
+    size += looked.bytes;
+  }
+  if (parcel.length > 0) failed = !(await send(env, parcel, now)) || failed;
+  return { more: due.length === CHUNK, failed };
+}
+
+/** One schedule that cannot be dealt with must not keep the others back. */
+function orNoted<T>({ tenant, id }: DueSchedule, decide: () => T): T | null {
+  try {
+    return decide();
+  } catch (error) {
+    console.error(JSON.stringify({ event: "schedule_not_ticked", tenant, schedule: id, error: String(error) }));
+    return null;
+  }
+}
+
+function lookOf(row: DueSchedule, now: number): Looked {
+  const spec = specOf(row);
+  const each = TASK_BYTES + row.inputBytes;
+  const max = Math.max(1, Math.min(MAX_TICKS_PER_LOOK, Math.floor(PARCEL_BYTES / each)));
+  const look = lookAt(planOf(spec, row.anchor), row.nextAt, now, max);
+  return { row, ticking: { tenant: row.tenant, id: row.id, spec }, look, bytes: look.ticks.length * each };
+}
+
+/** Answers whether all of it could be made. */
+async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
+  const withInput = parcel.filter(({ row }) => row.inputBytes > 0).map(({ row }) => row);
+  const inputs = withInput.length > 0 ? await readInputs(env.DB, withInput) : [];
+  const byKey = new Map(inputs.map(({ tenant, id, input }) => [`${tenant}/${id}`, input]));
+  const schedules: ScheduleTicks[] = [];
+  for (const { row, ticking, look } of parcel) {
+    const { tenant, id, revision, lastTask } = row;
+    const { nextAt, overlap } = look;
+    const schedule = { ...ticking, input: byKey.get(`${tenant}/${id}`) ?? null };
+    const ids = await Promise.all(look.ticks.map((at) => namedTaskId(`${tenant}/${id}`, at)));
+    const ticks = orNoted(row, () =>
+      look.ticks.map((at, i) => ({ at, task: tickTask(env, schedule, ids[i]!, at, now) })),
+    );
+    if (ticks) schedules.push({ tenant, id, revision, nextAt, overlap, manual: false, lastTask, ticks });
+  }
+  await announceTicked(env, await tickSchedules(env.DB, schedules, now), now);
+  return schedules.length === parcel.length;
+}
+
+/** Rings for the tasks that were made, and tells of those that were replaced. */
+export async function announceTicked(env: Env, { queued, cancellations }: Ticked, now: number): Promise<void> {
+  await ringBells(env, queued);
+  for (const cancellation of cancellations) await announceCancelled(env, cancellation, now);
+}

@@ -1,0 +1,65 @@
+/** The task that a tick makes. */
+
+import type { ScheduleSpec } from "../contract/schedule.ts";
+import { BELL_MS, DEFAULT_MAX_ATTEMPTS, DEFAULT_RETENTION_MS } from "../core/limits.ts";
+import { firstLook } from "../core/wake.ts";
+import type { NewTask } from "../results/insert-tasks.ts";
+import { prepareSubmission } from "./prepare.ts";
+
+/** A schedule, as far as its ticks' tasks are concerned. */
+export interface Ticking {
+  tenant: string;
+  id: string;
+  spec: ScheduleSpec;
+  /** JSON text; null where none was given. */
+  input: string | null;
+}
+
+/**
+ * The task of the tick at `tick`, which may be past: its delay and its expiry are counted from the tick.
+ * Its definition may have changed since the schedule was put; what would be refused now is made all
+ * the same, and fails where it can be seen.
+ */
+export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, now: number): NewTask {
+  const { tenant, spec, input } = schedule;
+  const { task, options } = spec;
+  const given = input === null ? {} : { input: JSON.parse(input) as unknown };
+  const submission = { task, ...given, ...(options === undefined ? {} : { options }) };
+  const prepared = prepareSubmission(env, submission, { tenant, traceparent: null }, id, tick);
+  const made = prepared.ok ? prepared.task : bareTask(schedule, id, tick);
+  return {
+    ...made,
+    dueAt: firstLook(made.state === "queued" ? "queued" : "scheduled", made.runAt, made.expiresAt, now),
+    tags: JSON.stringify({ ...options?.tags, schedule: schedule.id, tick: new Date(tick).toISOString() }),
+    // The end of a tick's task is asked whom it releases: with `overlap: "queue"`, the next one's.
+    node: "{}",
+  };
+}
+
+function bareTask({ tenant, spec, input }: Ticking, id: string, tick: number): NewTask {
+  const { task, options = {} } = spec;
+  return {
+    id,
+    tenant,
+    task,
+    lane: options.lane ?? "default",
+    state: "queued",
+    maxAttempts: options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
+    dueAt: tick + BELL_MS,
+    leaseMs: null,
+    createdAt: tick,
+    runAt: tick,
+    expiresAt: null,
+    retentionMs: options.retention ?? DEFAULT_RETENTION_MS,
+    parentId: null,
+    rootId: id,
+    flowId: null,
+    nodeKey: null,
+    node: null,
+    waitingFor: null,
+    traceparent: null,
+    options: null,
+    tags: null,
+    input,
+  };
+}

@@ -1,0 +1,70 @@
+/** Pausing, resuming and running schedules. */
+
+import { z } from "zod";
+import { scheduleSchema } from "../../contract/schedule.ts";
+import { taskSchema } from "../../contract/task.ts";
+import { pauseSchedule, resumeSchedule } from "../../engine/control-schedule.ts";
+import { presentSchedule } from "../../engine/present-schedule.ts";
+import { runSchedule } from "../../engine/run-schedule.ts";
+import { operation } from "../operation.ts";
+import { optionalBody } from "../tasks/control.ts";
+import { retryAfter, show } from "../tasks/shared.ts";
+import { noSuchSchedule } from "./shared.ts";
+
+const noMembers = optionalBody(z.strictObject({}));
+
+export const pauseScheduleOperation = operation({
+  id: "pauseSchedule",
+  method: "post",
+  path: "/v1/schedules/{id}/pause",
+  tag: "schedules",
+  summary: "Pause a schedule",
+  description: "Ticks that would have come meanwhile are not made up for. What is on its way goes on.",
+  scope: "admin",
+  body: noMembers,
+  answers: { 200: { description: "The schedule, paused", schema: scheduleSchema } },
+  problems: ["not-found", "unavailable"],
+  async handle({ c, env, principal, params }) {
+    const row = await pauseSchedule(env, principal.tenant, params["id"]!, Date.now());
+    return row === null ? noSuchSchedule() : c.json(presentSchedule(row), 200);
+  },
+});
+
+export const resumeScheduleOperation = operation({
+  id: "resumeSchedule",
+  method: "post",
+  path: "/v1/schedules/{id}/resume",
+  tag: "schedules",
+  summary: "Resume a paused schedule",
+  description: "It ticks from now on, in the phase that it had.",
+  scope: "admin",
+  body: noMembers,
+  answers: { 200: { description: "The schedule, no longer paused", schema: scheduleSchema } },
+  problems: ["not-found", "unavailable"],
+  async handle({ c, env, principal, params }) {
+    const row = await resumeSchedule(env, principal.tenant, params["id"]!, Date.now());
+    return row === null ? noSuchSchedule() : c.json(presentSchedule(row), 200);
+  },
+});
+
+export const runScheduleOperation = operation({
+  id: "runSchedule",
+  method: "post",
+  path: "/v1/schedules/{id}/run",
+  tag: "schedules",
+  summary: "Run a schedule's task now",
+  description:
+    "Beside whatever is live, and also while the schedule is paused. The task carries this moment as its `tick`; the next tick comes when it would have come.",
+  scope: "admin",
+  body: noMembers,
+  answers: { 202: { description: "The task", schema: taskSchema, headers: ["Location", "Retry-After"] } },
+  problems: ["not-found", "unavailable"],
+  async handle({ c, env, principal, params }) {
+    const now = Date.now();
+    const row = await runSchedule(env, principal.tenant, params["id"]!, now);
+    if (row === null) return noSuchSchedule();
+    c.header("Location", `/v1/tasks/${row.id}`);
+    c.header("Retry-After", String(retryAfter(row, now)));
+    return c.json(await show(env, principal, row), 202);
+  },
+});
