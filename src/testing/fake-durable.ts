@@ -1,0 +1,124 @@
+/**
+ * Durable calls in a plain unit test: steps run at once and are remembered in a journal, sleeps are
+ * over at once, signals are those that the test gives, children run in the same process.
+ */
+
+import type { SignalOptions, SpawnOptions, StepOptions, TaskDefinition } from "../core/define-task.ts";
+import { durationMs, type Duration } from "../core/duration.ts";
+import { NonRetryableError, SignalTimeoutError } from "../core/errors.ts";
+
+/** What durable calls gave, by kind, name and number: `step:charge#1`. A later attempt that is given it skips them. */
+export type Journal = Record<string, unknown>;
+
+/** A child task that the handler asked for. */
+export interface Spawned {
+  id: string;
+  task: string;
+  input: unknown;
+  options: SpawnOptions;
+}
+
+/** Runs a child to its end: its result, or a thrown error. */
+export type RunChild = (task: TaskDefinition | string, input: unknown, id: string) => Promise<unknown>;
+
+export class FakeDurable {
+  readonly journal: Journal;
+  /** Names of the steps that ran, as opposed to those that were remembered. */
+  readonly steps: string[] = [];
+  /** How long each sleep was to be, in ms. */
+  readonly sleeps: number[] = [];
+  readonly spawned: Spawned[] = [];
+  /** Resolves, with its name, when all that the handler still does is to wait for a signal that does not come. */
+  readonly waiting: Promise<string>;
+  readonly #suspend: (name: string) => void;
+  readonly #uses = new Map<string, number>();
+  readonly #signals: Map<string, unknown[]>;
+  readonly #results = new Map<string, Promise<unknown>>();
+  readonly #runChild: RunChild;
+  #active = 0;
+  #waitsFor: string | null = null;
+
+  constructor(journal: Journal, signals: Record<string, readonly unknown[]>, runChild: RunChild) {
+    this.journal = { ...journal };
+    this.#signals = new Map(Object.entries(signals).map(([name, bodies]) => [name, [...bodies]]));
+    this.#runChild = runChild;
+    ({ promise: this.waiting, resolve: this.#suspend } = Promise.withResolvers<string>());
+  }
+
+  async step<T>(name: string, fn: () => Promise<T> | T, { maxAttempts = 1 }: StepOptions = {}): Promise<T> {
+    return this.#once("step", name, async () => {
+      this.steps.push(name);
+      for (let failures = 1; ; failures++) {
+        try {
+          return await fn();
+        } catch (error) {
+          if (failures >= maxAttempts || error instanceof NonRetryableError) throw error;
+        }
+      }
+    });
+  }
+
+  async sleep(until: Duration | Date): Promise<void> {
+    await this.#once("sleep", "", () => {
+      this.sleeps.push(until instanceof Date ? until.getTime() - Date.now() : durationMs(until));
+      return null;
+    });
+  }
+
+  async waitForSignal<T>(name: string, { timeout, schema }: SignalOptions<T> = {}): Promise<T> {
+    const body = await this.#once("signal", name, async () => {
+      const bodies = this.#signals.get(name) ?? [];
+      if (bodies.length > 0) return bodies.shift();
+      if (timeout !== undefined) throw new SignalTimeoutError(`no signal ${JSON.stringify(name)} came in time`);
+      this.#waitsFor = name;
+      this.#active--;
+      this.#settle();
+      return new Promise<never>(() => undefined);
+    });
+    return schema ? schema.parse(body) : (body as T);
+  }
+
+  async spawn<T extends TaskDefinition | string>(task: T, input: unknown, options: SpawnOptions = {}) {
+    const name = typeof task === "string" ? task : task.name;
+    const id = `child_${this.spawned.length + 1}`;
+    this.spawned.push({ id, task: name, input, options });
+    const result = this.#once("child", name, async () => this.#runChild(task, input, id));
+    // Whoever joins it hears of its failure.
+    result.catch(() => undefined);
+    this.#results.set(id, result);
+    return { id, task };
+  }
+
+  async join({ id }: { id: string }): Promise<unknown> {
+    return this.#results.get(id);
+  }
+
+  /** What the call gave in an earlier attempt, or gives now, as JSON carries it. */
+  async #once<T>(kind: string, name: string, act: () => Promise<T> | T): Promise<T> {
+    const use = (this.#uses.get(`${kind}:${name}`) ?? 0) + 1;
+    this.#uses.set(`${kind}:${name}`, use);
+    const key = `${kind}:${name}#${use}`;
+    if (!(key in this.journal)) {
+      this.#active++;
+      try {
+        this.journal[key] = plain(await act());
+      } finally {
+        this.#active--;
+        this.#settle();
+      }
+    }
+    return this.journal[key] as T;
+  }
+
+  #settle(): void {
+    // What a call gave may make the handler begin another.
+    setTimeout(() => {
+      if (this.#active === 0 && this.#waitsFor !== null) this.#suspend(this.#waitsFor);
+    }, 0);
+  }
+}
+
+/** A value as JSON carries it. */
+export function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value) ?? "null") as unknown;
+}
