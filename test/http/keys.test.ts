@@ -199,7 +199,10 @@ describe("a key made with a limit", () => {
   it("is refused beyond it with the standard's headers, and no other key is", async () => {
     const limited = await holder({ scopes: ["read"], rateLimited: true });
     const free = await holder({ scopes: ["read"] });
-    const answers = await Promise.all(Array.from({ length: 130 }, () => limited.get<ProblemResource>("/v1/tasks")));
+    const crowd = () => Promise.all(Array.from({ length: 130 }, () => limited.get<ProblemResource>("/v1/tasks")));
+    const answers = await crowd();
+    // A crowd that comes as one span of ten seconds ends and the next begins fits into the two.
+    while (answers.length < 650 && !answers.some((answer) => answer.status === 429)) answers.push(...(await crowd()));
     const refused = answers.filter((answer) => answer.status === 429);
     expect(refused.length).toBeGreaterThan(0);
     expect(answers.length - refused.length).toBeGreaterThan(0);
