@@ -28,6 +28,34 @@ export const columnSchema = z.object({
 /** Extremes of long texts are cut here, so that a thousand columns still make a result. */
 const SHOWN_CHARACTERS = 200;
 
+const extremesSchema = <V extends z.ZodType>(value: V) =>
+  z.object({
+    min: value.nullable(),
+    max: value.nullable(),
+    minText: z.string().nullable(),
+    maxText: z.string().nullable(),
+  });
+
+/** All that is known of a column of a part of a file. */
+export const columnStateSchema = z.object({
+  name: z.string(),
+  type: z.enum(COLUMN_TYPES),
+  count: z.int(),
+  nulls: z.int(),
+  distinct: z.object({ exact: z.boolean(), data: z.string() }),
+  numbers: z.object({
+    min: z.number().nullable(),
+    max: z.number().nullable(),
+    count: z.int(),
+    sum: z.number(),
+    lost: z.number(),
+  }),
+  texts: extremesSchema(z.string()),
+  dates: extremesSchema(z.number()),
+});
+
+export type ColumnState = z.output<typeof columnStateSchema>;
+
 /** Takes a column's values one by one. */
 export class ColumnSummary {
   readonly #name: string;
@@ -68,6 +96,30 @@ export class ColumnSummary {
       ...this.#extremes(),
       mean: this.#type === "integer" || this.#type === "number" ? this.#numbers.mean() : null,
     };
+  }
+
+  /** All that is known, to be merged with what another part of the same file gave. */
+  state(): ColumnState {
+    return {
+      name: this.#name,
+      type: this.#type,
+      count: this.#count,
+      nulls: this.#nulls,
+      distinct: this.#distinct.sketch(),
+      numbers: this.#numbers.state(),
+      texts: this.#texts.state(),
+      dates: this.#dates.state(),
+    };
+  }
+
+  merge(state: ColumnState): void {
+    this.#count += state.count;
+    this.#nulls += state.nulls;
+    this.#distinct.merge(state.distinct);
+    this.#numbers.merge(state.numbers);
+    this.#texts.merge(state.texts);
+    this.#dates.merge(state.dates);
+    if (state.type !== "empty") this.#type = commonType(this.#type, state.type);
   }
 
   #extremes(): { min: number | string | null; max: number | string | null } {
@@ -123,6 +175,15 @@ class Extremes<Value extends number | string> {
       this.#max = (typeof value === "string" ? this.maxText : value) as Value;
     }
   }
+
+  state(): { min: Value | null; max: Value | null; minText: string | null; maxText: string | null } {
+    return { min: this.#min, max: this.#max, minText: this.minText, maxText: this.maxText };
+  }
+
+  merge({ min, max, minText, maxText }: ReturnType<Extremes<Value>["state"]>): void {
+    if (min !== null && minText !== null) this.add(min, minText);
+    if (max !== null && maxText !== null) this.add(max, maxText);
+  }
 }
 
 /** V8 cuts a slice out of its parent without copying, and so one kept field would keep the whole piece of the file. */
@@ -142,9 +203,32 @@ class NumberSummary {
     if (value < this.min) this.min = value;
     if (value > this.max) this.max = value;
     this.#count++;
+    this.#carry(value);
+  }
+
+  #carry(value: number): void {
     const sum = this.#sum + value;
     this.#lost += Math.abs(this.#sum) >= Math.abs(value) ? this.#sum - sum + value : value - sum + this.#sum;
     this.#sum = sum;
+  }
+
+  state(): ColumnState["numbers"] {
+    const none = this.#count === 0;
+    return {
+      min: none ? null : this.min,
+      max: none ? null : this.max,
+      count: this.#count,
+      sum: this.#sum,
+      lost: this.#lost,
+    };
+  }
+
+  merge({ min, max, count, sum, lost }: ColumnState["numbers"]): void {
+    if (min !== null) this.min = Math.min(this.min, min);
+    if (max !== null) this.max = Math.max(this.max, max);
+    this.#count += count;
+    this.#carry(sum);
+    this.#lost += lost;
   }
 
   /** Null where the sum left the range of a double. */

@@ -1,18 +1,28 @@
 /** CSV text to its summary: the header names the columns, and every row must fit it. */
 
-import { ColumnSummary, type columnSchema } from "./column-summary.ts";
+import { ColumnSummary, columnStateSchema, type columnSchema } from "./column-summary.ts";
 import { brokenCsv } from "./csv-error.ts";
 import { CsvReader } from "./csv-reader.ts";
-import type { z } from "zod";
+import { z } from "zod";
 
 /** Different values that all columns together may count exactly; 16 bytes each, of an isolate's 128 MB. */
 const EXACT_VALUES = 800_000;
+
+/** All that is known of a part of a file. */
+export const tableStateSchema = z.object({ rows: z.int(), columns: z.array(columnStateSchema) });
+
+export type TableState = z.output<typeof tableStateSchema>;
 
 /** Takes the text in pieces of any size; broken text is a `NonRetryableError` with its line. */
 export class TableSummary {
   readonly #reader = new CsvReader((fields, line) => this.#take(fields, line));
   #columns: ColumnSummary[] = [];
   #rows = 0;
+
+  /** `names`: those of the columns, where the text is a later part of a file and has no header of its own. */
+  constructor(names: string[] | null = null) {
+    if (names !== null) this.#columns = nameColumns(names, 1);
+  }
 
   /** The line that the text has reached. */
   get line(): number {
@@ -27,6 +37,21 @@ export class TableSummary {
     this.#reader.end();
     if (this.#columns.length === 0) throw brokenCsv(1, "the file is empty; its first row must name the columns");
     return { rows: this.#rows, columns: this.#columns.map((column) => column.summary()) };
+  }
+
+  /** The end of a part: all that is known, to be merged with the other parts. */
+  endPart(): TableState {
+    this.#reader.end();
+    return { rows: this.#rows, columns: this.#columns.map((column) => column.state()) };
+  }
+
+  /** Takes in what another part of the same file gave. */
+  merge(part: TableState): void {
+    this.#rows += part.rows;
+    for (const [i, column] of this.#columns.entries()) {
+      const state = part.columns[i];
+      if (state) column.merge(state);
+    }
   }
 
   #take(fields: string[], line: number): void {
