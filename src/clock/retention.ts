@@ -1,6 +1,7 @@
 /** The retention walk and the other forgetting, as part of a tick. */
 
 import { destroyObjects } from "../engine/tell.ts";
+import { forgetBuckets } from "../results/buckets.ts";
 import { forgetLimits } from "../results/places.ts";
 import { forgetWindows } from "../results/shared-tasks.ts";
 import { forgetKeys, walkRetention } from "../results/purge-tasks.ts";
@@ -33,6 +34,7 @@ export async function keepRetention(env: Env, kv: SyncKvStorage, now: number): P
   if (now - forgot >= FORGET_EVERY_MS) {
     await forgetKeys(env.DB, now, 1_000);
     await forgetLimits(env.DB, 1_000);
+    await forgetBuckets(env.DB, now, 1_000);
     await forgetWindows(env.DB, now, 1_000);
     kv.put("forgot", now);
   }

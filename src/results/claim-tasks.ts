@@ -3,6 +3,7 @@
 import { LEASE_MS, TIMER_SLACK_MS } from "../core/limits.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
 import { persist, rowsOf } from "./d1.ts";
+import { laneIsOpen } from "./lanes.ts";
 import { OVERFLOW, TASK_COLUMNS, type TaskRow } from "./task-row.ts";
 
 /** A task that the caller now holds. `input` is null where it must be read by {@link readInput}. */
@@ -22,7 +23,8 @@ export interface ClaimedTask extends TaskRow {
 
 /** What may start at ?3, as far as its own row says. */
 const STARTABLE = `tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}
-  AND NOT (tasks.started_at IS NULL AND tasks.expires_at IS NOT NULL AND tasks.expires_at <= ?3)`;
+  AND NOT (tasks.started_at IS NULL AND tasks.expires_at IS NOT NULL AND tasks.expires_at <= ?3)
+  AND ${laneIsOpen("?3")}`;
 
 // Among those who ask, the first in line count first: never more than a key's limit run, whoever asks. Whoever
 // cannot start whatever the others do ('stuck') does not count, or it would keep the places of those behind it empty.
@@ -33,8 +35,10 @@ WITH wanted AS MATERIALIZED (
   FROM tasks, json_each(tasks.concurrency) AS own JOIN limits ON limits.key = own.value->>'key'
   WHERE ${STARTABLE}),
 metered AS MATERIALIZED (
-  SELECT buckets.key, tasks.id AS task_id, MAX(buckets.tat, ?3) - ?3 AS debt, buckets.interval, buckets.tolerance
-  FROM tasks, json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
+  SELECT own.value->>'key' AS key, tasks.id AS task_id, MAX(COALESCE(buckets.tat, 0), ?3) - ?3 AS debt,
+    COALESCE(buckets.interval, own.value->>'interval') AS interval,
+    COALESCE(buckets.tolerance, own.value->>'tolerance') AS tolerance
+  FROM tasks, json_each(tasks.rates) AS own LEFT JOIN buckets ON buckets.key = own.value->>'key'
   WHERE ${STARTABLE}),
 stuck AS MATERIALIZED (
   SELECT task_id FROM metered WHERE debt > tolerance

@@ -8,7 +8,8 @@ import { OVERFLOW } from "./task-row.ts";
 
 /** Whether the window's task `t` still stands for new submissions, as SQL. ?6 is the time. */
 const OPEN: Record<Share["kind"], (share: Share) => string> = {
-  debounce: () => "t.state = 'scheduled' AND t.started_at IS NULL AND t.created_at <= ?6",
+  // Names the time only because every parameter must be named.
+  debounce: () => "t.state = 'scheduled' AND t.started_at IS NULL AND ?6 IS NOT NULL",
   throttle: (share) => `w.opened_at + ${share.ms} > ?6`,
   cache: (share) =>
     `(t.state IN ('scheduled', 'queued', 'waiting', 'running', 'retrying')

@@ -32,7 +32,7 @@ export function limitedTask({ concurrency, rates }: Limits, more: Partial<NewTas
 export async function insertLimited(count: number, limits: Limits, db = env.DB): Promise<string[]> {
   const tasks = Array.from({ length: count }, () => limitedTask(limits));
   await insertTasks(db, tasks);
-  return tasks.map((task) => task.id).sort();
+  return tasks.map((task) => task.id).toSorted();
 }
 
 export function claimAt(ids: string[], now = Date.now(), db = env.DB): Promise<Claim> {
@@ -41,7 +41,7 @@ export function claimAt(ids: string[], now = Date.now(), db = env.DB): Promise<C
 
 /** Ids of the claimed, in the order of their line. */
 export async function claimIds(ids: string[], now?: number): Promise<string[]> {
-  return (await claimAt(ids, now)).claimed.map((task) => task.id).sort();
+  return (await claimAt(ids, now)).claimed.map((task) => task.id).toSorted();
 }
 
 /** Where the places do not agree with the states of tasks; the key names each of them. */
