@@ -1,21 +1,57 @@
 /**
- * Builds what is older than its sources: the pages (dist/pages) and the Worker (dist/worker, the very bundle that `wrangler deploy` uploads).
+ * Builds what is older than its sources: the pages (dist/pages) and the Worker (dist/worker, the very bundle that `wrangler deploy` uploads),
+ * and on request the client that other projects import (dist/client).
  * Each output appears whole or not at all, so that a server which starts meanwhile never reads half of it.
  */
 import { execFile } from "node:child_process";
-import { existsSync, globSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import type { InlineConfig } from "vite";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const everywhere = ["package-lock.json", "scripts/build.ts"];
+
+/** What the declarations of the client and of the tasks lead to. */
+const DECLARED = ["client", "contract", "core", "tasks"];
 
 /** Brings dist/ up to date; costs a few milliseconds when it already is. */
 export async function build(): Promise<void> {
   mkdirSync(join(dist, "pages"), { recursive: true });
   await unlessFresh("pages", ["src/{pages,client,contract,core}/**", ...everywhere], buildPages);
   await unlessFresh("worker", ["src/**", "wrangler.toml", ...everywhere], buildWorker);
+}
+
+/** Brings dist/client up to date: one module without dependencies, and the declarations of it and of the tasks. */
+export async function buildClient(): Promise<void> {
+  mkdirSync(dist, { recursive: true });
+  const inputs = ["src/{client,contract,core,tasks}/**", "src/env.d.ts", "scripts/types.tsconfig.json", ...everywhere];
+  await unlessFresh("client", inputs, buildModule);
+}
+
+/** What the client costs a page, in bytes: bundled, minified and gzipped. */
+export async function clientSize(): Promise<number> {
+  const vite = await import("vite");
+  const [bundle] = (await vite.build({
+    ...moduleOptions,
+    build: { ...moduleOptions.build, rolldownOptions: { output: { minify: true } }, write: false },
+  })) as {
+    output: { code: string }[];
+  }[];
+  return gzipSync(bundle!.output.at(0)!.code).length;
 }
 
 async function unlessFresh(name: string, inputs: string[], make: (out: string) => Promise<void>): Promise<void> {
@@ -86,4 +122,41 @@ async function buildWorker(out: string): Promise<void> {
   });
 }
 
-if (import.meta.main) await build();
+const moduleOptions = {
+  root,
+  configFile: false,
+  publicDir: false,
+  logLevel: "warn",
+  build: {
+    emptyOutDir: false,
+    minify: false,
+    target: "es2022",
+    lib: { entry: join(root, "src/client/index.ts"), formats: ["es"], fileName: () => "index.js" },
+  },
+} as const satisfies InlineConfig;
+
+async function buildModule(out: string): Promise<void> {
+  const vite = await import("vite");
+  await vite.build({ ...moduleOptions, build: { ...moduleOptions.build, outDir: out } });
+  const types = join(out, "types");
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  await promisify(execFile)(process.execPath, [tsc, "-p", "scripts/types.tsconfig.json", "--outDir", types], {
+    cwd: root,
+  });
+  for (const folder of readdirSync(types)) {
+    // The tasks' bindings lead into the whole Worker, which is nobody else's business.
+    if (!DECLARED.includes(folder)) rmSync(join(types, folder), { recursive: true });
+  }
+  const definition = join(types, "core/define-task.d.ts");
+  writeFileSync(
+    join(types, "env.d.ts"),
+    "/** A Worker's bindings, which its callers do not see. */\ninterface Env {}\n",
+  );
+  writeFileSync(definition, `/// <reference path="../env.d.ts" />\n${readFileSync(definition, "utf8")}`);
+}
+
+if (import.meta.main) {
+  await build();
+  await buildClient();
+  console.log(`lovage/client: ${await clientSize()} bytes gzipped`);
+}

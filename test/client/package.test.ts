@@ -1,0 +1,141 @@
+/** What another project gets: `lovage/client`, `lovage/tasks` and `lovage/testing`, as its compiler and its Node see them. */
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildClient, clientSize } from "../../scripts/build.ts";
+import { startServer, type Server } from "../http/server.ts";
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, "../..");
+
+/** As strict as it gets. */
+const TSCONFIG = {
+  compilerOptions: {
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    target: "es2022",
+    lib: ["es2022"],
+    module: "nodenext",
+    noEmit: true,
+    types: ["node"],
+    typeRoots: [join(root, "node_modules/@types")],
+  },
+};
+
+let project: string;
+let server: Server;
+
+beforeAll(async () => {
+  await buildClient();
+  project = await mkdtemp(join(tmpdir(), "lovage-user-"));
+  await mkdir(join(project, "node_modules"));
+  await symlink(root, join(project, "node_modules/lovage"));
+  await writeFile(join(project, "package.json"), '{ "type": "module" }');
+  await writeFile(join(project, "tsconfig.json"), JSON.stringify(TSCONFIG));
+  server = await startServer();
+});
+
+afterAll(async () => {
+  await server?.stop();
+  await rm(project, { recursive: true, force: true });
+});
+
+/** What the compiler says of the project with this one file. */
+async function compile(source: string): Promise<string> {
+  await writeFile(join(project, "app.ts"), source);
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const { stdout } = await run(process.execPath, [tsc, "-p", project]).catch((error: { stdout: string }) => error);
+  return stdout;
+}
+
+async function start(): Promise<string> {
+  const { stdout } = await run(process.execPath, ["app.ts", server.url, server.key], { cwd: project });
+  return stdout;
+}
+
+const CLIENT = `
+import { chain, createClient, nodesOf, previous } from "lovage/client";
+import type { tasks } from "lovage/tasks";
+const client = createClient<typeof tasks>({ baseUrl: process.argv[2]!, apiKey: process.argv[3] });
+`;
+
+describe("lovage/client", () => {
+  it("is less than 8 KB, gzipped", async () => {
+    expect(await clientSize()).toBeLessThan(8 * 1_024);
+  });
+
+  it("needs nothing but what every runtime has", async () => {
+    const module = await readFile(join(root, "dist/client/index.js"), "utf8");
+
+    expect(module).not.toMatch(/^import |\brequire\(|\bprocess\.|\bBuffer\b/m);
+  });
+
+  it("compiles strictly and runs in another project", async () => {
+    const source = `${CLIENT}
+      const summary = await client.run("csv.summarize", { csv: "city,people\\nOslo,717710\\n" });
+      const rows: number = summary.rows;
+      console.log(rows);
+    `;
+
+    expect(await compile(source)).toBe("");
+    expect(await start()).toBe("1\n");
+  });
+
+  it("does not compile with what does not fit", async () => {
+    const errors = await compile(`${CLIENT}
+      await client.submit("csv.summarise", { csv: "" });
+      await client.submit("process_item", { name: 1 });
+      const rows: string = (await client.run("csv.summarize", { csv: "" })).rows;
+      chain(nodesOf<typeof tasks>().task("process_item", { name: "x" }), nodesOf<typeof tasks>().task("csv.summarize"));
+    `);
+
+    expect(errors.match(/error TS\d+/g)).toHaveLength(4);
+  });
+});
+
+describe("lovage/testing", () => {
+  it("runs in plain Node", async () => {
+    await writeFile(
+      join(project, "app.ts"),
+      `import { runTask } from "lovage/testing";
+       import { processItem } from "${join(root, "src/tasks/process-item.ts")}";
+       const { result, progress } = await runTask(processItem, { name: "tea", steps: 2, pause: 0 });
+       console.log(JSON.stringify({ result, reports: progress.length }));`,
+    );
+
+    expect(JSON.parse(await start())).toEqual({ result: { result: "Processed item tea" }, reports: 2 });
+  });
+});
+
+describe("the examples of the client's methods", () => {
+  it("compile strictly and run", async () => {
+    const files = ["create-client", "tasks", "flows", "keys", "webhooks"];
+    const sources = await Promise.all(files.map(async (file) => readFile(join(root, `src/client/${file}.ts`), "utf8")));
+    const examples = sources.flatMap(examplesIn);
+    const blocks = examples.map((example, i) => `async function example${i}() {\n${example}\n}`);
+    const calls = examples.map((_, i) => `await example${i}();`);
+    const source = [CLIENT, 'const apiKey = "k";', ...blocks, ...calls].join("\n");
+
+    expect(examples.length).toBeGreaterThanOrEqual(14);
+    expect(await compile(source)).toBe("");
+    expect(await start()).toMatch(/^task_/m);
+  });
+});
+
+/** The code of every `@example`, without its imports. */
+function examplesIn(source: string): string[] {
+  return source
+    .split("@example")
+    .slice(1)
+    .map((rest) => {
+      const lines = rest.slice(0, rest.indexOf("*/")).split("\n");
+      return lines
+        .map((line) => line.replace(/^\s*\* ?/, ""))
+        .filter((line) => !line.startsWith("import "))
+        .join("\n");
+    });
+}
