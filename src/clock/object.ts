@@ -4,7 +4,8 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
-import { recoverAll } from "../results/due-tasks.ts";
+import { earliest, TRUSTED_MS } from "../broker/poke.ts";
+import { readNextDue, recoverAll } from "../results/due-tasks.ts";
 import { owesAnything } from "../results/owed.ts";
 import { areDeclared } from "./schedules.ts";
 import { tick } from "./tick.ts";
@@ -46,8 +47,14 @@ export class Clock extends DurableObject<Env> {
     const alarm = await this.ctx.storage.getAlarm();
     const isNew = this.#isNewBoot() || !areDeclared(this.ctx.storage.kv);
     if (alarm === null || alarm < now - OVERDUE_MS || isNew) await this.#set(now);
-    // What webhooks are owed has no timer of its own: it waits only where somebody died right after a commit.
-    else if (alarm > now + OVERDUE_MS && (await owesAnything(this.env.DB))) await this.#set(now);
+    // Somebody may have died between a write and its poke.
+    else if (alarm > now + OVERDUE_MS && (await this.#isNeededBefore(alarm))) await this.#set(now);
+  }
+
+  /** What webhooks are owed has no timer of its own. */
+  async #isNeededBefore(alarm: number): Promise<boolean> {
+    const next = await readNextDue(this.env.DB);
+    return (next !== null && next < alarm) || (await owesAnything(this.env.DB));
   }
 
   async status(): Promise<ClockStatus> {
@@ -69,14 +76,28 @@ export class Clock extends DurableObject<Env> {
       this.#error = String(error);
       console.error(JSON.stringify({ event: "tick_failed", error: String(error) }));
     }
+    next = earliest([next, ...this.#promisedAfter(now)]);
     // Somebody may have poked it during the tick.
     const poked = await this.ctx.storage.getAlarm();
     if (next !== null && (poked === null || next < poked)) await this.#set(next);
   }
 
   async #set(at: number): Promise<void> {
+    await this.#keepPromise(at);
     this.#expected = Math.max(at, Date.now());
     await this.ctx.storage.setAlarm(this.#expected);
+  }
+
+  /** An isolate that was answered the alarm which is replaced now does not ask again until then. */
+  async #keepPromise(sooner: number): Promise<void> {
+    const now = Date.now();
+    const alarm = await this.ctx.storage.getAlarm();
+    if (alarm === null || alarm <= sooner || alarm <= now || alarm > now + TRUSTED_MS) return;
+    this.ctx.storage.kv.put("promised", [...this.#promisedAfter(now), alarm]);
+  }
+
+  #promisedAfter(now: number): number[] {
+    return (this.ctx.storage.kv.get<number[]>("promised") ?? []).filter((at) => at > now);
   }
 
   #isNewBoot(): boolean {

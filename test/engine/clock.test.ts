@@ -1,0 +1,129 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type * as Poke from "../../src/broker/poke.ts";
+import { BELL_MS } from "../../src/core/limits.ts";
+import type { Clock } from "../../src/clock/object.ts";
+import { newTaskIds } from "../../src/engine/ids.ts";
+import { prepare } from "../../src/engine/prepare.ts";
+import { insertTasks } from "../../src/results/insert-tasks.ts";
+
+/** A future in which no alarm rings by itself. */
+const BEGIN = Date.UTC(2031, 0, 1);
+
+/** Isolates of the Worker, each with its own knowledge of the clock. */
+const ISOLATES = 2;
+
+let now = BEGIN;
+const isolates: (typeof Poke)[] = [];
+
+beforeAll(async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now });
+  for (let n = 0; n < ISOLATES; n++) {
+    vi.resetModules();
+    isolates.push(await import("../../src/broker/poke.ts"));
+  }
+});
+
+afterAll(() => void vi.useRealTimers());
+
+function pass(ms: number): void {
+  now += ms;
+  vi.setSystemTime(now);
+}
+
+const clock = () => env.CLOCK.getByName("clock");
+
+async function alarmOf(): Promise<number | null> {
+  return runInDurableObject(clock(), (_: Clock, state) => state.storage.getAlarm());
+}
+
+/** Time passes to this moment, and the alarm rings whenever it is due. All goes well meanwhile: rows end before their time. */
+async function passUntil(at: number): Promise<void> {
+  for (;;) {
+    const alarm = await alarmOf();
+    if (alarm === null || alarm > at) break;
+    pass(Math.max(0, alarm - now));
+    await env.DB.prepare("DELETE FROM tasks WHERE due_at <= ?1").bind(now).run();
+    await runDurableObjectAlarm(clock());
+  }
+  pass(Math.max(0, at - now));
+}
+
+/** Stores a task as a submit does, and tells the clock as an isolate does. Answers its id. */
+async function submitIn(isolate: typeof Poke, delay: number): Promise<string> {
+  const id = newTaskIds(1)[0]!;
+  const options = { delay };
+  const prepared = prepare(env, { task: "test.noop", options }, { tenant: "t", traceparent: null }, id, now);
+  if (!prepared.ok) throw new Error(prepared.problem.detail);
+  await insertTasks(env.DB, [prepared.task]);
+  await isolate.pokeClock(env, prepared.task.dueAt!);
+  return id;
+}
+
+/** As far as the clock is concerned, it has ended. */
+async function remove(id: string): Promise<void> {
+  await env.DB.prepare("DELETE FROM tasks WHERE id = ?1").bind(id).run();
+}
+
+/** A clock that sleeps, and isolates that know nothing of it any more. */
+async function forgetAll(): Promise<void> {
+  pass(3_600_000);
+  await env.DB.prepare("DELETE FROM tasks").run();
+  await runInDurableObject(clock(), (_: Clock, state) => state.storage.deleteAlarm());
+}
+
+async function nextDue(): Promise<number> {
+  return (await env.DB.prepare("SELECT MIN(due_at) AS due FROM tasks").first<number>("due")) ?? Infinity;
+}
+
+describe("the clock", () => {
+  it("keeps a tick that it has promised, also when it ticks before", async () => {
+    await forgetAll();
+    const [one, another] = isolates as [typeof Poke, typeof Poke];
+    const promised = now + BELL_MS;
+    await remove(await submitIn(one, 0));
+    expect(await alarmOf()).toBe(promised);
+    await remove(await submitIn(another, 2_000));
+    await passUntil(now + 3_000);
+    // The first isolate still counts on the tick that it knows of, and does not ask again.
+    await submitIn(one, 0);
+    expect(await alarmOf()).toBe(promised);
+  });
+
+  it("ticks in time for every row, whichever isolate stored it and whatever each of them knows", async () => {
+    const steps = fc.array(
+      fc.record({
+        isolate: fc.nat({ max: ISOLATES - 1 }),
+        delay: fc.constantFrom(0, 0, 2_000, 9_000, 40_000),
+        ends: fc.constantFrom(true, true, false),
+        wait: fc.constantFrom(0, 500, 3_000, 8_000),
+      }),
+      { minLength: 3, maxLength: 8 },
+    );
+    await fc.assert(
+      fc.asyncProperty(steps, async (program) => {
+        await forgetAll();
+        for (const { isolate, delay, ends, wait } of program) {
+          const id = await submitIn(isolates[isolate]!, delay);
+          expect(await alarmOf()).toBeLessThanOrEqual(await nextDue());
+          if (ends) await remove(id);
+          await passUntil(now + wait);
+        }
+      }),
+      { numRuns: 25 },
+    );
+  }, 60_000);
+
+  it("is woken by its watchdog for a row that nobody told it of", async () => {
+    await forgetAll();
+    await clock().wakeBy(now + 86_400_000);
+    const [id] = newTaskIds(1);
+    const prepared = prepare(env, { task: "test.noop" }, { tenant: "t", traceparent: null }, id!, now);
+    if (!prepared.ok) throw new Error(prepared.problem.detail);
+    await insertTasks(env.DB, [prepared.task]);
+    await clock().watch();
+    expect(await alarmOf()).toBeLessThanOrEqual(prepared.task.dueAt!);
+  });
+});
