@@ -18,6 +18,9 @@ import { keepSchedules } from "./schedules.ts";
 const CHUNK = 500;
 const ROUNDS = 40;
 
+/** When an object that could not be told is told again. */
+const TELL_AGAIN_MS = 5_000;
+
 /** When the clock looks again at ends that could not be delivered, or were too many for one tick. */
 const STILL_OWED_MS = 2_000;
 
@@ -59,12 +62,12 @@ async function look(env: Env, due: DueTask[], now: number, graceMs: number): Pro
 
   // The timers first: whatever fails below is looked at again when they come.
   const timers = looked.flatMap(({ row, wake }) =>
-    "dueAt" in wake ? [{ id: row.id, seen: row.dueAt, dueAt: wake.dueAt }] : [],
+    "dueAt" in wake ? [{ ...row, seen: row.dueAt, dueAt: wake.dueAt }] : [],
   );
   const untold = new Set(await tellObjects(env, idsTo("tell")));
   await postponeTasks(
     env.DB,
-    timers.filter((timer) => !untold.has(timer.id)),
+    timers.map((timer) => (untold.has(timer.id) ? { ...timer, dueAt: now + TELL_AGAIN_MS } : timer)),
   );
   await ring(env, rowsTo("ring"));
   await start(env, idsTo("start"), now);
@@ -77,6 +80,6 @@ async function look(env: Env, due: DueTask[], now: number, graceMs: number): Pro
 async function purge(env: Env, rows: DueTask[], now: number): Promise<void> {
   const ids = rows.map((row) => row.id);
   if ((await deleteEnded(env, ids, now)) === rows.length) return;
-  const later = rows.map((row) => ({ id: row.id, seen: row.dueAt, dueAt: now + KEPT_FOR_FLOW_MS }));
+  const later = rows.map((row) => ({ ...row, seen: row.dueAt, dueAt: now + KEPT_FOR_FLOW_MS }));
   await postponeTasks(env.DB, later);
 }

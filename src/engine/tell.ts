@@ -25,12 +25,19 @@ export function progressObject(env: Env, id: string): ProgressApi {
 }
 
 /**
- * Reads these tasks and tells their objects. Answers the ids that could not be told; whoever
+ * Reads these tasks and tells their objects. Never throws: answers the ids that could not be told; whoever
  * ended a task left it due, so the clock tells those again.
  */
 export async function tellObjects(env: Env, ids: string[]): Promise<string[]> {
   if (ids.length === 0) return [];
-  const rows = await readTasks(env.DB, ids);
+  let rows: WholeTaskRow[];
+  try {
+    rows = await readTasks(env.DB, ids);
+  } catch (error) {
+    // What the caller did is done; it must not look undone because nobody could be told.
+    console.warn(JSON.stringify({ event: "objects_not_told", tasks: ids.length, error: String(error) }));
+    return ids;
+  }
   const untold: string[] = [];
   await Promise.all(
     rows.map(async (row) => {

@@ -1,7 +1,7 @@
 /** The clock's statements: what is due, and the set-based moves that follow. Each is guarded and safe to repeat. */
 
 import { BELL_MS } from "../core/limits.ts";
-import { ARROWS, sqlStates } from "../core/states.ts";
+import { ARROWS, sqlStates, type State } from "../core/states.ts";
 import type { Sleeper } from "../core/wake.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { dueWhenEnded } from "./ended.ts";
@@ -112,16 +112,18 @@ export async function expireTasks(db: D1Database, ids: string[], now: number): P
 /** Sets timers anew, but only where nobody moved the row since it was looked at. */
 export async function postponeTasks(
   db: D1Database,
-  looks: { id: string; seen: number; dueAt: number | null }[],
+  looks: { id: string; state: State; seen: number; dueAt: number | null }[],
 ): Promise<void> {
+  if (looks.length === 0) return;
   await persist(() =>
     db
       .prepare(
         `UPDATE tasks SET due_at = v.due_at
-         FROM (SELECT value->>'id' AS id, value->>'seen' AS seen, value->>'dueAt' AS due_at FROM json_each(?1)) AS v
-         WHERE tasks.id = v.id AND tasks.due_at = v.seen`,
+         FROM (SELECT value->>'id' AS id, value->>'state' AS state, value->>'seen' AS seen, value->>'dueAt' AS due_at
+           FROM json_each(?1)) AS v
+         WHERE tasks.id = v.id AND tasks.state = v.state AND tasks.due_at = v.seen`,
       )
-      .bind(JSON.stringify(looks))
+      .bind(JSON.stringify(looks.map(({ id, state, seen, dueAt }) => ({ id, state, seen, dueAt }))))
       .run(),
   );
 }
