@@ -22,6 +22,8 @@ export interface Cancelled {
   state: State;
   object: number;
   cancelRequestedAt: number | null;
+  /** When the clock looks at it next. */
+  dueAt: number | null;
 }
 
 /** Where a successor is named, nothing is cancelled before it exists. */
@@ -37,7 +39,7 @@ UPDATE tasks SET cancel_requested_at = ?2, cancel_reason = ?3
 WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'running' AND cancel_requested_at IS NULL AND ${ALLOWED}`;
 
 const AFTER = `
-SELECT id, state, object, cancel_requested_at AS cancelRequestedAt FROM tasks
+SELECT id, state, object, cancel_requested_at AS cancelRequestedAt, due_at AS dueAt FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1))`;
 
 /**
