@@ -2,6 +2,7 @@
 
 import { nap, signal, spawn, steps } from "./fixtures/durable.ts";
 import { fail, failTimes } from "./fixtures/failures.ts";
+import { cached, rated } from "./fixtures/limits.ts";
 import { log, output, progress } from "./fixtures/reports.ts";
 import { add, badOutput, big, context, identity, noop, sum } from "./fixtures/values.ts";
 import { hook, sleep, spin, stubborn } from "./fixtures/waits.ts";
@@ -28,4 +29,6 @@ export const fixtures = [
   nap,
   signal,
   spawn,
+  rated,
+  cached,
 ] as const;

@@ -1,0 +1,188 @@
+/** Submissions that share a task: debounce, throttle, and the cache of a definition. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { TaskResource } from "../../src/contract/task.ts";
+import { apiOf, type Api } from "./api.ts";
+import { startServer, type Server } from "./server.ts";
+
+let server: Server;
+let api: Api;
+let keys = 0;
+
+beforeAll(async () => {
+  server = await startServer();
+  api = apiOf(server);
+});
+
+afterAll(() => server?.stop());
+
+const newKey = () => `key-${++keys}`;
+
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+const ms = (instant: string | null) => Date.parse(instant ?? "");
+
+/** Every id once, and how many tasks of the tag exist at all. */
+async function tasksOf(key: string): Promise<TaskResource[]> {
+  return api.listAll(`tag.key=${key}`);
+}
+
+describe("debounce", () => {
+  const debounced = (key: string, value: unknown, times: { wait: string | number; maxWait?: string | number }) =>
+    api.submit("test.identity", { value }, { debounce: { key, ...times }, tags: { key } });
+
+  it("runs once for ten submits, with the tenth input", async () => {
+    const key = newKey();
+    const ids: string[] = [];
+    for (let n = 1; n <= 10; n++) ids.push((await debounced(key, n, { wait: "800ms" })).id);
+    const lastAt = Date.now();
+    expect(new Set(ids).size).toBe(1);
+    const ended = await api.waitForEnd(ids[0]!);
+    expect(ended).toMatchObject({ state: "succeeded", result: 10, attempt: 1 });
+    expect(ms(ended.startedAt)).toBeGreaterThanOrEqual(lastAt + 700);
+    expect(await tasksOf(key)).toHaveLength(1);
+  });
+
+  it("makes one task of fifty submits at once, and one that comes after its run makes another", async () => {
+    const key = newKey();
+    const tasks = await Promise.all(Array.from({ length: 50 }, (_, n) => debounced(key, n, { wait: "500ms" })));
+    expect(new Set(tasks.map((task) => task.id)).size).toBe(1);
+    await api.waitForEnd(tasks[0]!.id);
+    const next = await debounced(key, "next", { wait: "100ms" });
+    expect(next.id).not.toBe(tasks[0]!.id);
+    expect((await api.waitForEnd(next.id)).result).toBe("next");
+    expect(await tasksOf(key)).toHaveLength(2);
+  });
+
+  it("waits no longer than maxWait after the first submit, however many come", async () => {
+    const key = newKey();
+    const first = await debounced(key, 0, { wait: "1s", maxWait: "2s" });
+    let last = first;
+    let n = 0;
+    while (Date.now() < ms(first.createdAt) + 1_700) {
+      last = await debounced(key, ++n, { wait: "1s", maxWait: "2s" });
+      await pause(100);
+    }
+    expect(last.id).toBe(first.id);
+    expect(last.runAt).toBe(new Date(ms(first.createdAt) + 2_000).toISOString());
+    const ended = await api.waitForEnd(first.id);
+    expect(ended.result).toBe(n);
+    expect(ms(ended.startedAt)).toBeGreaterThanOrEqual(ms(first.createdAt) + 2_000);
+  });
+
+  it("keeps other keys, tasks and tenants out of it", async () => {
+    const key = newKey();
+    const options = { debounce: { key, wait: "300ms" } };
+    const { body } = await api.post<{ key: string }>("/v1/keys", {
+      name: "other",
+      scopes: ["submit"],
+      tenant: "other",
+    });
+    const other = apiOf({ url: server.url, key: body.key });
+    const tasks = [
+      await api.submit("test.identity", 1, options),
+      await api.submit("test.noop", 1, options),
+      await api.submit("test.identity", 1, { debounce: { key: newKey(), wait: "300ms" } }),
+      await other.submit("test.identity", 1, options),
+    ];
+    expect(new Set(tasks.map((task) => task.id)).size).toBe(4);
+  });
+
+  it("takes large inputs and small ones in any order", async () => {
+    const large = (letter: string) => letter.repeat(300_000);
+    const [up, down] = [newKey(), newKey()];
+    await debounced(up, "small", { wait: "500ms" });
+    await debounced(up, large("a"), { wait: "500ms" });
+    const upwards = await debounced(up, large("b"), { wait: "500ms" });
+    await debounced(down, large("c"), { wait: "500ms" });
+    const downwards = await debounced(down, "small", { wait: "500ms" });
+    expect((await api.waitForEnd(upwards.id)).result).toBe(large("b"));
+    expect((await api.waitForEnd(downwards.id)).result).toBe("small");
+  });
+
+  it("goes on over a kill of the service: the same task, the last input", async () => {
+    const key = newKey();
+    const first = await debounced(key, "before", { wait: "10m" });
+    await server.kill9();
+    await server.restart();
+    const second = await debounced(key, "after", { wait: "300ms" });
+    expect(second.id).toBe(first.id);
+    const ended = await api.waitForEnd(first.id);
+    expect(ended).toMatchObject({ state: "succeeded", result: "after", attempt: 1 });
+    expect(await tasksOf(key)).toHaveLength(1);
+  });
+});
+
+describe("throttle", () => {
+  const throttled = (key: string, value: unknown, per: string) =>
+    api.submit("test.identity", { value }, { throttle: { key, per }, tags: { key } });
+
+  it("runs the first at once, and the rest of its time are the same task", async () => {
+    const key = newKey();
+    const tasks = await Promise.all(Array.from({ length: 20 }, (_, n) => throttled(key, n, "1m")));
+    const ids = new Set(tasks.map((task) => task.id));
+    expect(ids.size).toBe(1);
+    const [id] = [...ids];
+    const ended = await api.waitForEnd(id!);
+    expect((await throttled(key, "late", "1m")).id).toBe(id);
+    expect((await api.read(id!)).result).toBe(ended.result);
+    expect(await tasksOf(key)).toHaveLength(1);
+  });
+
+  it("runs again when its time is over", async () => {
+    const key = newKey();
+    const first = await throttled(key, 1, "700ms");
+    await pause(Math.max(0, ms(first.createdAt) + 750 - Date.now()));
+    const second = await throttled(key, 2, "700ms");
+    expect(second.id).not.toBe(first.id);
+    expect((await api.waitForEnd(second.id)).result).toBe(2);
+  });
+});
+
+describe("a cache", () => {
+  it("answers fifty equal submits with one run", async () => {
+    const input = { value: newKey(), ms: 300 };
+    const tasks = await Promise.all(Array.from({ length: 50 }, () => api.submit("test.cached", input)));
+    const results = await Promise.all(tasks.map((task) => api.waitForEnd(task.id)));
+    expect(results.map((task) => task.result)).toEqual(
+      Array.from({ length: 50 }, () => ({ value: input.value, ranAs: tasks[0]!.id })),
+    );
+    const runs = (await api.listAll("task=test.cached")).filter(
+      (task) => (task.input as typeof input).value === input.value,
+    );
+    expect(runs.map((task) => task.attempt)).toEqual([1]);
+  });
+
+  it("answers equal items of one batch alike, and other inputs by themselves", async () => {
+    const value = newKey();
+    const of = (each: unknown) => ({ task: "test.cached", input: { value: each } });
+    const tasks = await api.submitAll([of(value), of("other"), of(value), { task: "test.noop" }]);
+    expect(tasks[2]!.id).toBe(tasks[0]!.id);
+    expect(new Set(tasks.map((task) => task.id)).size).toBe(3);
+  });
+
+  it("serves a result for its time, and then runs anew", async () => {
+    const input = { value: newKey() };
+    const first = await api.waitForEnd((await api.submit("test.cached", input)).id);
+    expect((await api.submit("test.cached", input)).id).toBe(first.id);
+    await pause(Math.max(0, ms(first.finishedAt) + 2_100 - Date.now()));
+    const again = await api.waitForEnd((await api.submit("test.cached", input)).id);
+    expect(again.id).not.toBe(first.id);
+  });
+
+  it("keeps no failure: what was cancelled runs anew", async () => {
+    const input = { value: newKey(), ms: 5_000 };
+    const first = await api.submit("test.cached", input);
+    await api.post(`/v1/tasks/${first.id}/cancel`);
+    expect((await api.waitForEnd(first.id)).state).toBe("cancelled");
+    expect((await api.submit("test.cached", input)).id).not.toBe(first.id);
+  });
+
+  it("gives the same answer to the same request again, by its own id", async () => {
+    const body = { task: "test.cached", input: { value: newKey() } };
+    const [first, second] = await Promise.all(
+      [1, 2].map(() => api.post<TaskResource>("/v1/tasks", body, { "idempotency-key": body.input.value })),
+    );
+    expect([first!.status, second!.status]).toEqual([202, 202]);
+    expect(second!.body.id).toBe(first!.body.id);
+  });
+});
