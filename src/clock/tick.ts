@@ -10,6 +10,7 @@ import { ring, start } from "../engine/start.ts";
 import { tellObjects } from "../engine/tell.ts";
 import { postponeTasks, readDue, readNextDue, type DueTask } from "../results/due-tasks.ts";
 import { earliest } from "../broker/poke.ts";
+import { keepLanes, type HeldLanes } from "./lanes.ts";
 import { keepLine } from "./line.ts";
 import { keepRetention } from "./retention.ts";
 import { keepSchedules } from "./schedules.ts";
@@ -34,14 +35,16 @@ const KEPT_FOR_FLOW_MS = 30_000;
 export async function tick(env: Env, kv: SyncKvStorage, now: number, stalled: boolean): Promise<number | null> {
   const owes = await deliverOwed(env).catch(notDelivered);
   const nextTick = await keepSchedules(env, kv, now);
+  const lanes = await keepLanes(env, now);
   for (let round = 0; round < ROUNDS; round++) {
     const due = await readDue(env.DB, now, CHUNK);
     if (due.length === 0) break;
-    await look(env, due, now, stalled ? HEARTBEAT_MS : 0);
+    await look(env, due, now, stalled ? HEARTBEAT_MS : 0, lanes.held);
     if (due.length < CHUNK) break;
   }
   return earliest([
     nextTick,
+    lanes.nextAt,
     await readNextDue(env.DB),
     await keepRetention(env, kv, now),
     await keepLine(env, now),
@@ -55,8 +58,8 @@ function notDelivered(error: unknown): boolean {
   return true;
 }
 
-async function look(env: Env, due: DueTask[], now: number, graceMs: number): Promise<void> {
-  const looked = due.map((row) => ({ row, wake: wake(row, now, graceMs) }));
+async function look(env: Env, due: DueTask[], now: number, graceMs: number, held: HeldLanes): Promise<void> {
+  const looked = due.map((row) => ({ row, wake: wake(row, now, graceMs, held.get(row.lane)) }));
   const rowsTo = (verb: string) => looked.filter((each) => each.wake.do === verb).map((each) => each.row);
   const idsTo = (verb: string) => rowsTo(verb).map((row) => row.id);
 
@@ -70,7 +73,7 @@ async function look(env: Env, due: DueTask[], now: number, graceMs: number): Pro
     timers.map((timer) => (untold.has(timer.id) ? { ...timer, dueAt: now + TELL_AGAIN_MS } : timer)),
   );
   await ring(env, rowsTo("ring"));
-  await start(env, idsTo("start"), now);
+  await start(env, idsTo("start"), now, held);
   await expire(env, idsTo("expire"), now);
   await rescue(env, rowsTo("rescue"), now);
   await purge(env, rowsTo("purge"), now);

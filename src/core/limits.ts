@@ -20,6 +20,9 @@ export const CANCEL_GRACE_MS = 5_000;
  */
 export const BELL_MS = LEASE_MS + 1_000;
 
+/** How often the clock looks at a task that waits in a paused lane; who opens the lane wakes it. */
+export const HELD_LOOK_MS = 3_600_000;
+
 /** The lease of a claim may end this much before the row's timer without moving the timer. */
 export const TIMER_SLACK_MS = 5_000;
 

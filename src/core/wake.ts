@@ -3,7 +3,7 @@
  * `due_at` is the only timer of a row, and may come too early; then it is just set anew.
  */
 
-import { BELL_MS, DEFAULT_RETENTION_MS } from "./limits.ts";
+import { BELL_MS, DEFAULT_RETENTION_MS, HELD_LOOK_MS } from "./limits.ts";
 import { isTerminal, type State } from "./states.ts";
 
 /** The part of a row that decides. Instants are ms since the epoch. */
@@ -29,8 +29,8 @@ export type Wake =
   | { do: "start" | "expire" | "rescue" | "purge" }
   | { do: "ring" | "postpone" | "tell"; dueAt: number | null };
 
-/** `graceMs`: how much longer than its end a lease is respected. */
-export function wake(row: Sleeper, now: number, graceMs = 0): Wake {
+/** `graceMs`: how much longer than its end a lease is respected. `heldUntil`: when the row's lane opens, where it is paused. */
+export function wake(row: Sleeper, now: number, graceMs = 0, heldUntil = 0): Wake {
   if (isTerminal(row.state)) {
     if (row.retainUntil !== null && row.retainUntil <= now) return { do: "purge" };
     return { do: row.object === 0 ? "postpone" : "tell", dueAt: purgeDue(row) };
@@ -40,6 +40,9 @@ export function wake(row: Sleeper, now: number, graceMs = 0): Wake {
     return until <= now ? { do: "rescue" } : { do: "postpone", dueAt: until };
   }
   if (hasExpired(row, now)) return { do: "expire" };
+  if (row.state === "queued" && heldUntil > now) {
+    return { do: "postpone", dueAt: sooner(row, Math.min(heldUntil, now + HELD_LOOK_MS)) };
+  }
   if (row.state === "queued") return { do: "ring", dueAt: sooner(row, nextBell(row, now)) };
   if (row.runAt <= now) return { do: "start" };
   return { do: "postpone", dueAt: sooner(row, row.runAt) };

@@ -2,13 +2,17 @@
 
 import { persist, persistOr503, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
+import { laneIsOpen } from "./lanes.ts";
 
 /** More are rung for than there is room, because the next in line may lack a place under another key. */
 const SPARE = 8;
 
+/** Who waits in a paused lane is rung for when it opens. */
+const WAITS = `places.running = 0 AND tasks.state = 'queued' AND ${laneIsOpen("0")}`;
+
 const NEXT = `
 SELECT tasks.id, tasks.lane FROM places JOIN tasks ON tasks.id = places.task_id
-WHERE places.key = ?1 AND places.running = 0 AND tasks.state = 'queued'
+WHERE places.key = ?1 AND ${WAITS}
 ORDER BY places.task_id
 LIMIT (SELECT CASE WHEN room > 0 THEN room + ${SPARE} ELSE 0 END FROM (
   SELECT COALESCE((SELECT max FROM limits WHERE key = ?1), 0)
@@ -30,7 +34,7 @@ export async function readIdleKeys(db: D1Database, limit: number): Promise<strin
         `SELECT key FROM limits
          WHERE max > (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1)
            AND EXISTS (SELECT 1 FROM places JOIN tasks ON tasks.id = places.task_id
-             WHERE places.key = limits.key AND places.running = 0 AND tasks.state = 'queued')
+             WHERE places.key = limits.key AND ${WAITS})
          LIMIT ?1`,
       )
       .bind(limit)
@@ -45,7 +49,7 @@ export async function isAnyoneWaiting(db: D1Database): Promise<boolean> {
     db
       .prepare(
         `SELECT 1 AS found FROM places JOIN tasks ON tasks.id = places.task_id
-         WHERE places.running = 0 AND tasks.state = 'queued' LIMIT 1`,
+         WHERE ${WAITS} LIMIT 1`,
       )
       .first("found"),
   );

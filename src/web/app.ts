@@ -9,6 +9,7 @@ import { cancelFlowOperation, getFlow, postFlow, retryFlowOperation } from "./fl
 import { getHealth } from "./health.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { describeOperation } from "./openapi/serve.ts";
+import { listLanes, pauseLaneOperation, resumeLaneOperation } from "./lanes.ts";
 import { mount, type App, type AppContext, type Operation } from "./operation.ts";
 import { servePage } from "./pages.ts";
 import { authenticate } from "./principal.ts";
@@ -71,6 +72,9 @@ export const operations: readonly Operation[] = [
   pauseScheduleOperation,
   resumeScheduleOperation,
   runScheduleOperation,
+  listLanes,
+  pauseLaneOperation,
+  resumeLaneOperation,
   createKeyOperation,
   listKeysOperation,
   getKey,

@@ -100,6 +100,10 @@ export const MATRIX: Record<string, Row> = {
   resumeSchedule: { right: 200, request: about(schedule) },
   runSchedule: { right: 202, request: about(schedule) },
 
+  listLanes: { right: 200, other: 200 },
+  pauseLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
+  resumeLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
+
   createKey: { right: 201, other: 201, request: () => ({ body: { name: "made", scopes: ["read"] } }) },
   listKeys: { right: 200, other: 200 },
   getKey: { right: 200, request: about((owner) => made(owner, "/v1/keys", { name: "x", scopes: ["read"] })) },

@@ -64,6 +64,17 @@ const schedule = {
   updatedAt: at(0),
 };
 
+const lane = {
+  name: "bulk",
+  paused: true,
+  reason: "the upstream is down",
+  until: "2026-11-21T18:00:00.000Z",
+  queued: 1_240,
+  running: 3,
+  capped: false,
+  backlog: 0,
+};
+
 export const EXAMPLES: Readonly<Record<string, unknown>> = {
   Task: task,
   SubmittedTask: { ...task, state: "queued", progress: null, attempt: 0, startedAt: null },
@@ -82,5 +93,7 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   KeyList: { items: [key], nextCursor: null },
   Schedule: schedule,
   ScheduleList: { items: [schedule], nextCursor: null },
+  Lane: lane,
+  LaneList: { items: [lane] },
   Health: { status: "ok", checks: { database: { ok: true }, clock: { ok: true } } },
 };

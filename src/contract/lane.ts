@@ -1,0 +1,31 @@
+/** Lanes: the queues that tasks run on. */
+
+import { z } from "zod";
+import { LANES } from "../core/limits.ts";
+import { instantSchema } from "./submission.ts";
+
+/** A paused lane accepts and keeps, and nothing in it starts. */
+export const laneSchema = z
+  .object({
+    name: z.enum(LANES),
+    paused: z.boolean(),
+    /** Why it is paused, if somebody said. */
+    reason: z.string().nullable(),
+    /** When it opens by itself. */
+    until: z.iso.datetime().nullable(),
+    queued: z.int(),
+    running: z.int(),
+    /** True where there was too much to count: the counts are then lower bounds. */
+    capped: z.boolean(),
+    /** Messages that wait in its queue, each for up to a hundred tasks; null where the queue does not say. */
+    backlog: z.int().nullable(),
+  })
+  .meta({ id: "Lane" });
+
+export type LaneResource = z.output<typeof laneSchema>;
+
+export const laneListSchema = z.object({ items: z.array(laneSchema) }).meta({ id: "LaneList" });
+
+export const pauseLaneSchema = z
+  .strictObject({ reason: z.string().max(500).optional(), until: instantSchema.optional() })
+  .meta({ id: "PauseLane" });

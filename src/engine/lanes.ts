@@ -1,0 +1,53 @@
+/** Lanes: how they stand, and holding them back. */
+
+import { readBacklogs } from "../broker/backlog.ts";
+import { pokeClock } from "../broker/poke.ts";
+import type { LaneResource } from "../contract/lane.ts";
+import { HELD_LOOK_MS, LANES, type Lane } from "../core/limits.ts";
+import { pauseLane, readLanes, resumeLane } from "../results/lanes.ts";
+import { countLanes } from "../results/live-counts.ts";
+
+/** Beyond this, nothing is due that is queued or runs. */
+const HORIZON_MS = HELD_LOOK_MS + 60_000;
+
+/** Every lane as it stands at `now`. */
+export async function describeLanes(env: Env, now: number): Promise<LaneResource[]> {
+  const [rows, { counts, capped }, backlogs] = await Promise.all([
+    readLanes(env.DB),
+    countLanes(env.DB, now + HORIZON_MS),
+    readBacklogs(env),
+  ]);
+  return LANES.map((name) => {
+    const row = rows.find((each) => each.name === name);
+    const isHeld = row?.paused === 1 && (row.until === null || row.until > now);
+    const { queued = 0, running = 0 } = counts.find((each) => each.lane === name) ?? {};
+    return {
+      name,
+      paused: isHeld,
+      reason: isHeld ? row.reason : null,
+      until: isHeld && row.until !== null ? new Date(row.until).toISOString() : null,
+      queued,
+      running,
+      capped,
+      backlog: backlogs[name],
+    };
+  });
+}
+
+/** Nothing in the lane starts from now on; what runs goes on. `until` is in ms since the epoch, null: until it is resumed. */
+export async function pause(
+  env: Env,
+  lane: Lane,
+  reason: string | null,
+  until: number | null,
+  now: number,
+): Promise<void> {
+  await pauseLane(env.DB, lane, reason, until, now);
+  if (until !== null) await pokeClock(env, until);
+}
+
+/** Opens the lane again; the clock rings for those who waited. */
+export async function resume(env: Env, lane: Lane, now: number): Promise<void> {
+  await resumeLane(env.DB, lane);
+  await pokeClock(env, now);
+}

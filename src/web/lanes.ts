@@ -1,0 +1,77 @@
+/** `/v1/lanes`: the deployment's queues, and holding them back. */
+
+import { z } from "zod";
+import { laneListSchema, laneSchema, pauseLaneSchema, type LaneResource } from "../contract/lane.ts";
+import { LANES, type Lane } from "../core/limits.ts";
+import { describeLanes, pause, resume } from "../engine/lanes.ts";
+import { operation } from "./operation.ts";
+import { refuse } from "./problem.ts";
+import { optionalBody } from "./tasks/control.ts";
+
+export const listLanes = operation({
+  id: "listLanes",
+  method: "get",
+  path: "/v1/lanes",
+  tag: "lanes",
+  summary: "List lanes, and what waits and runs in each",
+  description: "Lanes are the deployment's: the counts are those of all tenants.",
+  scope: "read",
+  answers: { 200: { description: "The lanes", schema: laneListSchema } },
+  problems: ["unavailable"],
+  async handle({ c, env }) {
+    return c.json({ items: await describeLanes(env, Date.now()) }, 200);
+  },
+});
+
+export const pauseLaneOperation = operation({
+  id: "pauseLane",
+  method: "post",
+  path: "/v1/lanes/{name}/pause",
+  tag: "lanes",
+  summary: "Hold a lane back",
+  description:
+    "It still accepts and keeps tasks, and none of them starts; what runs goes on, so the lane is drained when nothing runs any more. With `until` it opens by itself. Paused again, it takes the new reason and the new end.",
+  scope: "admin",
+  body: optionalBody(pauseLaneSchema),
+  example: { reason: "the upstream is down", until: "2026-11-21T18:00:00.000Z" },
+  answers: { 200: { description: "The lane, paused", schema: laneSchema } },
+  problems: ["not-found", "unavailable"],
+  async handle({ c, env, params, body }) {
+    const lane = laneOf(params["name"]!);
+    const now = Date.now();
+    if (body.until !== undefined && body.until <= now) {
+      refuse("invalid-body", "The pause would be over already.", [
+        { pointer: "/until", detail: "is not in the future" },
+      ]);
+    }
+    await pause(env, lane, body.reason ?? null, body.until ?? null, now);
+    return c.json(await show(env, lane), 200);
+  },
+});
+
+export const resumeLaneOperation = operation({
+  id: "resumeLane",
+  method: "post",
+  path: "/v1/lanes/{name}/resume",
+  tag: "lanes",
+  summary: "Open a paused lane",
+  scope: "admin",
+  body: optionalBody(z.strictObject({})),
+  answers: { 200: { description: "The lane, open", schema: laneSchema } },
+  problems: ["not-found", "unavailable"],
+  async handle({ c, env, params }) {
+    const lane = laneOf(params["name"]!);
+    await resume(env, lane, Date.now());
+    return c.json(await show(env, lane), 200);
+  },
+});
+
+function laneOf(name: string): Lane {
+  const lane = LANES.find((each) => each === name);
+  return lane ?? refuse("not-found", `There is no lane ${JSON.stringify(name)}.`);
+}
+
+async function show(env: Env, lane: Lane): Promise<LaneResource> {
+  const lanes = await describeLanes(env, Date.now());
+  return lanes.find((each) => each.name === lane)!;
+}

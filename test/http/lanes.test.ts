@@ -1,0 +1,155 @@
+/** Lanes: held back, opened again, and none of them in another's way. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { LaneResource } from "../../src/contract/lane.ts";
+import type { ProblemResource } from "../../src/contract/problem.ts";
+import { apiOf, poll, type Api, type Submission } from "./api.ts";
+import { startServer, type Server } from "./server.ts";
+
+let server: Server;
+let api: Api;
+
+beforeAll(async () => {
+  server = await startServer();
+  api = apiOf(server);
+});
+
+afterAll(() => server?.stop());
+
+const ms = (instant: string | null | undefined) => Date.parse(instant ?? "");
+
+const pause = (lane: string, body?: unknown) => api.post<LaneResource>(`/v1/lanes/${lane}/pause`, body);
+
+const resume = (lane: string) => api.post<LaneResource>(`/v1/lanes/${lane}/resume`);
+
+async function laneOf(name: string): Promise<LaneResource> {
+  const { body } = await api.get<{ items: LaneResource[] }>("/v1/lanes");
+  return body.items.find((lane) => lane.name === name)!;
+}
+
+function many(count: number, submission: Submission): Submission[] {
+  return Array.from({ length: count }, () => submission);
+}
+
+const rest = (forMs: number) => new Promise((done) => setTimeout(done, forMs));
+
+describe("the lanes", () => {
+  it("are four and open", async () => {
+    const { status, body } = await api.get<{ items: LaneResource[] }>("/v1/lanes");
+    expect(status).toBe(200);
+    expect(body.items.map((lane) => lane.name)).toEqual(["high", "default", "bulk", "long"]);
+    for (const lane of body.items) {
+      expect(lane).toMatchObject({ paused: false, reason: null, until: null, queued: 0, running: 0, capped: false });
+    }
+  });
+});
+
+describe("a paused lane", () => {
+  it("accepts and keeps, starts nothing, and starts everything once it is resumed", async () => {
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    expect(await pause("bulk", { reason: "the upstream is down", until })).toMatchObject({
+      status: 200,
+      body: { name: "bulk", paused: true, reason: "the upstream is down", until },
+    });
+    const options = { lane: "bulk", tags: { plot: "kept" } } as const;
+    const tasks = await api.submitAll(many(250, { task: "test.noop", options }));
+    const beside = await api.submit("test.noop");
+    expect(await api.waitForEnd(beside.id)).toMatchObject({ state: "succeeded" });
+    await rest(1_000);
+    expect((await api.listAll("tag.plot=kept&state=queued")).length).toBe(tasks.length);
+    expect(await laneOf("bulk")).toMatchObject({ paused: true, queued: tasks.length, running: 0 });
+
+    expect(await resume("bulk")).toMatchObject({ status: 200, body: { paused: false, reason: null, until: null } });
+    const from = Date.now();
+    await api.waitUntilNoneIs(["queued", "running"], 20_000, "tag.plot=kept");
+    console.log(`250 tasks were done ${Date.now() - from} ms after the resume`);
+    const ended = await api.listAll("tag.plot=kept");
+    expect(ended.every((task) => task.state === "succeeded" && task.attempt === 1)).toBe(true);
+  });
+
+  it("opens by itself when its end has come", async () => {
+    const until = Date.now() + 2_000;
+    await pause("bulk", { until: new Date(until).toISOString() });
+    const { id } = await api.submit("test.noop", null, { lane: "bulk" });
+    const task = await api.waitForEnd(id, 15_000);
+    expect(ms(task.startedAt)).toBeGreaterThanOrEqual(until);
+    expect(ms(task.startedAt)).toBeLessThan(until + 3_000);
+    expect(await laneOf("bulk")).toMatchObject({ paused: false });
+  });
+
+  it("lets what runs go on, so it is drained when nothing runs any more; a retry does not start", async () => {
+    const options = { lane: "bulk", retry: { backoff: "fixed", base: "100ms", jitter: "none" } } as const;
+    const running = await api.submit("test.sleep", { ms: 1_500 }, options);
+    const failing = await api.submit(
+      "test.failTimes",
+      { times: 1 },
+      { ...options, retry: { ...options.retry, base: "2s" } },
+    );
+    await api.waitUntil(running.id, 10_000, (task) => task.state === "running");
+    await api.waitUntil(failing.id, 10_000, (task) => task.state === "retrying");
+    await pause("bulk");
+    expect(await laneOf("bulk")).toMatchObject({ running: 1 });
+    expect(await api.waitForEnd(running.id)).toMatchObject({ state: "succeeded" });
+    expect(await laneOf("bulk")).toMatchObject({ running: 0 });
+    await rest(2_000);
+    expect(await api.read(failing.id)).toMatchObject({ state: "queued", attempt: 1 });
+    await resume("bulk");
+    expect(await api.waitForEnd(failing.id)).toMatchObject({ state: "succeeded", attempt: 2 });
+  });
+
+  it("still cancels and expires what waits in it", async () => {
+    await pause("bulk");
+    const expiring = await api.submit("test.noop", null, { lane: "bulk", expiresIn: "1s" });
+    const cancelled = await api.submit("test.noop", null, { lane: "bulk" });
+    expect((await api.post(`/v1/tasks/${cancelled.id}/cancel`)).status).toBe(200);
+    expect(await api.waitForEnd(expiring.id, 10_000)).toMatchObject({ state: "expired" });
+    await resume("bulk");
+  });
+
+  it("stays paused over a kill -9", async () => {
+    await pause("bulk", { reason: "until further notice" });
+    const { id } = await api.submit("test.noop", null, { lane: "bulk" });
+    await server.kill9();
+    await server.restart();
+    await rest(1_500);
+    expect(await laneOf("bulk")).toMatchObject({ paused: true, reason: "until further notice", queued: 1 });
+    expect(await api.read(id)).toMatchObject({ state: "queued", attempt: 0 });
+    await resume("bulk");
+    expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded" });
+  });
+
+  it("takes a new reason, and no end that is past", async () => {
+    await pause("long", { reason: "one" });
+    expect((await pause("long", { reason: "two" })).body).toMatchObject({ reason: "two", until: null });
+    expect((await pause("long")).body).toMatchObject({ paused: true, reason: null });
+    await resume("long");
+    expect((await resume("long")).body).toMatchObject({ paused: false });
+    const past = await api.post<ProblemResource>("/v1/lanes/long/pause", { until: "2020-01-01T00:00:00Z" });
+    expect(past).toMatchObject({ status: 422, body: { errors: [{ pointer: "/until" }] } });
+    expect((await pause("nobody")).status).toBe(404);
+    expect((await resume("nobody")).status).toBe(404);
+    expect((await pause("long", { why: "typo" })).status).toBe(422);
+  });
+});
+
+describe("priority", () => {
+  it("high waits for nothing in bulk: 2,000 tasks of 50 ms are before it, and it is done within a second or so", async () => {
+    const options = { lane: "bulk", tags: { plot: "backlog" } } as const;
+    await api.submitAll(many(2_000, { task: "test.sleep", input: { ms: 50 }, options }));
+    await poll(
+      () => "the backlog has not begun",
+      20_000,
+      async () => (await laneOf("bulk")).running > 0 || null,
+    );
+    const took: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const { id, createdAt } = await api.submit("test.noop", null, { lane: "high" });
+      const { finishedAt } = await api.waitForEnd(id);
+      took.push(ms(finishedAt) - ms(createdAt));
+    }
+    const left = (await api.listAll("tag.plot=backlog&state=queued")).length;
+    console.log(`beside a backlog of ${left} in bulk, tasks in high took ${took.join(", ")} ms`);
+    expect(left).toBeGreaterThan(0);
+    expect(Math.max(...took)).toBeLessThan(1_500);
+    await api.waitUntilNoneIs(["queued", "running"], 60_000, "tag.plot=backlog");
+  });
+});
