@@ -32,7 +32,9 @@ async function warmUp(client: Client): Promise<void> {
 const date = new Date().toISOString().slice(0, 10);
 const [cpu] = cpus();
 const [load] = loadavg();
-console.log(`${date}, Node ${process.versions.node}, ${cpus().length} x ${cpu?.model}, load ${load?.toFixed(1)} before\n`);
+console.log(
+  `${date}, Node ${process.versions.node}, ${cpus().length} x ${cpu?.model}, load ${load?.toFixed(1)} before\n`,
+);
 console.log(tableOf(await measureSpeed()));
 
 const costs = await measureCosts();
