@@ -209,6 +209,6 @@ describe("a paused lane", () => {
     await explained(id, "lane_paused");
     await api.post("/v1/lanes/bulk/resume");
     await explained(id, "running");
-    await explained(id, "ended");
+    expect((await explained(id, "ended")).state).toBe("succeeded");
   });
 });

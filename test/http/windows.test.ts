@@ -36,7 +36,7 @@ describe("debounce", () => {
     for (let n = 1; n <= 10; n++) ids.push((await debounced(key, n, { wait: "800ms" })).id);
     const lastAt = Date.now();
     expect(new Set(ids).size).toBe(1);
-    const ended = await api.waitForEnd(ids[0]!);
+    const ended = await api.waitForEnd(ids[0]);
     expect(ended).toMatchObject({ state: "succeeded", result: 10, attempt: 1 });
     expect(ms(ended.startedAt)).toBeGreaterThanOrEqual(lastAt + 700);
     expect(await tasksOf(key)).toHaveLength(1);
@@ -46,9 +46,9 @@ describe("debounce", () => {
     const key = newKey();
     const tasks = await Promise.all(Array.from({ length: 50 }, (_, n) => debounced(key, n, { wait: "500ms" })));
     expect(new Set(tasks.map((task) => task.id)).size).toBe(1);
-    await api.waitForEnd(tasks[0]!.id);
+    await api.waitForEnd(tasks[0].id);
     const next = await debounced(key, "next", { wait: "100ms" });
-    expect(next.id).not.toBe(tasks[0]!.id);
+    expect(next.id).not.toBe(tasks[0].id);
     expect((await api.waitForEnd(next.id)).result).toBe("next");
     expect(await tasksOf(key)).toHaveLength(2);
   });
@@ -122,9 +122,9 @@ describe("throttle", () => {
     const ids = new Set(tasks.map((task) => task.id));
     expect(ids.size).toBe(1);
     const [id] = [...ids];
-    const ended = await api.waitForEnd(id!);
+    const ended = await api.waitForEnd(id);
     expect((await throttled(key, "late", "1m")).id).toBe(id);
-    expect((await api.read(id!)).result).toBe(ended.result);
+    expect((await api.read(id)).result).toBe(ended.result);
     expect(await tasksOf(key)).toHaveLength(1);
   });
 
@@ -144,7 +144,7 @@ describe("a cache", () => {
     const tasks = await Promise.all(Array.from({ length: 50 }, () => api.submit("test.cached", input)));
     const results = await Promise.all(tasks.map((task) => api.waitForEnd(task.id)));
     expect(results.map((task) => task.result)).toEqual(
-      Array.from({ length: 50 }, () => ({ value: input.value, ranAs: tasks[0]!.id })),
+      Array.from({ length: 50 }, () => ({ value: input.value, ranAs: tasks[0].id })),
     );
     const runs = (await api.listAll("task=test.cached")).filter(
       (task) => (task.input as typeof input).value === input.value,
@@ -156,7 +156,7 @@ describe("a cache", () => {
     const value = newKey();
     const of = (each: unknown) => ({ task: "test.cached", input: { value: each } });
     const tasks = await api.submitAll([of(value), of("other"), of(value), { task: "test.noop" }]);
-    expect(tasks[2]!.id).toBe(tasks[0]!.id);
+    expect(tasks[2].id).toBe(tasks[0].id);
     expect(new Set(tasks.map((task) => task.id)).size).toBe(3);
   });
 
@@ -182,7 +182,7 @@ describe("a cache", () => {
     const [first, second] = await Promise.all(
       [1, 2].map(() => api.post<TaskResource>("/v1/tasks", body, { "idempotency-key": body.input.value })),
     );
-    expect([first!.status, second!.status]).toEqual([202, 202]);
-    expect(second!.body.id).toBe(first!.body.id);
+    expect([first.status, second.status]).toEqual([202, 202]);
+    expect(second.body.id).toBe(first.body.id);
   });
 });
