@@ -3,6 +3,7 @@
 import type { Source } from "../core/flow.ts";
 import type { Known } from "../core/flow-value.ts";
 import type { State } from "../core/states.ts";
+import type { Lived } from "../core/timeline.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
 import { insertStatements, type IdempotencyClaim, type NewTask, type Remembered } from "./insert-tasks.ts";
 import { jsonOf, OVERFLOW, WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
@@ -91,6 +92,24 @@ export async function readMembers(db: D1Database, flowId: string, cursor: string
       )
       .bind(flowId, cursor, limit)
       .all<Member>(),
+  );
+  return results;
+}
+
+/** What a member's timeline is made of, without its payloads. */
+export type Life = Omit<Lived, "history"> & { id: string; nodeKey: string; history: string | null };
+
+export async function readLives(db: D1Database, flowId: string): Promise<Life[]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(
+        `SELECT id, node_key AS nodeKey, state, run, attempt, history, created_at AS createdAt, run_at AS runAt,
+           started_at AS startedAt, finished_at AS finishedAt, cancel_requested_at AS cancelRequestedAt,
+           flow_id AS flowId, parent_id AS parentId
+         FROM tasks WHERE id IN ${MEMBERS}`,
+      )
+      .bind(flowId)
+      .all<Life>(),
   );
   return results;
 }

@@ -5,7 +5,7 @@ import { cors } from "hono/cors";
 import { secureHeaders } from "hono/secure-headers";
 import { problem } from "../core/problems.ts";
 import { routes as userRoutes } from "../tasks/routes.ts";
-import { cancelFlowOperation, getFlow, postFlow, retryFlowOperation } from "./flows/operations.ts";
+import { cancelFlowOperation, getFlow, getFlowEvents, postFlow, retryFlowOperation } from "./flows/operations.ts";
 import { getHealth } from "./health.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { describeOperation } from "./openapi/serve.ts";
@@ -63,6 +63,7 @@ export const operations: readonly Operation[] = [
   sendSignal,
   postFlow,
   getFlow,
+  getFlowEvents,
   cancelFlowOperation,
   retryFlowOperation,
   putScheduleOperation,

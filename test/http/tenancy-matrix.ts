@@ -85,6 +85,7 @@ export const MATRIX: Record<string, Row> = {
 
   submitFlow: { right: 202, other: 202, request: () => ({ body: { chain: [submission] } }) },
   getFlow: { right: 200, request: about(flow) },
+  getFlowEvents: { right: 200, request: about(flow) },
   cancelFlow: { right: 200, request: about(flow) },
   retryFlow: { right: 202, request: about(endedFlow) },
 

@@ -1,13 +1,16 @@
 /** The operations on flows. */
 
 import { z } from "zod";
+import { eventListSchema } from "../../contract/event.ts";
 import { flowSchema, flowSubmissionSchema } from "../../contract/flow.ts";
+import { followFlow, listFlowEvents } from "../../engine/flow-follow.ts";
 import { presentFlow } from "../../engine/flow-read.ts";
 import { cancelFlow, retryFlow } from "../../engine/flow-control.ts";
 import { submitFlow } from "../../engine/flow-submit.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
 import { readFlow, readMemberAt, type FlowRow } from "../../results/flows.ts";
 import { requestKey } from "../idempotency.ts";
+import { afterQuery, answerLive } from "../live.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
@@ -80,6 +83,39 @@ export const getFlow = operation({
     }
     if (flow.state === "running") c.header("Retry-After", "1");
     return c.json(await show(env, principal, flow, cursor, query.limit), 200);
+  },
+});
+
+export const getFlowEvents = operation({
+  id: "getFlowEvents",
+  method: "get",
+  path: "/v1/flows/{id}/events",
+  tag: "flows",
+  summary: "Follow a flow",
+  description:
+    "Every change of a member is a `state` event with its `key` and `taskId`; the last is `done` with the flow. As JSON, server-sent events or WebSocket frames, like the events of a task.",
+  scope: "read",
+  headers: { "Last-Event-ID": "Resumes a stream after this event" },
+  query: z.strictObject({ after: afterQuery }),
+  answers: {
+    101: { description: "The events as WebSocket frames" },
+    200: {
+      description: "The events",
+      schema: eventListSchema,
+      also: {
+        "text/event-stream": "Each event as `id` (its `seq`), `event` (its `type`) and `data` (the whole event)",
+      },
+    },
+  },
+  problems: ["invalid-request", "not-found"],
+  async handle({ c, env, principal, params, query }) {
+    const flow = await findFlow(env, principal, params["id"]!);
+    const feed = {
+      id: flow.id,
+      list: (after: number) => listFlowEvents(env, flow, after),
+      follow: (after: number, signal: AbortSignal) => followFlow(env, flow, after, signal),
+    };
+    return answerLive(c, feed, query.after);
   },
 });
 

@@ -1,0 +1,80 @@
+/** A feed of events as the caller asks for it: server-sent events, WebSocket frames, or what there is as JSON. */
+
+import { streamSSE } from "hono/streaming";
+import type { TaskEvent } from "../contract/event.ts";
+import type { AppContext } from "./operation.ts";
+import { refuse } from "./problem.ts";
+import { wholeNumber } from "./request.ts";
+
+/** What a browser waits before it reconnects, in ms. */
+const RECONNECT_MS = 1_000;
+
+/** The query's `after`, for callers who cannot send a header. */
+export const afterQuery = wholeNumber(0, Number.MAX_SAFE_INTEGER)
+  .optional()
+  .meta({ description: "Leaves out the events up to this number" });
+
+/** Where events come from. `follow` yields null where nothing came for a while, and ends with the last event. */
+export interface Feed {
+  /** Names it in logs. */
+  id: string;
+  list(after: number): Promise<TaskEvent[]>;
+  follow(after: number, signal: AbortSignal): AsyncIterable<TaskEvent | null>;
+}
+
+export async function answerLive(c: AppContext, feed: Feed, given: number | undefined): Promise<Response> {
+  const after = given ?? lastEventId(c);
+  if (c.req.header("upgrade")?.toLowerCase() === "websocket") return overWebSocket(c, feed, after);
+  const wantsStream = c.req.header("accept")?.includes("text/event-stream");
+  // Nobody reads the body of an answer to HEAD, so a stream for it would never end.
+  if (wantsStream && c.req.raw.method !== "HEAD") return overSse(c, feed, after);
+  return c.json({ items: await feed.list(after) }, 200);
+}
+
+function lastEventId(c: AppContext): number {
+  const header = c.req.header("last-event-id");
+  if (header === undefined || header === "") return 0;
+  if (!/^\d{1,15}$/.test(header)) refuse("invalid-request", "Last-Event-ID is the id of an event, a number.");
+  return Number(header);
+}
+
+/** https://html.spec.whatwg.org/multipage/server-sent-events.html */
+function overSse(c: AppContext, feed: Feed, after: number): Response {
+  const response = streamSSE(c, async (stream) => {
+    const gone = new AbortController();
+    stream.onAbort(() => gone.abort());
+    c.req.raw.signal.addEventListener("abort", () => gone.abort());
+    await stream.write(`retry: ${RECONNECT_MS}\n\n`);
+    for await (const event of feed.follow(after, gone.signal)) {
+      if (event === null) await stream.write(": still here\n\n");
+      else await stream.writeSSE({ id: String(event.seq), event: event.type, data: JSON.stringify(event) });
+    }
+  });
+  response.headers.set("Cache-Control", "no-store");
+  response.headers.set("X-Accel-Buffering", "no");
+  return response;
+}
+
+function overWebSocket(c: AppContext, feed: Feed, after: number): Response {
+  const { 0: client, 1: server } = new WebSocketPair();
+  const gone = new AbortController();
+  server.accept();
+  server.addEventListener("close", () => gone.abort());
+  server.addEventListener("error", () => gone.abort());
+  server.addEventListener("message", (message) => {
+    if (message.data === "ping") server.send("pong");
+  });
+  const relay = async () => {
+    try {
+      for await (const event of feed.follow(after, gone.signal)) {
+        if (event !== null) server.send(JSON.stringify(event));
+      }
+      if (!gone.signal.aborted) server.close(1000, "done");
+    } catch (error) {
+      console.warn(JSON.stringify({ event: "stream_failed", id: feed.id, error: String(error) }));
+      if (!gone.signal.aborted) server.close(1011, "try again");
+    }
+  };
+  c.executionCtx.waitUntil(relay());
+  return new Response(null, { status: 101, webSocket: client });
+}

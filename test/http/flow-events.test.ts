@@ -1,0 +1,47 @@
+/** A flow's events as one feed. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { TaskEvent } from "../../src/contract/event.ts";
+import type { FlowResource } from "../../src/contract/flow.ts";
+import { apiOf, type Api } from "./api.ts";
+import { startServer, type Server } from "./server.ts";
+import { listenSse } from "./streams.ts";
+
+let server: Server;
+let api: Api;
+
+beforeAll(async () => {
+  server = await startServer();
+  api = apiOf(server);
+});
+
+afterAll(() => server.stop());
+
+const told = (events: TaskEvent[]) =>
+  events.map((event) => {
+    const { key, state } = event.data as { key?: string; state: string };
+    return key === undefined ? `${event.type} ${state}` : `${key} ${state}`;
+  });
+
+it("tells every change of every member in order, resumes, and ends with the flow", async () => {
+  const body = {
+    chain: [{ task: "test.sleep", input: { ms: 2_500 } }, { task: "test.identity" }, { task: "test.identity" }],
+  };
+  const flow = (await api.post<FlowResource>("/v1/flows", body)).body;
+  const headers = { authorization: `Bearer ${server.key}` };
+  const url = `${server.url}${flow.links.events}`;
+  const first = await listenSse(url, { headers, until: (event) => event.seq === 3 });
+  const second = await listenSse(url, { headers, after: 3 });
+  const all = [...first, ...second];
+  expect(all.map((event) => event.seq)).toEqual(all.map((_, i) => i + 1));
+  expect(all.at(-1)).toMatchObject({ type: "done", data: { state: "succeeded", result: "slept" } });
+  for (const key of ["0", "1", "2"]) {
+    const states = told(all).filter((line) => line.startsWith(`${key} `));
+    expect(states.slice(-3)).toEqual([`${key} queued`, `${key} running`, `${key} succeeded`]);
+  }
+  const kept = (await api.get<{ items: TaskEvent[] }>(flow.links.events)).body.items;
+  expect(told(kept)).toEqual(told(all));
+});
+
+it("is nobody else's", async () => {
+  expect((await api.get("/v1/flows/flow_01m7z0ja3cfzwarqv4gf95gh94/events")).status).toBe(404);
+});
