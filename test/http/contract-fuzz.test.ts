@@ -57,15 +57,26 @@ async function prepare(operation: Operation, tenant: string): Promise<Ground> {
   if (collection === "/problems") return { key, ids: { name: ["not-found", "conflict", "internal"] } };
   if (collection === "/v1/tasks" || collection === "/v1/flows") {
     const body = (i: number) => (collection === "/v1/tasks" ? noop(i) : { chain: [noop(i), noop(0)] });
-    const id = await make(collection, 120, body);
+    const id = await make(collection, 60, body);
     // Of all kinds: some are cancelled, some go on, some have ended when the requests come.
     await Promise.all(id.filter((_, i) => i % 3 === 0).map((each) => api.post(`${collection}/${each}/cancel`)));
     return { key, ids: { id, name: ["go"] } };
   }
-  const post = operations.find((each) => each.method === "POST" && each.path === collection);
-  const example = post?.requestBody?.content["application/json"]?.example;
-  if (collection === operation.path || example === undefined) return { key, ids: {} };
-  const id = await make(collection, 8, () => tame(example));
+  if (collection === operation.path) return { key, ids: {} };
+  const exampleOf = (method: string, path: string) =>
+    tame(
+      operations.find((each) => each.method === method && each.path === path)?.requestBody?.content["application/json"]
+        ?.example,
+    );
+  const put = exampleOf("PUT", `${collection}/{id}`);
+  if (put !== undefined) {
+    const id = ["one", "two", "three", "four"];
+    await Promise.all(id.map((each) => api.call("PUT", `${collection}/${each}`, { body: put })));
+    return { key, ids: { id } };
+  }
+  const post = exampleOf("POST", collection);
+  if (post === undefined) return { key, ids: {} };
+  const id = await make(collection, 8, () => post);
   if (operation.path.includes("{deliveryId}")) {
     const made = await Promise.all(id.map((each) => make(`${collection}/${each}/test`, 3, () => ({}))));
     return { key, ids: { id, deliveryId: made.flat() } };
@@ -73,7 +84,7 @@ async function prepare(operation: Operation, tenant: string): Promise<Ground> {
   return { key, ids: { id } };
 }
 
-const noop = (i: number) => ({ task: "test.noop", options: { delay: i % 2 === 0 ? "0s" : "1h" } });
+const noop = (i: number) => ({ task: "test.noop", options: { delay: i % 6 === 1 ? "0s" : "1h" } });
 
 const BODIES_THAT_ARE_NONE = [
   "",
@@ -168,7 +179,11 @@ function headerOf(name: string): fc.Arbitrary<string> {
 
 function bodyOf(operation: Operation): fc.Arbitrary<{ text: string | Uint8Array | null; type: string | null }> {
   const schema = operation.requestBody?.content["application/json"]?.schema ?? {};
-  const right = operation.operationId === "submitFlow" ? flows() : fitting(schema, document.components.schemas);
+  const example = operation.requestBody?.content["application/json"]?.example;
+  const right = fc.oneof(
+    operation.operationId === "submitFlow" ? flows() : fitting(schema, document.components.schemas),
+    ...(example === undefined ? [] : [fc.constant(example)]),
+  );
   const json = (values: fc.Arbitrary<unknown>) =>
     values.map((value) => ({ text: JSON.stringify(tame(value)) ?? null, type: "application/json" }));
   const type = fc.constantFrom("application/json", "text/plain", "application/problem+json; charset=utf-8", "", "/");

@@ -17,8 +17,9 @@ export function fitting(schema: Json, components: Record<string, Json>, referenc
     const referred = components[schema["$ref"].split("/").at(-1)!] ?? {};
     return references === MAX_REFERENCES ? fc.constant(null) : fitting(referred, components, references + 1);
   }
-  const { examples, ...rest } = schema;
-  if (Array.isArray(examples)) return fc.oneof(fc.constantFrom(...(examples as unknown[])), inner(rest));
+  const { examples = [], default: usual, ...rest } = schema;
+  const samples = [...(examples as unknown[]), ...(usual === undefined ? [] : [usual])];
+  if (samples.length > 0) return fc.oneof(fc.constantFrom(...samples), inner(rest));
   const options = (schema["oneOf"] ?? schema["anyOf"]) as Json[] | undefined;
   if (options) return fc.oneof(...options.map(inner));
   if ("const" in schema) return fc.constant(schema["const"]);
