@@ -1,0 +1,71 @@
+/** What each limit costs, in rows written as D1 bills them: nothing where there is none. */
+import { env } from "cloudflare:workers";
+import { afterAll, expect, it } from "vitest";
+import type { Share } from "../../src/core/share.ts";
+import { rateOf } from "../../src/core/share.ts";
+import { claimTasks } from "../../src/results/claim-tasks.ts";
+import { commitAttempts } from "../../src/results/commit-attempts.ts";
+import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { storeShared } from "../../src/results/shared-tasks.ts";
+import { countRows } from "./count-rows.ts";
+import { insertLimited, limitedTask, newKey, type Limits } from "./limited-tasks.ts";
+import { endOf } from "./webhook-tasks.ts";
+
+const table: Record<string, number[]> = {};
+
+afterAll(() => console.log("rows written: submit, claim, commit", table));
+
+/** Rows of each step of a task's life, where its keys are known already. */
+async function live(limits: Limits): Promise<number[]> {
+  const [first] = await insertLimited(1, limits);
+  const before = await claimTasks(env.DB, [first!], "first", Date.now() - 60_000);
+  await commitAttempts(env.DB, [endOf(before.claimed[0]!)]);
+  const { db, written } = countRows(env.DB);
+  const task = limitedTask(limits);
+  await insertTasks(db, [task]);
+  const submitted = written();
+  const { claimed } = await claimTasks(db, [task.id], "second", Date.now());
+  const claim = written();
+  await commitAttempts(db, [endOf(claimed[0]!)]);
+  return [submitted, claim, written()];
+}
+
+const place = () => ({ key: newKey(), limit: 5 });
+
+it.each<[string, () => Limits, number[]]>([
+  ["none", () => ({}), [2, 1, 1]],
+  ["concurrency by one key", () => ({ concurrency: [place()] }), [3, 3, 2]],
+  ["concurrency by two keys", () => ({ concurrency: [place(), place()] }), [4, 5, 3]],
+  ["a rate", () => ({ rates: [rateOf(newKey(), 10, 1_000, 1)] }), [2, 2, 1]],
+  ["a rate and concurrency", () => ({ rates: [rateOf(newKey(), 10, 1_000, 1)], concurrency: [place()] }), [3, 4, 2]],
+])("a task with %s", async (name, limits, expected) => {
+  table[name] = await live(limits());
+  expect(table[name]).toEqual(expected);
+});
+
+it("a turn at a rate costs a task that has to wait for it two rows", async () => {
+  const ids = await insertLimited(10, { rates: [rateOf(newKey(), 10, 1_000, 1)] });
+  const { db, written } = countRows(env.DB);
+  const { claimed } = await claimTasks(db, ids, "turn", Date.now());
+  expect(claimed).toHaveLength(1);
+  table["nine turns, one claim"] = [written()];
+  expect(table["nine turns, one claim"]).toEqual([2 + 9 * 2]);
+});
+
+it.each<[Share["kind"], number, number]>([
+  ["debounce", 4, 2],
+  ["throttle", 4, 0],
+  ["cache", 4, 0],
+])("%s: the first submit, and each that shares its task", async (kind, first, further) => {
+  const share: Share = { kind, key: newKey(), ms: 60_000 };
+  const { db, written } = countRows(env.DB);
+  const now = Date.now();
+  const task = () =>
+    limitedTask({}, { state: kind === "debounce" ? "scheduled" : "queued", runAt: now + 60_000, tenant: "t" });
+  await storeShared(db, task(), share, now);
+  const rows = [written()];
+  await storeShared(db, task(), share, now + 1);
+  rows.push(written());
+  table[`${kind}: first, further`] = rows;
+  expect(rows).toEqual([first, further]);
+});

@@ -1,0 +1,85 @@
+/** A rate-limited definition for real: starts are apart by the service's own record, whoever submits and whatever else holds them back. */
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { TaskResource } from "../../src/contract/task.ts";
+import { apiOf, LIVE, poll, type Api } from "./api.ts";
+import { startServer, type Server } from "./server.ts";
+
+/** Ten a second, and what the clock of the record may lack. */
+const MIN_GAP_MS = 95;
+
+let server: Server;
+let api: Api;
+
+beforeEach(async () => {
+  server = await startServer();
+  api = apiOf(server);
+});
+
+afterEach(() => server?.stop());
+
+async function endedInOrderOfStart(): Promise<TaskResource[]> {
+  await api.waitUntilNoneIs(LIVE, 60_000);
+  const all = await api.listAll("task=test.rated");
+  return all.toSorted((a, b) => ms(a.startedAt) - ms(b.startedAt));
+}
+
+const ms = (instant: string | null) => Date.parse(instant ?? "");
+
+function gapsOf(tasks: TaskResource[]): number[] {
+  return tasks.slice(1).map((task, i) => ms(task.startedAt) - ms(tasks[i]!.startedAt));
+}
+
+it("starts fifty tasks of five submitters at least 95 ms apart", async () => {
+  await Promise.all(
+    Array.from({ length: 5 }, async (_, n) => {
+      if (n === 0) await api.submitAll(Array.from({ length: 10 }, () => ({ task: "test.rated" })));
+      else for (let i = 0; i < 10; i++) await api.submit("test.rated");
+    }),
+  );
+  const tasks = await endedInOrderOfStart();
+  const gaps = gapsOf(tasks);
+  const took = ms(tasks.at(-1)!.startedAt) - ms(tasks[0]!.startedAt);
+  console.log(`50 starts in ${took} ms, at least ${Math.min(...gaps)} ms apart, ${Math.max(...gaps)} at most`);
+  expect(tasks.map((task) => task.state)).toEqual(Array.from({ length: 50 }, () => "succeeded"));
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(MIN_GAP_MS);
+  // At the full rate they take 4.9 s; what is far from it is no rate but a standstill.
+  expect(took).toBeLessThan(15_000);
+});
+
+it("stays right together with a concurrency limit and a lane that is paused on the way", async () => {
+  const concurrency = { key: "k", limit: 2 };
+  await api.submitAll(
+    Array.from({ length: 30 }, () => ({
+      task: "test.rated",
+      input: { ms: 250 },
+      options: { lane: "bulk", concurrency },
+    })),
+  );
+  const ended = async () => (await api.listAll("task=test.rated&state=succeeded")).length;
+  await poll(
+    () => "hardly any of them ran",
+    20_000,
+    async () => ((await ended()) >= 5 ? true : null),
+  );
+  expect((await api.post("/v1/lanes/bulk/pause", {})).status).toBe(200);
+  // What was claimed at that moment goes on.
+  await poll(
+    () => "some of them go on in a paused lane",
+    10_000,
+    async () => ((await api.listAll("state=running")).length === 0 ? true : null),
+  );
+  const before = await ended();
+  const pausedAt = Date.now();
+  await new Promise((done) => setTimeout(done, 1_500));
+  expect(await ended()).toBe(before);
+  const resumedAt = Date.now();
+  await api.post("/v1/lanes/bulk/resume");
+
+  const tasks = await endedInOrderOfStart();
+  const gaps = gapsOf(tasks);
+  expect(tasks.filter((task) => task.state === "succeeded")).toHaveLength(30);
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(MIN_GAP_MS);
+  expect(tasks.filter((task) => ms(task.startedAt) > pausedAt && ms(task.startedAt) < resumedAt)).toEqual([]);
+  const running = (at: number) => tasks.filter((task) => ms(task.startedAt) <= at && ms(task.finishedAt) > at).length;
+  expect(Math.max(...tasks.map((task) => running(ms(task.startedAt))))).toBe(2);
+});
