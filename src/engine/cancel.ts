@@ -1,5 +1,6 @@
 /** Cancels tasks, durably: at once, or as soon as the running attempt hears of it. */
 
+import { earliest, pokeClock } from "../broker/poke.ts";
 import { cancelTasks, type Cancellation, type Cancelled } from "../results/cancel-tasks.ts";
 import { deliverFor } from "./deliver.ts";
 import { announceReleased } from "./release.ts";
@@ -15,10 +16,14 @@ export async function cancel(env: Env, ids: string[], reason: string | null, now
 
 /** Tells whoever must hear of a cancellation, and rings for those whom it released. */
 export async function announceCancelled(env: Env, { after, released, owed }: Cancellation, now: number): Promise<void> {
+  const changed = after.filter((task) => task.cancelRequestedAt === now);
+  // What was to start in a year may have to be removed in a minute.
+  const next = earliest(changed.map((task) => task.dueAt));
+  if (next !== null) await pokeClock(env, next);
   await announceReleased(env, released);
   await tellObjects(
     env,
-    after.filter((task) => task.object !== 0 && task.cancelRequestedAt === now).map((task) => task.id),
+    changed.filter((task) => task.object !== 0).map((task) => task.id),
   );
   await deliverFor(env, owed);
 }
