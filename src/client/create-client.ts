@@ -4,12 +4,15 @@ import type { Tasks } from "../contract/typed-task.ts";
 import { connect, type ClientOptions } from "./connection.ts";
 import { flowVerbs, type FlowVerbs } from "./flows.ts";
 import { keyVerbs, type KeyVerbs } from "./keys.ts";
-import { taskVerbs, type TaskVerbs } from "./tasks.ts";
+import { scheduleVerbs, type ScheduleVerbs } from "./schedules.ts";
+import type { TaskVerbs } from "./task-verbs.ts";
+import { taskVerbs } from "./tasks.ts";
 import { webhookVerbs, type WebhookVerbs } from "./webhooks.ts";
 
 /** Everything that the service does. */
 export interface Client<T extends Tasks> extends TaskVerbs<T> {
   flows: FlowVerbs;
+  schedules: ScheduleVerbs<T>;
   keys: KeyVerbs;
   webhooks: WebhookVerbs;
 }
@@ -26,6 +29,7 @@ export function createClient<T extends Tasks = Tasks>(options: ClientOptions): C
   return {
     ...taskVerbs<T>(connection),
     flows: flowVerbs(connection),
+    schedules: scheduleVerbs(connection),
     keys: keyVerbs(connection),
     webhooks: webhookVerbs(connection),
   };

@@ -1,0 +1,171 @@
+/** What a client can do with tasks. */
+
+import type { Explanation } from "../contract/explanation.ts";
+import type { InputOf, Named, NameOf, OutputOf, SubmitArgs, TaskOf, Tasks } from "../contract/typed-task.ts";
+import type { CallOptions } from "./connection.ts";
+import type { FollowOptions, TaskEvent } from "./events.ts";
+import type { Pages } from "./pages.ts";
+import type {
+  BatchItems,
+  BulkFilter,
+  BulkOptions,
+  BulkResult,
+  Submission,
+  SubmitCallOptions,
+  SubmitOptions,
+  TaskFilter,
+  TaskRef,
+} from "./task-types.ts";
+import type { WaitOptions } from "./wait.ts";
+
+/** Verbs on the tasks of the list `T`. */
+export interface TaskVerbs<T extends Tasks> {
+  /**
+   * Submits a task and answers it as it was accepted. Repeated requests make one task.
+   *
+   * @example
+   * const task = await client.submit("process_item", { name: "tea" }, { tags: { customer: "42" }, delay: "1s" });
+   * console.log(task.id, task.state);
+   */
+  submit<Name extends NameOf<T>>(
+    task: Name,
+    ...args: SubmitArgs<Named<T, Name>, SubmitOptions>
+  ): Promise<TaskOf<Named<T, Name>>>;
+
+  /**
+   * Submits a task and waits for its result, as {@link TaskVerbs.wait} does. A signal ends the waiting, not the task.
+   *
+   * @example
+   * const summary = await client.run("csv.summarize", { csv: "city,people\nOslo,717710\n" });
+   * console.log(summary.rows);
+   */
+  run<Name extends NameOf<T>>(
+    task: Name,
+    ...args: SubmitArgs<Named<T, Name>, SubmitOptions>
+  ): Promise<OutputOf<Named<T, Name>>>;
+
+  /**
+   * Submits up to 1,000 tasks at once. A bad one never sinks the others.
+   *
+   * @example
+   * const [first, second] = await client.batch([
+   *   { task: "process_item", input: { name: "basil", steps: 1 } },
+   *   { task: "csv.summarize", input: { csv: "a\n1\n" } },
+   * ]);
+   * if (first.ok) console.log(first.task.id);
+   * if (!second.ok) console.log(second.problem.detail);
+   */
+  batch<const Items extends readonly [] | readonly Submission<T>[]>(
+    items: Items,
+    options?: SubmitCallOptions,
+  ): Promise<BatchItems<T, Items>>;
+
+  /**
+   * Reads a task with its attempts.
+   *
+   * @example
+   * const submitted = await client.submit("process_item", { name: "tea", steps: 1 });
+   * const task = await client.get(submitted);
+   * if (task.state === "succeeded") console.log(task.result.result);
+   */
+  get<Name extends NameOf<T> = NameOf<T>>(task: TaskRef<Name>, options?: CallOptions): Promise<TaskOf<Named<T, Name>>>;
+
+  /**
+   * Lists tasks, newest first: all of them by iteration, or a page at a time.
+   *
+   * @example
+   * for await (const task of client.list({ state: ["failed", "expired"], task: "http.request" })) console.log(task.id);
+   * const { items, nextCursor } = await client.list({}, { limit: 10 }).page();
+   * console.log(items.length, nextCursor);
+   */
+  list<Name extends NameOf<T> = NameOf<T>>(
+    filter?: TaskFilter<Name>,
+    options?: CallOptions & { limit?: number },
+  ): Pages<TaskOf<Named<T, Name>>>;
+
+  /**
+   * The task's result once it has one. Throws a `TaskFailedError`, `TaskCancelledError` or
+   * `TaskExpiredError` where it has none, and a `WaitTimeoutError` after `timeout` ms.
+   *
+   * @example
+   * const task = await client.submit("process_item", { name: "tea", steps: 1, pause: "10ms" });
+   * const { result } = await client.wait(task, { timeout: 30_000 });
+   * console.log(result);
+   */
+  wait<Name extends NameOf<T> = NameOf<T>>(
+    task: TaskRef<Name>,
+    options?: WaitOptions,
+  ): Promise<OutputOf<Named<T, Name>>>;
+
+  /**
+   * Follows a task to its end: every event once and in order, over any number of connections. The
+   * last is `done`, with the task as it ended.
+   *
+   * @example
+   * const task = await client.submit("process_item", { name: "coffee", steps: 2, pause: "10ms" });
+   * for await (const event of client.events(task)) {
+   *   if (event.type === "progress") console.log(event.data.percent);
+   *   if (event.type === "done") console.log(event.data.state);
+   * }
+   */
+  events<Name extends NameOf<T> = NameOf<T>>(
+    task: TaskRef<Name>,
+    options?: FollowOptions,
+  ): AsyncGenerator<TaskEvent<TaskOf<Named<T, Name>>>, void, undefined>;
+
+  /**
+   * Cancels a task; a running one has 5 s to end by itself. A `ConflictError`: it has ended another way.
+   *
+   * @example
+   * const task = await client.submit("process_item", { name: "soup" });
+   * await client.cancel(task, { reason: "the guests have gone" });
+   */
+  cancel<Name extends NameOf<T> = NameOf<T>>(
+    task: TaskRef<Name>,
+    options?: CallOptions & { reason?: string | undefined },
+  ): Promise<TaskOf<Named<T, Name>>>;
+
+  /**
+   * Runs a failed, cancelled or expired task again, with another input if one is given.
+   *
+   * @example
+   * const task = await client.submit("process_item", { name: "soup" }, { delay: "1h" });
+   * await client.cancel(task);
+   * await client.retry(task, { input: { name: "stew", steps: 1 } });
+   */
+  retry<Name extends NameOf<T> = NameOf<T>>(
+    task: TaskRef<Name>,
+    options?: CallOptions & { input?: InputOf<Named<T, Name>> },
+  ): Promise<TaskOf<Named<T, Name>>>;
+
+  /**
+   * Removes an ended task and all that belongs to it.
+   *
+   * @example
+   * const task = await client.submit("process_item", { name: "tea", steps: 1, pause: "10ms" });
+   * await client.wait(task);
+   * await client.delete(task);
+   */
+  delete(task: TaskRef<string>, options?: CallOptions): Promise<void>;
+
+  /** Sends a signal, any JSON value, to a task that waits for it or will. After a broken connection it is not sent again. */
+  signal(task: TaskRef<string>, name: string, body?: unknown, options?: CallOptions): Promise<void>;
+
+  /** Why a task is where it is: what it waits for, what holds it back. */
+  explain(task: TaskRef<string>, options?: CallOptions): Promise<Explanation>;
+
+  /**
+   * Cancels all that the filter finds; an empty filter is refused.
+   *
+   * @example
+   * const { matched } = await client.cancelAll({ task: "process_item", tags: { customer: "42" } }, { dryRun: true });
+   * console.log(matched);
+   */
+  cancelAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions): Promise<BulkResult>;
+
+  /** Runs all again that the filter finds among the failed, cancelled and expired. */
+  retryAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions): Promise<BulkResult>;
+
+  /** Removes all that the filter finds among the ended. */
+  deleteAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions): Promise<BulkResult>;
+}

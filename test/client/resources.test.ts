@@ -1,0 +1,111 @@
+/** The verbs on keys, webhooks and schedules, against the service. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ConflictError, NotFoundError, UnauthorizedError, type Client } from "../../src/client/index.ts";
+import { startReceiver } from "../http/receiver.ts";
+import { startServer, type Server } from "../http/server.ts";
+import { clientOf, collect, type TestTasks } from "./client-of.ts";
+
+let server: Server;
+let client: Client<TestTasks>;
+
+beforeAll(async () => {
+  server = await startServer();
+  client = clientOf(server);
+});
+
+afterAll(async () => server?.stop());
+
+describe("keys", () => {
+  it("are made, listed, read and revoked", async () => {
+    const { id, key, ...shown } = await client.keys.create({ name: "reader", scopes: ["read"] });
+    const reader = clientOf({ ...server, key });
+
+    await expect(reader.list().page()).resolves.toHaveProperty("items");
+    await expect(reader.submit("test.noop")).rejects.toMatchObject({ name: "forbidden", status: 403 });
+    expect(await client.keys.get(id)).toEqual({ id, ...shown });
+    expect((await collect(client.keys.list({ limit: 1 }))).map((each) => each.id)).toContain(id);
+    await client.keys.revoke(id);
+    await expect
+      .poll(
+        async () =>
+          reader
+            .list()
+            .page()
+            .catch((error: unknown) => error),
+        { timeout: 10_000, interval: 200 },
+      )
+      .toBeInstanceOf(UnauthorizedError);
+  });
+});
+
+describe("webhooks", () => {
+  it("are made, changed, tested, replayed and removed", async () => {
+    const receiver = await startReceiver();
+    const ids = () => receiver.at("/").map((request) => request.id);
+    const { webhooks } = client;
+
+    const { id, secret } = await webhooks.create({ url: `${receiver.origin}/`, events: ["task.failed"] });
+    expect(secret).toMatch(/^whsec_/);
+    expect((await webhooks.rotate(id)).secret).not.toBe(secret);
+    expect((await webhooks.getDefault()).secret).toMatch(/^whsec_/);
+    expect(await webhooks.update(id, { description: "on call" })).toMatchObject({ description: "on call" });
+    expect((await webhooks.get(id)).events).toEqual(["task.failed"]);
+    expect((await collect(webhooks.list())).map((each) => each.id)).toEqual([id]);
+
+    const test = await webhooks.test(id);
+    await expect.poll(ids, { timeout: 20_000 }).toEqual([test.id]);
+    await expect
+      .poll(async () => (await collect(webhooks.deliveries(id))).map(({ state }) => state), { timeout: 20_000 })
+      .toEqual(["succeeded"]);
+    await webhooks.replayDelivery(id, test.id);
+    await expect.poll(ids, { timeout: 20_000 }).toEqual([test.id, test.id]);
+    expect((await webhooks.replay(id, { since: "2100-01-01T00:00:00Z", until: "2100-01-02T00:00:00Z" })).matched).toBe(
+      0,
+    );
+
+    await webhooks.update(id, { paused: true });
+    await expect(webhooks.replay(id, { since: "2100-01-01T00:00:00Z" })).rejects.toMatchObject({
+      status: expect.any(Number) as number,
+    });
+    await webhooks.delete(id);
+    await expect(webhooks.get(id)).rejects.toBeInstanceOf(NotFoundError);
+    await receiver.stop();
+  });
+});
+
+describe("schedules", () => {
+  it("are put, paused, run and removed", async () => {
+    const { schedules } = client;
+    const daily = { cron: "0 3 * * *", task: "test.add", input: { x: 1, y: 2 }, timezone: "Europe/Berlin" } as const;
+
+    expect(await schedules.put("daily", daily)).toMatchObject({ id: "daily", paused: false, source: "api" });
+    expect((await schedules.get("daily")).nextRuns).toHaveLength(10);
+    expect((await collect(schedules.list())).map(({ id }) => id)).toEqual(["daily"]);
+    expect((await schedules.pause("daily")).paused).toBe(true);
+    expect((await schedules.resume("daily")).paused).toBe(false);
+    const task = await schedules.run("daily");
+    expect(task.tags).toMatchObject({ schedule: "daily" });
+    expect(await client.wait(task)).toBe(3);
+    await schedules.delete("daily");
+    await expect(schedules.get("daily")).rejects.toBeInstanceOf(NotFoundError);
+  });
+
+  it("do not compile for an unknown task or a wrong input", async () => {
+    // @ts-expect-error The input is missing.
+    await expect(client.schedules.put("bad", { every: "1h", task: "test.add" })).rejects.toHaveProperty("status", 422);
+    // @ts-expect-error An unknown task.
+    await expect(client.schedules.put("bad", { every: "1h", task: "test.nope" })).rejects.toHaveProperty("status");
+  });
+});
+
+describe("explain", () => {
+  it("says why a task is where it is", async () => {
+    const task = await client.submit("test.noop", null, { delay: "1h" });
+
+    expect(await client.explain(task)).toMatchObject({ state: "scheduled", reasons: [{ code: "scheduled" }] });
+    await client.cancel(task);
+    await expect(
+      client.cancel(await client.submit("test.noop").then(async (each) => (await client.wait(each), each))),
+    ).rejects.toBeInstanceOf(ConflictError);
+  });
+});
