@@ -147,6 +147,7 @@ describe("what the README has its reader do", () => {
       result: { result: "Processed item Processed item jam" },
     });
     expect(output("/signals/")).toMatch(/"accepted":true.*"state":"succeeded".*"labels":\["A-9-new-1","A-9-new-2"\]/s);
+    expect(JSON.parse(output("/v1/schedules"))).toMatchObject({ id: "nightly", nextRuns: expect.any(Array) });
     expect(JSON.parse(output("/v1/webhooks"))).toMatchObject({ secret: expect.stringMatching(/^whsec_/) });
     expect(JSON.parse(output("/v1/keys"))).toMatchObject({ tenant: "shop", scopes: ["submit", "read"] });
     expect(output("tag.customer=42")).toMatch(/"state":"scheduled".*"items":\[\{.*"lane":"bulk"/);
@@ -177,7 +178,7 @@ describe("what the README has its reader do", () => {
   it("lists only operations that its description has", async () => {
     const { body } = await api.get<{ paths: Record<string, Record<string, unknown>> }>("/openapi.json");
     const listed = tableUnder("Call it").flatMap(([names = ""]) => quoted(names));
-    const operations = listed.map((name) => /^(GET|POST|DELETE) (\/\S+)$/.exec(name)?.slice(1) ?? [name, ""]);
+    const operations = listed.map((name) => /^(GET|POST|PUT|DELETE) (\/\S+)$/.exec(name)?.slice(1) ?? [name, ""]);
     expect(
       operations.filter(([method = "", path = ""]) => !(method.toLowerCase() in (body.paths[path] ?? {}))),
     ).toEqual([]);
