@@ -126,6 +126,11 @@ export interface TaskContext {
   ): Promise<OutputOf<T>[]>;
   /** Gives the attempt back: the task starts again after `delay`, and no attempt was used up. Never returns. */
   snooze(delay: Duration): never;
+  /**
+   * For an upstream that answers 429: nothing under this task's rate limit (with a key, under its key) starts before
+   * `delay` is over, and the attempt is given back as by `snooze`. Without a `rateLimit` only this task waits. Never returns.
+   */
+  rateLimited(delay: Duration): never;
 }
 
 /** What `defineTask` takes. */

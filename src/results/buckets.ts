@@ -2,6 +2,19 @@
 
 import { persist } from "./d1.ts";
 
+// Later than it already was, never sooner; and only by the attempt that holds the task.
+const HOLD_BACK = `
+INSERT INTO buckets (key, tat, interval, tolerance)
+SELECT own.value->>'key', ?3 + (own.value->>'tolerance'), own.value->>'interval', own.value->>'tolerance'
+FROM tasks, json_each(tasks.rates) AS own
+WHERE tasks.id = ?1 AND tasks.attempt = ?2 AND tasks.state = 'running'
+ON CONFLICT (key) DO UPDATE SET tat = ?3 + buckets.tolerance WHERE buckets.tat < ?3 + buckets.tolerance`;
+
+/** Lets nothing under the rates of this attempt's task start before `until`, in ms since the epoch; after it, no burst. */
+export async function holdBack(db: D1Database, id: string, attempt: number, until: number): Promise<void> {
+  await persist(() => db.prepare(HOLD_BACK).bind(id, attempt, until).run());
+}
+
 /** A full bucket is kept this long, because its row holds the rate that was named last. */
 const FULL_FOR_MS = 3_600_000;
 

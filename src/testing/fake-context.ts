@@ -32,7 +32,7 @@ export interface Told {
   outputs: unknown[];
 }
 
-/** Thrown by the fake `ctx.snooze`. */
+/** Thrown by the fake `ctx.snooze` and `ctx.rateLimited`. */
 export class Snoozed extends Error {
   readonly delayMs: number;
   constructor(delayMs: number) {
@@ -72,6 +72,9 @@ export function fakeContext(options: ContextOptions, durable: FakeDurable, told:
       return (await Promise.all(children.map(async (child) => durable.join(child)))) as never[];
     },
     snooze: (delay) => {
+      throw new Snoozed(durationMs(delay));
+    },
+    rateLimited: (delay) => {
       throw new Snoozed(durationMs(delay));
     },
   };

@@ -13,10 +13,11 @@ import { faults } from "../core/problems.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import { flowInput } from "../engine/flow-input.ts";
 import type { RunOptions } from "../engine/prepare.ts";
+import { holdBack } from "../results/buckets.ts";
 import { readInput, type ClaimedTask } from "../results/claim-tasks.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 import { jsonOf } from "../results/task-row.ts";
-import { createContext, Snoozed } from "./context.ts";
+import { createContext, RateLimited, Snoozed } from "./context.ts";
 import type { AttemptControl } from "./control.ts";
 import { findDefinition } from "./definitions.ts";
 import { Durable } from "./durable.ts";
@@ -101,6 +102,7 @@ async function handle(
     if (thrown instanceof DanglingReferenceError) {
       return { outcome: "failed", error: describeError(thrown), retryable: false };
     }
+    if (thrown instanceof RateLimited) await holdBack(env.DB, task.id, task.attempt, Date.now() + thrown.delayMs);
     if (thrown instanceof Snoozed) return { outcome: "snoozed", delayMs: thrown.delayMs };
     return withDelay(definition, task, thrown);
   }

@@ -17,6 +17,9 @@ export class Snoozed extends Error {
   }
 }
 
+/** Thrown by `ctx.rateLimited`: the others of its rate wait, too. */
+export class RateLimited extends Snoozed {}
+
 export function createContext(
   env: Env,
   task: ClaimedTask,
@@ -53,6 +56,9 @@ export function createContext(
     callAll: (of, inputs, options) => durable.callAll(of, inputs, options) as Promise<never[]>,
     snooze: (delay: Duration): never => {
       throw new Snoozed(durationMs(delay));
+    },
+    rateLimited: (delay: Duration): never => {
+      throw new RateLimited(durationMs(delay));
     },
   };
 }

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rateOf } from "../../src/core/share.ts";
-import { forgetBuckets } from "../../src/results/buckets.ts";
+import { forgetBuckets, holdBack } from "../../src/results/buckets.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { claimAt, insertLimited, limitedTask, newKey, type Limits } from "./limited-tasks.ts";
@@ -157,6 +157,38 @@ describe("a bucket", () => {
     await forgetBuckets(env.DB, now + 4_000_000, 1_000);
     expect(await buckets()).toBe(0);
     expect((await claimAt(ids, now + 4_000_000)).claimed).toHaveLength(1);
+  });
+});
+
+describe("an upstream's wish to be left alone", () => {
+  const HELD_MS = 30_000;
+
+  it("holds the whole key back, then goes on without a burst", async () => {
+    const key = newKey();
+    const ids = await insertLimited(6, { rates: [rateOf(key, 10, 1_000, 3)] });
+    const [other] = await insertLimited(1, { rates: [rateOf(newKey(), 10, 1_000, 3)] });
+    const now = Date.now();
+    const [first] = (await claimAt([ids[0]!], now)).claimed;
+    await holdBack(env.DB, first!.id, first!.attempt, now + HELD_MS);
+    const held = await claimAt(ids, now + HELD_MS - 1);
+    expect(held).toEqual({ claimed: [], nextTurn: now + HELD_MS });
+    expect((await claimAt([other!], now)).claimed).toHaveLength(1);
+    expect((await claimAt(ids, now + HELD_MS)).claimed).toHaveLength(1);
+    expect((await claimAt(ids, now + HELD_MS + 99)).claimed).toHaveLength(0);
+    expect((await claimAt(ids, now + HELD_MS + 100)).claimed).toHaveLength(1);
+  });
+
+  it("is never shortened by a later one, nor made by an attempt that has lost its task", async () => {
+    const ids = await insertLimited(2, { rates: [rateOf(newKey(), 10, 1_000, 1)] });
+    const now = Date.now();
+    const [first] = (await claimAt(ids, now)).claimed;
+    await holdBack(env.DB, first!.id, first!.attempt, now + HELD_MS);
+    await holdBack(env.DB, first!.id, first!.attempt, now + 1_000);
+    await holdBack(env.DB, first!.id, first!.attempt - 1, now + 2 * HELD_MS);
+    await commitAttempts(env.DB, [endOf(first!)]);
+    await holdBack(env.DB, first!.id, first!.attempt, now + 2 * HELD_MS);
+    expect((await claimAt(ids, now + HELD_MS - 1)).claimed).toEqual([]);
+    expect((await claimAt(ids, now + HELD_MS)).claimed).toHaveLength(1);
   });
 });
 

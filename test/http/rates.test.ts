@@ -46,6 +46,26 @@ it("starts fifty tasks of five submitters at least 95 ms apart", async () => {
   expect(took).toBeLessThan(15_000);
 });
 
+it("holds everything of a rate back when an upstream has said so, and uses up no attempt", async () => {
+  const [upset, ...others] = await api.submitAll([
+    { task: "test.rated", input: { holdBackMs: 3_000 }, options: { maxAttempts: 1 } },
+    ...Array.from({ length: 5 }, () => ({ task: "test.rated" })),
+  ]);
+  const snoozed = await api.waitUntil(upset.id, 10_000, (task) => task.state === "scheduled");
+  const until = ms(snoozed.runAt);
+  const tasks = await endedInOrderOfStart();
+  expect(tasks.map((task) => task.state)).toEqual(Array.from({ length: 6 }, () => "succeeded"));
+  const startedBefore = tasks.filter((task) => task.id !== upset.id && ms(task.startedAt) < until);
+  // Those that the word of it came too late for: at ten a second, one or two.
+  expect(startedBefore.length).toBeLessThan(others.length);
+  expect(startedBefore.every((task) => ms(task.startedAt) < until - 2_500)).toBe(true);
+  expect(Math.min(...gapsOf(tasks))).toBeGreaterThanOrEqual(MIN_GAP_MS);
+  expect(await api.read(upset.id)).toMatchObject({
+    result: 2,
+    attempts: [{ outcome: "snoozed" }, { outcome: "succeeded" }],
+  });
+});
+
 it("stays right together with a concurrency limit and a lane that is paused on the way", async () => {
   const concurrency = { key: "k", limit: 2 };
   await api.submitAll(
