@@ -4,6 +4,7 @@ import type { Tasks } from "../contract/typed-task.ts";
 import { connect, type ClientOptions } from "./connection.ts";
 import { flowVerbs, type FlowVerbs } from "./flows.ts";
 import { keyVerbs, type KeyVerbs } from "./keys.ts";
+import { laneVerbs, type LaneVerbs } from "./lanes.ts";
 import { scheduleVerbs, type ScheduleVerbs } from "./schedules.ts";
 import type { TaskVerbs } from "./task-verbs.ts";
 import { taskVerbs } from "./tasks.ts";
@@ -13,6 +14,7 @@ import { webhookVerbs, type WebhookVerbs } from "./webhooks.ts";
 export interface Client<T extends Tasks> extends TaskVerbs<T> {
   flows: FlowVerbs;
   schedules: ScheduleVerbs<T>;
+  lanes: LaneVerbs;
   keys: KeyVerbs;
   webhooks: WebhookVerbs;
 }
@@ -30,6 +32,7 @@ export function createClient<T extends Tasks = Tasks>(options: ClientOptions): C
     ...taskVerbs<T>(connection),
     flows: flowVerbs(connection),
     schedules: scheduleVerbs(connection),
+    lanes: laneVerbs(connection),
     keys: keyVerbs(connection),
     webhooks: webhookVerbs(connection),
   };

@@ -1,7 +1,8 @@
-/** Follows a task: one stream of events out of as many connections as it takes. */
+/** Follows a task or a flow: one stream of events out of as many connections as it takes. */
 
 import { createParser } from "eventsource-parser";
 import type { TaskEvent as WireEvent } from "../contract/event.ts";
+import type { FlowResource } from "../contract/flow.ts";
 import type { TaskResource } from "../contract/task.ts";
 import { backoff, type CallOptions, type Connection } from "./connection.ts";
 import { pause } from "./deadline.ts";
@@ -25,12 +26,21 @@ export type TaskEvent<Task = TaskResource> = { seq: number; at: string } & (
 /** The service says something every 15 s at the latest; a line that is silent for longer than this is dead. */
 const SILENT_MS = 45_000;
 
-/** Yields every event after `after` once and in order, until `done` or the signal. */
-export async function* follow<Task extends TaskResource>(
+/** An event of a flow: a member has changed, or all is done. */
+export type FlowEvent<Flow = FlowResource> = { seq: number; at: string } & (
+  | {
+      type: "state";
+      data: { key: string; taskId: string; state: TaskResource["state"]; attempt: number; cancelRequestedAt?: string };
+    }
+  | { type: "done"; data: Flow }
+);
+
+/** Yields every event of a task or a flow after `after` once and in order, until `done` or the signal. */
+export async function* follow<Event extends WireEvent>(
   connection: Connection,
   path: string,
   { after = 0, signal }: FollowOptions,
-): AsyncGenerator<TaskEvent<Task>, void, undefined> {
+): AsyncGenerator<Event, void, undefined> {
   let seen = after;
   for (let tries = 1; ; tries++) {
     const before = seen;
@@ -38,14 +48,15 @@ export async function* follow<Task extends TaskResource>(
       if (event.seq <= seen && event.type !== "done") continue;
       seen = event.seq;
       tries = 1;
-      yield event as TaskEvent<Task>;
+      yield event as Event;
       if (event.type === "done") return;
     }
     if (seen === before) {
-      // Events are kept for an hour only: then nothing may follow number `seen`, and the task itself tells its end.
-      const task = await connection.json<Task>({ method: "GET", path, patienceMs: PATIENCE_MS, signal });
-      if (!isMoving(task.state)) {
-        yield { seq: seen + 1, at: task.finishedAt ?? task.createdAt, type: "done", data: task };
+      // Events are kept for an hour only: then nothing may follow number `seen`, and the resource itself tells its end.
+      const call = { method: "GET", path, patienceMs: PATIENCE_MS, signal } as const;
+      const data = await connection.json<TaskResource | FlowResource>(call);
+      if (!isMoving(data.state)) {
+        yield { seq: seen + 1, at: data.finishedAt ?? data.createdAt, type: "done", data } as WireEvent as Event;
         return;
       }
     }

@@ -4,6 +4,7 @@ import type { FlowResource } from "../contract/flow.ts";
 import type { ErrorHandler, FlowOf, Graph } from "../contract/typed-flow.ts";
 import type { CallOptions, Connection } from "./connection.ts";
 import { FlowEndedError } from "./ended-errors.ts";
+import { follow, type FlowEvent, type FollowOptions } from "./events.ts";
 import { pagesOf, type Pages } from "./pages.ts";
 import type { SubmitCallOptions } from "./task-types.ts";
 import { submission } from "./tasks.ts";
@@ -49,6 +50,12 @@ export interface FlowVerbs {
   /** The flow's result once it has one. Throws a `FlowEndedError` where it has none, and a `WaitTimeoutError` after `timeout` ms. */
   wait<Result = unknown>(flow: FlowRef<Result>, options?: WaitOptions): Promise<Result>;
 
+  /** Follows a flow to its end: every change of a member once and in order, and last `done`, with the flow as it ended. */
+  events<Result = unknown>(
+    flow: FlowRef<Result>,
+    options?: FollowOptions,
+  ): AsyncGenerator<FlowEvent<FlowOf<Result>>, void, undefined>;
+
   /** Cancels all of a flow that has not ended. */
   cancel<Result = unknown>(
     flow: FlowRef<Result>,
@@ -91,6 +98,7 @@ export function flowVerbs(connection: Connection): FlowVerbs {
         });
         return { items: nodes, nextCursor };
       }),
+    events: (flow, options = {}) => follow(connection, pathOf(flow), options),
     cancel: async (flow, { signal, reason } = {}) =>
       connection.json({
         method: "POST",

@@ -16,7 +16,7 @@ export {
   TaskFailedError,
   WaitTimeoutError,
 } from "./ended-errors.ts";
-export type { FollowOptions, TaskEvent } from "./events.ts";
+export type { FlowEvent, FollowOptions, TaskEvent } from "./events.ts";
 export type { Page, Pages } from "./pages.ts";
 export {
   ConflictError,

@@ -104,6 +104,16 @@ describe("flows", () => {
     await expect(client.flows.wait(flow)).rejects.toMatchObject({ flow: { state: "cancelled" } });
   });
 
+  it("can be followed", async () => {
+    const flow = await client.flows.submit(chain(task("test.add", { x: 1, y: 2 }), task("test.identity")));
+    const events = await collect(client.flows.events(flow));
+
+    expect(events.at(-1)).toMatchObject({ type: "done", data: { id: flow.id, result: 3 } });
+    const ends = events.flatMap(({ type, data }) => (type === "state" && data.state === "succeeded" ? [data.key] : []));
+    expect(ends).toEqual(["0", "1"]);
+    expect(await collect(client.flows.events(flow.id, { after: 1_000 }))).toMatchObject([{ type: "done" }]);
+  });
+
   it("tell every fault of a graph", async () => {
     const graph = { group: [{ task: "test.nope" }, { task: "test.add", input: { x: "1" } }] };
 

@@ -113,14 +113,14 @@ describe("lovage/testing", () => {
 
 describe("the examples of the client's methods", () => {
   it("compile strictly and run", async () => {
-    const files = ["create-client", "task-verbs", "flows", "schedules", "keys", "webhooks"];
+    const files = ["create-client", "task-verbs", "flows", "schedules", "lanes", "keys", "webhooks"];
     const sources = await Promise.all(files.map(async (file) => readFile(join(root, `src/client/${file}.ts`), "utf8")));
     const examples = sources.flatMap(examplesIn);
     const blocks = examples.map((example, i) => `async function example${i}() {\n${example}\n}`);
     const calls = examples.map((_, i) => `await example${i}();`);
     const source = [CLIENT, 'const apiKey = "k";', ...blocks, ...calls].join("\n");
 
-    expect(examples.length).toBeGreaterThanOrEqual(16);
+    expect(examples.length).toBeGreaterThanOrEqual(17);
     expect(await compile(source)).toBe("");
     expect(await start()).toMatch(/^task_/m);
   });

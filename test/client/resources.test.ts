@@ -1,6 +1,12 @@
-/** The verbs on keys, webhooks and schedules, against the service. */
+/** The verbs on keys, webhooks, schedules and lanes, against the service. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ConflictError, NotFoundError, UnauthorizedError, type Client } from "../../src/client/index.ts";
+import {
+  ConflictError,
+  NotFoundError,
+  TaskExpiredError,
+  UnauthorizedError,
+  type Client,
+} from "../../src/client/index.ts";
 import { startReceiver } from "../http/receiver.ts";
 import { startServer, type Server } from "../http/server.ts";
 import { clientOf, collect, type TestTasks } from "./client-of.ts";
@@ -95,6 +101,18 @@ describe("schedules", () => {
     await expect(client.schedules.put("bad", { every: "1h", task: "test.add" })).rejects.toHaveProperty("status", 422);
     // @ts-expect-error An unknown task.
     await expect(client.schedules.put("bad", { every: "1h", task: "test.nope" })).rejects.toHaveProperty("status");
+  });
+});
+
+describe("lanes", () => {
+  it("are listed, paused and resumed", async () => {
+    const paused = await client.lanes.pause("bulk", { reason: "the upstream is down" });
+    const task = await client.submit("test.noop", null, { lane: "bulk", expiresIn: "1s" });
+
+    expect(paused).toMatchObject({ name: "bulk", paused: true, reason: "the upstream is down" });
+    expect((await client.lanes.list()).map(({ name }) => name)).toEqual(["high", "default", "bulk", "long"]);
+    await expect(client.wait(task)).rejects.toBeInstanceOf(TaskExpiredError);
+    expect((await client.lanes.resume("bulk")).paused).toBe(false);
   });
 });
 
