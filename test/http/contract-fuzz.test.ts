@@ -75,13 +75,23 @@ async function prepare(operation: Operation, tenant: string): Promise<Ground> {
     return { key, ids: { id } };
   }
   const post = exampleOf("POST", collection);
-  if (post === undefined) return { key, ids: {} };
+  if (post === undefined) return { key, ids: await listed(key, collection) };
   const id = await make(collection, 8, () => post);
   if (operation.path.includes("{deliveryId}")) {
     const made = await Promise.all(id.map((each) => make(`${collection}/${each}/test`, 3, () => ({}))));
     return { key, ids: { id, deliveryId: made.flat() } };
   }
   return { key, ids: { id } };
+}
+
+/** What there is without anybody's making it, such as lanes: the members of the list, by each of their members. */
+async function listed(key: string, collection: string): Promise<Record<string, string[]>> {
+  const { body } = await as(key).get<{ items?: Record<string, unknown>[] }>(collection);
+  const members = (body.items ?? []).flatMap((item) =>
+    Object.entries(item).filter(([, value]) => typeof value === "string"),
+  );
+  const byName = Object.entries(Object.groupBy(members, ([name]) => name));
+  return Object.fromEntries(byName.map(([name, pairs = []]) => [name, pairs.map(([, value]) => String(value))]));
 }
 
 const noop = (i: number) => ({ task: "test.noop", options: { delay: i % 6 === 1 ? "0s" : "1h" } });

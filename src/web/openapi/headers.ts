@@ -1,7 +1,7 @@
 /** The headers that answers carry, as the document describes them. */
 
 /** Headers of some answers. */
-export const ANSWER_HEADERS = {
+const ANSWER_HEADERS = {
   ETag: "Names this state of the task; send it back in `If-None-Match`",
   "Idempotency-Replayed": "`true`: the request was a repetition, and nothing new was made",
   Link: 'The next page: `<…>; rel="next"` (RFC 8288)',
@@ -16,7 +16,7 @@ export const ANSWER_HEADERS = {
 export type AnswerHeader = keyof typeof ANSWER_HEADERS;
 
 /** Header of every answer. */
-export const REQUEST_ID = "Names the request in the logs; the caller's own `Request-Id` if that was a valid one";
+const REQUEST_ID = "Names the request in the logs; the caller's own `Request-Id` if that was a valid one";
 
 /** The `headers` of a response object. */
 export function headersObject(names: readonly AnswerHeader[]): Record<string, unknown> {
