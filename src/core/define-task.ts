@@ -186,7 +186,7 @@ export interface TaskDefinition<
   readonly lane: Lane;
   readonly retentionMs: number;
   readonly leaseMs: number | null;
-  readonly rateLimit: { limit: number; perMs: number; burst: number; key?: (input: unknown) => string } | null;
+  readonly rateLimit: { limit: number; perMs: number; burst: number; drop: boolean; key?: (input: unknown) => string } | null;
   readonly cacheMs: number | null;
   readonly concurrency: readonly { limit: number; key?: (input: unknown) => string }[];
   // A method, so that definitions of different inputs fit one list.
@@ -261,6 +261,7 @@ function rateLimitOf<Input>(
     limit: between("rateLimit.limit", option.limit, 1, 1_000_000),
     perMs: between("rateLimit.per", durationMs(option.per), 1, 86_400_000),
     burst: between("rateLimit.burst", option.burst ?? 1, 1, 1_000_000),
+    drop: option.onLimit === "drop",
     ...(option.key ? { key: option.key as (input: unknown) => string } : {}),
   };
 }

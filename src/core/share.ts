@@ -23,6 +23,11 @@ export interface RateOption<Input> {
   per: Duration;
   /** Starts that may come at once after a pause. Default 1. */
   burst?: number;
+  /**
+   * What becomes of a task that is over the limit when it would start. `wait` (the default): it starts when its turn
+   * comes. `drop`: it ends `cancelled`, unless it has started before; later attempts always wait.
+   */
+  onLimit?: "wait" | "drop";
   /** Of the input; each key has a rate of its own. */
   key?: (input: Input) => string;
 }
@@ -34,6 +39,8 @@ export interface Rate {
   interval: number;
   /** How early a start may come after a pause. */
   tolerance: number;
+  /** Whoever is over it ends instead of waiting. */
+  drop?: true;
 }
 
 export function rateOf(key: string, limit: number, perMs: number, burst: number): Rate {

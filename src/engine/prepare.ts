@@ -165,7 +165,8 @@ function ratesOf(definition: TaskDefinition, input: unknown): Rate[] {
   const { rateLimit: rate, name } = definition;
   if (rate === null) return [];
   const part = rate.key === undefined || input === undefined ? "" : rate.key(input);
-  return [rateOf(definitionKey(name, part), rate.limit, rate.perMs, rate.burst)];
+  const own = rateOf(definitionKey(name, part), rate.limit, rate.perMs, rate.burst);
+  return [rate.drop ? { ...own, drop: true } : own];
 }
 
 /** With whom the submission shares its task; by its own words first. */

@@ -87,7 +87,9 @@ FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
 
 const NEXT_TURN = `
-SELECT MIN(due_at) AS at FROM tasks
+SELECT MIN(due_at) AS at,
+  json_group_array(id) FILTER (WHERE started_at IS NULL AND rates->0->>'drop') AS impatient
+FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND rates IS NOT NULL`;
 
 /** What a claim has got. */
@@ -95,6 +97,8 @@ export interface Claim {
   claimed: ClaimedTask[];
   /** When the next of those that are over their rate may start, in ms since the epoch; null where there are none. */
   nextTurn: number | null;
+  /** Ids of those that wait, though they would rather end. */
+  impatient: string[];
 }
 
 /**
@@ -112,8 +116,12 @@ export async function claimTasks(db: D1Database, ids: string[], holder: string, 
       db.prepare(NEXT_TURN).bind(list),
     ]),
   );
-  const [next] = rowsOf<{ at: number | null }>(results, 4);
-  return { claimed: rowsOf<ClaimedTask>(results, 2), nextTurn: next?.at ?? null };
+  const [next] = rowsOf<{ at: number | null; impatient: string }>(results, 4);
+  return {
+    claimed: rowsOf<ClaimedTask>(results, 2),
+    nextTurn: next?.at ?? null,
+    impatient: JSON.parse(next?.impatient ?? "[]") as string[],
+  };
 }
 
 /** The input of a claimed task as JSON text, wherever it lies; null where the submission gave none. */

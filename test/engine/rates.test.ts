@@ -5,7 +5,9 @@ import { describe, expect, it } from "vitest";
 import { rateOf } from "../../src/core/share.ts";
 import { forgetBuckets, holdBack } from "../../src/results/buckets.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
+import { dropOverRate } from "../../src/results/drop-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { readTasks } from "../../src/results/read-tasks.ts";
 import { claimAt, insertLimited, limitedTask, newKey, type Limits } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";
 
@@ -171,7 +173,7 @@ describe("an upstream's wish to be left alone", () => {
     const [first] = (await claimAt([ids[0]!], now)).claimed;
     await holdBack(env.DB, first!.id, first!.attempt, now + HELD_MS);
     const held = await claimAt(ids, now + HELD_MS - 1);
-    expect(held).toEqual({ claimed: [], nextTurn: now + HELD_MS });
+    expect(held).toEqual({ claimed: [], nextTurn: now + HELD_MS, impatient: [] });
     expect((await claimAt([other!], now)).claimed).toHaveLength(1);
     expect((await claimAt(ids, now + HELD_MS)).claimed).toHaveLength(1);
     expect((await claimAt(ids, now + HELD_MS + 99)).claimed).toHaveLength(0);
@@ -189,6 +191,45 @@ describe("an upstream's wish to be left alone", () => {
     await holdBack(env.DB, first!.id, first!.attempt, now + 2 * HELD_MS);
     expect((await claimAt(ids, now + HELD_MS - 1)).claimed).toEqual([]);
     expect((await claimAt(ids, now + HELD_MS)).claimed).toHaveLength(1);
+  });
+});
+
+describe("a rate that drops", () => {
+  const drops = (burst = 1) => [{ ...rateOf(newKey(), 10, 1_000, burst), drop: true as const }];
+
+  it("ends what is over it as cancelled, and says why", async () => {
+    const ids = await insertLimited(5, { rates: drops(2) });
+    const now = Date.now();
+    const { claimed, impatient } = await claimAt(ids, now);
+    expect(claimed.map((task) => task.id).toSorted()).toEqual(ids.slice(0, 2));
+    expect(impatient.toSorted()).toEqual(ids.slice(2));
+    const { after } = await dropOverRate(env.DB, impatient, now);
+    expect(after.map((task) => task.id).toSorted()).toEqual(ids.slice(2));
+    const [row] = await readTasks(env.DB, [ids[4]!]);
+    expect(row).toMatchObject({ state: "cancelled", finishedAt: now, attempt: 0 });
+    expect(JSON.parse(row!.error!)).toEqual({
+      type: "cancelled",
+      message: "cancelled: over the rate limit of its task, which drops what is over",
+    });
+  });
+
+  it("drops nothing that another claim has taken meanwhile, or that is no longer over it", async () => {
+    const ids = await insertLimited(3, { rates: drops() });
+    const now = Date.now();
+    const { impatient } = await claimAt(ids, now);
+    expect(impatient.toSorted()).toEqual(ids.slice(1));
+    expect((await claimAt([ids[1]!], now + 100)).claimed).toHaveLength(1);
+    expect((await dropOverRate(env.DB, impatient, now + 200)).after).toEqual([]);
+    const states = (await readTasks(env.DB, ids)).map((row) => row.state).toSorted();
+    expect(states).toEqual(["queued", "running", "running"]);
+  });
+
+  it("lets what has started before wait for its turn", async () => {
+    const ids = await insertLimited(1, { rates: drops() });
+    const now = Date.now();
+    const { claimed } = await claimAt(ids, now);
+    await commitAttempts(env.DB, [endOf(claimed[0]!, { outcome: "crashed" })]);
+    expect(await claimAt(ids, now + 1)).toMatchObject({ claimed: [], impatient: [], nextTurn: now + 100 });
   });
 });
 

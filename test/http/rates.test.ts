@@ -66,6 +66,16 @@ it("holds everything of a rate back when an upstream has said so, and uses up no
   });
 });
 
+it("drops what is over the limit of a definition that says so", async () => {
+  const tasks = await api.submitAll(Array.from({ length: 20 }, () => ({ task: "test.dropped" })));
+  const ended = await Promise.all(tasks.map((task) => api.waitForEnd(task.id)));
+  const states = Object.groupBy(ended, (task) => task.state);
+  expect(states.succeeded!.length).toBeGreaterThanOrEqual(2);
+  expect(states.cancelled!.length).toBe(20 - states.succeeded!.length);
+  expect(states.cancelled![0]!.error!.message).toContain("over the rate limit");
+  expect(states.cancelled![0]!.attempt).toBe(0);
+});
+
 it("stays right together with a concurrency limit and a lane that is paused on the way", async () => {
   const concurrency = { key: "k", limit: 2 };
   await api.submitAll(

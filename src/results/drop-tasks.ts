@@ -1,0 +1,42 @@
+/** Ends tasks that may not wait for their turn at a rate. */
+
+import { ARROWS, sqlStates } from "../core/states.ts";
+import type { Cancellation, Cancelled } from "./cancel-tasks.ts";
+import { persist, rowsOf } from "./d1.ts";
+import { cancelledError, dueWhenEnded } from "./ended.ts";
+import { owedStatement, type OwedId } from "./owed.ts";
+import { releaseStatements, type Released } from "./release.ts";
+
+const REASON = "over the rate limit of its task, which drops what is over";
+
+// Only what never started: a later attempt, or one that goes on after a wait, has done something already and waits its turn.
+const DROP = `
+UPDATE tasks SET state = 'cancelled', cancel_requested_at = ?2, cancel_reason = ?3, finished_at = ?2,
+  retain_until = ?2 + retention_ms, due_at = ${dueWhenEnded("?2")}, error = ${cancelledError("?3")}, waiting_for = NULL
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.claim.from)} AND started_at IS NULL
+  AND EXISTS (SELECT 1 FROM json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
+    WHERE own.value->>'drop' AND buckets.tat - ?2 > buckets.tolerance)`;
+
+const AFTER = `
+SELECT id, tenant, task, lane, state, finished_at AS finishedAt, object, cancel_requested_at AS cancelRequestedAt,
+  due_at AS dueAt
+FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'cancelled' AND cancel_requested_at = ?2`;
+
+/** Cancels those of `ids` that are over a rate which drops, and that no claim has taken meanwhile. Safe to repeat. */
+export async function dropOverRate(db: D1Database, ids: string[], now: number): Promise<Cancellation> {
+  const list = JSON.stringify(ids);
+  const results = await persist(() =>
+    db.batch([
+      db.prepare(DROP).bind(list, now, REASON),
+      ...releaseStatements(db, list, now),
+      db.prepare(AFTER).bind(list, now),
+      owedStatement(db, list, now),
+    ]),
+  );
+  const { length } = results;
+  return {
+    after: rowsOf<Cancelled>(results, length - 2),
+    released: rowsOf<Released>(results, length - 3),
+    owed: rowsOf<OwedId>(results, length - 1),
+  };
+}
