@@ -5,6 +5,7 @@ import { forgetBuckets } from "../results/buckets.ts";
 import { forgetLimits } from "../results/places.ts";
 import { forgetWindows } from "../results/shared-tasks.ts";
 import { forgetKeys, walkRetention } from "../results/purge-tasks.ts";
+import { forgetRollups } from "../results/rollups.ts";
 
 interface WalkState {
   cursor: string;
@@ -35,6 +36,7 @@ export async function keepRetention(env: Env, kv: SyncKvStorage, now: number): P
     await forgetKeys(env.DB, now, 1_000);
     await forgetLimits(env.DB, 1_000);
     await forgetBuckets(env.DB, now, 1_000);
+    await forgetRollups(env.DB, now);
     await forgetWindows(env.DB, now, 1_000);
     kv.put("forgot", now);
   }

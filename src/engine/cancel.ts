@@ -3,6 +3,7 @@
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { cancelTasks, type Cancellation, type Cancelled } from "../results/cancel-tasks.ts";
 import { deliverFor } from "./deliver.ts";
+import { observeEnds, writeCounts } from "./observe.ts";
 import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
@@ -20,10 +21,15 @@ export async function announceCancelled(env: Env, { after, released, owed }: Can
   // What was to start in a year may have to be removed in a minute.
   const next = earliest(changed.map((task) => task.dueAt));
   if (next !== null) await pokeClock(env, next);
+  observeEnds(
+    changed.filter((task) => task.finishedAt === now),
+    now,
+  );
   await announceReleased(env, released);
   await tellObjects(
     env,
     changed.filter((task) => task.object !== 0).map((task) => task.id),
   );
   await deliverFor(env, owed);
+  await writeCounts(env);
 }

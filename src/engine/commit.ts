@@ -5,12 +5,14 @@ import { earliest, pokeClock } from "../broker/poke.ts";
 import { commitAttempts, type Commit, type Committed } from "../results/commit-attempts.ts";
 import { deliverFor } from "./deliver.ts";
 import { ringNextInLine } from "./line.ts";
+import { observeAttempts } from "./observe.ts";
 import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
 /** Writes the ends and answers those that hold; one that is missing was fenced. */
 export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> {
   const { held, released, owed } = await commitAttempts(env.DB, commits);
+  observeAttempts(held);
   // All of this is owed by the row too (`due_at`) or by the outbox, so dying here only makes it later.
   await Promise.all([
     ringBells(

@@ -2,11 +2,19 @@
 
 import { expireTasks } from "../results/due-tasks.ts";
 import { deliverFor } from "./deliver.ts";
+import { observeEnds, writeCounts } from "./observe.ts";
 import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
 export async function expire(env: Env, ids: string[], now: number): Promise<void> {
   if (ids.length === 0) return;
-  const { watched, released, owed } = await expireTasks(env.DB, ids, now);
-  await Promise.all([tellObjects(env, watched), announceReleased(env, released), deliverFor(env, owed)]);
+  const { expired, released, owed } = await expireTasks(env.DB, ids, now);
+  observeEnds(expired, now);
+  const watched = expired.filter((task) => task.object !== 0).map((task) => task.id);
+  await Promise.all([
+    tellObjects(env, watched),
+    announceReleased(env, released),
+    deliverFor(env, owed),
+    writeCounts(env),
+  ]);
 }

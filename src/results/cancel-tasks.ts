@@ -19,7 +19,11 @@ export interface Cancellation {
 
 export interface Cancelled {
   id: string;
+  tenant: string;
+  task: string;
+  lane: string;
   state: State;
+  finishedAt: number | null;
   object: number;
   cancelRequestedAt: number | null;
   /** When the clock looks at it next. */
@@ -39,7 +43,9 @@ UPDATE tasks SET cancel_requested_at = ?2, cancel_reason = ?3
 WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'running' AND cancel_requested_at IS NULL AND ${ALLOWED}`;
 
 const AFTER = `
-SELECT id, state, object, cancel_requested_at AS cancelRequestedAt, due_at AS dueAt FROM tasks
+SELECT id, tenant, task, lane, state, finished_at AS finishedAt, object, cancel_requested_at AS cancelRequestedAt,
+  due_at AS dueAt
+FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1))`;
 
 /**

@@ -1,7 +1,7 @@
 /** Ends attempts: one transaction for all that ended together. */
 
 import { BELL_MS, INLINE_PAYLOAD_BYTES, MAX_HISTORY, MAX_PARAM_BYTES } from "../core/limits.ts";
-import type { Settlement } from "../core/settle.ts";
+import type { Outcome, Settlement } from "../core/settle.ts";
 import { sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import type { AttemptRecord } from "../core/timeline.ts";
 import { persist, rowsOf } from "./d1.ts";
@@ -43,11 +43,18 @@ export interface CommitAnswer {
 /** A commit that holds. */
 export interface Committed {
   id: string;
+  tenant: string;
+  task: string;
   state: State;
   lane: string;
   attempt: number;
   dueAt: number | null;
   object: number;
+  /** Of the attempt, as it stands in the task's history. */
+  runAt: number;
+  startedAt: number;
+  finishedAt: number;
+  outcome: Outcome;
 }
 
 const ENDED = `v.state IN ${sqlStates(TERMINAL_STATES)}`;
@@ -106,7 +113,9 @@ ON CONFLICT DO UPDATE SET body = excluded.body`;
 // The last entry of a row's history tells whose commit it was: asked again, a commit whose answer
 // was lost is recognised.
 const HELD = `
-SELECT tasks.id, tasks.state, tasks.lane, tasks.attempt, tasks.due_at AS dueAt, tasks.object
+SELECT tasks.id, tasks.tenant, tasks.task, tasks.state, tasks.lane, tasks.attempt, tasks.due_at AS dueAt, tasks.object,
+  tasks.history->'$[#-1]'->>'runAt' AS runAt, tasks.history->'$[#-1]'->>'startedAt' AS startedAt,
+  tasks.history->'$[#-1]'->>'finishedAt' AS finishedAt, tasks.history->'$[#-1]'->>'outcome' AS outcome
 FROM tasks, ${SETTLEMENTS}
 WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state <> 'running'
   AND tasks.history->'$[#-1]'->>'number' = v.attempt AND tasks.history->'$[#-1]'->>'finishedAt' = v.at`;

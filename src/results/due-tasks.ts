@@ -72,9 +72,19 @@ export async function startTasks(db: D1Database, ids: string[], now: number): Pr
   return results;
 }
 
-/** What an expiry has done: whose objects must be told, who is released by it, and of whom webhooks must be told. */
+/** A task that has expired. */
+export interface ExpiredTask {
+  id: string;
+  tenant: string;
+  task: string;
+  lane: string;
+  state: State;
+  object: number;
+}
+
+/** What an expiry has done: who has expired, who is released by it, and of whom webhooks must be told. */
 export interface Expired {
-  watched: string[];
+  expired: ExpiredTask[];
   released: Released[];
   owed: OwedId[];
 }
@@ -95,15 +105,16 @@ export async function expireTasks(db: D1Database, ids: string[], now: number): P
         .bind(list, now),
       db
         .prepare(
-          `SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'expired' AND object <> 0`,
+          `SELECT id, tenant, task, lane, state, object FROM tasks
+           WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'expired' AND finished_at = ?2`,
         )
-        .bind(list),
+        .bind(list, now),
       ...releaseStatements(db, list, now),
       owedStatement(db, list, now),
     ]),
   );
   return {
-    watched: rowsOf<{ id: string }>(results, 1).map((row) => row.id),
+    expired: rowsOf<ExpiredTask>(results, 1),
     released: rowsOf<Released>(results, results.length - 2),
     owed: rowsOf<OwedId>(results, results.length - 1),
   };

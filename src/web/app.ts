@@ -10,6 +10,7 @@ import { getHealth } from "./health.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { describeOperation } from "./openapi/serve.ts";
 import { listLanes, pauseLaneOperation, resumeLaneOperation } from "./lanes.ts";
+import { getMetrics } from "./metrics.ts";
 import { mount, type App, type AppContext, type Operation } from "./operation.ts";
 import { servePage } from "./pages.ts";
 import { authenticate } from "./principal.ts";
@@ -23,6 +24,7 @@ import {
   listSchedulesOperation,
   putScheduleOperation,
 } from "./schedules/resource.ts";
+import { getStats } from "./stats.ts";
 import { bulkCancel, bulkDelete, bulkRetry } from "./tasks/bulk.ts";
 import { cancelTask, deleteTask, retryTask } from "./tasks/control.ts";
 import { getEvents } from "./tasks/events.ts";
@@ -91,6 +93,8 @@ export const operations: readonly Operation[] = [
   replayDelivery,
   replayDeliveries,
   testWebhookOperation,
+  getStats,
+  getMetrics,
   getHealth,
   describeOperation(() => operations),
   getProblem,

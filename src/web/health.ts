@@ -1,6 +1,8 @@
 /** `GET /health`: whether work that is accepted would also be done. */
 
 import { z } from "zod";
+import { readBacklogs } from "../broker/backlog.ts";
+import { LANES, type Lane } from "../core/limits.ts";
 import { operation } from "./operation.ts";
 
 /** A clock this far behind its own alarm is not ticking. */
@@ -15,6 +17,12 @@ const healthSchema = z
   .object({
     status: z.enum(["ok", "unavailable"]),
     checks: z.object({ database: checkSchema, clock: checkSchema }),
+    /** How far the clock is behind its own alarm; null where it does not answer. */
+    clockLagMs: z.int().nullable(),
+    /** Messages that wait in the lanes' queues; null where a queue does not say. */
+    backlog: z.object(
+      Object.fromEntries(LANES.map((lane) => [lane, z.int().nullable()])) as Record<Lane, z.ZodNullable<z.ZodInt>>,
+    ),
   })
   .meta({ id: "Health" });
 
@@ -33,31 +41,33 @@ export const getHealth = operation({
   },
   problems: [],
   async handle({ c, env }) {
-    const [database, clock] = await Promise.all([checkDatabase(env), checkClock(env)]);
+    const [database, { check: clock, lagMs: clockLagMs }, backlog] = await Promise.all([
+      within(checkDatabase(env), (detail) => ({ ok: false, detail })),
+      within(checkClock(env), (detail) => ({ check: { ok: false, detail }, lagMs: null })),
+      within(readBacklogs(env), () => Object.fromEntries(LANES.map((lane) => [lane, null])) as Record<Lane, null>),
+    ]);
     const ok = database.ok && clock.ok;
     c.header("Cache-Control", "no-store");
-    return c.json({ status: ok ? "ok" : "unavailable", checks: { database, clock } }, ok ? 200 : 503);
+    const status = ok ? "ok" : "unavailable";
+    return c.json({ status, checks: { database, clock }, clockLagMs, backlog }, ok ? 200 : 503);
   },
 });
 
 async function checkDatabase(env: Env): Promise<Check> {
-  return within(async () => {
-    await env.DB.prepare("SELECT id FROM tasks LIMIT 1").first();
-    return { ok: true };
-  });
+  await env.DB.prepare("SELECT id FROM tasks LIMIT 1").first();
+  return { ok: true };
 }
 
-async function checkClock(env: Env): Promise<Check> {
-  return within(async () => {
-    const { lagMs, error } = await env.CLOCK.getByName("clock").status();
-    if (lagMs > MAX_LAG_MS) return { ok: false, detail: `the clock is ${Math.round(lagMs / 1000)} s behind` };
-    return error === null ? { ok: true } : { ok: false, detail: "the clock's last tick failed" };
-  });
+async function checkClock(env: Env): Promise<{ check: Check; lagMs: number | null }> {
+  const { lagMs, error } = await env.CLOCK.getByName("clock").status();
+  if (lagMs > MAX_LAG_MS) {
+    return { check: { ok: false, detail: `the clock is ${Math.round(lagMs / 1000)} s behind` }, lagMs };
+  }
+  return { check: error === null ? { ok: true } : { ok: false, detail: "the clock's last tick failed" }, lagMs };
 }
 
-async function within(check: () => Promise<Check>): Promise<Check> {
-  const late = scheduler
-    .wait(PATIENCE_MS)
-    .then((): Check => ({ ok: false, detail: `no answer within ${PATIENCE_MS} ms` }));
-  return Promise.race([check().catch((): Check => ({ ok: false, detail: "it answered with an error" })), late]);
+/** What was found out, or what is said instead where it answers too late or not at all. */
+async function within<T>(finding: Promise<T>, orElse: (detail: string) => T): Promise<T> {
+  const late = scheduler.wait(PATIENCE_MS).then(() => orElse(`no answer within ${PATIENCE_MS} ms`));
+  return Promise.race([finding.catch(() => orElse("it answered with an error")), late]);
 }

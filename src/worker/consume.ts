@@ -6,6 +6,7 @@
 import { idsOf } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
 import { claim } from "../engine/claim.ts";
+import { untilWritten, writeCounts } from "../engine/observe.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { makeDue } from "../results/due-tasks.ts";
 import { Committer } from "./committer.ts";
@@ -54,7 +55,7 @@ export async function consume(batch: MessageBatch<unknown>, env: Env, ctx: Execu
         return;
       }
       const work = workOff(env, await claim(env, ids.slice(i, i + CHUNK)));
-      ctx.waitUntil(work);
+      ctx.waitUntil(work.then(() => writeLastCounts(env)));
       works.push(work);
     }
     batch.ackAll();
@@ -85,11 +86,28 @@ async function workOff(env: Env, tasks: ClaimedTask[]): Promise<void> {
     while (open) {
       await scheduler.wait(BEAT_EVERY_MS);
       if (open) await beat(env).catch(beatFailed);
+      if (untilWritten(Date.now()) === 0) await writeCounts(env);
     }
   };
   void keepAlive();
   await Promise.all(tasks.map((task) => supervise(env, task, committer)));
   open = false;
+}
+
+/** Until when somebody waits here to write what was counted; only so long, because the platform may have ended them. */
+let lastUntil = 0;
+
+/** Stays behind the work until what was counted is written. One of an isolate does so for all. */
+async function writeLastCounts(env: Env): Promise<void> {
+  if (lastUntil > Date.now()) return;
+  for (;;) {
+    const wait = untilWritten(Date.now());
+    if (wait === null) break;
+    lastUntil = Date.now() + wait + BEAT_EVERY_MS;
+    await scheduler.wait(wait);
+    await writeCounts(env);
+  }
+  lastUntil = 0;
 }
 
 /** Not a fault yet: the next beat comes soon, and three fit into a lease. */

@@ -1,17 +1,21 @@
-/** A database that counts the rows which its statements write, as D1 bills them. */
+/** A database that counts the rows which its statements write and read, as D1 bills them. */
 
 export interface Counting {
   db: D1Database;
   /** Rows written since the last call. */
   written: () => number;
+  /** Rows read since the last call. */
+  read: () => number;
 }
 
 export function countRows(db: D1Database): Counting {
   let rows = 0;
+  let rowsRead = 0;
   const inner = new WeakMap<object, D1PreparedStatement>();
 
   function count<T>(result: D1Result<T>): D1Result<T> {
     rows += result.meta.rows_written;
+    rowsRead += result.meta.rows_read;
     return result;
   }
   function wrap(statement: D1PreparedStatement): D1PreparedStatement {
@@ -37,6 +41,11 @@ export function countRows(db: D1Database): Counting {
       const written = rows;
       rows = 0;
       return written;
+    },
+    read: () => {
+      const read = rowsRead;
+      rowsRead = 0;
+      return read;
     },
   };
 }

@@ -128,6 +128,8 @@ export const MATRIX: Record<string, Row> = {
     },
   },
 
+  getStats: { right: 200, other: 200 },
+  getMetrics: { right: 200, other: 200 },
   getHealth: { right: 200 },
   describe: { right: 200 },
   explainProblem: { right: 200, request: () => ({ path: { name: "not-found" } }) },

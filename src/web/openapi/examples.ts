@@ -75,6 +75,30 @@ const lane = {
   backlog: 0,
 };
 
+const statsWindow = {
+  since: "2026-11-21T11:01:00.000Z",
+  ended: { succeeded: 118, failed: 2, cancelled: 0, expired: 0 },
+  perMinute: 2,
+  waitMs: { p50: 19, p95: 64 },
+  runMs: { p50: 861, p95: 2_435 },
+};
+
+const figures = {
+  states: {
+    scheduled: 4,
+    queued: 2,
+    waiting: 0,
+    running: 3,
+    retrying: 0,
+    succeeded: 118,
+    failed: 2,
+    cancelled: 0,
+    expired: 0,
+  },
+  lastHour: statsWindow,
+  lastDay: { ...statsWindow, since: "2026-11-20T13:00:00.000Z", perMinute: 0.09 },
+};
+
 export const EXAMPLES: Readonly<Record<string, unknown>> = {
   Task: task,
   SubmittedTask: { ...task, state: "queued", progress: null, attempt: 0, startedAt: null },
@@ -95,5 +119,17 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   ScheduleList: { items: [schedule], nextCursor: null },
   Lane: lane,
   LaneList: { items: [lane] },
-  Health: { status: "ok", checks: { database: { ok: true }, clock: { ok: true } } },
+  Stats: {
+    at: at(30),
+    capped: false,
+    ...figures,
+    tasks: [{ task: "process_item", ...figures }],
+    lanes: [{ lane: "default", ...figures }],
+  },
+  Health: {
+    status: "ok",
+    checks: { database: { ok: true }, clock: { ok: true } },
+    clockLagMs: 0,
+    backlog: { high: 0, default: 2, bulk: 0, long: 0 },
+  },
 };

@@ -1,0 +1,48 @@
+/** Figures: how many tasks there are, how many end, and how long they wait and run. */
+
+import { z } from "zod";
+import { STATES, TERMINAL_STATES } from "../core/states.ts";
+
+/** In ms; null where nothing was measured. */
+const quantilesSchema = z.object({ p50: z.int().nullable(), p95: z.int().nullable() });
+
+/** A count for each of these. */
+function countsOf<const Name extends string>(names: readonly Name[]) {
+  return z.object(Object.fromEntries(names.map((name) => [name, z.int()])) as Record<Name, z.ZodInt>);
+}
+
+const windowSchema = z
+  .object({
+    /** Where it begins: on a full minute or hour. */
+    since: z.iso.datetime(),
+    ended: countsOf(TERMINAL_STATES),
+    /** Tasks that ended in it, for each minute of it. */
+    perMinute: z.number(),
+    /** From when an attempt could have started until it did. */
+    waitMs: quantilesSchema,
+    /** From an attempt's start to its end. */
+    runMs: quantilesSchema,
+  })
+  .meta({ id: "StatsWindow" });
+
+const figures = {
+  /** What is on its way now, and what ended in the last day. */
+  states: countsOf(STATES),
+  lastHour: windowSchema,
+  lastDay: windowSchema,
+};
+
+export const statsSchema = z
+  .object({
+    at: z.iso.datetime(),
+    /** True where there was too much on its way to count: those counts are then lower bounds. */
+    capped: z.boolean(),
+    ...figures,
+    tasks: z.array(z.object({ task: z.string(), ...figures })),
+    lanes: z.array(z.object({ lane: z.string(), ...figures })),
+  })
+  .meta({ id: "Stats" });
+
+export type Stats = z.output<typeof statsSchema>;
+
+export type StatsWindow = z.output<typeof windowSchema>;

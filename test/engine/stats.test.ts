@@ -1,0 +1,163 @@
+/** Figures: what they say, and that neither making nor reading them depends on how much has happened. */
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, it } from "vitest";
+import { cancel } from "../../src/engine/cancel.ts";
+import { commit } from "../../src/engine/commit.ts";
+import { expire } from "../../src/engine/expire.ts";
+import { writeCounts } from "../../src/engine/observe.ts";
+import { describeStats } from "../../src/engine/stats.ts";
+import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { addRollups, beginningOf, forgetRollups, readRollups, SPANS } from "../../src/results/rollups.ts";
+import { countRows } from "./count-rows.ts";
+import { claimOne, endOf, newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
+
+let tenant: string;
+
+beforeEach(async () => {
+  tenant = newTenant();
+  await writeCounts(env);
+});
+
+async function run(lane: "bulk" | "default", failed = false): Promise<void> {
+  const task = newTask(tenant, { lane, maxAttempts: 1 });
+  await insertTasks(env.DB, [task]);
+  const claimed = await claimOne(env.DB, task.id);
+  const error = { type: "Error", message: "no" };
+  const ending = failed ? ({ outcome: "failed", error, retryable: false } as const) : undefined;
+  const end = endOf(claimed, ending);
+  await commit(quietEnv(), [{ ...end, at: claimed.startedAt + 100 }]);
+}
+
+describe("figures", () => {
+  it("tell what ended, and how long it waited and ran, in all and by task and lane", async () => {
+    for (let i = 0; i < 9; i++) await run("default");
+    await run("bulk", true);
+    const stats = await describeStats(quietEnv(), tenant, Date.now());
+    expect(stats.states).toMatchObject({ succeeded: 9, failed: 1, queued: 0, running: 0 });
+    for (const window of [stats.lastHour, stats.lastDay]) {
+      expect(window.ended).toEqual({ succeeded: 9, failed: 1, cancelled: 0, expired: 0 });
+      expect(window.runMs.p50).toBeGreaterThan(90);
+      expect(window.runMs.p95).toBeLessThan(110);
+    }
+    expect(stats.tasks.map((each) => each.task)).toEqual(["test.noop"]);
+    expect(stats.lanes.find((each) => each.lane === "bulk")!.lastHour.ended.failed).toBe(1);
+    expect(stats.lanes.find((each) => each.lane === "high")!.states.succeeded).toBe(0);
+  });
+
+  it("tell what is on its way now", async () => {
+    await insertTasks(env.DB, [newTask(tenant), newTask(tenant, { delay: "1h" }), newTask(tenant, { lane: "bulk" })]);
+    const stats = await describeStats(quietEnv(), tenant, Date.now());
+    expect(stats.states).toMatchObject({ queued: 2, scheduled: 1, succeeded: 0 });
+    expect(stats.lanes.find((each) => each.lane === "bulk")!.states.queued).toBe(1);
+    expect(stats.lastHour.waitMs).toEqual({ p50: null, p95: null });
+  });
+
+  it("count tasks that end without an attempt", async () => {
+    const [gone, late] = [newTask(tenant), newTask(tenant, { expiresIn: 1 })];
+    await insertTasks(env.DB, [gone, late]);
+    await cancel(quietEnv(), [gone.id], null, Date.now() + 10);
+    await expire(quietEnv(), [late.id], Date.now() + 10);
+    const stats = await describeStats(quietEnv(), tenant, Date.now() + 20);
+    expect(stats.states).toMatchObject({ cancelled: 1, expired: 1 });
+  });
+
+  it("are each tenant's own", async () => {
+    await run("default");
+    const stats = await describeStats(quietEnv(), newTenant(), Date.now());
+    expect(stats.states.succeeded).toBe(0);
+    expect(stats.tasks).toEqual([]);
+  });
+});
+
+describe("counting", () => {
+  it("adds nothing to a plain task's rows, and three rows to a whole burst of them", async () => {
+    const { db, written } = countRows(env.DB);
+    const tasks = Array.from({ length: 50 }, () => newTask(tenant));
+    await insertTasks(db, tasks);
+    const claimed = await Promise.all(tasks.map((task) => claimOne(db, task.id)));
+    await commit(
+      quietEnv(db),
+      claimed.map((task) => endOf(task)),
+    );
+    expect(written()).toBe(50 * 4);
+    await writeCounts(quietEnv(db));
+    const rollups = written();
+    console.log(`50 tasks cost ${50 * 4} rows, and counting them ${rollups}`);
+    expect(rollups).toBeLessThanOrEqual(5);
+    await writeCounts(quietEnv(db));
+    expect(written()).toBe(0);
+  });
+
+  it("adds up whatever is counted in a span, and loses nothing where it meets", async () => {
+    const at = beginningOf(SPANS.minute, Date.now());
+    const of = (counts: Record<string, number>) => [{ tenant, span: SPANS.minute, at, counts }];
+    await Promise.all(Array.from({ length: 20 }, (_, i) => addRollups(env.DB, of({ a: 1, [`b${i % 2}`]: i }))));
+    expect(await readRollups(env.DB, tenant, SPANS.minute, [at])).toEqual([{ a: 20, b0: 90, b1: 100 }]);
+  });
+
+  it("forgets minutes after two hours and hours after two days, and never the sum", async () => {
+    const now = Date.now();
+    const ages = [0, 3, 47, 49].map((hours) => now - hours * SPANS.hour);
+    await addRollups(
+      env.DB,
+      ages.flatMap((age) =>
+        Object.values(SPANS).map((span) => ({ tenant, span, at: beginningOf(span, age), counts: { a: 1 } })),
+      ),
+    );
+    await forgetRollups(env.DB, now);
+    const left = async (span: (typeof SPANS)[keyof typeof SPANS]) =>
+      (
+        await readRollups(
+          env.DB,
+          tenant,
+          span,
+          ages.map((age) => beginningOf(span, age)),
+        )
+      ).length;
+    expect([await left(SPANS.minute), await left(SPANS.hour)]).toEqual([1, 3]);
+    expect(await readRollups(env.DB, tenant, SPANS.total, [0])).toEqual([{ a: 4 }]);
+  });
+});
+
+describe("a million tasks that have ended", () => {
+  const MILLION = 1_000_000;
+  const CHUNK = 100_000;
+
+  it("are told of without a scan: the rows read are those of the rollups", { timeout: 120_000 }, async () => {
+    const now = Date.now();
+    for (let from = 0; from < MILLION; from += CHUNK) {
+      await env.DB.prepare(
+        `INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, created_at, run_at, started_at, finished_at,
+           retention_ms, retain_until)
+         WITH RECURSIVE n (i) AS (SELECT ?2 UNION ALL SELECT i + 1 FROM n WHERE i < ?2 + ?3 - 1)
+         SELECT 'task_0' || printf('%09d', i), ?1, 'test.noop', 'default', 'succeeded', 3, ?4, ?4, ?4, ?4, 604800000,
+           ?4 + 604800000 FROM n`,
+      )
+        .bind(tenant, from, CHUNK, now)
+        .run();
+    }
+    const counts = (total: number) =>
+      Object.fromEntries(
+        ["a", "b", "c", "test.noop"].flatMap((task) => [
+          [`${task} default succeeded`, total / 4],
+          ...Array.from({ length: 30 }, (_, i) => [`${task} default run:${i}`, total / 120] as const),
+        ]),
+      );
+    const full = [
+      ...Array.from({ length: 60 }, (_, i) => ({ span: SPANS.minute, back: i * SPANS.minute, total: 40_000 })),
+      ...Array.from({ length: 24 }, (_, i) => ({ span: SPANS.hour, back: i * SPANS.hour, total: 48_000 })),
+    ];
+    await addRollups(
+      env.DB,
+      full.map(({ span, back, total }) => ({ tenant, span, at: beginningOf(span, now - back), counts: counts(total) })),
+    );
+    const { db, read } = countRows(env.DB);
+    const from = Date.now();
+    const stats = await describeStats(quietEnv(db), tenant, now);
+    const rows = read();
+    console.log(`figures over ${MILLION} ended tasks read ${rows} rows in ${Date.now() - from} ms`);
+    expect(stats.states.succeeded).toBe(24 * 48_000);
+    expect(stats.tasks.length).toBe(4);
+    expect(rows).toBeLessThan(500);
+  });
+});

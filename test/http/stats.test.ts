@@ -1,0 +1,180 @@
+/** Figures, metrics and health, as those read them who look after the service. */
+import { createRequire } from "node:module";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Stats } from "../../src/contract/stats.ts";
+import { apiOf, poll, type Api, type Submission } from "./api.ts";
+import { startServer, type Server } from "./server.ts";
+
+type Family = {
+  name: string;
+  help: string;
+  type: string;
+  metrics: { labels?: Record<string, string>; value?: string }[];
+};
+
+/** Somebody else's idea of the format: https://www.npmjs.com/package/parse-prometheus-text-format */
+const parse = createRequire(import.meta.url)("parse-prometheus-text-format") as (text: string) => Family[];
+
+let server: Server;
+let api: Api;
+
+beforeAll(async () => {
+  server = await startServer();
+  api = apiOf(server);
+});
+
+afterAll(() => server?.stop());
+
+const stats = async (as: Api = api) => (await as.get<Stats>("/v1/stats")).body;
+
+async function keyFor(tenant: string, scopes: string[]): Promise<Api> {
+  const { body } = await api.post<{ key: string }>("/v1/keys", { name: "stats", tenant, scopes });
+  return apiOf({ url: server.url, key: body.key });
+}
+
+async function runAll(as: Api, submissions: Submission[]): Promise<void> {
+  const tasks = await as.submitAll(submissions);
+  await Promise.all(tasks.map((task) => as.waitForEnd(task.id)));
+}
+
+/** A mixture whose figures are known. */
+const MIXTURE: Submission[] = [
+  ...Array.from({ length: 20 }, () => ({ task: "test.sleep", input: { ms: 200 }, options: { lane: "bulk" as const } })),
+  ...Array.from({ length: 5 }, () => ({ task: "test.noop" })),
+  { task: "test.fail", input: { message: "no", retryable: false } },
+  { task: "test.failTimes", input: { times: 1 }, options: { retry: { backoff: "fixed", base: 1, jitter: "none" } } },
+];
+
+describe("the figures", () => {
+  it("tell a tenant what ended, by task and lane, with how long it waited and ran", async () => {
+    const owner = await keyFor("figures", ["submit", "read", "cancel"]);
+    await runAll(owner, MIXTURE);
+    const scheduled = await owner.submit("test.noop", null, { delay: "1h" });
+    const cancelled = await owner.submit("test.noop", null, { delay: "1h" });
+    await owner.post(`/v1/tasks/${cancelled.id}/cancel`);
+    const figures = await poll(
+      () => "not everything is counted",
+      10_000,
+      async () => {
+        const now = await stats(owner);
+        return now.states.succeeded === 26 && now.states.failed === 1 && now.states.cancelled === 1 ? now : null;
+      },
+    );
+    expect(figures.states).toMatchObject({ scheduled: 1, queued: 0, running: 0, retrying: 0 });
+    expect(figures.lastHour.ended).toEqual({ succeeded: 26, failed: 1, cancelled: 1, expired: 0 });
+    expect(figures.lastHour.perMinute).toBeGreaterThan(0);
+
+    const sleeping = figures.tasks.find((each) => each.task === "test.sleep");
+    expect(sleeping?.lastDay.ended.succeeded).toBe(20);
+    expect(sleeping?.lastHour.runMs.p50).toBeGreaterThan(180);
+    expect(sleeping?.lastHour.runMs.p50).toBeLessThan(2_000);
+    const bulk = figures.lanes.find((each) => each.lane === "bulk");
+    expect(bulk?.states.succeeded).toBe(20);
+    expect(figures.lanes.map((each) => each.lane)).toEqual(["high", "default", "bulk", "long"]);
+    expect(figures.lastHour.waitMs.p95).toBeLessThan(5_000);
+    await owner.post(`/v1/tasks/${scheduled.id}/cancel`);
+  });
+
+  it("are of the caller's tenant alone", async () => {
+    const stranger = await keyFor("stranger", ["read"]);
+    expect((await stats(stranger)).states.succeeded).toBe(0);
+    expect((await stats(stranger)).tasks).toEqual([]);
+  });
+
+  it("outlive a restart, but for a killed worker's last seconds", async () => {
+    const owner = await keyFor("restart", ["submit", "read"]);
+    await runAll(owner, [{ task: "test.noop" }, { task: "test.noop" }]);
+    await poll(
+      () => "nothing is counted",
+      10_000,
+      async () => (await stats(owner)).states.succeeded === 2 || null,
+    );
+    await server.kill9();
+    await server.restart();
+    expect((await stats(owner)).states.succeeded).toBe(2);
+  });
+});
+
+describe("the metrics", () => {
+  async function metrics(as: Api): Promise<Map<string, Family>> {
+    const { status, headers, body } = await as.get<string>("/metrics");
+    expect(status).toBe(200);
+    expect(headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+    return new Map(parse(body).map((family) => [family.name, family]));
+  }
+
+  it("are read by a parser of Prometheus' text format, and add up", async () => {
+    const owner = await keyFor("metrics", ["submit", "read"]);
+    await runAll(owner, MIXTURE);
+    const families = await poll(
+      () => "not everything is counted",
+      10_000,
+      async () => {
+        const found = await metrics(owner);
+        const ended = found.get("lovage_tasks_ended_total")?.metrics ?? [];
+        return ended.reduce((sum, { value }) => sum + Number(value), 0) === MIXTURE.length ? found : null;
+      },
+    );
+    for (const family of families.values()) expect(family.help).not.toBe("");
+    expect([...families.keys()].toSorted((a, b) => a.localeCompare(b))).toEqual([
+      "lovage_attempt_run_seconds",
+      "lovage_attempt_wait_seconds",
+      "lovage_clock_lag_seconds",
+      "lovage_counts_capped",
+      "lovage_lane_backlog_messages",
+      "lovage_lane_paused",
+      "lovage_lane_queued",
+      "lovage_lane_running",
+      "lovage_tasks_ended_total",
+    ]);
+    expect(families.get("lovage_attempt_run_seconds")!.type).toBe("HISTOGRAM");
+
+    // The parser folds a histogram's labels away, so its samples are read as what they are made of.
+    const { body } = await owner.get<string>("/metrics");
+    const samples = new Map(parse(body.replaceAll(/^# .*$/gm, "")).map((family) => [family.name, family.metrics]));
+    const ofSleep = (suffix: string) =>
+      (samples.get(`lovage_attempt_run_seconds_${suffix}`) ?? []).filter(
+        ({ labels }) => labels?.["task"] === "test.sleep" && labels["lane"] === "bulk",
+      );
+    expect(ofSleep("count").map(({ value }) => Number(value))).toEqual([20]);
+    expect(Number(ofSleep("sum").at(0)?.value)).toBeGreaterThan(20 * 0.2);
+    const buckets = ofSleep("bucket").map(({ labels, value }) => [labels?.["le"], Number(value)] as const);
+    expect(buckets.map(([, upTo]) => upTo)).toEqual(buckets.map(([, upTo]) => upTo).toSorted((a, b) => a - b));
+    expect(buckets.at(-1)).toEqual(["+Inf", 20]);
+    expect(buckets.find(([le]) => le === "0.064")).toEqual(["0.064", 0]);
+  });
+
+  it("grow and never shrink, over restarts too", async () => {
+    const owner = await keyFor("counter", ["submit", "read"]);
+    const count = async () => {
+      const ended = (await metrics(owner)).get("lovage_tasks_ended_total")?.metrics ?? [];
+      return Number(ended.find(({ labels }) => labels?.["state"] === "succeeded")?.value ?? 0);
+    };
+    for (const n of [1, 2]) {
+      await runAll(owner, [{ task: "test.noop" }]);
+      await poll(
+        () => "nothing is counted",
+        10_000,
+        async () => (await count()) === n || null,
+      );
+      await server.kill9();
+      await server.restart();
+      expect(await count()).toBe(n);
+    }
+  });
+
+  it("need the scope read", async () => {
+    expect((await api.get("/metrics", { authorization: null })).status).toBe(401);
+    expect((await (await keyFor("no", ["submit"])).get("/metrics")).status).toBe(403);
+  });
+});
+
+describe("the health", () => {
+  it("tells the clock's lag and the queues' backlogs", async () => {
+    const { status, body } = await api.get<Record<string, unknown>>("/health", { authorization: null });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ status: "ok", checks: { database: { ok: true }, clock: { ok: true } } });
+    expect(body["clockLagMs"]).toBeLessThan(30_000);
+    expect(body["backlog"]).toEqual({ high: 0, default: 0, bulk: 0, long: 0 });
+  });
+});
