@@ -376,7 +376,8 @@ export class World {
     if (expected !== null) wrong.push(...differences(expected, actual));
     const due = Math.min(...[...rows.values()].map((row) => row.dueAt ?? Infinity));
     if (expected === null) this.#wakeBy(due);
-    else if (due < (this.#alarm ?? Infinity)) wrong.push(`the clock sleeps until ${this.#alarm}, and something is due at ${due}`);
+    else if (due < (this.#alarm ?? Infinity))
+      wrong.push(`the clock sleeps until ${this.#alarm}, and something is due at ${due}`);
     if (wrong.length > 0) {
       throw new Error(`after ${JSON.stringify(step)} at +${this.#now - BEGIN} ms:\n  ${wrong.join("\n  ")}`);
     }

@@ -1,0 +1,178 @@
+/**
+ * The whole Worker, put together in the test's own isolate: the real app, consumer, clock and attempts,
+ * on the real D1 and real progress objects. Only the queues deliver when they are told to, the clock
+ * ticks when it is told to, and every call to a binding goes through a function of the test.
+ */
+
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import type { Bell } from "../../src/broker/bells.ts";
+import { tick } from "../../src/clock/tick.ts";
+import { LANES, type Lane } from "../../src/core/limits.ts";
+import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
+import { createApp } from "../../src/web/app.ts";
+import { AttemptRunner, type Ran } from "../../src/worker/attempt-runner.ts";
+import { consume, consumeDead } from "../../src/worker/consume.ts";
+import { runningIn } from "../../src/worker/running.ts";
+import type { AttemptControl } from "../../src/worker/control.ts";
+import { vi } from "vitest";
+import { databaseOver, executeOn, type Execute } from "./database-over.ts";
+
+/** What happens around a call to a binding: it may throw before or after `call`, or count it. */
+export type Around = <T>(binding: "queue" | "progress" | "clock", call: () => Promise<T>) => Promise<T>;
+
+export interface Message {
+  lane: Lane;
+  body: unknown;
+}
+
+interface Options {
+  /** What happens around each call to D1. */
+  database?: (execute: Execute) => Execute;
+  around?: Around;
+  /** What happens to the messages of one `sendBatch`; answers those that will be delivered. */
+  post?: (messages: Message[]) => Message[];
+}
+
+const app = createApp();
+
+export class AssembledWorker {
+  readonly env: Env;
+  /** Messages that wait for delivery. */
+  queued: Message[] = [];
+  /** Every attempt whose handler was started, as `id/attempt`. */
+  readonly started: string[] = [];
+  /** Messages of every `sendBatch`, delivered or not. */
+  readonly sent: Message[][] = [];
+  /** When the clock ticks next, in ms since the epoch. */
+  nextTick: number | null = null;
+  readonly #kv = new Map<string, unknown>();
+  readonly #options: Options;
+
+  constructor(options: Options = {}) {
+    this.#options = options;
+    const { database = (execute) => execute } = options;
+    const lanes = Object.fromEntries(LANES.map((lane) => [`LANE_${lane.toUpperCase()}`, this.#queueOf(lane)]));
+    this.env = {
+      ...env,
+      ...lanes,
+      DB: databaseOver(database(executeOn(env.DB))),
+      PROGRESS: { getByName: (id: string) => this.#objectOf(id) } as unknown as Env["PROGRESS"],
+      CLOCK: { getByName: () => this.#clock() } as unknown as Env["CLOCK"],
+      ATTEMPTS: {
+        run: (task: ClaimedTask, control: AttemptControl) => this.#run(task, control),
+      } as unknown as Env["ATTEMPTS"],
+    };
+    delete (this.env as Partial<Env>).BOOT_AT;
+  }
+
+  /** A request with the bootstrap key. What it leaves in `waitUntil` is done when this answers. */
+  async fetch(
+    path: string,
+    init: { method?: string; body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Response> {
+    const { ctx, left } = invocation();
+    const headers = { authorization: `Bearer ${env.API_KEY}`, "content-type": "application/json", ...init.headers };
+    const body = init.body === undefined ? null : JSON.stringify(init.body);
+    const method = init.method ?? (body === null ? "GET" : "POST");
+    const response = await app.fetch(new Request(`http://localhost${path}`, { method, headers, body }), this.env, ctx);
+    await left();
+    return response;
+  }
+
+  /** Delivers these messages, or all that wait; answers when all work that they started is done. */
+  async deliver(messages: Message[] = this.queued.splice(0)): Promise<void> {
+    const lanes = Map.groupBy(messages, (message) => message.lane);
+    await Promise.all(
+      [...lanes].map(async ([lane, batch]) => {
+        for (let i = 0; i < batch.length; i += 10) await this.deliverTo(`lovage-${lane}`, batch.slice(i, i + 10));
+      }),
+    );
+  }
+
+  /** One batch to the consumer of this queue; answers what became of its messages when the work is done. */
+  async deliverTo(queue: string, bodies: Pick<Message, "body">[]): Promise<"acknowledged" | "returned" | "neither"> {
+    let fate: "acknowledged" | "returned" | "neither" = "neither";
+    const batch = {
+      queue,
+      messages: bodies.map(({ body }, i) => ({ id: `m${i}`, timestamp: new Date(), attempts: 1, body })),
+      ackAll: () => void (fate = "acknowledged"),
+      retryAll: () => void (fate = "returned"),
+    } as unknown as MessageBatch;
+    if (queue === "lovage-dead") await consumeDead(batch, this.env);
+    else await consume(batch, this.env, invocation().ctx);
+    // Not until the last promise of the invocation: it waits some seconds for figures to write.
+    await vi.waitUntil(() => LANES.every((lane) => runningIn(lane) === 0), { timeout: 60_000, interval: 5 });
+    return fate;
+  }
+
+  /** The clock's alarm rings. */
+  async tick(now: number): Promise<void> {
+    this.nextTick = null;
+    const kv = {
+      get: (key: string) => this.#kv.get(key),
+      put: (key: string, value: unknown) => void this.#kv.set(key, value),
+    } as unknown as SyncKvStorage;
+    const next = await tick(this.env, kv, now, false);
+    this.#wakeBy(next ?? Infinity);
+  }
+
+  #wakeBy(at: number): void {
+    if (at < (this.nextTick ?? Infinity)) this.nextTick = at;
+  }
+
+  async #run(task: ClaimedTask, control: AttemptControl): Promise<Ran> {
+    this.started.push(`${task.id}/${task.attempt}`);
+    return new AttemptRunner(createExecutionContext(), this.env).run(task, control);
+  }
+
+  async #around<T>(binding: Parameters<Around>[0], call: () => Promise<T>): Promise<T> {
+    return this.#options.around ? this.#options.around(binding, call) : call();
+  }
+
+  #queueOf(lane: Lane): Queue {
+    const sendBatch = (batch: Iterable<MessageSendRequest<Bell>>) =>
+      this.#around("queue", async () => {
+        const messages = [...batch].map(({ body }): Message => ({ lane, body }));
+        this.sent.push(messages);
+        this.queued.push(...(this.#options.post?.(messages) ?? messages));
+      });
+    return { sendBatch } as unknown as Queue;
+  }
+
+  #clock() {
+    return {
+      wakeBy: (at: number) =>
+        this.#around("clock", async () => {
+          this.#wakeBy(at);
+          return this.nextTick;
+        }),
+    };
+  }
+
+  /** The real object of the task, each of its methods behind `around`. */
+  #objectOf(id: string): object {
+    const object = env.PROGRESS.getByName(id);
+    return new Proxy(object, {
+      get: (target, name) => {
+        const method = Reflect.get(target, name) as unknown;
+        if (typeof method !== "function") return method;
+        return (...args: unknown[]) =>
+          this.#around("progress", async () =>
+            (method as (...args: unknown[]) => Promise<unknown>).apply(target, args),
+          );
+      },
+    });
+  }
+}
+
+/** A context of an invocation, and how to wait for what was left in it. */
+function invocation(): { ctx: ExecutionContext; left: () => Promise<unknown> } {
+  const promises: Promise<unknown>[] = [];
+  const ctx = {
+    waitUntil: (promise: Promise<unknown>) => void promises.push(promise),
+    passThroughOnException() {},
+    props: {},
+  };
+  return { ctx: ctx as unknown as ExecutionContext, left: () => Promise.allSettled(promises) };
+}

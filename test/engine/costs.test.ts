@@ -1,0 +1,162 @@
+/** What the plain path may cost, held: rows and statements of D1, messages, requests to progress objects. */
+
+import { env } from "cloudflare:workers";
+import fc from "fast-check";
+import { beforeEach, describe, expect, it } from "vitest";
+import { DEFAULT_RETENTION_MS, MIN_RETENTION_MS } from "../../src/core/limits.ts";
+import { purgeDue } from "../../src/core/wake.ts";
+import { dueWhenEnded } from "../../src/results/ended.ts";
+import { AssembledWorker } from "./assembled-worker.ts";
+import type { Execute } from "./database-over.ts";
+
+/** One call to D1 that has written something, by what its first writing statement does. */
+interface Write {
+  verb: string;
+  rows: number;
+}
+
+let writes: Write[] = [];
+let calls = 0;
+let objects = 0;
+/** Rows of the sums that an isolate writes down every few seconds. */
+let figures = 0;
+
+/** Counts what D1 says that it wrote. */
+const counted =
+  (execute: Execute): Execute =>
+  async (statements) => {
+    calls++;
+    const results = await execute(statements);
+    for (const [i, { meta }] of results.entries()) {
+      if (meta.rows_written === 0) continue;
+      const verb = verbOf(statements[i]!.sql);
+      if (verb === "INSERT INTO rollups") figures += meta.rows_written;
+      else writes.push({ verb, rows: meta.rows_written });
+    }
+    return results;
+  };
+
+function verbOf(sql: string): string {
+  return /\b(INSERT INTO|UPDATE|DELETE FROM) (\w+)/.exec(sql)?.slice(1).join(" ") ?? sql;
+}
+
+function worker(): AssembledWorker {
+  return new AssembledWorker({
+    database: counted,
+    around: async (binding, call) => {
+      if (binding === "progress") objects++;
+      return call();
+    },
+  });
+}
+
+beforeEach(() => {
+  writes = [];
+  calls = 0;
+  objects = 0;
+  figures = 0;
+});
+
+const rows = () => writes.reduce((sum, write) => sum + write.rows, 0);
+
+async function submitBatch(service: AssembledWorker, count: number, task = "test.noop"): Promise<string[]> {
+  const tasks = Array.from({ length: count }, () => ({ task }));
+  const response = await service.fetch("/v1/tasks/batch", { body: { tasks } });
+  const { items } = await response.json<{ items: { task: { id: string } }[] }>();
+  return items.map((item) => item.task.id);
+}
+
+async function statesOf(service: AssembledWorker, ids: string[]): Promise<Record<string, number>> {
+  const { results } = await service.env.DB.prepare(
+    "SELECT state, COUNT(*) AS count FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) GROUP BY state",
+  )
+    .bind(JSON.stringify(ids))
+    .all<{ state: string; count: number }>();
+  return Object.fromEntries(results.map(({ state, count }) => [state, count]));
+}
+
+describe("a plain task", () => {
+  it("writes four rows from its submission to its end: two, one and one", async () => {
+    const service = worker();
+    const { id } = await (await service.fetch("/v1/tasks", { body: { task: "test.noop" } })).json<{ id: string }>();
+    expect(rows()).toBe(2);
+    await service.deliver();
+    expect(await statesOf(service, [id])).toEqual({ succeeded: 1 });
+    expect(writes).toEqual([
+      { verb: "INSERT INTO tasks", rows: 2 },
+      { verb: "UPDATE tasks", rows: 1 },
+      { verb: "UPDATE tasks", rows: 1 },
+    ]);
+  });
+
+  it("writes nothing more when the clock has looked at it", async () => {
+    const service = worker();
+    await service.fetch("/v1/tasks", { body: { task: "test.noop" } });
+    await service.deliver();
+    await service.tick(Date.now() + 60_000);
+    expect(rows()).toBe(4);
+  });
+
+  it("is one message, and no request to a progress object", async () => {
+    const service = worker();
+    await service.fetch("/v1/tasks", { body: { task: "test.noop" } });
+    await service.deliver();
+    expect(service.sent.flat()).toHaveLength(1);
+    expect(objects).toBe(0);
+  });
+
+  it("does ask its object once it reports something", async () => {
+    const service = worker();
+    await service.fetch("/v1/tasks", { body: { task: "test.log", input: { lines: 1 } } });
+    await service.deliver();
+    expect(objects).toBeGreaterThan(0);
+  });
+});
+
+describe("a thousand tasks in one batch", () => {
+  it("are one INSERT, at most ten messages, and are claimed and ended in sets", async () => {
+    const service = worker();
+    const ids = await submitBatch(service, 1_000);
+    expect(writes).toEqual([{ verb: "INSERT INTO tasks", rows: 2_000 }]);
+    expect(service.sent.flat().length).toBeLessThanOrEqual(10);
+
+    writes = [];
+    calls = 0;
+    await service.deliver();
+    expect(await statesOf(service, ids)).toEqual({ succeeded: 1_000 });
+    const moves = writes.filter((write) => write.verb === "UPDATE tasks");
+    expect(moves.reduce((sum, write) => sum + write.rows, 0)).toBe(2_000);
+    // A claim for each hundred; of a hundred that end nearly at once, a few commits.
+    expect(moves.length).toBeLessThanOrEqual(50);
+    expect(calls).toBeLessThanOrEqual(80);
+    expect(objects).toBe(0);
+    expect(figures).toBeLessThanOrEqual(12);
+  });
+});
+
+describe("the timer of an ended task", () => {
+  const week = DEFAULT_RETENTION_MS;
+  const ends = fc.record({
+    createdAt: fc.integer({ min: 1_700_000_000_000, max: 1_800_000_000_000 }),
+    livedMs: fc.oneof(fc.nat({ max: 2 * week }), fc.constantFrom(0, 1, week / 2 - 1, week / 2, week / 2 + 1, week)),
+    retentionMs: fc.constantFrom(MIN_RETENTION_MS, 60_000, week - 1, week, week + 1, 52 * week),
+    object: fc.constantFrom(0, 0, 1, 2, 3),
+  });
+
+  it("is the same in SQL as in the rule, and sooner where an object must be told", async () => {
+    const rows = fc.sample(ends, 2_000).map((end) => ({ ...end, at: end.createdAt + end.livedMs }));
+    const { results } = await env.DB.prepare(
+      `SELECT ${dueWhenEnded("tasks.at")} AS due FROM (
+         SELECT value->>'at' AS at, value->>'createdAt' AS created_at, value->>'retentionMs' AS retention_ms,
+           value->>'object' AS object
+         FROM json_each(?1)) AS tasks`,
+    )
+      .bind(JSON.stringify(rows))
+      .all<{ due: number | null }>();
+    const expected = rows.map(({ at, createdAt, retentionMs, object }) =>
+      object === 0 ? purgeDue({ createdAt, retentionMs, finishedAt: at, retainUntil: at + retentionMs }) : at + 5_000,
+    );
+    expect(results.map((row) => row.due)).toEqual(expected);
+    expect(new Set(expected.map((due) => due === null)).size).toBe(2);
+  });
+});
