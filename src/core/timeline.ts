@@ -112,6 +112,12 @@ export function timeline(row: Lived): Moment[] {
   return moments;
 }
 
+/** Whether the attempt that runs at the end of these moments is over for somebody who has seen up to `lastMark`. */
+export function isOver(moments: Moment[], lastMark: number): boolean {
+  const start = moments.findLast((moment) => moment.mark % 10 === PHASES.running);
+  return start !== undefined && lastMark >= start.mark - PHASES.running + PHASES.after;
+}
+
 /** The moments that come after the one last seen. */
 export function since(moments: Moment[], lastMark: number): Moment[] {
   return moments.filter((moment) => moment.mark > lastMark);

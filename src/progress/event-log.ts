@@ -22,6 +22,9 @@ const EMPTY: Head = { seq: 0, mark: -1, attempt: 0, endedAt: null };
 /** Events are written at most this often while nobody listens. */
 export const SAVE_EVERY_MS = 1_000;
 
+/** A row may have 2 MB; a character may have three bytes. */
+const MAX_ROW_LENGTH = 600_000;
+
 /** The oldest rows go when a task has told more than this. */
 const MAX_BYTES = 8 * 1_048_576;
 
@@ -57,26 +60,36 @@ export class EventLog {
     return numbered;
   }
 
-  /** Writes what is not written yet, as one row. */
+  /** Writes what is not written yet, as one row if it fits. */
   save(): void {
     if (!this.#changed) return;
     this.#sql.exec(
       "CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, events TEXT NOT NULL, head TEXT NOT NULL)",
     );
-    // What `done` holds can be had from the task's row, and may be too large for one here.
-    const events = JSON.stringify(
-      this.#unsaved.map((event) => (event.type === "done" ? { ...event, data: null } : event)),
-    );
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO log (seq, events, head) VALUES (?, ?, ?)",
-      this.head.seq,
-      events,
-      JSON.stringify(this.head),
-    );
+    let row: string[] = [];
+    let length = 0;
+    for (const event of this.#unsaved) {
+      // What `done` holds can be had from the task's row, and may be too large for one here.
+      const text = JSON.stringify(event.type === "done" ? { ...event, data: null } : event);
+      if (length + text.length > MAX_ROW_LENGTH && row.length > 0) {
+        this.#insert(event.seq - 1, row);
+        row = [];
+        length = 0;
+      }
+      row.push(text);
+      length += text.length + 1;
+    }
+    this.#insert(this.head.seq, row);
     this.#unsaved = [];
     this.#changed = false;
-    this.#bytes += events.length;
     this.#trim();
+  }
+
+  #insert(seq: number, row: string[]): void {
+    const events = `[${row.join(",")}]`;
+    const head = JSON.stringify({ ...this.head, seq });
+    this.#sql.exec("INSERT OR REPLACE INTO log (seq, events, head) VALUES (?, ?, ?)", seq, events, head);
+    this.#bytes += events.length;
   }
 
   /** The kept events after number `after`; that of `done` comes without its data. */

@@ -8,7 +8,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { TaskEvent } from "../contract/event.ts";
 import { EVENTS_KEPT_MS } from "../core/limits.ts";
 import { isTerminal, type State } from "../core/states.ts";
-import { since } from "../core/timeline.ts";
+import { isOver, since } from "../core/timeline.ts";
 import { EventLog, SAVE_EVERY_MS } from "./event-log.ts";
 import { JournalStore } from "./journal-store.ts";
 import type { JournalEntry, NewEvent, ProgressApi, Report, Snapshot } from "./snapshot.ts";
@@ -34,10 +34,10 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     await this.#keep(snapshot.ended !== null);
   }
 
-  /** Hears from a running attempt. One that is no longer the task's latest, or came after the end, is not listened to. */
+  /** Hears from a running attempt. One that is over, for another one or for the end, is not listened to. */
   async report({ snapshot, events, last }: Report): Promise<void> {
     const { head } = this.#log;
-    if (snapshot.attempt < head.attempt) return;
+    if (snapshot.attempt < head.attempt || isOver(snapshot.moments, head.mark)) return;
     const fresh = eventsOf(snapshot, head);
     if (head.endedAt !== null && fresh.length === 0) return;
     this.#tell([...fresh, ...events], snapshot);
