@@ -1,7 +1,8 @@
 /** One client of one service. */
 
+import type { Stats } from "../contract/stats.ts";
 import type { Tasks } from "../contract/typed-task.ts";
-import { connect, type ClientOptions } from "./connection.ts";
+import { connect, type CallOptions, type ClientOptions } from "./connection.ts";
 import { flowVerbs, type FlowVerbs } from "./flows.ts";
 import { keyVerbs, type KeyVerbs } from "./keys.ts";
 import { laneVerbs, type LaneVerbs } from "./lanes.ts";
@@ -17,6 +18,8 @@ export interface Client<T extends Tasks> extends TaskVerbs<T> {
   lanes: LaneVerbs;
   keys: KeyVerbs;
   webhooks: WebhookVerbs;
+  /** How many tasks there are by state, task and lane, how many end, and how long they wait and run. */
+  stats(options?: CallOptions): Promise<Stats>;
 }
 
 /**
@@ -35,5 +38,6 @@ export function createClient<T extends Tasks = Tasks>(options: ClientOptions): C
     lanes: laneVerbs(connection),
     keys: keyVerbs(connection),
     webhooks: webhookVerbs(connection),
+    stats: async ({ signal } = {}) => connection.json({ method: "GET", path: "/v1/stats", signal }),
   };
 }

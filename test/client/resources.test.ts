@@ -116,6 +116,15 @@ describe("lanes", () => {
   });
 });
 
+describe("stats", () => {
+  it("count tasks", async () => {
+    const stats = await client.stats();
+
+    expect(stats.lanes.map(({ lane }) => lane)).toContain("default");
+    expect(stats.states).toHaveProperty("succeeded");
+  });
+});
+
 describe("explain", () => {
   it("says why a task is where it is", async () => {
     const task = await client.submit("test.noop", null, { delay: "1h" });
