@@ -4,6 +4,7 @@ import { HEARTBEAT_MS } from "../core/limits.ts";
 import { wake } from "../core/wake.ts";
 import { deleteEnded } from "../engine/delete.ts";
 import { deliverOwed } from "../engine/deliver.ts";
+import { moveCircuits } from "../engine/circuits.ts";
 import { expire } from "../engine/expire.ts";
 import { rescue } from "../engine/rescue.ts";
 import { ring, start } from "../engine/start.ts";
@@ -48,6 +49,7 @@ export async function tick(env: Env, kv: SyncKvStorage, now: number, stalled: bo
     await readNextDue(env.DB),
     await keepRetention(env, kv, now),
     await keepLine(env, now),
+    await moveCircuits(env, now),
     owes ? now + STILL_OWED_MS : null,
   ]);
 }

@@ -1,6 +1,7 @@
 /** How a user writes a task: a name, a schema on both ends, and a function. */
 
 import type { z } from "zod";
+import type { Circuit, CircuitOption } from "./circuit.ts";
 import type { ConcurrencyOption } from "./concurrency.ts";
 import type { Duration } from "./duration.ts";
 import { durationMs } from "./duration.ts";
@@ -164,6 +165,8 @@ export interface TaskOptions<Name extends string, Input extends z.ZodType, Outpu
   concurrency?: ConcurrencyOption<z.output<Input>> | ConcurrencyOption<z.output<Input>>[];
   /** At most so many starts per time. Holds for manual retries and later attempts too. */
   rateLimit?: RateOption<z.output<Input>>;
+  /** Holds its tasks back for a while when they fail too often. Counted over all isolates; nothing without it. */
+  circuit?: CircuitOption;
   /** Single flight: the same input is not run again while it is under way, or its result is fresh. */
   cache?: CacheOption;
   run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
@@ -186,8 +189,15 @@ export interface TaskDefinition<
   readonly lane: Lane;
   readonly retentionMs: number;
   readonly leaseMs: number | null;
-  readonly rateLimit: { limit: number; perMs: number; burst: number; drop: boolean; key?: (input: unknown) => string } | null;
+  readonly rateLimit: {
+    limit: number;
+    perMs: number;
+    burst: number;
+    drop: boolean;
+    key?: (input: unknown) => string;
+  } | null;
   readonly cacheMs: number | null;
+  readonly circuit: Circuit | null;
   readonly concurrency: readonly { limit: number; key?: (input: unknown) => string }[];
   // A method, so that definitions of different inputs fit one list.
   run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
@@ -244,6 +254,7 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
     rateLimit: rateLimitOf(options.rateLimit, between),
     cacheMs:
       options.cache === undefined ? null : between("cache.ttl", durationMs(options.cache.ttl), 1, MAX_RETENTION_MS),
+    circuit: circuitOf(options.circuit, between),
     concurrency: limitsOf(options.concurrency).map((each) => {
       between("concurrency.limit", each.limit, 1, 10_000);
       return each as { limit: number; key?: (input: unknown) => string };
@@ -263,6 +274,19 @@ function rateLimitOf<Input>(
     burst: between("rateLimit.burst", option.burst ?? 1, 1, 1_000_000),
     drop: option.onLimit === "drop",
     ...(option.key ? { key: option.key as (input: unknown) => string } : {}),
+  };
+}
+
+function circuitOf(
+  option: CircuitOption | undefined,
+  between: (what: string, value: number, min: number, max: number) => number,
+): Circuit | null {
+  if (option === undefined) return null;
+  return {
+    failures: between("circuit.failures", option.failures, 1, 1_000_000),
+    ratio: between("circuit.ratio", option.ratio ?? 0.5, 0, 1),
+    window: between("circuit.window", durationMs(option.window ?? "1m"), 1, 86_400_000),
+    cooldown: between("circuit.cooldown", durationMs(option.cooldown ?? "30s"), 1, 86_400_000),
   };
 }
 

@@ -55,10 +55,14 @@ async function waitingFor(env: Env, row: TaskRow): Promise<Reason[]> {
 }
 
 async function heldBack(env: Env, row: TaskRow, now: number): Promise<Reason[]> {
-  const { concurrency, rates, lane } = await readConstraints(env.DB, row.id, row.lane, now);
+  const { concurrency, rates, circuit, lane } = await readConstraints(env.DB, row.id, row.lane, now);
   const reasons: Reason[] = [];
   if (lane !== null) {
     reasons.push({ code: "lane_paused", lane: row.lane, reason: lane.reason, until: iso(lane.until) });
+  }
+  if (circuit !== null) {
+    const { openUntil, probe } = circuit;
+    reasons.push({ code: "circuit_open", task: row.task, until: iso(openUntil), probe });
   }
   const limits = jsonOf<KeyLimit[]>(concurrency) ?? [];
   for (const state of await readKeyStates(
@@ -116,7 +120,9 @@ function sentence(reason: Reason): string {
     case "sleeping":
       return `it sleeps${until}`;
     case "circuit_open":
-      return "its task fails too often and is held back for a while";
+      return said("probe") === ""
+        ? `${said("task")} fails too often and is held back${until}`
+        : `${said("task")} failed too often, and ${said("probe")} tries whether it does still`;
   }
 }
 

@@ -118,6 +118,7 @@ export function prepareSubmission(
       node: null,
       waitingFor: null,
       rates: rates.length > 0 ? JSON.stringify(rates) : null,
+      circuit: definition.circuit === null ? null : JSON.stringify(definition.circuit),
       concurrency: limits.length > 0 ? JSON.stringify(limits) : null,
       traceparent: origin.traceparent,
       options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,

@@ -40,8 +40,13 @@ metered AS MATERIALIZED (
     COALESCE(buckets.tolerance, own.value->>'tolerance') AS tolerance
   FROM tasks, json_each(tasks.rates) AS own LEFT JOIN buckets ON buckets.key = own.value->>'key'
   WHERE ${STARTABLE}),
+tripped AS MATERIALIZED (
+  SELECT tasks.id AS task_id, circuits.task, circuits.open_until > ?3 OR circuits.probe IS NOT NULL AS shut
+  FROM tasks JOIN circuits ON circuits.task = tasks.task
+  WHERE tasks.circuit IS NOT NULL AND circuits.open_until IS NOT NULL AND ${STARTABLE}),
 stuck AS MATERIALIZED (
   SELECT task_id FROM metered WHERE debt > tolerance
+  UNION ALL SELECT task_id FROM tripped WHERE shut
   UNION ALL SELECT task_id FROM wanted WHERE room < 1),
 refused AS MATERIALIZED (
   SELECT task_id FROM stuck
@@ -55,10 +60,15 @@ refused AS MATERIALIZED (
   SELECT task_id FROM (
     SELECT task_id, room, ROW_NUMBER() OVER (PARTITION BY key ORDER BY task_id) AS nth
     FROM wanted WHERE task_id NOT IN (SELECT task_id FROM stuck))
-  WHERE nth > room)
+  WHERE nth > room
+  UNION ALL
+  SELECT task_id FROM (
+    SELECT task_id, ROW_NUMBER() OVER (PARTITION BY task ORDER BY task_id) AS nth
+    FROM tripped WHERE task_id NOT IN (SELECT task_id FROM stuck))
+  WHERE nth > 1)
 UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
   lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL
-WHERE ${STARTABLE} AND (concurrency IS NULL AND rates IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
+WHERE ${STARTABLE} AND (concurrency IS NULL AND rates IS NULL AND circuit IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
 
 // Those over the rate are looked at when their token comes, in their order. Who lacks a place, too, is rung for by whoever frees it.
 const TURN = `
@@ -71,6 +81,19 @@ FROM (SELECT id, MAX(at) AS at FROM (
     SELECT 1 FROM json_each(tasks.concurrency) AS place JOIN limits ON limits.key = place.value->>'key'
     WHERE limits.max <= (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1))) GROUP BY id) AS turn
 WHERE tasks.id = turn.id AND tasks.state = 'queued' AND turn.at > ?2`;
+
+/** Those whom an open circuit holds back are rung for when it closes; this is for a bell that is lost then. */
+const HELD_MS = 600_000;
+
+// The first of them is looked at when one may try.
+const HELD = `
+UPDATE tasks SET due_at = held.at
+FROM (SELECT tasks.id, MAX(circuits.open_until, ?2 + 1000)
+    + MIN(ROW_NUMBER() OVER (PARTITION BY tasks.task ORDER BY tasks.id) - 1, 1) * ${HELD_MS} AS at
+  FROM tasks JOIN circuits ON circuits.task = tasks.task
+  WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state = 'queued' AND tasks.circuit IS NOT NULL
+    AND circuits.open_until IS NOT NULL) AS held
+WHERE tasks.id = held.id AND tasks.state = 'queued'`;
 
 // Apart from the claim, because naming an indexed column costs a row even where it stays the same:
 // the timer of a task that was claimed soon after its bell already stands where the lease ends.
@@ -90,12 +113,12 @@ const NEXT_TURN = `
 SELECT MIN(due_at) AS at,
   json_group_array(id) FILTER (WHERE started_at IS NULL AND rates->0->>'drop') AS impatient
 FROM tasks
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND rates IS NOT NULL`;
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND (rates IS NOT NULL OR circuit IS NOT NULL)`;
 
 /** What a claim has got. */
 export interface Claim {
   claimed: ClaimedTask[];
-  /** When the next of those that are over their rate may start, in ms since the epoch; null where there are none. */
+  /** When the next of those that a rate or a circuit holds back may start, in ms since the epoch; null where there are none. */
   nextTurn: number | null;
   /** Ids of those that wait, though they would rather end. */
   impatient: string[];
@@ -113,10 +136,11 @@ export async function claimTasks(db: D1Database, ids: string[], holder: string, 
       db.prepare(TIMER).bind(list, holder),
       db.prepare(OURS).bind(list, holder),
       db.prepare(TURN).bind(list, now),
+      db.prepare(HELD).bind(list, now),
       db.prepare(NEXT_TURN).bind(list),
     ]),
   );
-  const [next] = rowsOf<{ at: number | null; impatient: string }>(results, 4);
+  const [next] = rowsOf<{ at: number | null; impatient: string }>(results, 5);
   return {
     claimed: rowsOf<ClaimedTask>(results, 2),
     nextTurn: next?.at ?? null,

@@ -26,23 +26,32 @@ export interface Constraints {
   /** JSON of the task's keys and rates; null where it has none. */
   concurrency: string | null;
   rates: string | null;
+  /** Its circuit where that is not closed. */
+  circuit: { openUntil: number; probe: string | null } | null;
   /** How its lane is paused; null where it is not. */
   lane: { reason: string | null; until: number | null } | null;
 }
 
 export async function readConstraints(db: D1Database, id: string, lane: string, now: number): Promise<Constraints> {
-  const [task, paused] = await persistOr503(() =>
+  const [task, paused, tripped] = await persistOr503(() =>
     db.batch<Record<string, unknown>>([
       db.prepare("SELECT concurrency, rates FROM tasks WHERE id = ?1").bind(id),
       db
         .prepare("SELECT reason, until FROM lanes WHERE name = ?1 AND paused = 1 AND (until IS NULL OR until > ?2)")
         .bind(lane, now),
+      db
+        .prepare(
+          `SELECT open_until AS openUntil, probe FROM tasks JOIN circuits ON circuits.task = tasks.task
+           WHERE tasks.id = ?1 AND tasks.circuit IS NOT NULL AND open_until IS NOT NULL`,
+        )
+        .bind(id),
     ]),
   );
   const row = task?.results[0] as { concurrency: string | null; rates: string | null } | undefined;
   return {
     concurrency: row?.concurrency ?? null,
     rates: row?.rates ?? null,
+    circuit: (tripped?.results[0] as Constraints["circuit"] | undefined) ?? null,
     lane: (paused?.results[0] as Constraints["lane"] | undefined) ?? null,
   };
 }

@@ -2,7 +2,7 @@
 
 import { nap, signal, spawn, steps } from "./fixtures/durable.ts";
 import { fail, failTimes } from "./fixtures/failures.ts";
-import { cached, dropped, rated } from "./fixtures/limits.ts";
+import { cached, circuit, dropped, rated } from "./fixtures/limits.ts";
 import { log, output, progress } from "./fixtures/reports.ts";
 import { add, badOutput, big, context, identity, noop, sum } from "./fixtures/values.ts";
 import { hook, sleep, spin, stubborn } from "./fixtures/waits.ts";
@@ -31,5 +31,6 @@ export const fixtures = [
   spawn,
   rated,
   dropped,
+  circuit,
   cached,
 ] as const;

@@ -5,7 +5,7 @@ import type { Share } from "../../src/core/share.ts";
 import { rateOf } from "../../src/core/share.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks, type NewTask } from "../../src/results/insert-tasks.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { countRows } from "./count-rows.ts";
 import { insertLimited, limitedTask, newKey, type Limits } from "./limited-tasks.ts";
@@ -16,12 +16,13 @@ const table: Record<string, number[]> = {};
 afterAll(() => console.log("rows written: submit, claim, commit", table));
 
 /** Rows of each step of a task's life, where its keys are known already. */
-async function live(limits: Limits): Promise<number[]> {
-  const [first] = await insertLimited(1, limits);
-  const before = await claimTasks(env.DB, [first!], "first", Date.now() - 60_000);
+async function live(limits: Limits, more: Partial<NewTask> = {}): Promise<number[]> {
+  const first = limitedTask(limits, more);
+  await insertTasks(env.DB, [first]);
+  const before = await claimTasks(env.DB, [first.id], "first", Date.now() - 60_000);
   await commitAttempts(env.DB, [endOf(before.claimed[0]!)]);
   const { db, written } = countRows(env.DB);
-  const task = limitedTask(limits);
+  const task = limitedTask(limits, more);
   await insertTasks(db, [task]);
   const submitted = written();
   const { claimed } = await claimTasks(db, [task.id], "second", Date.now());
@@ -29,6 +30,24 @@ async function live(limits: Limits): Promise<number[]> {
   await commitAttempts(db, [endOf(claimed[0]!)]);
   return [submitted, claim, written()];
 }
+
+let circuits = 0;
+
+/** A circuit that nobody else uses, to which something has happened already: there `ended` counts. */
+async function circuit(hasFailed: boolean): Promise<Partial<NewTask>> {
+  const task = `costs.${++circuits}`;
+  if (hasFailed)
+    await env.DB.prepare("INSERT INTO circuits (task, window_at, failed) VALUES (?1, 0, 1)").bind(task).run();
+  return { task, circuit: JSON.stringify({ failures: 5, ratio: 0.5, window: 60_000, cooldown: 30_000 }) };
+}
+
+it.each([
+  ["a circuit", false, [3, 1, 1]],
+  ["a circuit that counts failures", true, [3, 1, 2]],
+])("a task with %s", async (name, hasFailed, expected) => {
+  table[name] = await live({}, await circuit(hasFailed));
+  expect(table[name]).toEqual(expected);
+});
 
 const place = () => ({ key: newKey(), limit: 5 });
 

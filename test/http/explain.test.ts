@@ -184,6 +184,27 @@ describe("an explanation", () => {
   });
 });
 
+describe("a circuit", () => {
+  it("is named while it holds a task back, which runs once another one has tried", async () => {
+    const failing = await api.submitAll(
+      Array.from({ length: 3 }, () => ({ task: "test.circuit", input: { fail: true } })),
+    );
+    for (const task of failing) await api.waitForEnd(task.id);
+    const held = await api.submitAll(Array.from({ length: 10 }, () => ({ task: "test.circuit", input: {} })));
+    const explanation = await explain(held[9].id);
+    expect(explanation.reasons).toEqual([{ code: "circuit_open", task: "test.circuit", until: INSTANT, probe: null }]);
+    expect(explanation.summary).toMatch(/^Test\.circuit fails too often and is held back until \S+\.$/);
+    const until = Date.parse(explanation.reasons[0]["until"] as string);
+    const ended = await Promise.all(held.map((task) => api.waitForEnd(task.id)));
+    expect(ended.map((task) => task.state)).toEqual(Array.from({ length: 10 }, () => "succeeded"));
+    const starts = ended.map((task) => Date.parse(task.startedAt!)).toSorted((a, b) => a - b);
+    expect(starts[0]).toBeGreaterThanOrEqual(until);
+    console.log(
+      `ten held back: the first ${starts[0]! - until} ms after the cooldown, the last ${starts[9]! - until} ms`,
+    );
+  });
+});
+
 describe("a paused lane", () => {
   afterAll(() => api.post("/v1/lanes/bulk/resume"));
 

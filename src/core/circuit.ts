@@ -1,0 +1,23 @@
+/** Circuit breakers: a task that fails too often is held back for a while, then tried with one run. */
+
+import type { Duration } from "./duration.ts";
+
+/** In a definition: when its tasks are held back. */
+export interface CircuitOption {
+  /** Failed attempts (timeouts too) within `window` that open it. */
+  failures: number;
+  /** … if they are also at least this share of the attempts that ended in it. Default 0.5. */
+  ratio?: number;
+  /** Default 1 minute. */
+  window?: Duration;
+  /** How long nothing starts. Then one run is let through: it closes the circuit, or opens it for as long again. Default 30 s. */
+  cooldown?: Duration;
+}
+
+/** A circuit breaker as the row holds it. Times are ms. */
+export interface Circuit {
+  failures: number;
+  ratio: number;
+  window: number;
+  cooldown: number;
+}

@@ -1,0 +1,57 @@
+/** Circuit breakers that are not closed, and the tasks that they hold back. */
+
+import { persist, rowsOf } from "./d1.ts";
+import type { Belled } from "./due-tasks.ts";
+
+/** A circuit that is open, half open, or has just closed. */
+export interface Tripped {
+  task: string;
+  /** In ms since the epoch; in the past: half open; null: closed again. */
+  openUntil: number | null;
+  /** The id of the one task that tries; null while nobody does. */
+  probe: string | null;
+}
+
+export async function readTripped(db: D1Database): Promise<Tripped[]> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        "SELECT task, open_until AS openUntil, probe FROM circuits WHERE open_until IS NOT NULL OR release = 1 LIMIT 1000",
+      )
+      .all<Tripped>(),
+  );
+  return results;
+}
+
+/** The first in line of a task with a circuit. */
+export async function readCandidates(db: D1Database, task: string, limit: number): Promise<Belled[]> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        `SELECT id, lane FROM tasks WHERE task = ?1 AND circuit IS NOT NULL AND state = 'queued' ORDER BY id LIMIT ?2`,
+      )
+      .bind(task, limit)
+      .all<Belled>(),
+  );
+  return results;
+}
+
+const WAKE = `
+UPDATE tasks SET due_at = ?2 WHERE id IN (
+  SELECT id FROM tasks WHERE task = ?1 AND circuit IS NOT NULL AND state = 'queued' AND due_at > ?2 ORDER BY id LIMIT ?3)`;
+
+const RELEASED = `
+UPDATE circuits SET release = 0 WHERE task = ?1 AND release = 1 AND NOT EXISTS (
+  SELECT 1 FROM tasks WHERE task = ?1 AND circuit IS NOT NULL AND state = 'queued' AND due_at > ?2)`;
+
+/** Makes those that a circuit has held back due, so many at a time; answers whether there are more. */
+export async function releaseCircuit(db: D1Database, task: string, now: number, limit: number): Promise<boolean> {
+  const results = await persist(() =>
+    db.batch([
+      db.prepare(WAKE).bind(task, now, limit),
+      db.prepare(RELEASED).bind(task, now),
+      db.prepare("SELECT release FROM circuits WHERE task = ?1").bind(task),
+    ]),
+  );
+  return rowsOf<{ release: number }>(results, 2)[0]?.release === 1;
+}
