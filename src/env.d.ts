@@ -9,7 +9,7 @@ interface Env {
   CLOCK: DurableObjectNamespace<import("./clock/object.ts").Clock>;
   ATTEMPTS: Service<typeof import("./worker/attempt-runner.ts").AttemptRunner>;
   ASSETS: Fetcher;
-  /** Guards the public door of a deployment; see `tasks/demo-routes.ts`. */
+  /** Guards the public door of a deployment; see `tasks/routes.ts`. */
   DEMO_LIMIT?: RateLimit;
   /** Counts the requests of those keys that were made with `rateLimited`. */
   KEY_LIMIT?: RateLimit;

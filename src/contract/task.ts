@@ -57,6 +57,10 @@ export const taskSchema = z
     retainUntil: instant.nullable(),
     cancelRequestedAt: instant.nullable(),
     waitingFor: z.unknown(),
+    omitted: z
+      .array(z.enum(["input", "result"]))
+      .optional()
+      .describe("What is too large for a list, and null here: read the task itself"),
     traceparent: z.string().nullable(),
     links: z.object({ self: z.string(), events: z.string(), cancel: z.string() }),
   })

@@ -72,6 +72,14 @@ export function purgeDue(
   return row.retainUntil;
 }
 
+/**
+ * The retention of a task whose id is older than the task, such as a child's: the walk may have passed
+ * it at birth, so it gets a timer, like every task whose retention is not the default one.
+ */
+export function timedRetention(retentionMs: number): number {
+  return retentionMs === DEFAULT_RETENTION_MS ? retentionMs + 1 : retentionMs;
+}
+
 /** A backlog is no lost bell: the older the task, the longer until its next one. */
 function nextBell(row: Sleeper, now: number): number {
   return now + Math.max(BELL_MS, Math.min(Math.floor((now - row.runAt) / 2), 600_000));

@@ -4,7 +4,7 @@ import type { AttemptResource, TaskResource } from "../contract/task.ts";
 import type { Progress } from "../core/define-task.ts";
 import type { TaskError } from "../core/errors.ts";
 import { NO_START, type Wait } from "../core/settle.ts";
-import { historyOf, jsonOf, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";
+import { historyOf, jsonOf, OVERFLOW, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";
 
 /** What of a task is shown. */
 export interface View {
@@ -14,8 +14,11 @@ export interface View {
   stacks?: boolean;
 }
 
+const PAYLOADS = ["input", "result"] as const;
+
 export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
   const self = `/v1/tasks/${row.id}`;
+  const omitted = PAYLOADS.filter((kind) => row.overflow & OVERFLOW[kind] && row[kind] === null);
   return {
     id: row.id,
     task: row.task,
@@ -41,6 +44,7 @@ export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
     retainUntil: isoOrNull(row.retainUntil),
     cancelRequestedAt: isoOrNull(row.cancelRequestedAt),
     waitingFor: presentWait(row),
+    ...(omitted.length > 0 ? { omitted } : {}),
     traceparent: row.traceparent,
     links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
   };

@@ -14,7 +14,7 @@ export async function retry(
   input: string | null,
   now: number,
 ): Promise<string[]> {
-  const queued = await retryTasks(env.DB, ids, input, now);
+  const queued = await retryTasks(env.DB, ids, input, crypto.randomUUID(), now);
   background.waitUntil(ringBells(env, queued));
   if (queued.length > 0) background.waitUntil(pokeClock(env, now + BELL_MS));
   return queued.map((task) => task.id);

@@ -6,6 +6,7 @@ import { NonRetryableError } from "../core/errors.ts";
 import { submissionSchema } from "../contract/submission.ts";
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
+import { timedRetention } from "../core/wake.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { FlowNode } from "../results/flow-node.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
@@ -51,7 +52,13 @@ function childOf(env: Env, parent: ClaimedTask, id: string, body: unknown, now: 
   const prepared = prepareSubmission(env, parsed.data, origin, id, now);
   if (!prepared.ok) refuse(prepared.problem);
   const node: FlowNode = { wakes: parent.id };
-  return { ...prepared.task, parentId: parent.id, rootId: parent.rootId ?? parent.id, node: JSON.stringify(node) };
+  return {
+    ...prepared.task,
+    retentionMs: timedRetention(prepared.task.retentionMs),
+    parentId: parent.id,
+    rootId: parent.rootId ?? parent.id,
+    node: JSON.stringify(node),
+  };
 }
 
 function refuse(found: Problem): never {

@@ -6,7 +6,8 @@ import type { State } from "../core/states.ts";
 import type { Lived } from "../core/timeline.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
 import { insertStatements, type IdempotencyClaim, type NewTask, type Remembered } from "./insert-tasks.ts";
-import { jsonOf, OVERFLOW, WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
+import { withLargePayloads } from "./read-tasks.ts";
+import { jsonOf, OVERFLOW, TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 
 export type FlowState = "running" | "succeeded" | "failed" | "cancelled";
 
@@ -87,13 +88,13 @@ export async function readMembers(db: D1Database, flowId: string, cursor: string
   const { results } = await persistOr503(() =>
     db
       .prepare(
-        `SELECT ${WHOLE_TASK_COLUMNS}, json(tasks.node) AS node FROM tasks
+        `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result, json(tasks.node) AS node FROM tasks
          WHERE tasks.id IN ${MEMBERS} AND tasks.id > ?2 ORDER BY tasks.id LIMIT ?3`,
       )
       .bind(flowId, cursor, limit)
       .all<Member>(),
   );
-  return results;
+  return withLargePayloads(db, results);
 }
 
 /** What a member's timeline is made of, without its payloads. */

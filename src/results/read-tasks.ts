@@ -2,7 +2,7 @@
 
 import type { State } from "../core/states.ts";
 import { persistOr503 } from "./d1.ts";
-import { WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
+import { TASK_COLUMNS, WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 
 /** What a list or a bulk verb selects. Instants are ms since the epoch, exclusive. */
 export interface TaskFilter {
@@ -65,7 +65,7 @@ export async function readTasks(db: D1Database, ids: string[]): Promise<WholeTas
   return results;
 }
 
-/** A page, newest first, of the tasks before `cursor` (an id). */
+/** A page, newest first, of the tasks before `cursor` (an id); of large payloads only the first few are there. */
 export async function listTasks(
   db: D1Database,
   filter: TaskFilter,
@@ -76,13 +76,34 @@ export async function listTasks(
   const { results } = await persistOr503(() =>
     db
       .prepare(
-        `SELECT ${WHOLE_TASK_COLUMNS} FROM tasks
+        `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result FROM tasks
          WHERE ${cursor === null ? "" : "tasks.id < ? AND "}${where.sql} ORDER BY tasks.id DESC LIMIT ?`,
       )
       .bind(...(cursor === null ? [] : [cursor]), ...where.values, limit)
       .all<WholeTaskRow>(),
   );
-  return results;
+  return withLargePayloads(db, results);
+}
+
+/** Rows of a page whose large payloads are fetched: more would not fit into a Worker's memory. */
+const LARGE_PER_PAGE = 12;
+
+/** Fills in payloads that do not lie in their rows, for the first few rows that have any. */
+export async function withLargePayloads<Row extends WholeTaskRow>(db: D1Database, rows: Row[]): Promise<Row[]> {
+  const large = rows.filter((row) => row.overflow !== 0).slice(0, LARGE_PER_PAGE);
+  if (large.length === 0) return rows;
+  const { results } = await persistOr503(() =>
+    db
+      .prepare("SELECT task_id AS id, kind, body FROM payloads WHERE task_id IN (SELECT value FROM json_each(?1))")
+      .bind(JSON.stringify(large.map((row) => row.id)))
+      .all<{ id: string; kind: "input" | "result"; body: string }>(),
+  );
+  const filled = new Map(large.map((row) => [row.id, { ...row }]));
+  for (const { id, kind, body } of results) {
+    const row = filled.get(id);
+    if (row) row[kind] = body;
+  }
+  return rows.map((row) => filled.get(row.id) ?? row);
 }
 
 /** The ids that a filter finds, newest first, before `cursor`. */

@@ -10,7 +10,7 @@ import { OVERFLOW } from "./task-row.ts";
 const GUARD = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.retry.from)} AND finished_at < ?2`;
 
 const RETRY = `
-UPDATE tasks SET state = 'queued', run = run + 1, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
+UPDATE tasks SET state = 'queued', run = run + 1, holder = ?3, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
   finished_at = NULL, retain_until = NULL, expires_at = NULL, lease_until = NULL, cancel_requested_at = NULL,
   cancel_reason = NULL, error = NULL, progress = NULL, waiting_for = NULL
 WHERE ${GUARD}`;
@@ -25,9 +25,16 @@ const MARK_LARGE = `UPDATE tasks SET input = NULL, overflow = overflow | ${OVERF
 
 /**
  * Queues the failed, cancelled and expired ones of `ids` again, with a new input (JSON text) if one
- * is given, and answers those whose new run began at `now`: asked again, it answers the same.
+ * is given, and answers those whose new run this call has begun. `caller` names the call: asked again
+ * with the same one, it answers the same, and of two calls in one moment only one has begun the run.
  */
-export async function retryTasks(db: D1Database, ids: string[], input: string | null, now: number): Promise<Belled[]> {
+export async function retryTasks(
+  db: D1Database,
+  ids: string[],
+  input: string | null,
+  caller: string,
+  now: number,
+): Promise<Belled[]> {
   const list = JSON.stringify(ids);
   const statements: D1PreparedStatement[] = [];
   if (input !== null && byteLength(input) <= INLINE_PAYLOAD_BYTES) {
@@ -36,13 +43,12 @@ export async function retryTasks(db: D1Database, ids: string[], input: string | 
     statements.push(db.prepare(LARGE_INPUT).bind(list, now, input), db.prepare(MARK_LARGE).bind(list, now));
   }
   statements.push(
-    db.prepare(RETRY).bind(list, now),
+    db.prepare(RETRY).bind(list, now, caller),
     db
       .prepare(
-        `SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND run_at = ?2 AND run > 1
-           AND state IN ('queued', 'running')`,
+        `SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'queued'`,
       )
-      .bind(list, now),
+      .bind(list, caller),
   );
   const results = await persistOr503(() => db.batch(statements));
   return rowsOf<Belled>(results, statements.length - 1);
