@@ -1,7 +1,6 @@
 /** Circuit breakers: what fails too often is held back, one tries after a while, and then all or none go on. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Bell } from "../../src/broker/bells.ts";
 import type { Circuit } from "../../src/core/circuit.ts";
 import type { Ending } from "../../src/core/settle.ts";
 import { moveCircuits } from "../../src/engine/circuits.ts";
@@ -12,8 +11,8 @@ import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
-import { claimAt, limitedTask } from "./limited-tasks.ts";
-import { endOf, quietEnv } from "./webhook-tasks.ts";
+import { claimAt, hearingEnv, limitedTask } from "./limited-tasks.ts";
+import { endOf } from "./webhook-tasks.ts";
 
 const CIRCUIT: Circuit = { failures: 3, ratio: 0.5, window: 60_000, cooldown: 30_000 };
 
@@ -56,17 +55,6 @@ async function tripped(count: number, at: number): Promise<{ task: string; ids: 
   const task = newName();
   await run(task, 3, FAILED, at);
   return { task, ids: await insert(task, count) };
-}
-
-/** The Worker's bindings with queues that remember for whom they rang. */
-function hearing(): { env: Env; rung: () => string[] } {
-  const heard: string[] = [];
-  const queue = {
-    sendBatch: async (messages: Iterable<MessageSendRequest<Bell>>) => {
-      for (const { body } of messages) heard.push(...body.ids);
-    },
-  } as unknown as Queue;
-  return { env: { ...quietEnv(), LANE_DEFAULT: queue }, rung: () => heard.splice(0) };
 }
 
 beforeEach(async () => {
@@ -125,7 +113,7 @@ describe("a circuit", () => {
     expect(claimed.map((each) => each.id)).toEqual([ids[0]]);
     await end(claimed, SUCCEEDED, after + 5);
     expect(await circuitOf(task)).toMatchObject({ openUntil: null, probe: null, failed: 0 });
-    expect(await moveCircuits(quietEnv(), after + 10)).toBe(null);
+    expect(await moveCircuits(hearingEnv().env, after + 10)).toBe(null);
     const { results } = await env.DB.prepare("SELECT due_at AS dueAt FROM tasks WHERE task = ?1 AND state = 'queued'")
       .bind(task)
       .all<{ dueAt: number }>();
@@ -190,7 +178,7 @@ describe("the clock", () => {
     const now = Date.now();
     const { ids } = await tripped(8, now);
     const after = now + CIRCUIT.cooldown;
-    const { env: bindings, rung } = hearing();
+    const { env: bindings, rung } = hearingEnv();
     expect(await moveCircuits(bindings, now + 1)).toBe(after);
     expect(rung()).toEqual([]);
     expect(await moveCircuits(bindings, after)).toBe(after + 1_000);
@@ -200,7 +188,7 @@ describe("the clock", () => {
   it("sleeps while nobody waits at an open circuit that may be tried", async () => {
     const now = Date.now();
     await tripped(0, now);
-    expect(await moveCircuits(quietEnv(), now + CIRCUIT.cooldown)).toBe(null);
+    expect(await moveCircuits(hearingEnv().env, now + CIRCUIT.cooldown)).toBe(null);
   });
 });
 

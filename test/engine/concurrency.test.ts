@@ -5,9 +5,9 @@ import { describe, expect, it } from "vitest";
 import { keepLine } from "../../src/clock/line.ts";
 import type { KeyLimit } from "../../src/core/concurrency.ts";
 import type { Ending } from "../../src/core/settle.ts";
-import type { Bell } from "../../src/broker/bells.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { rescue } from "../../src/engine/rescue.ts";
+import { retry } from "../../src/engine/retry.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
@@ -21,9 +21,8 @@ import {
   readNextInLine,
 } from "../../src/results/places.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
-import { retryTasks } from "../../src/results/retry-tasks.ts";
-import { claimAt, claimIds, disagreements, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
-import { endOf, quietEnv } from "./webhook-tasks.ts";
+import { claimAt, claimIds, disagreements, hearingEnv, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
+import { endOf } from "./webhook-tasks.ts";
 
 const SUCCEEDED: Ending = { outcome: "succeeded", result: "null" };
 const FAILED: Ending = { outcome: "failed", error: { type: "Error", message: "no" }, retryable: false };
@@ -32,21 +31,6 @@ const SLEEPS: Ending = {
   wait: { type: "sleep", until: 1, signals: [], tasks: [], heard: 0 },
 };
 const SNOOZED: Ending = { outcome: "snoozed", delayMs: 0 };
-
-/** The Worker's bindings with queues that remember for whom they rang. */
-function hearing(): { env: Env; rung: () => string[] } {
-  const heard: string[] = [];
-  const queue = {
-    sendBatch: async (messages: Iterable<MessageSendRequest<Bell>>) => {
-      for (const { body } of messages) heard.push(...body.ids);
-    },
-  } as unknown as Queue;
-  const deaf = quietEnv();
-  return {
-    env: { ...deaf, LANE_HIGH: queue, LANE_DEFAULT: queue, LANE_BULK: queue, LANE_LONG: queue },
-    rung: () => heard.splice(0),
-  };
-}
 
 function ending(task: ClaimedTask, how: Ending = SUCCEEDED) {
   return { ...endOf(task, how), concurrency: task.concurrency };
@@ -179,7 +163,7 @@ describe("the places", () => {
               await cancelTasks(env.DB, chosen, null, now);
               break;
             case "retry":
-              await retryTasks(env.DB, chosen, null, now);
+              await retry(hearingEnv().env, { waitUntil: () => {} }, chosen, null, now);
               break;
             case "delete":
               await deleteTasks(env.DB, chosen, null);
@@ -190,7 +174,7 @@ describe("the places", () => {
             case "rescue": {
               const due = await readDue(env.DB, now + 100_000, 500);
               await rescue(
-                quietEnv(),
+                hearingEnv().env,
                 due.filter((row) => row.state === "running"),
                 now,
               );
@@ -225,7 +209,7 @@ describe("the next in line", () => {
     const key = newKey();
     const ids = await insertLimited(3, { concurrency: [{ key, limit: 1 }] });
     const { claimed } = await claimAt(ids);
-    const { env: bindings, rung } = hearing();
+    const { env: bindings, rung } = hearingEnv();
     await commit(bindings, [ending(claimed[0]!)]);
     expect(rung()).toEqual([ids[1], ids[2]]);
     expect(await claimIds(ids)).toEqual([ids[1]]);
@@ -244,7 +228,7 @@ describe("the next in line", () => {
     const now = Date.now();
     const ids = await insertLimited(2, { concurrency: [{ key, limit: 1 }] });
     await claimAt(ids, now);
-    const { env: bindings, rung } = hearing();
+    const { env: bindings, rung } = hearingEnv();
     const due = await readDue(env.DB, now + 60_000, 100_000);
     await rescue(
       bindings,
@@ -259,9 +243,9 @@ describe("the next in line", () => {
     const key = newKey();
     const ids = await insertLimited(2, { concurrency: [{ key, limit: 1 }] });
     const { claimed } = await claimAt(ids);
-    await commit(quietEnv(), [ending(claimed[0]!)]);
+    await commit(hearingEnv().env, [ending(claimed[0]!)]);
     expect(await isAnyoneWaiting(env.DB)).toBe(true);
-    const { env: bindings, rung } = hearing();
+    const { env: bindings, rung } = hearingEnv();
     const now = Date.now() + 60_000;
     expect(await keepLine(bindings, now)).toBe(now + 3_000);
     expect(rung()).toContain(ids[1]);
@@ -274,7 +258,7 @@ describe("the next in line", () => {
     const concurrency = [{ key: newKey(), limit: 1 }];
     await insertTasks(env.DB, [limitedTask({ concurrency }, { state: "scheduled", runAt: Date.now() + 1e9 })]);
     expect(await isAnyoneWaiting(env.DB)).toBe(false);
-    expect(await keepLine(quietEnv(), Date.now() + 120_000)).toBe(null);
+    expect(await keepLine(hearingEnv().env, Date.now() + 120_000)).toBe(null);
   });
 
   it("knows who is before it", async () => {

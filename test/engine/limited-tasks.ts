@@ -1,6 +1,7 @@
 /** Tasks with limits as the tests of flow control need them: stored, claimed and ended by the test alone, at times that it names. */
 
 import { env } from "cloudflare:workers";
+import type { Bell } from "../../src/broker/bells.ts";
 import type { KeyLimit } from "../../src/core/concurrency.ts";
 import type { Rate } from "../../src/core/share.ts";
 import { claimTasks, type Claim } from "../../src/results/claim-tasks.ts";
@@ -10,6 +11,21 @@ import { newTask, newTenant } from "./webhook-tasks.ts";
 export interface Limits {
   concurrency?: KeyLimit[];
   rates?: Rate[];
+}
+
+/** The Worker's bindings with a clock that nobody wakes, and queues that remember for whom they rang. */
+export function hearingEnv(): { env: Env; rung: () => string[] } {
+  const heard: string[] = [];
+  const queue = {
+    sendBatch: async (messages: Iterable<MessageSendRequest<Bell>>) => {
+      for (const { body } of messages) heard.push(...body.ids);
+    },
+  } as unknown as Queue;
+  const clock = { getByName: () => ({ wakeBy: async (at: number) => at }) } as unknown as Env["CLOCK"];
+  return {
+    env: { ...env, CLOCK: clock, LANE_HIGH: queue, LANE_DEFAULT: queue, LANE_BULK: queue, LANE_LONG: queue },
+    rung: () => heard.splice(0),
+  };
 }
 
 let keys = 0;
