@@ -45,7 +45,7 @@ const isSmall = bodyLimit({
 routes.on("POST", ["/item", "/item/"], isSmall, async (c) => {
   await enter(c.env, c.req.header("cf-connecting-ip"));
   const body: unknown = await c.req.json().catch(() => {
-    throw new ProblemError(problem("invalid-json", "Send JSON like {\"name\": \"x\"}."));
+    throw new ProblemError(problem("invalid-json", 'Send JSON like {"name": "x"}.'));
   });
   const item = itemSchema.safeParse(body);
   if (!item.success) {
@@ -78,7 +78,9 @@ function statusOf(task: TaskResource): string {
 
 function isOpen(env: Env): void {
   if (env.PUBLIC_DEMO === "1") return;
-  throw new ProblemError(problem("not-found", "The public demo is switched off here; PUBLIC_DEMO = \"1\" switches it on."));
+  throw new ProblemError(
+    problem("not-found", 'The public demo is switched off here; PUBLIC_DEMO = "1" switches it on.'),
+  );
 }
 
 /** The door is limited by rate, per address, where the platform offers that. */
