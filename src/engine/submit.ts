@@ -4,7 +4,7 @@ import { IDEMPOTENCY_MS } from "../core/limits.ts";
 import { ProblemError, problem, type Problem } from "../core/problems.ts";
 import { newRow } from "../results/new-row.ts";
 import { readTasks } from "../results/read-tasks.ts";
-import type { NewTask } from "../results/insert-tasks.ts";
+import { readRemembered, type IdempotencyClaim, type NewTask, type Remembered } from "../results/insert-tasks.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
 import type { Prepared } from "./prepare.ts";
 import { admit } from "./quota.ts";
@@ -37,7 +37,7 @@ export async function submit(
 ): Promise<Submission> {
   const tasks = prepared.flatMap((each) => (each.ok ? [each.task] : []));
   if (tasks.length > 0) await admit(env, tasks[0]!.tenant, tasks.length, now);
-  if (prepared.some((each) => each.ok && each.share)) return submitShared(env, background, prepared, now);
+  if (prepared.some((each) => each.ok && each.share)) return submitShared(env, background, prepared, request, now);
   if (request !== null && tasks.length > 0) return submitOnce(env, background, prepared, tasks, request, now);
   if (tasks.length === 1) await storeOne(env, background, tasks[0]!);
   else await storeAll(env, background, tasks);
@@ -45,8 +45,17 @@ export async function submit(
   return { items, replayed: false };
 }
 
-/** Submissions that share a task are answered with the one that stands for them; repeating such a request makes nothing twice. */
-async function submitShared(env: Env, background: Background, prepared: Prepared[], now: number): Promise<Submission> {
+/** Submissions that share a task are answered with the one that stands for them. */
+async function submitShared(
+  env: Env,
+  background: Background,
+  prepared: Prepared[],
+  request: RequestKey | null,
+  now: number,
+): Promise<Submission> {
+  // A window may have passed since the first request with this key, so the key comes before it.
+  const known = request && (await readRemembered(env.DB, request.tenant, request.key, now));
+  if (known) return replay(env, prepared, request, known);
   const ids = new Map<number, string>();
   const plain: NewTask[] = [];
   for (const [i, each] of prepared.entries()) {
@@ -54,7 +63,13 @@ async function submitShared(env: Env, background: Background, prepared: Prepared
     if (each.share) ids.set(i, await storeShare(env, background, each.task, each.share, now));
     else plain.push(each.task);
   }
-  await storeAll(env, background, plain);
+  if (request === null) {
+    await storeAll(env, background, plain);
+  } else {
+    const claim = claimOf(prepared, request, now, ids);
+    const remembered = await storeOnce(env, background, plain, claim);
+    if (remembered !== null && remembered.made !== claim.made) return replay(env, prepared, request, remembered);
+  }
   const rows = new Map((await readTasks(env.DB, [...ids.values()])).map((row) => [row.id, row]));
   const items = prepared.map((each, i): Submitted => {
     if (!each.ok) return each;
@@ -71,14 +86,32 @@ async function submitOnce(
   request: RequestKey,
   now: number,
 ): Promise<Submission> {
-  // Which items were stored, in order; null where one was refused.
-  const made = JSON.stringify(prepared.map((each) => (each.ok ? each.task.id : null)));
-  const claim = { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS };
+  const claim = claimOf(prepared, request, now);
   const remembered = await storeOnce(env, background, tasks, claim);
-  if (remembered === null || remembered.made === made) {
-    const items = prepared.map((each): Submitted => (each.ok ? { ok: true, row: newRow(each.task) } : each));
-    return { items, replayed: false };
-  }
+  if (remembered !== null && remembered.made !== claim.made) return replay(env, prepared, request, remembered);
+  const items = prepared.map((each): Submitted => (each.ok ? { ok: true, row: newRow(each.task) } : each));
+  return { items, replayed: false };
+}
+
+/** `shared`: the ids of tasks that stand for others, by their places. */
+function claimOf(
+  prepared: Prepared[],
+  request: RequestKey,
+  now: number,
+  shared: ReadonlyMap<number, string> = new Map(),
+): IdempotencyClaim {
+  // Which items were stored, in order; null where one was refused.
+  const made = JSON.stringify(prepared.map((each, i) => (each.ok ? (shared.get(i) ?? each.task.id) : null)));
+  return { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS };
+}
+
+/** The answer to a request whose key has made something before. */
+async function replay(
+  env: Env,
+  prepared: Prepared[],
+  request: RequestKey,
+  remembered: Remembered,
+): Promise<Submission> {
   if (remembered.fingerprint !== request.fingerprint) {
     const detail = "This key was used with another body in the last 24 hours. Use a new key for a new request.";
     throw new ProblemError(problem("idempotency-key-reused", detail));

@@ -118,6 +118,21 @@ export function insertStatements(
   return { statements, remembered: statements.length - 1 };
 }
 
+/** What the holder of this key has made; null while it is free. */
+export async function readRemembered(
+  db: D1Database,
+  tenant: string,
+  key: string,
+  now: number,
+): Promise<Remembered | null> {
+  return persistOr503(() =>
+    db
+      .prepare("SELECT fingerprint, made FROM idempotency WHERE tenant = ?1 AND key = ?2 AND expires_at > ?3")
+      .bind(tenant, key, now)
+      .first<Remembered>(),
+  );
+}
+
 /** Takes the key if it is free or its time is over. */
 function claimKey(db: D1Database, claim: IdempotencyClaim): D1PreparedStatement {
   return db

@@ -112,6 +112,44 @@ describe("debounce", () => {
   });
 });
 
+describe("an idempotency key", () => {
+  it("gives the task of the first request also when its window is over, and refuses another body", async () => {
+    const key = newKey();
+    const body = { task: "test.identity", input: 1, options: { debounce: { key, wait: "100ms" }, tags: { key } } };
+    const headers = { "idempotency-key": key };
+    const first = await api.post<TaskResource>("/v1/tasks", body, headers);
+    expect(first.status).toBe(202);
+    expect(first.headers.get("idempotency-replayed")).toBeNull();
+    await api.waitForEnd(first.body.id);
+    const again = await api.post<TaskResource>("/v1/tasks", body, headers);
+    expect(again.body).toMatchObject({ id: first.body.id, state: "succeeded" });
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    expect((await api.post("/v1/tasks", { ...body, input: 2 }, headers)).status).toBe(422);
+    expect(await tasksOf(key)).toHaveLength(1);
+  });
+
+  it("makes the plain items of a batch once, too, beside those that share a task", async () => {
+    const key = newKey();
+    const tags = { key };
+    const tasks = [
+      { task: "test.cached", input: { value: key }, options: { tags } },
+      { task: "test.noop", options: { tags } },
+      { task: "test.add", input: { x: "no" } },
+    ];
+    const post = () =>
+      api.post<{ items: { status: number; task?: TaskResource }[] }>(
+        "/v1/tasks/batch",
+        { tasks },
+        { "idempotency-key": key },
+      );
+    const answers = await Promise.all(Array.from({ length: 10 }, post));
+    const made = answers.map(({ body }) => body.items.map((item) => item.task?.id ?? item.status));
+    expect(new Set(made.map((each) => each.join())).size).toBe(1);
+    expect(made[0][2]).toBe(422);
+    expect(await tasksOf(key)).toHaveLength(2);
+  });
+});
+
 describe("throttle", () => {
   const throttled = (key: string, value: unknown, per: string) =>
     api.submit("test.identity", { value }, { throttle: { key, per }, tags: { key } });
