@@ -124,7 +124,7 @@ WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state <> 'running'
 export async function commitAttempts(db: D1Database, commits: Commit[]): Promise<CommitAnswer> {
   const answer: CommitAnswer = { held: [], released: [], owed: [] };
   for (const chunk of chunksOf(commits)) {
-    const list = JSON.stringify(chunk.map((entry) => entry.value));
+    const list = `[${chunk.map((entry) => entry.text).join(",")}]`;
     const large = chunk.filter((entry) => entry.apart !== null);
     const ids = JSON.stringify(chunk.map((entry) => entry.value.id));
     const members = chunk.filter((entry) => entry.value.mayRelease).map((entry) => entry.value.id);
@@ -147,9 +147,28 @@ export async function commitAttempts(db: D1Database, commits: Commit[]): Promise
 
 interface Entry {
   value: Record<string, unknown> & { id: string; attempt: number; at: number; mayRelease: boolean };
+  /** The value as JSON. */
+  text: string;
   /** A result that does not go into the row. */
   apart: string | null;
-  size: number;
+  /** Of all of it. */
+  bytes: number;
+}
+
+/** Longest record of an attempt: a row's history of them, with all else that is in it, stays below D1's 2 MB. */
+const MAX_RECORD_BYTES = 16_384;
+
+/** … and so much is kept of the message of an error that does not fit. */
+const SHORT_MESSAGE = 1_000;
+
+type NewRecord = Omit<AttemptRecord, "run" | "runAt">;
+
+function recordText(record: NewRecord): string {
+  const text = JSON.stringify(record);
+  const { error } = record;
+  if (error === null || text.length <= MAX_RECORD_BYTES / 3 || byteLength(text) <= MAX_RECORD_BYTES) return text;
+  const { type, message } = error;
+  return JSON.stringify({ ...record, error: { type, message: `${message.slice(0, SHORT_MESSAGE)}…` } });
 }
 
 function entryOf(commit: Commit): Entry {
@@ -157,7 +176,7 @@ function entryOf(commit: Commit): Entry {
   const size = result === null ? 0 : byteLength(result);
   const apart = size > INLINE_PAYLOAD_BYTES ? result : null;
   // Of which run it was, and since when it could have started, is the row's to say.
-  const record: Omit<AttemptRecord, "run" | "runAt"> = {
+  const record: NewRecord = {
     number: commit.attempt,
     outcome,
     error: attemptError,
@@ -168,11 +187,12 @@ function entryOf(commit: Commit): Entry {
   const value = {
     ...rest,
     error: error === null ? null : JSON.stringify(error),
-    record: JSON.stringify(record),
+    record: recordText(record),
     result: apart === null ? result : null,
     overflow: apart === null ? 0 : OVERFLOW.result,
   };
-  return { value, apart, size: apart === null ? size : 0 };
+  const text = JSON.stringify(value);
+  return { value, text, apart, bytes: byteLength(text) + (apart === null ? 0 : size) };
 }
 
 function chunksOf(commits: Commit[]): Entry[][] {
@@ -181,14 +201,13 @@ function chunksOf(commits: Commit[]): Entry[][] {
   let size = 0;
   for (const commit of commits) {
     const entry = entryOf(commit);
-    const bytes = entry.size * 2 + 1_000 + byteLength(String(entry.value["record"])) * 2;
-    if (chunk.length > 0 && size + bytes > MAX_PARAM_BYTES) {
+    if (chunk.length > 0 && size + entry.bytes > MAX_PARAM_BYTES) {
       chunks.push(chunk);
       chunk = [];
       size = 0;
     }
     chunk.push(entry);
-    size += bytes;
+    size += entry.bytes;
   }
   if (chunk.length > 0) chunks.push(chunk);
   return chunks;

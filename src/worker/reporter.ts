@@ -22,6 +22,10 @@ const MAX_OUTPUT_BYTES = 4_194_304;
 /** One log line or one output chunk. */
 const MAX_EVENT_BYTES = 65_536;
 
+/** What a progress carries beside its numbers; it stays in the task's row. */
+const MAX_PROGRESS_MESSAGE = 1_000;
+const MAX_PROGRESS_DATA = 16_384;
+
 const TRIES = 3;
 
 interface Budget {
@@ -64,7 +68,15 @@ export class Reporter {
     const before = this.#progress;
     const reached = before && before.total === total ? Math.max(before.done, done) : done;
     const percent = total === null || total <= 0 ? null : Math.min(100, Math.round((reached / total) * 1000) / 10);
-    this.#progress = { done: reached, total, percent, message, data: plain(data), at: new Date().toISOString() };
+    const known = plain(data);
+    this.#progress = {
+      done: reached,
+      total,
+      percent,
+      message: message === null ? null : message.slice(0, MAX_PROGRESS_MESSAGE),
+      data: JSON.stringify(known).length <= MAX_PROGRESS_DATA ? known : { tooLarge: true },
+      at: new Date().toISOString(),
+    };
     this.#progressIsNew = true;
     this.#soon();
   }
