@@ -2,7 +2,7 @@
 
 import { DEFAULT_RETENTION_MS } from "../core/limits.ts";
 import { sqlStates, TERMINAL_STATES } from "../core/states.ts";
-import { persist, rowsOf } from "./d1.ts";
+import { persist, persistOr503, rowsOf } from "./d1.ts";
 
 export interface Purged {
   id: string;
@@ -14,13 +14,19 @@ const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates
   AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id AND flows.state = 'running')
   AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.task_id = tasks.id)`;
 
-/** Removes those of `ids` that have ended, with all that belongs to them; `before` bounds their retention's end. */
+/**
+ * Removes those of `ids` that have ended, with all that belongs to them; `before` bounds their retention's end.
+ * Answers those that are gone. They are read before: a removal whose answer was lost finds nothing when it is repeated.
+ */
 export async function deleteTasks(db: D1Database, ids: string[], before: number | null): Promise<Purged[]> {
-  const list = JSON.stringify(ids);
   const guard = `${DOOMED} AND (?2 IS NULL OR retain_until <= ?2)`;
-  const results = await persist(() =>
+  const { results: doomed } = await persistOr503(() =>
+    db.prepare(`SELECT id, object FROM tasks WHERE ${guard}`).bind(JSON.stringify(ids), before).all<Purged>(),
+  );
+  if (doomed.length === 0) return [];
+  const list = JSON.stringify(doomed.map((task) => task.id));
+  const results = await persistOr503(() =>
     db.batch([
-      db.prepare(`SELECT id, object FROM tasks WHERE ${guard}`).bind(list, before),
       db
         .prepare(`DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE overflow <> 0 AND ${guard})`)
         .bind(list, before),
@@ -28,9 +34,11 @@ export async function deleteTasks(db: D1Database, ids: string[], before: number 
         .prepare(`DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND ${guard})`)
         .bind(list, before),
       db.prepare(`DELETE FROM tasks WHERE ${guard}`).bind(list, before),
+      db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(list),
     ]),
   );
-  return rowsOf<Purged>(results, 0);
+  const left = new Set(rowsOf<{ id: string }>(results, 3).map((task) => task.id));
+  return doomed.filter((task) => !left.has(task.id));
 }
 
 /** A step of the retention walk. */
