@@ -4,6 +4,7 @@
  */
 
 import type { TaskEvent } from "../contract/event.ts";
+import { ProblemError, problem } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
 import { timeline } from "../core/timeline.ts";
 import { OBJECT } from "../core/wake.ts";
@@ -23,18 +24,24 @@ const REOPEN_MS = 250;
 
 /** What is kept of a task's events after number `after`. The last is `done` if the task has ended. */
 export async function listEvents(env: Env, row: WholeTaskRow, after: number): Promise<TaskEvent[]> {
-  if (row.object !== 0) {
-    const object = progressObject(env, row.id);
+  const kept = row.object === 0 ? [] : await readKept(env, row);
+  const events = kept.length > 0 ? finished(row, kept) : fromRow(row);
+  return events.filter((event) => event.seq > after);
+}
+
+/** What the object keeps, once it has heard of the end. */
+async function readKept(env: Env, row: WholeTaskRow): Promise<TaskEvent[]> {
+  const object = progressObject(env, row.id);
+  try {
     const kept = await object.list(0);
-    if (kept.length > 0) {
-      if (isStale(kept, row)) {
-        await object.sync(snapshotOf(row));
-        return finished(row, await object.list(0)).filter((event) => event.seq > after);
-      }
-      return finished(row, kept).filter((event) => event.seq > after);
-    }
+    if (kept.length === 0 || !isStale(kept, row)) return kept;
+    await object.sync(snapshotOf(row));
+    return await object.list(0);
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "events_not_read", taskId: row.id, error: String(error) }));
+    const detail = "The task's events could not be read just now. Try again.";
+    throw new ProblemError(problem("unavailable", detail), { "Retry-After": "1" });
   }
-  return fromRow(row).filter((event) => event.seq > after);
 }
 
 /** Yields every event after number `after`, the last of them `done`, and null where nothing came for a while. */

@@ -21,6 +21,9 @@ interface Waiting {
 
 const MAX_GROUP = 500;
 
+/** Characters of input that travel together; one task may have a megabyte. */
+const MAX_GROUP_LENGTH = 2_000_000;
+
 /** A follower whose leader was cut off stores its task itself after this; the leader's write, if it happened, is the same. */
 const PATIENCE_MS = 3_000;
 
@@ -51,7 +54,7 @@ async function lead(env: Env, background: Background): Promise<void> {
   try {
     while (waiting.length > 0) {
       leaderUntil = Date.now() + PATIENCE_MS;
-      const group = waiting.splice(0, MAX_GROUP);
+      const group = nextGroup();
       try {
         await storeAll(
           env,
@@ -66,6 +69,15 @@ async function lead(env: Env, background: Background): Promise<void> {
   } finally {
     leaderUntil = 0;
   }
+}
+
+function nextGroup(): Waiting[] {
+  let length = 0;
+  const tooMuch = waiting.findIndex(({ task }, i) => {
+    length += task.input?.length ?? 0;
+    return i > 0 && (i === MAX_GROUP || length > MAX_GROUP_LENGTH);
+  });
+  return waiting.splice(0, tooMuch === -1 ? waiting.length : tooMuch);
 }
 
 /** Stores these tasks in one transaction and rings for them afterwards. */

@@ -15,6 +15,9 @@ UPDATE tasks SET state = 'queued', run = run + 1, holder = ?3, failures = 0, cra
   cancel_reason = NULL, error = NULL, progress = NULL, waiting_for = NULL
 WHERE ${GUARD}`;
 
+const NO_LARGE_INPUT = `
+DELETE FROM payloads WHERE kind = 'input' AND task_id IN (SELECT id FROM tasks WHERE ${GUARD})`;
+
 const INLINE_INPUT = `UPDATE tasks SET input = ?3, overflow = overflow & ~${OVERFLOW.input} WHERE ${GUARD}`;
 
 const LARGE_INPUT = `
@@ -38,7 +41,7 @@ export async function retryTasks(
   const list = JSON.stringify(ids);
   const statements: D1PreparedStatement[] = [];
   if (input !== null && byteLength(input) <= INLINE_PAYLOAD_BYTES) {
-    statements.push(db.prepare(INLINE_INPUT).bind(list, now, input));
+    statements.push(db.prepare(NO_LARGE_INPUT).bind(list, now), db.prepare(INLINE_INPUT).bind(list, now, input));
   } else if (input !== null) {
     statements.push(db.prepare(LARGE_INPUT).bind(list, now, input), db.prepare(MARK_LARGE).bind(list, now));
   }

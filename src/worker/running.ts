@@ -62,10 +62,11 @@ export async function beat(env: Env): Promise<void> {
 }
 
 function obey(attempts: RunningAttempt[], orders: StopOrder[]): void {
-  const byId = new Map(orders.map((order) => [order.id, order]));
+  // A task may be here twice: in an attempt that was fenced, and in the next one.
+  const byAttempt = new Map(orders.map((order) => [`${order.id}/${order.attempt}`, order]));
   for (const attempt of attempts) {
-    const order = byId.get(attempt.id);
-    if (order?.attempt !== attempt.attempt) continue;
+    const order = byAttempt.get(`${attempt.id}/${attempt.attempt}`);
+    if (!order) continue;
     attempt.order = order.reason;
     attempt.isWatched = order.object !== 0;
   }
