@@ -1,0 +1,14 @@
+/** Eight kills between and during ticks; `node test/faults/tick-rounds.ts 30` makes as many as one likes. */
+import { expect, it } from "vitest";
+import { runTickRounds } from "./tick-rounds.ts";
+
+const KILLS = 8;
+
+it(`neither loses nor doubles a tick through ${KILLS} kills, and makes up for exactly one where it is told so`, async () => {
+  const { breaches, figures } = await runTickRounds(KILLS);
+  console.log(figures);
+  expect(breaches).toEqual([]);
+  expect(figures.tasks).toBeGreaterThanOrEqual(figures.ticks * 0.8);
+  // Otherwise no kill was long enough to miss a tick.
+  expect(figures.outages).toBeGreaterThan(KILLS / 3);
+}, 180_000);
