@@ -2,11 +2,13 @@
 
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { claimTasks, type ClaimedTask } from "../results/claim-tasks.ts";
+import { declareLimits } from "./declare-limits.ts";
 import { drop } from "./drop.ts";
 import { tellObjects } from "./tell.ts";
 
 /** Claims those of `ids` that are queued and may start; the rest is somebody else's already, or waits for its turn. */
 export async function claim(env: Env, ids: string[]): Promise<ClaimedTask[]> {
+  await declareLimits(env);
   const now = Date.now();
   const { claimed, nextTurn, impatient } = await claimTasks(env.DB, ids, crypto.randomUUID(), now);
   // A timer that the claim has moved to the end of the lease is sooner than any that the clock knows of.
