@@ -32,11 +32,16 @@ export function valueOf(source: Source, known: Known): unknown {
   if ("object" in source) {
     return Object.fromEntries(Object.entries(source.object).map(([name, each]) => [name, valueOf(each, known)]));
   }
-  if ("orNull" in source) {
-    const all = taskIdsOf(source.orNull).every((id) => known.ended.get(id)?.state === "succeeded");
-    return all ? valueOf(source.orNull, known) : null;
-  }
+  if ("orNull" in source) return hasSucceeded(source.orNull, known) ? valueOf(source.orNull, known) : null;
   return "failure" in source ? known.failure : source.value;
+}
+
+/** Whether everything in a source has a result. What is ignored further inside is no failure of the whole. */
+function hasSucceeded(source: Source, known: Known): boolean {
+  if (typeof source === "string") return known.ended.get(source)?.state === "succeeded";
+  if ("list" in source) return source.list.every((each) => hasSucceeded(each, known));
+  if ("object" in source) return Object.values(source.object).every((each) => hasSucceeded(each, known));
+  return true;
 }
 
 /** A `$from` that points at nothing. */

@@ -235,12 +235,15 @@ class Compiler {
     if (order === null) return NOTHING;
     const built: Record<string, Built> = {};
     const needed = new Set<string>();
+    // Needed by one whose failure is ignored is not enough: the failure of such a node would reach nobody.
+    const heeded = new Set<string>();
     for (const name of order) {
       const entry = dag[name] as { node: unknown; needs?: string[]; onFailure?: string };
       const needs = entry.needs ?? [];
       for (const need of needs) needed.add(need);
       const sources = Object.fromEntries(needs.map((need) => [need, built[need]!.result]));
       const ignore = entry.onFailure === "ignore";
+      for (const need of ignore ? [] : needs) heeded.add(need);
       const inner = this.node(entry.node, {
         passed: needs.length > 0 ? { object: sources } : place.passed,
         after: needs.length > 0 ? needs.flatMap((need) => built[need]!.exits) : place.after,
@@ -254,12 +257,11 @@ class Compiler {
         : inner;
     }
     const leaves = Object.keys(dag).filter((name) => !needed.has(name));
+    const unheeded = [...needed].filter((name) => !heeded.has(name));
+    const strict = unheeded.flatMap((name) => built[name]!.exits.filter((edge) => !edge.ignore));
     return {
       result: { object: Object.fromEntries(leaves.map((name) => [name, built[name]!.result])) },
-      exits: exitsOf(
-        leaves.map((name) => built[name]!),
-        place,
-      ),
+      exits: [...leaves.flatMap((name) => built[name]!.exits), ...strict],
     };
   }
 

@@ -56,15 +56,15 @@ function compile(env: Env, body: unknown, origin: Origin, now: number): NewFlow 
   const id = newId("flow");
   const rootId = plan.tasks[0]?.id ?? null;
   const found: Fault[] = [...faults];
-  const prepare = (planned: PlannedTask): NewTask[] => {
+  const prepare = (planned: PlannedTask, extra: FlowNode = {}): NewTask[] => {
     const prepared = prepareNode(env, planned, origin, now);
-    if (prepared.ok) return [memberOf(prepared.task, planned, id, rootId ?? planned.id)];
+    if (prepared.ok) return [memberOf(prepared.task, planned, id, rootId ?? planned.id, extra)];
     const { errors = [{ pointer: "", detail: prepared.problem.detail }] } = prepared.problem;
     found.push(...errors.map((error) => inBody(planned, error)));
     return [];
   };
-  const tasks = plan.tasks.flatMap(prepare);
-  const onError = plan.onError.flatMap(prepare);
+  const tasks = plan.tasks.flatMap((planned) => prepare(planned));
+  const onError = plan.onError.flatMap((planned) => prepare(planned, { onError: 1 }));
   if (found.length > 0) {
     throw new ProblemError(problem("invalid-body", "The flow has faults; nothing was stored.", found.slice(0, 100)));
   }
@@ -81,9 +81,10 @@ function inBody(planned: PlannedTask, fault: Fault): Fault {
 }
 
 /** The task as a member of its flow: it starts at once, or waits for what it needs. */
-function memberOf(task: NewTask, planned: PlannedTask, flowId: string, rootId: string): NewTask {
+function memberOf(task: NewTask, planned: PlannedTask, flowId: string, rootId: string, extra: FlowNode): NewTask {
   const waits = planned.needs.length + planned.needsEnd.length;
   const node: FlowNode = {
+    ...extra,
     ...(planned.needs.length > 0 ? { needs: planned.needs.toReversed() } : {}),
     ...(planned.needsEnd.length > 0 ? { needsEnd: planned.needsEnd.toReversed() } : {}),
     ...(planned.next.length > 0 ? { next: planned.next } : {}),
@@ -91,7 +92,7 @@ function memberOf(task: NewTask, planned: PlannedTask, flowId: string, rootId: s
     ...(planned.ignored ? { ignored: 1 as const } : {}),
     ...(planned.passed === null ? {} : { passed: planned.passed }),
     ...(Object.keys(planned.from).length === 0 ? {} : { from: planned.from }),
-    ...(waits > 0 && task.runAt > task.createdAt ? { delay: task.runAt - task.createdAt } : {}),
+    ...(task.runAt > task.createdAt ? startOf(task, planned) : {}),
   };
   const member = { ...task, rootId, flowId, nodeKey: planned.key, node: JSON.stringify(node) };
   if (waits === 0) return member;
@@ -102,4 +103,10 @@ function memberOf(task: NewTask, planned: PlannedTask, flowId: string, rootId: s
     dueAt: task.expiresAt,
     waitingFor: JSON.stringify({ type: "needs", count: waits }),
   };
+}
+
+/** For those that do not start with the flow: a delay counts from their release, a time stands. */
+function startOf(task: NewTask, { options }: PlannedTask): FlowNode {
+  const isTime = typeof options === "object" && options !== null && "runAt" in options;
+  return isTime ? { runAt: task.runAt } : { delay: task.runAt - task.createdAt };
 }

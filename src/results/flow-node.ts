@@ -14,6 +14,8 @@ export interface FlowNode {
   nextOnEnd?: string[];
   /** Its failure does not fail the flow. */
   ignored?: 1;
+  /** It runs because the flow has failed, and decides nothing. */
+  onError?: 1;
   /** What it is passed, where it takes that whole. */
   passed?: Source;
   /** What the `$from`s of its input mean. */

@@ -190,7 +190,7 @@ export async function readFailure(db: D1Database, flowId: string): Promise<Failu
       .prepare(
         `SELECT id, node_key AS nodeKey, error FROM tasks
          WHERE id IN ${MEMBERS} AND state IN ('failed', 'expired') AND error->>'type' <> 'dependency_failed'
-           AND node->>'ignored' IS NULL ORDER BY id LIMIT 1000`,
+           AND node->>'ignored' IS NULL AND node->>'onError' IS NULL ORDER BY id LIMIT 1000`,
       )
       .bind(flowId)
       .all<{ id: string; nodeKey: string; error: string | null }>(),

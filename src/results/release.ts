@@ -6,6 +6,7 @@
  */
 
 import { BELL_MS } from "../core/limits.ts";
+import { NO_START } from "../core/settle.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { dueWhenEnded } from "./ended.ts";
 
@@ -56,7 +57,7 @@ WITH RECURSIVE ${GONE}
 UPDATE tasks SET
   state = CASE WHEN ${START} > ?2 THEN 'scheduled' ELSE 'queued' END,
   run_at = ${START},
-  due_at = CASE WHEN ${START} > ?2 THEN ${START} ELSE ?2 + ${BELL_MS} END,
+  due_at = MIN(CASE WHEN ${START} > ?2 THEN ${START} ELSE ?2 + ${BELL_MS} END, COALESCE(tasks.expires_at, ${NO_START})),
   waiting_for = NULL,
   parent_id = (
     SELECT need.id FROM tasks AS need
@@ -76,7 +77,7 @@ const ALL_ENDED = `NOT EXISTS (
 
 const anyEnded = (states: string) => `EXISTS (
   SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value
-  WHERE tasks.state IN ${states} AND tasks.node->>'ignored' IS NULL)`;
+  WHERE tasks.state IN ${states} AND tasks.node->>'ignored' IS NULL AND tasks.node->>'onError' IS NULL)`;
 
 // The error tasks join the flow before it is asked whether it has ended, so it lives until they have.
 const BEGIN_ERROR = `
@@ -90,11 +91,14 @@ WHERE ${FLOWS} AND failing = 0 AND on_error IS NOT NULL AND cancel_requested_at 
 const INSERT_ERROR = `
 INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
   retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, concurrency, rates, traceparent, options, tags, input)
-SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane', v->>'state', v->>'maxAttempts',
-  CASE WHEN v->>'state' = 'queued' THEN ?2 + ${BELL_MS} END, v->>'leaseMs', ?2,
-  CASE WHEN v->>'state' = 'queued' THEN ?2 ELSE v->>'runAt' END, NULL, v->>'retentionMs', NULL, v->>'rootId', v->>'flowId',
+SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane',
+  CASE WHEN v->>'state' = 'waiting' THEN 'waiting' WHEN start > ?2 THEN 'scheduled' ELSE 'queued' END, v->>'maxAttempts',
+  CASE WHEN v->>'state' = 'waiting' THEN NULL WHEN start > ?2 THEN start ELSE ?2 + ${BELL_MS} END, v->>'leaseMs', ?2,
+  CASE WHEN v->>'state' = 'waiting' THEN v->>'runAt' ELSE start END, NULL, v->>'retentionMs', NULL, v->>'rootId', v->>'flowId',
   v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'rates', v->>'traceparent', v->>'options', v->>'tags', v->>'input'
-FROM (SELECT error.value AS v FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1)
+FROM (
+  SELECT v, MAX(?2 + COALESCE(v->>'node'->>'delay', 0), COALESCE(v->>'node'->>'runAt', 0)) AS start
+  FROM (SELECT error.value AS v FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1))
 WHERE true ON CONFLICT DO NOTHING`;
 
 const FINISH = `

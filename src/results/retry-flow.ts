@@ -1,32 +1,53 @@
 /** Runs again what failed in a flow, and what depends on it. */
 
 import { BELL_MS } from "../core/limits.ts";
+import { sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { NO_START } from "../core/settle.ts";
 import type { Released } from "./release.ts";
+import { OVERFLOW } from "./task-row.ts";
+
+const TERMINAL = sqlStates(TERMINAL_STATES);
 
 const MEMBERS = "(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)";
 
-/** Failed by itself, or cancelled: not one that only never ran because of another. */
-const CULPRITS = `
+/**
+ * What did not succeed and counts, error tasks aside. An ignored failure stands; an ignored task that was
+ * cancelled has not had its turn.
+ */
+const BAD = `
   SELECT id FROM tasks WHERE id IN ${MEMBERS} AND state IN ('failed', 'cancelled', 'expired')
-    AND error->>'type' <> 'dependency_failed' AND node->>'ignored' IS NULL AND node_key NOT GLOB 'onError*'`;
+    AND (node->>'ignored' IS NULL OR state = 'cancelled') AND node->>'onError' IS NULL`;
 
-const AFFECTED = (roots: string) => `affected (id) AS (
-  ${roots}
-  UNION
-  SELECT next.value FROM affected JOIN tasks AS task ON task.id = affected.id, json_each(task.node, '$.next') AS next
-  UNION
-  SELECT next.value FROM affected JOIN tasks AS task ON task.id = affected.id, json_each(task.node, '$.nextOnEnd') AS next)`;
+/** One member, if all that it needs has succeeded. */
+const CHOSEN = `
+  SELECT id FROM tasks WHERE id = ?3 AND id IN ${MEMBERS} AND state IN ${TERMINAL}
+    AND NOT EXISTS (SELECT 1 FROM json_each(tasks.node, '$.needs') AS need JOIN tasks AS other ON other.id = need.value
+      WHERE other.state <> 'succeeded')`;
 
-const OPEN = "EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state = 'running' AND flows.created_at <= ?2)";
+/** All that comes after the roots. */
+const BELOW = (roots: string) => `below (id) AS (
+  SELECT next.value FROM tasks AS task, json_each(task.node, '$.next') AS next WHERE task.id IN (${roots})
+  UNION
+  SELECT next.value FROM tasks AS task, json_each(task.node, '$.nextOnEnd') AS next WHERE task.id IN (${roots})
+  UNION
+  SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.next') AS next
+  UNION
+  SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.nextOnEnd') AS next)`;
+
+const ENDED =
+  "EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at <= ?2)";
 
 const RESET = `run = run + 1, failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
-  lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, error = NULL, progress = NULL, result = NULL`;
+  lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, error = NULL, progress = NULL, result = NULL,
+  overflow = overflow & ~${OVERFLOW.result}`;
+
+const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN ${MEMBERS} AND state = 'queued' AND run_at = ?2`;
 
 /**
  * Opens an ended flow again: the failed members are queued, those after them wait. `from` is the id
- * of a member to begin at instead. Answers whom to ring for; nothing where the flow is not ended.
+ * of a member to begin at instead. Answers whom to ring for; nothing where the flow has not ended or
+ * there is nothing to begin with. Safe to repeat: the flow itself comes last, and once it runs nothing more is done.
  */
 export async function retryFlow(
   db: D1Database,
@@ -35,29 +56,26 @@ export async function retryFlow(
   onError: string | null,
   now: number,
 ): Promise<Released[]> {
-  const roots = from === null ? CULPRITS : `SELECT id FROM tasks WHERE id = ?3 AND id IN ${MEMBERS}`;
+  const roots = from === null ? BAD : CHOSEN;
   const bind = (sql: string) => db.prepare(sql).bind(...(from === null ? [flowId, now] : [flowId, now, from]));
   const results = await persistOr503(() =>
     db.batch([
-      bind(`UPDATE flows SET state = 'running', finished_at = NULL, cancel_requested_at = NULL, failing = 0
-        WHERE id = ?1 AND state <> 'running' AND finished_at <= ?2 AND ?2 > 0 ${from === null ? "" : "AND ?3 <> ''"}`),
-      // Those that must wait again, because something they need runs again.
-      bind(`WITH RECURSIVE ${AFFECTED(roots)}
+      // Those that must wait again, because something they need runs again. What is left of the roots begins.
+      bind(`WITH RECURSIVE ${BELOW(roots)}
         UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, ${RESET},
           waiting_for = json_object('type', 'needs', 'count',
             json_array_length(COALESCE(node->'needs', '[]')) + json_array_length(COALESCE(node->'needsEnd', '[]')))
-        WHERE id IN (SELECT id FROM affected) AND id NOT IN (${roots})
-          AND state IN ('succeeded', 'failed', 'cancelled', 'expired') AND ${OPEN}`),
+        WHERE id IN (SELECT id FROM below) AND state IN ${TERMINAL} AND ${ENDED}`),
       bind(`UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}, ${RESET}, waiting_for = NULL
-        WHERE id IN (${roots}) AND state IN ('succeeded', 'failed', 'cancelled', 'expired') AND ${OPEN}`),
+        WHERE id IN (${roots}) AND ${ENDED}`),
       db
         .prepare(
-          `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN ${MEMBERS} AND state = 'queued' AND run_at = ?2`,
+          `UPDATE flows SET state = 'running', finished_at = NULL, cancel_requested_at = NULL, failing = 0,
+             on_error = COALESCE(?3, on_error)
+           WHERE id = ?1 AND state <> 'running' AND finished_at <= ?2 AND EXISTS (${STARTED})`,
         )
-        .bind(flowId, now),
-      ...(onError === null
-        ? []
-        : [db.prepare("UPDATE flows SET on_error = ?2 WHERE id = ?1 AND state = 'running'").bind(flowId, onError)]),
+        .bind(flowId, now, onError),
+      db.prepare(STARTED).bind(flowId, now),
     ]),
   );
   return rowsOf<Released>(results, 3);

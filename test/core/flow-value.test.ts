@@ -27,7 +27,7 @@ describe("a source", () => {
     ["what may be null and is", { orNull: { object: { one: "a", two: "bad" } } }, null],
     ["what may be null with a null in it", { orNull: { list: ["nothing"] } }, [null]],
     ["what may be null, of no task", { orNull: { list: [] } }, []],
-    ["one that may be null inside of another", { orNull: { list: ["a", { orNull: "bad" }] } }, null],
+    ["what may be null, with another such inside that is", { orNull: { list: ["a", { orNull: "bad" }] } }, [1, null]],
   ])("gives %s", (_, source, value) => {
     expect(valueOf(source, known)).toEqual(value);
   });

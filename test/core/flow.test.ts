@@ -239,6 +239,15 @@ describe("a failure that is ignored", () => {
     ]);
   });
 
+  it("does not hide a failure that counts from those who wait for the dag", () => {
+    const dag = { a: { node: A }, b: { node: B, needs: ["a"], onFailure: "ignore" } };
+    expect(edges({ chain: [{ dag }, C] })).toEqual({ "0.a": [], "0.b": ["0.a"], "1": ["0.a", "0.b?"] });
+    // Where somebody counts on it, that one tells.
+    const heeded = { ...dag, c: { node: C, needs: ["a"] } };
+    expect(edges({ chain: [{ dag: heeded }, C] })["1"]).toEqual(["0.c", "0.b?"]);
+    expect(passed({ chain: [{ dag }, C] })["1"]).toEqual({ b: { orNull: "0.b" } });
+  });
+
   it("reaches those who wait for the dag", () => {
     const lenient = { dag: { a: { node: A, onFailure: "ignore" }, b: { node: B, onFailure: "fail" } } };
     const body = { chord: { header: [lenient], body: C } };

@@ -1,0 +1,120 @@
+/** Flows between the transactions: repeated commits, lost bells, retries that are asked twice, results that change. */
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../../src/core/limits.ts";
+import { retryFlow } from "../../src/results/retry-flow.ts";
+import { readDue } from "../../src/results/due-tasks.ts";
+import { deleteTasks } from "../../src/results/purge-tasks.ts";
+import { failed, flowOf, inputAt, newFlow, play, statesOf, succeeded, workerOn } from "./flow-tasks.ts";
+
+const noop = { task: "test.noop" };
+
+const idAt = async (flowId: string, key: string) =>
+  (await flowOf(flowId)).nodes.find((node) => node.key === key)!.task.id;
+
+describe("a release", () => {
+  it("is answered again to a commit whose answer was lost, and happens once", async () => {
+    const id = await newFlow({ chain: [noop, noop] });
+    const worker = workerOn();
+    const claimed = await worker.claim([await idAt(id, "0")]);
+    const at = Date.now();
+    const first = await worker.end(claimed, () => succeeded(1), at);
+    const second = await worker.end(claimed, () => succeeded(1), at);
+    expect(first.released).toMatchObject([{ id: await idAt(id, "1"), state: "queued" }]);
+    expect(second.released).toEqual(first.released);
+    await play(id, "1", succeeded(2));
+    // Even now it changes nothing.
+    expect((await worker.end(claimed, () => succeeded(1), at)).released).toEqual([]);
+    expect(await flowOf(id)).toMatchObject({ state: "succeeded", result: 2 });
+  });
+
+  it("of which nobody heard is found by the clock", async () => {
+    const id = await newFlow({ chain: [noop, noop] });
+    await play(id, "0", succeeded(1));
+    const next = await idAt(id, "1");
+    expect(await readDue(env.DB, Date.now(), 500)).not.toContainEqual(expect.objectContaining({ id: next }));
+    expect(await readDue(env.DB, Date.now() + BELL_MS, 500)).toContainEqual(expect.objectContaining({ id: next }));
+  });
+
+  it("happens once where the last two needs end in one commit, or at the same time", async () => {
+    for (const together of [true, false]) {
+      const id = await newFlow({ chord: { header: [noop, noop], body: noop } });
+      const worker = workerOn();
+      const claimed = await worker.claim([await idAt(id, "header.0"), await idAt(id, "header.1")]);
+      const groups = together ? [claimed] : claimed.map((task) => [task]);
+      const answers = await Promise.all(groups.map((group) => worker.end(group, () => succeeded(1))));
+      expect(answers.flatMap(({ released }) => released)).toHaveLength(1);
+      expect(statesOf(await flowOf(id))).toMatchObject({ body: "queued" });
+    }
+  });
+
+  it("of a task that expires meanwhile lets the clock end it then, not later", async () => {
+    const late = { ...noop, options: { delay: "1m", expiresIn: "70s" } };
+    const id = await newFlow({ chain: [noop, late] });
+    const worker = workerOn();
+    const claimed = await worker.claim([await idAt(id, "0")]);
+    await worker.end(claimed, () => succeeded(1), Date.now() + 30_000);
+    const { task } = (await flowOf(id)).nodes[1]!;
+    const due = (await readDue(env.DB, Date.parse(task.expiresAt!), 500)).find((each) => each.id === task.id);
+    expect(task.state).toBe("scheduled");
+    expect(due).toBeDefined();
+  });
+});
+
+describe("a retry", () => {
+  it("forgets a large result where the next one is small", async () => {
+    const id = await newFlow({ chain: [noop, noop] });
+    const large = "x".repeat(INLINE_PAYLOAD_BYTES + 1);
+    await play(id, "0", succeeded(large));
+    expect(await inputAt(id, "1")).toBe(large);
+    await play(id, "1", succeeded(large));
+    await retryFlow(env.DB, id, await idAt(id, "0"), null, Date.now() + 1);
+    expect((await flowOf(id)).nodes[0]!.task).toMatchObject({ state: "queued", result: null });
+    await play(id, "0", succeeded("small"));
+    expect(await inputAt(id, "1")).toBe("small");
+    await play(id, "1", succeeded("small, too"));
+    expect(await flowOf(id)).toMatchObject({ state: "succeeded", result: "small, too" });
+  });
+
+  it("whose answer was lost does nothing when it is repeated, whatever has happened since", async () => {
+    const id = await newFlow({ chain: [noop, noop] });
+    await play(id, "0", failed);
+    const now = Date.now() + 1;
+    const first = await retryFlow(env.DB, id, null, null, now);
+    expect(first).toMatchObject([{ id: await idAt(id, "0") }]);
+    expect(await retryFlow(env.DB, id, null, null, now)).toEqual(first);
+    await play(id, "0", failed);
+    expect(await flowOf(id)).toMatchObject({ state: "failed" });
+    // It ended after `now`, so it is another end than the one that was to be retried.
+    await env.DB.prepare("UPDATE flows SET finished_at = ?2 WHERE id = ?1")
+      .bind(id, now + 1)
+      .run();
+    expect(await retryFlow(env.DB, id, null, null, now)).toEqual([]);
+    expect(await flowOf(id)).toMatchObject({ state: "failed", counts: { failed: 2 } });
+  });
+
+  it("that is asked by many at once is one", async () => {
+    const id = await newFlow({ group: [noop, noop], onError: noop });
+    await play(id, "0", failed);
+    await play(id, "1", failed);
+    await play(id, "onError", succeeded(null));
+    const now = Date.now() + 1;
+    await Promise.all(Array.from({ length: 10 }, (_, i) => retryFlow(env.DB, id, null, null, now + i)));
+    for (const key of ["0", "1"]) await play(id, key, succeeded(key));
+    expect(await flowOf(id)).toMatchObject({ state: "succeeded", result: ["0", "1"] });
+    const { results } = await env.DB.prepare("SELECT run FROM tasks WHERE flow_id = ?1 ORDER BY id").bind(id).all();
+    expect(results).toEqual([{ run: 2 }, { run: 2 }, { run: 1 }]);
+  });
+});
+
+describe("a member of a flow that runs", () => {
+  it("stays, whatever its retention, because others may need its result", async () => {
+    const id = await newFlow({ chain: [{ ...noop, options: { retention: "1s" } }, noop] });
+    await play(id, "0", succeeded("needed"));
+    const first = await idAt(id, "0");
+    expect(await deleteTasks(env.DB, [first], Date.now() + 86_400_000)).toEqual([]);
+    expect(await inputAt(id, "1")).toBe("needed");
+    await play(id, "1", succeeded(1));
+    expect(await deleteTasks(env.DB, [first], Date.now() + 86_400_000)).toMatchObject([{ id: first }]);
+  });
+});
