@@ -14,7 +14,7 @@ export const CATCH_UPS = ["none", "last", "all"] as const;
 export type CatchUp = (typeof CATCH_UPS)[number];
 
 /** A tick that comes later than this counts as missed, and sooner where its interval is shorter. */
-export const MISSED_AFTER_MS = 60_000;
+const MISSED_AFTER_MS = 60_000;
 
 /** Whose the schedules are that the deployment declares. */
 export const DECLARED_TENANT = "default";

@@ -83,7 +83,7 @@ function windowOf(since: number, now: number, { ended, wait, run }: Performance)
   return {
     since: new Date(since).toISOString(),
     ended,
-    perMinute: Math.round((total / minutes) * 100) / 100,
+    perMinute: Math.round((total / minutes) * 10_000) / 10_000,
     waitMs: quantiles(wait),
     runMs: quantiles(run),
   };

@@ -1,19 +1,10 @@
 /** Figures, metrics and health, as those read them who look after the service. */
-import { createRequire } from "node:module";
+// Somebody else's idea of the format.
+import parse, { type Family } from "parse-prometheus-text-format";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Stats } from "../../src/contract/stats.ts";
 import { apiOf, poll, type Api, type Submission } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
-
-type Family = {
-  name: string;
-  help: string;
-  type: string;
-  metrics: { labels?: Record<string, string>; value?: string }[];
-};
-
-/** Somebody else's idea of the format: https://www.npmjs.com/package/parse-prometheus-text-format */
-const parse = createRequire(import.meta.url)("parse-prometheus-text-format") as (text: string) => Family[];
 
 let server: Server;
 let api: Api;
