@@ -34,6 +34,13 @@ function add(counts: Counts, name: string, more: number): void {
   counts[name] = (counts[name] ?? 0) + more;
 }
 
+/** All of these together. */
+export function sumOf(all: readonly Counts[]): Counts {
+  const sum: Counts = {};
+  for (const counts of all) for (const [name, count] of Object.entries(counts)) add(sum, name, count);
+  return sum;
+}
+
 /** How a kind of task has done. */
 export interface Performance {
   ended: Record<TerminalState, number>;
@@ -41,16 +48,12 @@ export interface Performance {
   run: Histogram;
 }
 
-/** Adds up the counters of those kinds that `select` gives a group; the groups in no particular order. */
-export function performances(
-  counts: readonly Counts[],
-  select: (kind: Kind) => string | null,
-): Map<string, Performance> {
+/** Adds up the counters of the kinds to which `select` gives the same name. */
+export function performances(counts: Counts, select: (kind: Kind) => string): Map<string, Performance> {
   const groups = new Map<string, MutablePerformance>();
-  for (const [name, count] of counts.flatMap((each) => Object.entries(each))) {
+  for (const [name, count] of Object.entries(counts)) {
     const [task = "", lane = "", what = ""] = name.split(" ");
     const group = select({ task, lane });
-    if (group === null) continue;
     if (!groups.has(group)) groups.set(group, newPerformance());
     include(groups.get(group)!, what, count);
   }
@@ -68,6 +71,7 @@ interface MutablePerformance {
   run: MutableHistogram;
 }
 
+/** Of a kind of which nothing was seen. */
 export function newPerformance(): MutablePerformance {
   const ended = Object.fromEntries(TERMINAL_STATES.map((state) => [state, 0])) as Record<TerminalState, number>;
   return { ended, wait: { buckets: new Map(), sumMs: 0 }, run: { buckets: new Map(), sumMs: 0 } };

@@ -39,6 +39,7 @@ export function whyNoCron(text: string): string | null {
   }
 }
 
+/** The ticks of a schedule with this timing. */
 export function rhythmOf(timing: Timing): Rhythm {
   const { cron, everyMs, timezone, anchor, startAt, endAt } = timing;
   const endless = cron === null ? interval(everyMs!, anchor) : wallCron(cron, timezone);

@@ -8,6 +8,7 @@ import { planOf, specOf } from "./schedule-plan.ts";
 
 const NEXT_RUNS = 10;
 
+/** The resource, with the ticks that come next. */
 export function presentSchedule(row: ScheduleRow): ScheduleResource {
   const spec = JSON.parse(row.spec) as Partial<ScheduleResource>;
   const { task, timezone, overlap, catchUp } = specOf(row);

@@ -9,6 +9,7 @@ export function specOf(row: Pick<ScheduleRow, "spec">): ScheduleSpec {
   return scheduleSpecSchema.parse(JSON.parse(row.spec));
 }
 
+/** The rules of a schedule whose intervals are counted from `anchor`. */
 export function planOf(spec: ScheduleSpec, anchor: number): Plan {
   const { cron = null, every = null, timezone, startAt = null, endAt = null, overlap, catchUp } = spec;
   return { timing: { cron, everyMs: every, timezone, startAt, endAt, anchor }, overlap, catchUp };

@@ -1,7 +1,7 @@
 /** A tenant's figures, from the rollups and from what is on its way: never from what has ended. */
 
 import type { Stats, StatsWindow } from "../contract/stats.ts";
-import { newPerformance, performances, type Counts, type Kind, type Performance } from "../core/counts.ts";
+import { newPerformance, performances, sumOf, type Counts, type Kind, type Performance } from "../core/counts.ts";
 import { quantile, type Histogram } from "../core/histogram.ts";
 import { LANES } from "../core/limits.ts";
 import { STATES, type State } from "../core/states.ts";
@@ -12,7 +12,7 @@ import { writeCounts } from "./observe.ts";
 /** What was counted since `since`, in ms since the epoch. */
 interface Window {
   since: number;
-  counts: Counts[];
+  counts: Counts;
 }
 
 interface Sources {
@@ -22,6 +22,7 @@ interface Sources {
   day: Window;
 }
 
+/** The figures at `now`, in ms since the epoch. */
 export async function describeStats(env: Env, tenant: string, now: number): Promise<Stats> {
   await writeCounts(env);
   const [{ counts: live, capped }, hour, day] = await Promise.all([
@@ -53,7 +54,7 @@ async function readWindow(
 ): Promise<Window> {
   const last = beginningOf(span, now);
   const begins = Array.from({ length: count }, (_, i) => last - i * span);
-  return { since: begins.at(-1)!, counts: await readRollups(env.DB, tenant, span, begins) };
+  return { since: begins.at(-1)!, counts: sumOf(await readRollups(env.DB, tenant, span, begins)) };
 }
 
 function figuresBy(sources: Sources, select: (kind: Kind) => string) {

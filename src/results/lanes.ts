@@ -2,6 +2,7 @@
 
 import { persist, persistOr503 } from "./d1.ts";
 
+/** A lane that is paused, or was until a moment ago. */
 export interface LaneRow {
   name: string;
   /** 0: it is open again, and those who waited are not all rung for yet. */
@@ -17,8 +18,11 @@ export function laneIsOpen(at: string): string {
     WHERE lanes.name = tasks.lane AND lanes.paused = 1 AND (lanes.until IS NULL OR lanes.until > ${at}))`;
 }
 
+/** Every lane that has a row: a handful at most. */
 export async function readLanes(db: D1Database): Promise<LaneRow[]> {
-  const { results } = await persist(() => db.prepare("SELECT name, paused, reason, until FROM lanes").all<LaneRow>());
+  const { results } = await persistOr503(() =>
+    db.prepare("SELECT name, paused, reason, until FROM lanes").all<LaneRow>(),
+  );
   return results;
 }
 

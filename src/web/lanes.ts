@@ -30,7 +30,7 @@ export const pauseLaneOperation = operation({
   tag: "lanes",
   summary: "Hold a lane back",
   description:
-    "It still accepts and keeps tasks, and none of them starts; what runs goes on, so the lane is drained when nothing runs any more. With `until` it opens by itself. Paused again, it takes the new reason and the new end.",
+    "It still accepts and keeps tasks, and none of them starts; what runs goes on, so the lane is drained when nothing runs any more. With `until` it opens by itself. Paused again, it takes the new reason and the new end. Webhooks are delivered on the lane `default`.",
   scope: "admin",
   body: optionalBody(pauseLaneSchema),
   example: { reason: "the upstream is down", until: "2026-11-21T18:00:00.000Z" },
