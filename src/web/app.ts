@@ -172,7 +172,13 @@ async function notFound(app: App, c: AppContext): Promise<Response> {
     return renderProblem(c, problem("method-not-allowed", detail), { Allow: methods.join(", ") });
   }
   const page = await servePage(c);
-  return page ?? renderProblem(c, problem("not-found", "There is nothing at this address."));
+  return page ?? renderProblem(c, problem("not-found", nothingAt(pathname)));
+}
+
+function nothingAt(pathname: string): string {
+  return pathname === "/"
+    ? 'The demo page is switched off here; PUBLIC_DEMO = "1" switches it on. The API is described at /docs.'
+    : "There is nothing at this address.";
 }
 
 function methodsAt(app: App, pathname: string): string[] {
