@@ -4,7 +4,14 @@ import { findTask, taskNames } from "../../../src/tasks/registry.ts";
 
 describe("registry", () => {
   it("knows the example tasks in every deployment", () => {
-    expect(taskNames({})).toEqual(["process_item", "csv.summarize", "csv.report", "csv.scan", "csv.part", "http.request"]);
+    expect(taskNames({})).toEqual([
+      "process_item",
+      "csv.summarize",
+      "csv.report",
+      "csv.scan",
+      "csv.part",
+      "http.request",
+    ]);
     expect(findTask("process_item", {})?.name).toBe("process_item");
   });
 
