@@ -1,6 +1,6 @@
 /** A server beside the service that holds every request for a while, and so sees for itself how many attempts run at once. */
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 
@@ -20,9 +20,9 @@ export async function startOverlapReceiver(holdMs: number): Promise<OverlapRecei
   const open = new Map<string, number>();
   const most = new Map<string, number>();
   const order: string[] = [];
-  const server = createServer(async (request, response) => {
+  const take = async (request: IncomingMessage, response: ServerResponse) => {
     const { body } = (await json(request).catch(() => ({ body: null }))) as { body: string | null };
-    if (body === null) return response.destroy();
+    if (body === null) return void response.destroy();
     const now = (open.get(body) ?? 0) + 1;
     open.set(body, now);
     most.set(body, Math.max(most.get(body) ?? 0, now));
@@ -32,7 +32,8 @@ export async function startOverlapReceiver(holdMs: number): Promise<OverlapRecei
       clearTimeout(timer);
       open.set(body, open.get(body)! - 1);
     });
-  });
+  };
+  const server = createServer((request, response) => void take(request, response));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
