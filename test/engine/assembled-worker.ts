@@ -36,6 +36,9 @@ interface Options {
 
 const app = createApp();
 
+/** As wrangler.toml has it. */
+const BATCH_SIZE = 10;
+
 export class AssembledWorker {
   readonly env: Env;
   /** Messages that wait for delivery. */
@@ -83,11 +86,13 @@ export class AssembledWorker {
   /** Delivers these messages, or all that wait; answers when all work that they started is done. */
   async deliver(messages: Message[] = this.queued.splice(0)): Promise<void> {
     const lanes = Map.groupBy(messages, (message) => message.lane);
-    await Promise.all(
-      [...lanes].map(async ([lane, batch]) => {
-        for (let i = 0; i < batch.length; i += 10) await this.deliverTo(`lovage-${lane}`, batch.slice(i, i + 10));
-      }),
+    const batches = [...lanes].flatMap(([lane, all]) =>
+      Array.from({ length: Math.ceil(all.length / BATCH_SIZE) }, (_, i) => ({
+        queue: `lovage-${lane}`,
+        messages: all.slice(i * BATCH_SIZE, (i + 1) * BATCH_SIZE),
+      })),
     );
+    await Promise.all(batches.map((batch) => this.deliverTo(batch.queue, batch.messages)));
   }
 
   /** One batch to the consumer of this queue; answers what became of its messages when the work is done. */
