@@ -3,20 +3,23 @@
  * and commits its end. Whatever goes wrong here, the lease ends it.
  */
 
-import { CANCEL_GRACE_MS, DEFAULT_TIMEOUT_MS } from "../core/limits.ts";
+import { CANCEL_GRACE_MS, DEFAULT_TIMEOUT_MS, LEASE_MS } from "../core/limits.ts";
 import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
 import { DEFAULT_RETRY, retryPolicy, type RetryPolicy } from "../core/retry.ts";
 import { settle, type Ending } from "../core/settle.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { RunOptions } from "../engine/prepare.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import { noteLateEnd } from "../results/commit-attempts.ts";
+import { noteLateEnd, type Commit } from "../results/commit-attempts.ts";
 import { jsonOf } from "../results/task-row.ts";
 import type { Ran } from "./attempt-runner.ts";
 import type { Committer } from "./committer.ts";
 import { AttemptControl } from "./control.ts";
 import { findDefinition } from "./definitions.ts";
 import { enter, leave, type RunningAttempt } from "./running.ts";
+
+/** Between two offers of an attempt's end to a D1 that does not answer. */
+const COMMIT_AGAIN_MS = 500;
 
 /** How often a supervisor looks whether its attempt's time is up or a stop order came. */
 const LOOK_EVERY_MS = 200;
@@ -76,15 +79,31 @@ async function runToEnd(env: Env, task: ClaimedTask, attempt: RunningAttempt, co
   if ("ending" in first) {
     const ending = tooLate(first.ending, startedAt, bounds) ?? first.ending;
     logFailure(task, ending, startedAt);
-    const held = await committer.add(commitOf(task, ending, bounds, first));
+    const held = await commitWithPatience(committer, commitOf(task, ending, bounds, first));
     if (!held) await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
     return;
   }
   logFailure(task, first, startedAt);
-  await committer.add(commitOf(task, first, bounds, null));
+  await commitWithPatience(committer, commitOf(task, first, bounds, null));
   // The handler was told to stop and did not: it stays in this isolate until it ends, and changes nothing.
   const { ending } = await running;
   await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
+}
+
+/**
+ * While D1 is silent nobody else can take the task either, so its end is offered for as long as a lease lasts:
+ * work that is done is not done again.
+ */
+async function commitWithPatience(committer: Committer, entry: Commit): Promise<boolean> {
+  const until = Date.now() + LEASE_MS;
+  for (;;) {
+    try {
+      return await committer.add(entry);
+    } catch (error) {
+      if (Date.now() > until) throw error;
+      await scheduler.wait(COMMIT_AGAIN_MS);
+    }
+  }
 }
 
 /** One line for an attempt that went wrong. Without its error's message, where a handler may have put its input. */

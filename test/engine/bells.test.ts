@@ -198,6 +198,26 @@ describe("bells", () => {
   });
 });
 
+describe("work that is done", () => {
+  it("is not done again because D1 was silent for some seconds when it ended", async () => {
+    let silentUntil = 0;
+    const service = new AssembledWorker({
+      database: (execute) => async (statements) => {
+        const isCommit = statements.some(({ sql }) => sql.includes("history = json_insert"));
+        if (isCommit && silentUntil === 0) silentUntil = Date.now() + 3_000;
+        if (Date.now() < silentUntil) throw new Error("D1_ERROR: Network connection lost.");
+        return execute(statements);
+      },
+    });
+    const ids = await submitMix(service, 1);
+    await service.deliver();
+    await workOff(service, ids);
+    expect(silentUntil).toBeGreaterThan(0);
+    expect(await statesOf(ids)).toEqual(ENDS);
+    expect(startsOf(service, ids)).toEqual(STARTS);
+  });
+});
+
 describe("the sizes of bells", () => {
   /** What Queues takes: bytes of a message, messages and bytes of a `sendBatch`. */
   const LIMITS = { message: 128_000, batch: 100, batchBytes: 256_000 };
@@ -301,7 +321,7 @@ describe("the sizes of what goes to D1", () => {
 
   it("stay below its limits for a row whose every attempt failed with as much as an error can hold", async () => {
     const service = measured();
-    const message = '\\"€'.repeat(100_000);
+    const message = '\\"€'.repeat(5_000);
     const options = { maxAttempts: 60, retry: { base: 0, jitter: "none" } };
     const response = await service.fetch("/v1/tasks", { body: { task: "test.fail", input: { message }, options } });
     const { id } = await response.json<{ id: string }>();
