@@ -3,7 +3,7 @@
  * What the engine does to a row is compared with it.
  */
 
-import { BELL_MS, DEFAULT_RETENTION_MS, LEASE_MS, MAX_HISTORY } from "../../src/core/limits.ts";
+import { DEFAULT_RETENTION_MS, LEASE_MS, MAX_HISTORY } from "../../src/core/limits.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
 import { isTerminal } from "../../src/core/states.ts";
@@ -118,9 +118,6 @@ export function looked(task: ModelTask, now: number, graceMs: number): ModelTask
   if (verb === "expire") return over({ ...task, state: "expired" }, now);
   return verb === "rescue" ? ended(task, task.attempt, { outcome: "crashed" }, now) : task;
 }
-
-/** How long after a worker died its task is queued again at the latest: the lease, then the clock's look. */
-export const RESCUED_WITHIN_MS = LEASE_MS + BELL_MS;
 
 function over(task: ModelTask, now: number): ModelTask {
   return { ...task, finishedAt: now, retainUntil: now + task.retentionMs };

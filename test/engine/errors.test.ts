@@ -61,7 +61,11 @@ async function flaky<T>(call: () => Promise<T>, message: string): Promise<T> {
   return answer;
 }
 
-const MESSAGES = { queue: "Too Many Requests", progress: "Durable Object is overloaded.", clock: "Network connection lost." };
+const MESSAGES = {
+  queue: "Too Many Requests",
+  progress: "Durable Object is overloaded.",
+  clock: "Network connection lost.",
+};
 
 const service = new AssembledWorker({
   database: (execute) => (statements) => flaky(() => execute(statements), BROKEN),
@@ -73,8 +77,18 @@ const KINDS = {
   noop: { task: "test.noop", state: "succeeded" },
   add: { task: "test.add", input: { x: 1, y: 2 }, state: "succeeded" },
   large: { task: "test.identity", input: { value: "x".repeat(20_000) }, state: "succeeded" },
-  again: { task: "test.failTimes", input: { times: 1 }, options: { retry: { base: 10, jitter: "none" } }, state: "succeeded" },
-  fail: { task: "test.fail", input: { message: "no" }, options: { maxAttempts: 2, retry: { base: 10 } }, state: "failed" },
+  again: {
+    task: "test.failTimes",
+    input: { times: 1 },
+    options: { retry: { base: 10, jitter: "none" } },
+    state: "succeeded",
+  },
+  fail: {
+    task: "test.fail",
+    input: { message: "no" },
+    options: { maxAttempts: 2, retry: { base: 10 } },
+    state: "failed",
+  },
   never: { task: "test.fail", input: { message: "never", retryable: false }, state: "failed" },
   later: { task: "test.noop", options: { delay: "4s" }, state: "succeeded" },
   talks: { task: "test.log", input: { lines: 3 }, state: "succeeded" },
@@ -178,7 +192,9 @@ describe(`${TASKS} tasks, while a tenth of all calls fail`, () => {
     const singles = wanted.slice(BATCHED).map((each) => [each]);
     const batches = Array.from({ length: BATCHED / BATCH }, (_, i) => wanted.slice(i * BATCH, (i + 1) * BATCH));
     // Batches among the single ones.
-    const requests = singles.flatMap((single, i) => (i % 75 === 0 && batches.length > 0 ? [single, batches.pop()!] : [single]));
+    const requests = singles.flatMap((single, i) =>
+      i % 75 === 0 && batches.length > 0 ? [single, batches.pop()!] : [single],
+    );
     expect(batches).toEqual([]);
 
     let isOpen = true;

@@ -11,7 +11,7 @@ const MARK = "__world";
 const CREATED = /CREATE\s+(?:UNIQUE\s+)?(?:TABLE|INDEX|TRIGGER)\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)/gi;
 
 /** As long as others are on their way, calls wait and then go in one batch, one transaction each call's statements together. */
-export function sharedCalls(db: D1Database): Execute {
+function sharedCalls(db: D1Database): Execute {
   const execute = executeOn(db);
   let waiting: { statements: Statement[]; answer: PromiseWithResolvers<D1Result[]> }[] = [];
   let isSending = false;
@@ -45,12 +45,12 @@ export function sharedCalls(db: D1Database): Execute {
 }
 
 /** The schema's own names, from its migrations. */
-export function namesIn(migrations: readonly string[]): string[] {
+function namesIn(migrations: readonly string[]): string[] {
   return migrations.flatMap((sql) => [...sql.matchAll(CREATED)].map((match) => match[1]!));
 }
 
 /** Calls with the tables of one world in the place of the schema's. */
-export function inWorld(execute: Execute, names: readonly string[], world: number): Execute {
+function inWorld(execute: Execute, names: readonly string[], world: number): Execute {
   const suffix = `${MARK}${world}`;
   // What stands in quotes is data, and a remark may have a quote.
   const pattern = new RegExp(`--.*|'(?:[^']|'')*'|\\b(?:${names.join("|")})\\b`, "g");
