@@ -43,7 +43,7 @@ it("starts fifty tasks of five submitters at least 95 ms apart", async () => {
   expect(tasks.map((task) => task.state)).toEqual(Array.from({ length: 50 }, () => "succeeded"));
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(MIN_GAP_MS);
   // At the full rate they take 4.9 s; what is far from it is no rate but a standstill.
-  expect(took).toBeLessThan(15_000);
+  expect(took).toBeLessThan(30_000);
 });
 
 it("holds everything of a rate back when an upstream has said so, and uses up no attempt", async () => {
