@@ -51,7 +51,7 @@ export async function clientSize(): Promise<number> {
   })) as {
     output: { code: string }[];
   }[];
-  return gzipSync(bundle!.output.at(0)!.code).length;
+  return gzipSync(bundle.output[0].code).length;
 }
 
 async function unlessFresh(name: string, inputs: string[], make: (out: string) => Promise<void>): Promise<void> {

@@ -462,7 +462,7 @@ describe("a submission's own webhook", () => {
 
   it("hears only what it asked for, also when the task is cancelled", async () => {
     const path = newPath();
-    const webhook = { url: receiver.origin + path, events: ["task.cancelled"] };
+    const webhook = { url: receiver.origin + path, events: ["task.cancelled" as const] };
     await api.waitForEnd((await noop({ webhook })).id);
     const { id } = await api.submit("test.sleep", { ms: 60_000 }, { webhook });
     await api.waitUntil(id, 10_000, (task) => task.state === "running");
