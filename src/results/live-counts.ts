@@ -24,7 +24,8 @@ export interface Counted<T> {
 /** What is queued and what runs in each lane, of all tenants, among the rows that are due at `horizon` or before. */
 export async function countLanes(db: D1Database, horizon: number, max = MAX_COUNTED): Promise<Counted<LaneCount>> {
   const groups = `
-    SELECT json_object('lane', lane, 'queued', SUM(state = 'queued'), 'running', SUM(state = 'running')) AS counted
+    SELECT COUNT(*) AS n,
+      json_object('lane', lane, 'queued', SUM(state = 'queued'), 'running', SUM(state = 'running')) AS counted
     FROM looked GROUP BY lane`;
   return countLooked(db, "due_at <= ?2", groups, horizon, max);
 }
@@ -39,8 +40,9 @@ export interface TaskCount {
 /** The tenant's tasks that have not ended, by task, lane and state; without those that nothing but another task's end can wake. */
 export async function countTasks(db: D1Database, tenant: string, max = MAX_COUNTED): Promise<Counted<TaskCount>> {
   const groups = `
-    SELECT json_object('task', task, 'lane', lane, 'state', state, 'count', COUNT(*)) AS counted
-    FROM looked WHERE tenant = ?2 AND state IN ${sqlStates(LIVE_STATES)} GROUP BY task, lane, state`;
+    SELECT COUNT(*) AS n, CASE WHEN tenant = ?2 AND state IN ${sqlStates(LIVE_STATES)}
+      THEN json_object('task', task, 'lane', lane, 'state', state, 'count', COUNT(*)) END AS counted
+    FROM looked GROUP BY tenant = ?2, task, lane, state`;
   return countLooked(db, "due_at IS NOT NULL", groups, tenant, max);
 }
 
@@ -54,14 +56,14 @@ async function countLooked<T>(
   const row = await persistOr503(() =>
     db
       .prepare(
-        `WITH looked AS MATERIALIZED (
+        `WITH looked AS (
            SELECT tenant, task, lane, state FROM tasks INDEXED BY tasks_due
            WHERE ${where} ORDER BY due_at LIMIT ?1 + 1)
-         SELECT (SELECT COUNT(*) FROM looked) AS looked,
-           (SELECT json_group_array(json(counted)) FROM (${groups})) AS counts`,
+         SELECT SUM(n) AS looked, json_group_array(json(counted)) FILTER (WHERE counted IS NOT NULL) AS counts
+         FROM (${groups})`,
       )
       .bind(max, value)
-      .first<{ looked: number; counts: string }>(),
+      .first<{ looked: number | null; counts: string }>(),
   );
   return { counts: JSON.parse(row?.counts ?? "[]") as T[], capped: (row?.looked ?? 0) > max };
 }
