@@ -23,7 +23,7 @@ export function taskIdsOf(source: Source): string[] {
   if (typeof source === "string") return [source];
   if ("list" in source) return source.list.flatMap(taskIdsOf);
   if ("object" in source) return Object.values(source.object).flatMap(taskIdsOf);
-  return "orNull" in source ? taskIdsOf(source.orNull) : [];
+  return "orNull" in source ? [...taskIdsOf(source.orNull), ...(source.if ?? [])] : [];
 }
 
 export function valueOf(source: Source, known: Known): unknown {
@@ -32,7 +32,10 @@ export function valueOf(source: Source, known: Known): unknown {
   if ("object" in source) {
     return Object.fromEntries(Object.entries(source.object).map(([name, each]) => [name, valueOf(each, known)]));
   }
-  if ("orNull" in source) return hasSucceeded(source.orNull, known) ? valueOf(source.orNull, known) : null;
+  if ("orNull" in source) {
+    const all = [source.orNull, ...(source.if ?? [])].every((each) => hasSucceeded(each, known));
+    return all ? valueOf(source.orNull, known) : null;
+  }
   return "failure" in source ? known.failure : source.value;
 }
 

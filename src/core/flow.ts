@@ -12,13 +12,13 @@ export const MAX_EDGES = 100_000;
 
 /**
  * Where a value comes from: the result of a task (its id), a list or an object of such, a constant,
- * or what is known of the flow's failure. `orNull`: null if anything in it did not succeed.
+ * or what is known of the flow's failure. `orNull`: null if anything in it, or in `if`, did not succeed.
  */
 export type Source =
   | string
   | { list: Source[] }
   | { object: Record<string, Source> }
-  | { orNull: Source }
+  | { orNull: Source; if?: string[] }
   | { value: unknown }
   | { failure: true };
 
@@ -58,6 +58,8 @@ interface Edge {
   task: PlannedTask;
   /** The needer runs even if this one failed. */
   ignore: boolean;
+  /** Not named by the graph: what a node that is ignored needs, those who need that node need too. */
+  isInherited?: boolean;
 }
 
 /** What surrounds a node. */
@@ -235,33 +237,27 @@ class Compiler {
     if (order === null) return NOTHING;
     const built: Record<string, Built> = {};
     const needed = new Set<string>();
-    // Needed by one whose failure is ignored is not enough: the failure of such a node would reach nobody.
-    const heeded = new Set<string>();
     for (const name of order) {
       const entry = dag[name] as { node: unknown; needs?: string[]; onFailure?: string };
       const needs = entry.needs ?? [];
       for (const need of needs) needed.add(need);
       const sources = Object.fromEntries(needs.map((need) => [need, built[need]!.result]));
       const ignore = entry.onFailure === "ignore";
-      for (const need of ignore ? [] : needs) heeded.add(need);
+      const after = needs.length > 0 ? merged(needs.flatMap((need) => built[need]!.exits)) : place.after;
       const inner = this.node(entry.node, {
         passed: needs.length > 0 ? { object: sources } : place.passed,
-        after: needs.length > 0 ? needs.flatMap((need) => built[need]!.exits) : place.after,
+        after,
         scope: { ...place.scope, ...sources },
         ignored: place.ignored || ignore,
         key: join(place.key, name),
         path: [...path, name, "node"],
       });
-      built[name] = ignore
-        ? { result: { orNull: inner.result }, exits: inner.exits.map((edge) => ({ ...edge, ignore: true })) }
-        : inner;
+      built[name] = ignore ? lenient(inner, after) : inner;
     }
     const leaves = Object.keys(dag).filter((name) => !needed.has(name));
-    const unheeded = [...needed].filter((name) => !heeded.has(name));
-    const strict = unheeded.flatMap((name) => built[name]!.exits.filter((edge) => !edge.ignore));
     return {
       result: { object: Object.fromEntries(leaves.map((name) => [name, built[name]!.result])) },
-      exits: [...leaves.flatMap((name) => built[name]!.exits), ...strict],
+      exits: merged(leaves.flatMap((name) => built[name]!.exits)),
     };
   }
 
@@ -336,6 +332,41 @@ class Compiler {
   }
 }
 
+/** A node whose own failure stops nobody. One that comes before it still does, so `after` stands beside it. */
+function lenient({ result, exits }: Built, after: Edge[]): Built {
+  const shown = new Set(tasksIn(result));
+  const hidden = exits.filter((edge) => !edge.ignore && !shown.has(edge.task.id)).map((edge) => edge.task.id);
+  return {
+    result: { orNull: result, ...(hidden.length > 0 ? { if: hidden } : {}) },
+    exits: merged([
+      ...exits.map((edge) => ({ ...edge, ignore: true })),
+      ...after.filter((edge) => !edge.ignore).map((edge) => ({ ...edge, isInherited: true })),
+    ]),
+  };
+}
+
+/** The tasks whose results make up a source. */
+function tasksIn(source: Source): string[] {
+  if (typeof source === "string") return [source];
+  if ("list" in source) return source.list.flatMap(tasksIn);
+  if ("object" in source) return Object.values(source.object).flatMap(tasksIn);
+  return "orNull" in source ? tasksIn(source.orNull) : [];
+}
+
+/** Each task once, the stricter edge of two; and no inherited one that another need implies. */
+function merged(edges: Edge[]): Edge[] {
+  const strict = edges.filter((edge) => !edge.ignore);
+  const own = strict.filter((edge) => !edge.isInherited);
+  const taken = new Set<string>();
+  const take = (edge: Edge) => !taken.has(edge.task.id) && taken.add(edge.task.id);
+  const kept = own.filter(take);
+  if (strict.length > own.length) {
+    const implied = new Set(own.flatMap((edge) => edge.task.needs));
+    kept.push(...strict.filter((edge) => !implied.has(edge.task.id)).filter(take));
+  }
+  return [...kept, ...edges.filter((edge) => edge.ignore).filter(take)];
+}
+
 /** Where an empty group stands, what comes after it waits for what came before. */
 function exitsOf(members: Built[], place: Place): Edge[] {
   const exits = members.flatMap((each) => each.exits);
@@ -361,7 +392,7 @@ function named(plan: Plan, ids: string[]): Plan {
   const source = (from: Source): Source => {
     if (typeof from === "string") return idOf(from);
     if ("list" in from) return { list: from.list.map(source) };
-    if ("orNull" in from) return { orNull: source(from.orNull) };
+    if ("orNull" in from) return { orNull: source(from.orNull), ...(from.if ? { if: from.if.map(idOf) } : {}) };
     if ("object" in from) return { object: mapValues(from.object, source) };
     return from;
   };

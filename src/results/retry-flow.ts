@@ -11,13 +11,9 @@ const TERMINAL = sqlStates(TERMINAL_STATES);
 
 const MEMBERS = "(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)";
 
-/**
- * What did not succeed and counts, error tasks aside. An ignored failure stands; an ignored task that was
- * cancelled has not had its turn.
- */
+/** What did not succeed, error tasks aside. */
 const BAD = `
-  SELECT id FROM tasks WHERE id IN ${MEMBERS} AND state IN ('failed', 'cancelled', 'expired')
-    AND (node->>'ignored' IS NULL OR state = 'cancelled') AND node->>'onError' IS NULL`;
+  SELECT id FROM tasks WHERE id IN ${MEMBERS} AND state IN ('failed', 'cancelled', 'expired') AND node->>'onError' IS NULL`;
 
 /** One member, if all that it needs has succeeded. */
 const CHOSEN = `
@@ -34,6 +30,13 @@ const BELOW = (roots: string) => `below (id) AS (
   SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.next') AS next
   UNION
   SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.nextOnEnd') AS next)`;
+
+/** What needs a failure that stays one, so it would wait in vain. */
+const STUCK = `stuck (id) AS (
+  SELECT next.value FROM tasks AS bad, json_each(bad.node, '$.next') AS next
+  WHERE bad.id IN (${BAD}) AND bad.id NOT IN (SELECT id FROM below) AND bad.id <> ?3
+  UNION
+  SELECT next.value FROM stuck JOIN tasks AS task ON task.id = stuck.id, json_each(task.node, '$.next') AS next)`;
 
 const ENDED =
   "EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at <= ?2)";
@@ -57,15 +60,17 @@ export async function retryFlow(
   now: number,
 ): Promise<Released[]> {
   const roots = from === null ? BAD : CHOSEN;
+  const after = from === null ? BELOW(roots) : `${BELOW(roots)}, ${STUCK}`;
+  const mayWait = from === null ? "true" : "id NOT IN (SELECT id FROM stuck)";
   const bind = (sql: string) => db.prepare(sql).bind(...(from === null ? [flowId, now] : [flowId, now, from]));
   const results = await persistOr503(() =>
     db.batch([
       // Those that must wait again, because something they need runs again. What is left of the roots begins.
-      bind(`WITH RECURSIVE ${BELOW(roots)}
+      bind(`WITH RECURSIVE ${after}
         UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, ${RESET},
           waiting_for = json_object('type', 'needs', 'count',
             json_array_length(COALESCE(node->'needs', '[]')) + json_array_length(COALESCE(node->'needsEnd', '[]')))
-        WHERE id IN (SELECT id FROM below) AND state IN ${TERMINAL} AND ${ENDED}`),
+        WHERE id IN (SELECT id FROM below) AND ${mayWait} AND state IN ${TERMINAL} AND ${ENDED}`),
       bind(`UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}, ${RESET}, waiting_for = NULL
         WHERE id IN (${roots}) AND ${ENDED}`),
       db

@@ -96,19 +96,21 @@ export function readGraph(graph: Graph, run: Run, passed?: unknown, prefix = "")
       const { node, needs = [], onFailure = "fail" } = dag[name]!;
       const before = needs.map((need): [string, Outcome] => [need, end(need)]);
       const values = Object.fromEntries(before.map(([need, { value }]) => [need, value]));
+      const open = needs.length > 0 ? before.every(([, each]) => each.held) : place.open;
       const { held, value } = read(node, {
         key: below(place, name),
-        open: needs.length > 0 ? before.every(([, each]) => each.held) : place.open,
+        open,
         passed: needs.length > 0 ? values : place.passed,
         scope: { ...place.scope, ...values },
         ignored: place.ignored || onFailure === "ignore",
       });
-      const made = onFailure === "ignore" ? { held: true, value: isLost(value) ? null : value } : { held, value };
+      // Only its own failure is ignored, not one that came before it.
+      const made = onFailure === "ignore" && open ? { held: true, value: held ? value : null } : { held, value };
       ends.set(name, made);
       return made;
     };
     const names = Object.keys(dag);
-    const held = names.map((name) => end(name).held).every(Boolean);
+    const held = names.map((name) => end(name).held).every(Boolean) && place.open;
     const needed = new Set(names.flatMap((name) => dag[name]!.needs ?? []));
     const leaves = names.filter((name) => !needed.has(name));
     return { held, value: Object.fromEntries(leaves.map((name) => [name, end(name).value])) };
@@ -121,11 +123,6 @@ export function readGraph(graph: Graph, run: Run, passed?: unknown, prefix = "")
 
 function below({ key }: Place, part: string | number): string {
   return key === "" ? String(part) : `${key}.${part}`;
-}
-
-function isLost(value: unknown): boolean {
-  if (value === LOST) return true;
-  return typeof value === "object" && value !== null && Object.values(value).some(isLost);
 }
 
 /** As others see it: null where there is no result. */

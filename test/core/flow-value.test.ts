@@ -26,6 +26,8 @@ describe("a source", () => {
     ["what may be null and is not", { orNull: { object: { one: "a" } } }, { one: 1 }],
     ["what may be null and is", { orNull: { object: { one: "a", two: "bad" } } }, null],
     ["what may be null with a null in it", { orNull: { list: ["nothing"] } }, [null]],
+    ["what is null because of another", { orNull: "a", if: ["b", "bad"] }, null],
+    ["what is not null because of others", { orNull: "a", if: ["b"] }, 1],
     ["what may be null, of no task", { orNull: { list: [] } }, []],
     ["what may be null, with another such inside that is", { orNull: { list: ["a", { orNull: "bad" }] } }, [1, null]],
   ])("gives %s", (_, source, value) => {
@@ -34,9 +36,9 @@ describe("a source", () => {
 
   it("names all of its tasks", () => {
     const source = {
-      object: { x: { list: ["a", { orNull: "b" }] }, y: { value: "c" }, z: { failure: true as const } },
+      object: { x: { list: ["a", { orNull: "b", if: ["d"] }] }, y: { value: "c" }, z: { failure: true as const } },
     };
-    expect(taskIdsOf(source)).toEqual(["a", "b"]);
+    expect(taskIdsOf(source)).toEqual(["a", "b", "d"]);
   });
 });
 

@@ -239,13 +239,35 @@ describe("a failure that is ignored", () => {
     ]);
   });
 
-  it("does not hide a failure that counts from those who wait for the dag", () => {
-    const dag = { a: { node: A }, b: { node: B, needs: ["a"], onFailure: "ignore" } };
-    expect(edges({ chain: [{ dag }, C] })).toEqual({ "0.a": [], "0.b": ["0.a"], "1": ["0.a", "0.b?"] });
-    // Where somebody counts on it, that one tells.
-    const heeded = { ...dag, c: { node: C, needs: ["a"] } };
-    expect(edges({ chain: [{ dag: heeded }, C] })["1"]).toEqual(["0.c", "0.b?"]);
-    expect(passed({ chain: [{ dag }, C] })["1"]).toEqual({ b: { orNull: "0.b" } });
+  it("is its own alone: those who need the node need what it needs, too", () => {
+    const before = { a: { node: A }, b: { node: B, needs: ["a"], onFailure: "ignore" } };
+    expect(edges({ dag: { ...before, c: { node: C, needs: ["b"] } } })).toEqual({ a: [], b: ["a"], c: ["a", "b?"] });
+    expect(edges({ chain: [{ dag: before }, C] })["1"]).toEqual(["0.a", "0.b?"]);
+    expect(edges({ chain: [A, { dag: { b: { node: B, onFailure: "ignore" } } }, C] })["2"]).toEqual(["0", "1.b?"]);
+    const row = { ...before, c: { node: C, needs: ["b"], onFailure: "ignore" }, d: { node: A, needs: ["c"] } };
+    expect(edges({ dag: row })["d"]).toEqual(["a", "c?"]);
+  });
+
+  it("adds no need that another one implies, and names none twice", () => {
+    const dag = {
+      top: { node: A },
+      left: { node: B, needs: ["top"] },
+      right: { node: C, needs: ["top"], onFailure: "ignore" },
+      merge: { node: A, needs: ["left", "right"] },
+      none: { node: { group: [] }, needs: ["left"] },
+      last: { node: B, needs: ["none", "left"] },
+    };
+    expect(edges({ dag })).toMatchObject({ merge: ["left", "right?"], last: ["left"] });
+  });
+
+  it("gives null for all of the node where a part that is not in its result has failed", () => {
+    const inner = { dag: { a: { node: A }, b: { node: B, needs: ["a"], onFailure: "ignore" } } };
+    const body = { dag: { outer: { node: inner, onFailure: "ignore" }, last: { node: C, needs: ["outer"] } } };
+    const plan = planOf(body);
+    const idOf = (key: string) => plan.tasks.find((task) => task.key === key)!.id;
+    expect(plan.tasks.at(-1)?.passed).toEqual({
+      object: { outer: { orNull: { object: { b: { orNull: idOf("outer.b") } } }, if: [idOf("outer.a")] } },
+    });
   });
 
   it("reaches those who wait for the dag", () => {

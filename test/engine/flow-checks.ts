@@ -1,6 +1,5 @@
 /** Holds a flow that has ended in a world against the plain reading of its graph; answers what does not agree, in words. */
 
-import { env } from "cloudflare:workers";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import type { Outcome } from "../../src/core/settle.ts";
 import { readGraph, type FlowReading, type NodeReading, type Run } from "../core/flow-reading.ts";
@@ -18,11 +17,10 @@ interface Past {
 /** The attempts of each task's latest run, by its id. */
 export type Pasts = Map<string, Past[]>;
 
-export async function pastsOf(flow: FlowResource): Promise<Pasts> {
+export async function pastsOf(db: D1Database, flow: FlowResource): Promise<Pasts> {
   const ids = JSON.stringify(flow.nodes.map((node) => node.task.id));
-  const { results } = await env.DB.prepare(
-    "SELECT id, run, history FROM tasks WHERE id IN (SELECT value FROM json_each(?1))",
-  )
+  const { results } = await db
+    .prepare("SELECT id, run, history FROM tasks WHERE id IN (SELECT value FROM json_each(?1))")
     .bind(ids)
     .all<{ id: string; run: number; history: string | null }>();
   return new Map(
@@ -133,18 +131,24 @@ export function cancelDisagreements(world: FlowWorld, member: Member, flow: Flow
   });
 }
 
-/** Which keys a retry must run again: what failed and counts, and what depends on it. `counting` are those whose failure would count. */
+/** Which keys a retry must run again: what did not succeed, and what depends on it. `counting` are those whose failure would count. */
 export function toRunAgain(member: Member, flow: FlowResource): { all: Set<string>; counting: string[] } {
   const { nodes } = readGraph(member.body, () => ({ ok: true, result: null }));
-  const isCulprit = ({ key, task: { state, error } }: Node) =>
-    !isErrorKey(key) &&
-    (state === "cancelled" || (state === "failed" && error?.type !== "dependency_failed" && !nodes.get(key)?.ignored));
-  const all = new Set(flow.nodes.filter(isCulprit).map((node) => node.key));
+  const isBad = ({ key, task }: Node) => !isErrorKey(key) && task.state !== "succeeded";
+  const all = withDependents(
+    flow,
+    flow.nodes.filter(isBad).map((node) => node.key),
+  );
+  return { all, counting: [...all].filter((key) => !nodes.get(key)?.ignored) };
+}
+
+export function withDependents(flow: FlowResource, keys: string[]): Set<string> {
+  const all = new Set(keys);
   for (let size = -1; size !== all.size;) {
     size = all.size;
     for (const node of flow.nodes) if (node.needs.some((need) => all.has(need))) all.add(node.key);
   }
-  return { all, counting: [...all].filter((key) => !nodes.get(key)?.ignored) };
+  return all;
 }
 
 export function isErrorKey(key: string): boolean {

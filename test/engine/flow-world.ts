@@ -19,7 +19,8 @@ import type { Commit } from "../../src/results/commit-attempts.ts";
 import { readNextDue } from "../../src/results/due-tasks.ts";
 import { readFlow, type FlowRow } from "../../src/results/flows.ts";
 import { randomGraph, randomOf, type Graph } from "../core/flow-random.ts";
-import { Died, faultyDb, type Fault } from "./faulty-db.ts";
+import { Actor, type Trouble } from "./actor.ts";
+import { databaseOver, type Execute } from "./database-over.ts";
 
 export type FlowBody = Graph & { onError?: Graph };
 
@@ -51,8 +52,9 @@ export interface Figures {
   flows: number;
   tasks: number;
   starts: number;
+  retries: number;
   deaths: number;
-  lostAnswers: number;
+  errors: number;
   lostMessages: number;
   repeatedMessages: number;
   lateEnds: number;
@@ -84,20 +86,30 @@ export class FlowWorld {
   readonly #running: Attempt[] = [];
   readonly #late: Commit[] = [];
   readonly #kv = new Map<string, unknown>();
-  readonly #db: D1Database;
-  #faultRate: number;
+  readonly execute: Execute;
+  readonly #troubleRate: number;
+  /** The database as a bystander sees it, whom nothing befalls. */
+  readonly db: D1Database;
 
-  constructor(seed: number, sizes: (random: () => number) => number, count: number, faultRate: number) {
+  constructor(
+    execute: Execute,
+    seed: number,
+    sizes: (random: () => number) => number,
+    count: number,
+    troubleRate: number,
+  ) {
     this.#random = randomOf(seed);
-    this.#db = env.DB;
-    this.#faultRate = faultRate;
+    this.execute = execute;
+    this.db = databaseOver(execute);
+    this.#troubleRate = troubleRate;
     this.members = Array.from({ length: count }, (_, i) => this.#draw(`${seed}-${i}`, sizes(this.#random)));
     this.figures = {
       flows: count,
       tasks: 0,
       starts: 0,
+      retries: 0,
       deaths: 0,
-      lostAnswers: 0,
+      errors: 0,
       lostMessages: 0,
       repeatedMessages: 0,
       lateEnds: 0,
@@ -133,11 +145,16 @@ export class FlowWorld {
   }
 
   async resourceOf(member: Member): Promise<FlowResource> {
-    return presentFlow(this.#env(null), await this.rowOf(member), "", 10_000);
+    return presentFlow(this.#envOver(this.db), await this.rowOf(member), "", 10_000);
   }
 
   async rowOf(member: Member): Promise<FlowRow> {
-    return (await readFlow(this.#db, member.tenant, member.id!))!;
+    return (await readFlow(this.db, member.tenant, member.id!))!;
+  }
+
+  /** One of these; null for about half of the time, and where there is none. */
+  pick<T>(items: readonly T[]): T | null {
+    return this.#random() < 0.5 ? null : (items[Math.floor(this.#random() * items.length)] ?? null);
   }
 
   /** Asks until it is answered, as a caller would, whatever dies meanwhile. */
@@ -165,7 +182,7 @@ export class FlowWorld {
 
   /** Nobody has anything to do: time passes until somebody has. */
   async #rest(): Promise<boolean> {
-    const next = await readNextDue(this.#db);
+    const next = await readNextDue(this.db);
     if (next === null) return false;
     if (next > this.now + 3_600_000) throw new Error(`nothing to do until ${new Date(next).toISOString()}`);
     this.now = Math.max(this.now, next);
@@ -229,7 +246,7 @@ export class FlowWorld {
       return this.#running.splice(Math.floor(this.#random() * this.#running.length), 1)[0]!;
     });
     const commits = ended.map((attempt) => this.#commitOf(attempt));
-    if (this.#random() < this.#faultRate / 3) {
+    if (this.#random() < this.#troubleRate / 3) {
       this.figures.deaths++;
       this.#late.push(...commits.filter(() => this.#random() < 0.5));
       return;
@@ -282,29 +299,25 @@ export class FlowWorld {
 
   /** Somebody does something and may die of it. Answers whether they lived. */
   async #mortally(work: (mortal: Env) => Promise<void>): Promise<boolean> {
-    const fault = this.#drawFault();
-    try {
-      await work(this.#env(fault));
-      return true;
-    } catch (error) {
-      if (!(error instanceof Died)) throw error;
-      this.figures.deaths++;
-      return false;
-    }
+    const trouble = this.#drawTrouble();
+    const actor = new Actor(this.execute, trouble);
+    const fate = await actor.run(() => work(this.#envOver(databaseOver(actor.execute))));
+    if (fate === "died") this.figures.deaths++;
+    return fate === "done";
   }
 
   async #insist(work: (mortal: Env) => Promise<void>): Promise<void> {
     while (!(await this.#mortally(work))) this.now += 50;
   }
 
-  #drawFault(): Fault | null {
-    if (this.#random() > this.#faultRate) return null;
-    const how = (["before", "after", "lost"] as const)[Math.floor(this.#random() * 3)]!;
-    if (how === "lost") this.figures.lostAnswers++;
-    return { how, call: 1 + Math.floor(this.#random() * 3) };
+  #drawTrouble(): Trouble | null {
+    if (this.#random() > this.#troubleRate) return null;
+    const kind = this.#random() < 0.7 ? "die" : "fail";
+    if (kind === "fail") this.figures.errors++;
+    return { kind, when: this.#random() < 0.5 ? "before" : "after", call: 1 + Math.floor(this.#random() * 4) };
   }
 
-  #env(fault: Fault | null): Env {
+  #envOver(db: D1Database): Env {
     const queue = {
       sendBatch: async (messages: Iterable<MessageSendRequest>) => {
         for (const { body } of messages) this.#messages.push(idsOf(body));
@@ -312,7 +325,7 @@ export class FlowWorld {
     } as unknown as Queue;
     const clock = { getByName: () => ({ wakeBy: async (at: number) => at }) } as unknown as Env["CLOCK"];
     const lanes = { LANE_HIGH: queue, LANE_DEFAULT: queue, LANE_BULK: queue, LANE_LONG: queue };
-    return { ...env, ...lanes, CLOCK: clock, DB: faultyDb(this.#db, fault) };
+    return { ...env, ...lanes, CLOCK: clock, DB: db };
   }
 
   /** What is left for after the answer; whoever it is left to may have died. */

@@ -344,6 +344,15 @@ describe("a dag", () => {
     expect(flow.nodes.find(({ key }) => key === "merge")?.needs.toSorted()).toEqual(["left", "right"]);
   });
 
+  it("does not ignore what failed before what is ignored", async () => {
+    const optional = { dag: { a: { node: identity, onFailure: "ignore" } } };
+    const flow = await run({ chain: [fail("before"), optional, hook("after the optional")] });
+    expect(taskAt(flow, "1.a")).toMatchObject(abandoned(idAt(flow, "0")));
+    expect(taskAt(flow, "2")).toMatchObject(abandoned(idAt(flow, "0")));
+    expect(flow.state).toBe("failed");
+    expect(heard("after the optional")).toEqual([0]);
+  });
+
   it("results in what nobody needs, and takes parts of what is passed", async () => {
     const dag = {
       a: { node: value({ list: [1, { "x/y": 5 }] }) },
@@ -492,6 +501,39 @@ describe("retrying", () => {
     expect(await retry(flow.id, { from: "1" })).toMatchObject({ status: 409 });
     expect(await read(flow.id)).toEqual(flow);
     expect(heard("unready")).toEqual([0]);
+  });
+
+  it("from a node leaves a failure elsewhere, and what needs that", async () => {
+    const dag = {
+      a: { node: hook("beside") },
+      b: { node: fail() },
+      c: { node: identity, needs: ["a", "b"] },
+      d: { node: hook("beyond"), needs: ["a"] },
+      e: { node: identity, needs: ["c", "d"] },
+    };
+    const flow = await run({ dag });
+    expect((await retry(flow.id, { from: "a" })).status).toBe(202);
+    const ended = await waitForEnd(flow.id);
+    expect(ended.state).toBe("failed");
+    expect(heard("beside", "beyond")).toEqual([2, 2]);
+    for (const key of ["c", "e"]) expect(taskAt(ended, key)).toMatchObject(abandoned(idAt(flow, "b")));
+  });
+
+  it("runs again what failed and was ignored, too, and gives others its result", async () => {
+    refused.add("may fail").add("must not");
+    const dag = {
+      may: { node: hook("may fail"), onFailure: "ignore" },
+      must: { node: hook("must not"), needs: ["may"] },
+      other: { node: { chain: [identity, hook("other")] }, needs: ["may"] },
+    };
+    const flow = await run({ dag });
+    expect(taskAt(flow, "other.0").result).toEqual({ may: null });
+    refused.clear();
+    await retry(flow.id);
+    const ended = await waitForEnd(flow.id);
+    expect(ended).toMatchObject({ state: "succeeded", counts: { succeeded: 4 } });
+    expect(taskAt(ended, "other.0").result).toEqual({ may: "may fail" });
+    expect(heard("may fail", "must not", "other")).toEqual([2, 2, 2]);
   });
 
   it("from a node that is not there is a 404; nothing to retry is a 409; and neither changes anything", async () => {
