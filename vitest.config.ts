@@ -44,6 +44,8 @@ export default defineConfig({
           globalSetup: ["test/setup/build.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // These talk to a real server on a shared machine: what fails once for lack of time is tried again there.
+          retry: process.env["CI"] ? 1 : 0,
           sequence: { groupOrder: 1 },
         },
       },

@@ -31,7 +31,8 @@ export async function signLinks(
 ): Promise<TaskResource> {
   const key = signingKey(env);
   if (key === null) return task;
-  const exp = Math.floor(Date.now() / 1000) + ttlSeconds;
+  // A token's time is whole seconds; cut short, one for a second could be over at once.
+  const exp = Math.ceil(Date.now() / 1000) + ttlSeconds;
   const make = (use: LinkUse) => sign({ sub: task.id, ten: tenant, use, exp }, key, "HS256");
   const [read, cancel] = await Promise.all([make("read"), make("cancel")]);
   const { self, events, cancel: cancelPath } = task.links;
@@ -58,7 +59,7 @@ export async function signCallback(
 ): Promise<string | null> {
   const key = signingKey(env);
   if (key === null) return null;
-  const exp = Math.floor(expiresAt / 1000);
+  const exp = Math.ceil(expiresAt / 1000);
   const claims = { sub: task.id, ten: task.tenant, use: "signal", name, jti: crypto.randomUUID(), exp };
   const path = `/v1/tasks/${task.id}/signals/${encodeURIComponent(name)}`;
   return `${(env.PUBLIC_URL ?? "").replace(/\/+$/, "")}${path}?token=${await sign(claims, key, "HS256")}`;
