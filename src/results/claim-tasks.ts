@@ -70,9 +70,14 @@ UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_
   lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL
 WHERE ${STARTABLE} AND (concurrency IS NULL AND rates IS NULL AND circuit IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
 
+/** Whatever holds a task back, it is looked at when it expires. */
+function orExpiry(at: string): string {
+  return `CASE WHEN tasks.started_at IS NULL AND tasks.expires_at < ${at} THEN tasks.expires_at ELSE ${at} END`;
+}
+
 // Those over the rate are looked at when their token comes, in their order. Who lacks a place, too, is rung for by whoever frees it.
 const TURN = `
-UPDATE tasks SET due_at = turn.at
+UPDATE tasks SET due_at = ${orExpiry("turn.at")}
 FROM (SELECT id, MAX(at) AS at FROM (
   SELECT tasks.id, CAST(CEIL(MAX(buckets.tat, ?2) - buckets.tolerance
     + buckets.interval * (ROW_NUMBER() OVER (PARTITION BY buckets.key ORDER BY tasks.id) - 1)) AS INTEGER) AS at
@@ -87,7 +92,7 @@ const HELD_MS = 600_000;
 
 // The first of them is looked at when one may try.
 const HELD = `
-UPDATE tasks SET due_at = held.at
+UPDATE tasks SET due_at = ${orExpiry("held.at")}
 FROM (SELECT tasks.id, MAX(circuits.open_until, ?2 + 1000)
     + MIN(ROW_NUMBER() OVER (PARTITION BY tasks.task ORDER BY tasks.id) - 1, 1) * ${HELD_MS} AS at
   FROM tasks JOIN circuits ON circuits.task = tasks.task
