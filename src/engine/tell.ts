@@ -12,12 +12,12 @@ export function snapshotOf(row: WholeTaskRow): Snapshot {
   const ended = isTerminal(row.state)
     ? { at: row.finishedAt ?? row.createdAt, task: presentTask(row, { attempts: true }) }
     : null;
-  return { id: row.id, attempt: row.attempt, moments: timeline(livedOf(row)), ended };
+  return { id: row.id, moments: timeline(livedOf(row)), ended };
 }
 
 /** The same for a task known to be alive. */
 export function liveSnapshotOf(row: TaskRow): Snapshot {
-  return { id: row.id, attempt: row.attempt, moments: timeline(livedOf(row)), ended: null };
+  return { id: row.id, moments: timeline(livedOf(row)), ended: null };
 }
 
 export function progressObject(env: Env, id: string): ProgressApi {

@@ -12,12 +12,11 @@ interface Head {
   seq: number;
   /** Mark of the last `state` event: see `core/timeline.ts`. */
   mark: number;
-  attempt: number;
   /** When the task ended, in ms since the epoch. */
   endedAt: number | null;
 }
 
-const EMPTY: Head = { seq: 0, mark: -1, attempt: 0, endedAt: null };
+const EMPTY: Head = { seq: 0, mark: -1, endedAt: null };
 
 /** Events are written at most this often while nobody listens. */
 export const SAVE_EVERY_MS = 1_000;

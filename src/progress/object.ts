@@ -37,7 +37,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   /** Hears from a running attempt. One that is over, for another one or for the end, is not listened to. */
   async report({ snapshot, events, last }: Report): Promise<void> {
     const { head } = this.#log;
-    if (snapshot.attempt < head.attempt || isOver(snapshot.moments, head.mark)) return;
+    if (isOver(snapshot.moments, head.mark)) return;
     const fresh = eventsOf(snapshot, head);
     if (head.endedAt !== null && fresh.length === 0) return;
     this.#tell([...fresh, ...events], snapshot);
@@ -111,7 +111,6 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   #tell(events: NewEvent[], snapshot: Snapshot): void {
     if (events.length === 0) return;
     this.#push(events, {
-      attempt: Math.max(snapshot.attempt, this.#log.head.attempt),
       mark: Math.max(this.#log.head.mark, snapshot.moments.at(-1)?.mark ?? -1),
       endedAt: snapshot.ended?.at ?? null,
     });

@@ -7,7 +7,6 @@ import type { Moment } from "../core/timeline.ts";
 /** How a task stands by its row. Telling the same one again, or an old one, changes nothing. */
 export interface Snapshot {
   id: string;
-  attempt: number;
   moments: Moment[];
   /** The task as it ended, or null while it is alive. `at` is ms since the epoch. */
   ended: { at: number; task: TaskResource } | null;

@@ -34,7 +34,7 @@ function newObject(): { id: string; object: ProgressApi } {
 function snapshot(id: string, row: ModelTask): Snapshot {
   const task = { id, state: row.state } as TaskResource;
   const ended = isTerminal(row.state) ? { at: row.finishedAt!, task } : null;
-  return { id, attempt: row.attempt, moments: timeline(row), ended };
+  return { id, moments: timeline(row), ended };
 }
 
 function progress(done: number): NewEvent {
