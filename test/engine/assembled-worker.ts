@@ -162,13 +162,15 @@ export class AssembledWorker {
       get: (target, name) => {
         const method = Reflect.get(target, name) as unknown;
         if (typeof method !== "function") return method;
-        return (...args: unknown[]) =>
-          this.#around("progress", async () =>
-            (method as (...args: unknown[]) => Promise<unknown>).apply(target, args),
-          );
+        // Called on the stub itself: to it, every other name is one of the object's methods.
+        return (...args: unknown[]) => this.#around("progress", async () => call(target, name, args));
       },
     });
   }
+}
+
+function call(target: object, name: string | symbol, args: unknown[]): unknown {
+  return (target as Record<typeof name, (...args: unknown[]) => unknown>)[name]!(...args);
 }
 
 /** A context of an invocation, and how to wait for what was left in it. */

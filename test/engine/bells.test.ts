@@ -5,7 +5,14 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ringBells } from "../../src/broker/bells.ts";
 import { isTerminal, type State } from "../../src/core/states.ts";
+import { DEFAULT_RETRY } from "../../src/core/retry.ts";
+import { settle } from "../../src/core/settle.ts";
+import { claim } from "../../src/engine/claim.ts";
+import { commit } from "../../src/engine/commit.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
+import { prepare } from "../../src/engine/prepare.ts";
+import { storeAll } from "../../src/engine/store.ts";
+import type { Commit } from "../../src/results/commit-attempts.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 import { jumpTo, passTime, realTime } from "./passing-time.ts";
 
@@ -301,6 +308,35 @@ describe("the sizes of what goes to D1", () => {
     expect(await statesOf(ids)).toEqual(ids.map(() => "succeeded"));
     expectBelowLimits();
     expect(await longestRow(ids)).toBeLessThan(LIMITS.value);
+  });
+
+  it("stay below its limits where a thousand such are stored, claimed and ended at once", async () => {
+    const service = measured();
+    const now = Date.now();
+    const text = (i: number) => JSON.stringify({ value: '"\\'.repeat(128 + (i % 16) * 128) });
+    const tasks = newTaskIds(1_000).map((id, i) => {
+      const body = { task: "test.identity", input: JSON.parse(text(i)) as unknown };
+      const prepared = prepare(env, body, { tenant: "t", traceparent: null }, id, now);
+      if (!prepared.ok) throw new Error(prepared.problem.detail);
+      return prepared.task;
+    });
+    await storeAll(service.env, { waitUntil: () => {} }, tasks);
+    const ids = tasks.map((task) => task.id);
+    const claimed = await claim(service.env, ids);
+    expect(claimed).toHaveLength(1_000);
+    const commits = claimed.map((task, i): Commit => ({
+      ...settle(task, { outcome: "succeeded", result: text(i) }, DEFAULT_RETRY, now, 0),
+      id: task.id,
+      attempt: 1,
+      startedAt: now,
+      at: now,
+      progress: null,
+      object: 0,
+      mayRelease: false,
+    }));
+    expect(await commit(service.env, commits)).toHaveLength(1_000);
+    expect(await statesOf(ids)).toEqual(ids.map(() => "succeeded"));
+    expectBelowLimits();
   });
 
   it("stay below its limits for results of any size, many at once", async () => {

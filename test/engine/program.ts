@@ -304,7 +304,16 @@ export class World {
       mayRelease: task.mayRelease === 1,
       concurrency: task.concurrency,
     }));
+    const running = ends.filter(({ id, attempt }) => {
+      const known = this.#model.get(id);
+      return known?.state === "running" && known.attempt === attempt;
+    });
     const held = new Set((await at(now, () => commit(env, commits))).map((task) => task.id));
+    // Whoever paused or died meanwhile may find the row elsewhere; but nobody is told that a fenced end holds.
+    for (const task of ends) {
+      if (held.has(task.id) && !running.includes(task))
+        throw new Error(`${task.id} attempt ${task.attempt} was fenced, and held`);
+    }
     for (const task of ends.filter((each) => !held.has(each.id))) {
       this.tally.fenced++;
       await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: now });
