@@ -1,6 +1,9 @@
+import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
+
+const seed = process.env["TEST_SEED"] ?? "20261121";
 
 export default defineConfig({
   test: {
@@ -22,6 +25,7 @@ export default defineConfig({
                 PUBLIC_DEMO: "1",
                 ALLOW_ORIGINS: "",
                 BOOT_AT: "0",
+                TEST_SEED: seed === "random" ? randomInt(2 ** 31) : Number(seed),
                 TEST_MIGRATIONS: await readD1Migrations(join(import.meta.dirname, "src/results/migrations")),
               },
             },
@@ -30,7 +34,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/core/**/*.test.ts", "test/engine/**/*.test.ts"],
-          setupFiles: ["test/setup/migrations.ts"],
+          setupFiles: ["test/setup/seed.ts", "test/setup/migrations.ts"],
           testTimeout: 20_000,
           hookTimeout: 30_000,
           sequence: { groupOrder: 0 },

@@ -33,15 +33,10 @@ export class Committer {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0);
       try {
-        const held = new Set(
-          (
-            await commit(
-              this.#env,
-              group.map((each) => each.commit),
-            )
-          ).map((task) => task.id),
-        );
-        for (const { commit: entry, done } of group) done.resolve(held.has(entry.id));
+        const commits = group.map((each) => each.commit);
+        // An attempt that was taken away may end beside the one that took its place.
+        const held = new Map((await commit(this.#env, commits)).map((task) => [task.id, task.attempt]));
+        for (const { commit: entry, done } of group) done.resolve(held.get(entry.id) === entry.attempt);
       } catch (error) {
         for (const { done } of group) done.reject(error);
       }

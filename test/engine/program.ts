@@ -308,13 +308,14 @@ export class World {
       const known = this.#model.get(id);
       return known?.state === "running" && known.attempt === attempt;
     });
-    const held = new Set((await at(now, () => commit(env, commits))).map((task) => task.id));
+    const held = await at(now, () => commit(env, commits));
+    const holds = ({ id, attempt }: ClaimedTask) => held.some((each) => each.id === id && each.attempt === attempt);
     // Whoever paused or died meanwhile may find the row elsewhere; but nobody is told that a fenced end holds.
     for (const task of ends) {
-      if (held.has(task.id) && !running.includes(task))
+      if (holds(task) && !running.includes(task))
         throw new Error(`${task.id} attempt ${task.attempt} was fenced, and held`);
     }
-    for (const task of ends.filter((each) => !held.has(each.id))) {
+    for (const task of ends.filter((each) => !holds(each))) {
       this.tally.fenced++;
       await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: now });
     }
