@@ -28,6 +28,9 @@ const everywhere = ["package-lock.json", "scripts/build.ts"];
 /** What the declarations of the client and of the tasks lead to. */
 const DECLARED = ["client", "contract", "core", "tasks"];
 
+/** How long a plugin took is no news to whoever starts the service. */
+const QUIET = { bundlerTimings: false } as const;
+
 /** Brings dist/ up to date; costs a few milliseconds when it already is. */
 export async function build(): Promise<void> {
   mkdirSync(join(dist, "pages"), { recursive: true });
@@ -47,7 +50,7 @@ export async function clientSize(): Promise<number> {
   const vite = await import("vite");
   const [bundle] = (await vite.build({
     ...moduleOptions,
-    build: { ...moduleOptions.build, rolldownOptions: { output: { minify: true } }, write: false },
+    build: { ...moduleOptions.build, rolldownOptions: { output: { minify: true }, checks: QUIET }, write: false },
   })) as {
     output: { code: string }[];
   }[];
@@ -103,7 +106,7 @@ async function buildPages(out: string): Promise<void> {
       modulePreload: { polyfill: false },
       // Swagger UI is that large, and only /docs loads it.
       chunkSizeWarningLimit: 2_000,
-      rolldownOptions: { input },
+      rolldownOptions: { input, checks: QUIET },
     },
   });
 }
@@ -131,6 +134,7 @@ const moduleOptions = {
     emptyOutDir: false,
     minify: false,
     target: "es2022",
+    rolldownOptions: { checks: QUIET },
     lib: { entry: join(root, "src/client/index.ts"), formats: ["es"], fileName: () => "index.js" },
   },
 } as const satisfies InlineConfig;
