@@ -20,8 +20,9 @@ const WAITS = "tasks.state = 'waiting' AND tasks.waiting_for->>'type' = 'needs'"
 /** ?1 is a JSON array of ids that may have ended, ?2 the time. */
 const ABANDON = `
 WITH RECURSIVE doomed (id, cause, state) AS (
-  SELECT next.value, ended.id, ended.state
-  FROM tasks AS ended, json_each(ended.node, '$.next') AS next
+  SELECT next.value, cause.value, ended.state
+  FROM tasks AS ended, json_each(ended.node, '$.next') AS next, json_each(CASE ended.error->>'type'
+    WHEN 'dependency_failed' THEN ended.error->'$.data.taskIds' ELSE json_array(ended.id) END) AS cause
   WHERE ended.id IN (SELECT value FROM json_each(?1)) AND ended.node IS NOT NULL AND ended.state IN ${ENDED_BADLY}
   UNION
   SELECT next.value, doomed.cause, doomed.state
@@ -136,14 +137,18 @@ export interface Released {
   dueAt: number;
 }
 
+/** Ends those of a flow that wait in vain for one of `ids` (a JSON array), and queues those that wait for nothing more. */
+export function settleStatements(db: D1Database, ids: string, now: number): D1PreparedStatement[] {
+  return [db.prepare(ABANDON).bind(ids, now), db.prepare(RELEASE).bind(ids, now)];
+}
+
 /**
  * To be appended to a batch that may end the tasks of `ids` (a JSON array) at `now`. The last one
  * answers {@link Released}: whom to ring for.
  */
 export function releaseStatements(db: D1Database, ids: string, now: number): D1PreparedStatement[] {
   return [
-    db.prepare(ABANDON).bind(ids, now),
-    db.prepare(RELEASE).bind(ids, now),
+    ...settleStatements(db, ids, now),
     db.prepare(WAKE_PARENTS).bind(ids, now),
     db.prepare(BEGIN_ERROR).bind(ids),
     db.prepare(INSERT_ERROR).bind(ids, now),

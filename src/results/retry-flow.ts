@@ -3,8 +3,9 @@
 import { BELL_MS } from "../core/limits.ts";
 import { sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
+import { readMemberIds } from "./flows.ts";
 import { NO_START } from "../core/settle.ts";
-import type { Released } from "./release.ts";
+import { settleStatements, type Released } from "./release.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 const TERMINAL = sqlStates(TERMINAL_STATES);
@@ -31,13 +32,6 @@ const BELOW = (roots: string) => `below (id) AS (
   UNION
   SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.nextOnEnd') AS next)`;
 
-/** What needs a failure that stays one, so it would wait in vain. */
-const STUCK = `stuck (id) AS (
-  SELECT next.value FROM tasks AS bad, json_each(bad.node, '$.next') AS next
-  WHERE bad.id IN (${BAD}) AND bad.id NOT IN (SELECT id FROM below) AND bad.id <> ?3
-  UNION
-  SELECT next.value FROM stuck JOIN tasks AS task ON task.id = stuck.id, json_each(task.node, '$.next') AS next)`;
-
 const ENDED =
   "EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at <= ?2)";
 
@@ -49,8 +43,10 @@ const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN 
 
 /**
  * Opens an ended flow again: the failed members are queued, those after them wait. `from` is the id
- * of a member to begin at instead. Answers whom to ring for; nothing where the flow has not ended or
- * there is nothing to begin with. Safe to repeat: the flow itself comes last, and once it runs nothing more is done.
+ * of a member to begin at instead; whatever did not succeed elsewhere then stays as it is, and
+ * settles those that would wait for it. Answers whom to ring for; nothing where the flow has
+ * not ended or there is nothing to begin with. Safe to repeat: the flow itself comes last, and once it runs nothing
+ * more is done.
  */
 export async function retryFlow(
   db: D1Database,
@@ -59,20 +55,20 @@ export async function retryFlow(
   onError: string | null,
   now: number,
 ): Promise<Released[]> {
+  const members = from === null ? [] : await readMemberIds(db, flowId);
   const roots = from === null ? BAD : CHOSEN;
-  const after = from === null ? BELOW(roots) : `${BELOW(roots)}, ${STUCK}`;
-  const mayWait = from === null ? "true" : "id NOT IN (SELECT id FROM stuck)";
   const bind = (sql: string) => db.prepare(sql).bind(...(from === null ? [flowId, now] : [flowId, now, from]));
   const results = await persistOr503(() =>
     db.batch([
       // Those that must wait again, because something they need runs again. What is left of the roots begins.
-      bind(`WITH RECURSIVE ${after}
+      bind(`WITH RECURSIVE ${BELOW(roots)}
         UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, ${RESET},
           waiting_for = json_object('type', 'needs', 'count',
             json_array_length(COALESCE(node->'needs', '[]')) + json_array_length(COALESCE(node->'needsEnd', '[]')))
-        WHERE id IN (SELECT id FROM below) AND ${mayWait} AND state IN ${TERMINAL} AND ${ENDED}`),
+        WHERE id IN (SELECT id FROM below) AND state IN ${TERMINAL} AND ${ENDED}`),
       bind(`UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}, ${RESET}, waiting_for = NULL
         WHERE id IN (${roots}) AND ${ENDED}`),
+      ...settleStatements(db, JSON.stringify(members), now),
       db
         .prepare(
           `UPDATE flows SET state = 'running', finished_at = NULL, cancel_requested_at = NULL, failing = 0,
@@ -83,5 +79,5 @@ export async function retryFlow(
       db.prepare(STARTED).bind(flowId, now),
     ]),
   );
-  return rowsOf<Released>(results, 3);
+  return rowsOf<Released>(results, results.length - 1);
 }

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { cancelDisagreements, disagreements, isErrorKey, pastsOf, toRunAgain, withDependents } from "./flow-checks.ts";
+import type { FlowResource } from "../../src/contract/flow.ts";
 import { FlowWorld, type Figures } from "./flow-world.ts";
 import { look, wrongMoves, wrongWith, WITNESS, type Move } from "./witness.ts";
 import { createWorlds } from "./worlds.ts";
@@ -33,15 +34,18 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
 
   // Whatever failed has been mended, and runs again; nobody is cancelled any more.
   for (const member of world.members) member.cancelAfter = null;
+  const mended = new Set<string>();
   const before = new Map<string, { again: Set<string>; attempts: Map<string, number> }>();
   for (const { member, flow } of flows) {
     const attempts = new Map(flow.nodes.map((node) => [node.task.id, node.task.attempt]));
-    if (flow.state === "succeeded") {
-      const from = world.pick(flow.nodes.filter(({ task }) => task.state === "succeeded"));
-      if (from === null) continue;
+    const from = flow.state === "cancelled" ? null : world.pick(flow.nodes.filter(mayBegin));
+    if (from !== null) {
       before.set(member.name, { again: withDependents(flow, [from.key]), attempts });
       await world.retry(member, from.task.id);
+    } else if (flow.state === "succeeded") {
+      continue;
     } else {
+      mended.add(member.name);
       const { all, counting } = toRunAgain(member, flow);
       before.set(member.name, { again: all, attempts });
       for (const key of counting) member.behaviours.set(key, "ok");
@@ -57,7 +61,7 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
     const say = (what: string) => void breaches.push(`${member.name}: ${what}`);
     // Who is cut off three times has failed, mended or not.
     const isLost = flow.nodes.some(({ task }) => task.error?.type === "worker_lost");
-    if (flow.state !== "succeeded" && !isLost) say(`is ${flow.state} after its retry`);
+    if (mended.has(member.name) && flow.state !== "succeeded" && !isLost) say(`is ${flow.state} after its retry`);
     for (const { key, task } of flow.nodes) {
       const had = past.attempts.get(task.id) ?? 0;
       if (task.attempt > had && !past.again.has(key) && !isErrorKey(key)) say(`${key} ran again`);
@@ -69,6 +73,11 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
     breaches.push(...disagreements(world, { ...member, body }, main, pasts));
   }
   return breaches;
+}
+
+/** A flow may be restarted from a task that had all it needed. */
+function mayBegin({ key, task }: FlowResource["nodes"][number]): boolean {
+  return !isErrorKey(key) && (task.state === "succeeded" || task.error?.type === "Error");
 }
 
 async function readAll(world: FlowWorld) {

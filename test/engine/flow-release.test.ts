@@ -76,6 +76,22 @@ describe("a retry", () => {
     expect(await flowOf(id)).toMatchObject({ state: "succeeded", result: "small, too" });
   });
 
+  it("from one member settles those that also wait for a failure that stays", async () => {
+    const inner = { dag: { a: { node: noop }, b: { node: noop }, c: { node: noop, needs: ["a", "b"] } } };
+    const id = await newFlow({ dag: { n: { node: inner, onFailure: "ignore" }, after: { node: noop, needs: ["n"] } } });
+    await play(id, "n.b", failed);
+    await play(id, "n.a", succeeded(1));
+    await play(id, "after", succeeded(2));
+    expect(await flowOf(id)).toMatchObject({ state: "succeeded" });
+    await retryFlow(env.DB, id, await idAt(id, "n.a"), null, Date.now() + 1);
+    await play(id, "n.a", succeeded(3));
+    await play(id, "after", succeeded(4));
+    const flow = await flowOf(id);
+    expect(flow).toMatchObject({ state: "succeeded", result: { after: 4 }, counts: { succeeded: 2, failed: 2 } });
+    const { error } = flow.nodes.find(({ key }) => key === "n.c")!.task;
+    expect(error).toMatchObject({ type: "dependency_failed", data: { taskIds: [await idAt(id, "n.b")] } });
+  });
+
   it("whose answer was lost does nothing when it is repeated, whatever has happened since", async () => {
     const id = await newFlow({ chain: [noop, noop] });
     await play(id, "0", failed);
