@@ -1,6 +1,7 @@
 /** Circuit breakers: a task that fails too often is held back for a while, then tried with one run. */
 
-import type { Duration } from "./duration.ts";
+import { durationMs, type Duration } from "./duration.ts";
+import type { Between } from "./limits.ts";
 
 /** In a definition: when its tasks are held back. */
 export interface CircuitOption {
@@ -20,4 +21,14 @@ export interface Circuit {
   ratio: number;
   window: number;
   cooldown: number;
+}
+
+/** The option with its defaults. */
+export function circuitOf(option: CircuitOption, between: Between): Circuit {
+  return {
+    failures: between("circuit.failures", option.failures, 1, 1_000_000),
+    ratio: between("circuit.ratio", option.ratio ?? 0.5, 0, 1),
+    window: between("circuit.window", durationMs(option.window ?? "1m"), 1, 86_400_000),
+    cooldown: between("circuit.cooldown", durationMs(option.cooldown ?? "30s"), 1, 86_400_000),
+  };
 }

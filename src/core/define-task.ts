@@ -1,7 +1,8 @@
 /** How a user writes a task: a name, a schema on both ends, and a function. */
 
 import type { z } from "zod";
-import type { Circuit, CircuitOption } from "./circuit.ts";
+import { batchOf, type Batch, type BatchTaskOptions } from "./batch.ts";
+import { circuitOf, type Circuit, type CircuitOption } from "./circuit.ts";
 import type { ConcurrencyOption } from "./concurrency.ts";
 import type { Duration } from "./duration.ts";
 import { durationMs } from "./duration.ts";
@@ -15,10 +16,11 @@ import {
   MAX_RETENTION_MS,
   MAX_TIMEOUT_MS,
   MIN_RETENTION_MS,
+  type Between,
   type Lane,
 } from "./limits.ts";
 import { retrySchema, type RetryFunction, type RetryOptions } from "./retry.ts";
-import type { CacheOption, RateOption } from "./share.ts";
+import { rateLimitOf, type CacheOption, type RateLimit, type RateOption } from "./share.ts";
 
 /** The latest progress of a task. `percent` is null where `total` is unknown. */
 export interface Progress {
@@ -134,8 +136,8 @@ export interface TaskContext {
   rateLimited(delay: Duration): never;
 }
 
-/** What `defineTask` takes. */
-export interface TaskOptions<Name extends string, Input extends z.ZodType, Output extends z.ZodType> {
+/** What `defineTask` takes beside the handler. */
+export interface DefinitionOptions<Name extends string, Input extends z.ZodType, Output extends z.ZodType> {
   /** Letters, digits, `_`, `-` and `.`, at most 100. Part of your API: callers submit by it. */
   name: Name;
   description?: string;
@@ -169,6 +171,15 @@ export interface TaskOptions<Name extends string, Input extends z.ZodType, Outpu
   circuit?: CircuitOption;
   /** Single flight: the same input is not run again while it is under way, or its result is fresh. */
   cache?: CacheOption;
+}
+
+/** What `defineTask` takes for a task whose handler is called for it alone. */
+export interface TaskOptions<
+  Name extends string,
+  Input extends z.ZodType,
+  Output extends z.ZodType,
+> extends DefinitionOptions<Name, Input, Output> {
+  batch?: undefined;
   run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
 }
 
@@ -189,16 +200,12 @@ export interface TaskDefinition<
   readonly lane: Lane;
   readonly retentionMs: number;
   readonly leaseMs: number | null;
-  readonly rateLimit: {
-    limit: number;
-    perMs: number;
-    burst: number;
-    drop: boolean;
-    key?: (input: unknown) => string;
-  } | null;
+  readonly rateLimit: RateLimit | null;
   readonly cacheMs: number | null;
   readonly circuit: Circuit | null;
   readonly concurrency: readonly { limit: number; key?: (input: unknown) => string }[];
+  /** Where it is one, its `run` stands in for the other. */
+  readonly batch: Batch | null;
   // A method, so that definitions of different inputs fit one list.
   run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
 }
@@ -218,12 +225,18 @@ const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
  * });
  */
 export function defineTask<const Name extends string, Input extends z.ZodType, Output extends z.ZodType>(
+  options: BatchTaskOptions<Name, Input, Output>,
+): TaskDefinition<Name, Input, Output>;
+export function defineTask<const Name extends string, Input extends z.ZodType, Output extends z.ZodType>(
   options: TaskOptions<Name, Input, Output>,
+): TaskDefinition<Name, Input, Output>;
+export function defineTask<const Name extends string, Input extends z.ZodType, Output extends z.ZodType>(
+  options: TaskOptions<Name, Input, Output> | BatchTaskOptions<Name, Input, Output>,
 ): TaskDefinition<Name, Input, Output> {
   const { name, lane = "default" } = options;
   if (!NAME.test(name)) throw new RangeError(`not a task name: ${JSON.stringify(name)}`);
   if (!LANES.includes(lane)) throw new RangeError(`task ${name}: no lane ${JSON.stringify(lane)}`);
-  const between = (what: string, value: number, min: number, max: number) => {
+  const between: Between = (what, value, min, max) => {
     if (!(value >= min && value <= max))
       throw new RangeError(`task ${name}: ${what} must be ${min} to ${max}, is ${value}`);
     return value;
@@ -231,6 +244,11 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
   const { retry = {} } = options;
   const refused = typeof retry === "function" ? undefined : retrySchema.safeParse(retry).error?.issues[0];
   if (refused) throw new RangeError(`task ${name}: retry.${refused.path.join(".")}: ${refused.message}`);
+  const rateLimit = options.rateLimit === undefined ? null : rateLimitOf(options.rateLimit, between);
+  const concurrency = limitsOf(options.concurrency).map((each) => {
+    between("concurrency.limit", each.limit, 1, 10_000);
+    return each as { limit: number; key?: (input: unknown) => string };
+  });
   const timeoutMs = between("timeout", durationMs(options.timeout ?? DEFAULT_TIMEOUT_MS), 1, maxTimeoutMs(lane));
   return {
     name,
@@ -251,43 +269,18 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
     ),
     leaseMs:
       options.lease === undefined ? null : between("lease", durationMs(options.lease), 1_000, MAX_LONG_TIMEOUT_MS),
-    rateLimit: rateLimitOf(options.rateLimit, between),
+    rateLimit,
     cacheMs:
       options.cache === undefined ? null : between("cache.ttl", durationMs(options.cache.ttl), 1, MAX_RETENTION_MS),
-    circuit: circuitOf(options.circuit, between),
-    concurrency: limitsOf(options.concurrency).map((each) => {
-      between("concurrency.limit", each.limit, 1, 10_000);
-      return each as { limit: number; key?: (input: unknown) => string };
-    }),
-    run: options.run.bind(options),
+    circuit: options.circuit === undefined ? null : circuitOf(options.circuit, between),
+    concurrency,
+    batch: options.batch === undefined ? null : batchOf(options, { concurrency, rateLimit }, between),
+    run: options.batch === undefined ? options.run.bind(options) : () => notAlone(name),
   };
 }
 
-function rateLimitOf<Input>(
-  option: RateOption<Input> | undefined,
-  between: (what: string, value: number, min: number, max: number) => number,
-): TaskDefinition["rateLimit"] {
-  if (option === undefined) return null;
-  return {
-    limit: between("rateLimit.limit", option.limit, 1, 1_000_000),
-    perMs: between("rateLimit.per", durationMs(option.per), 1, 86_400_000),
-    burst: between("rateLimit.burst", option.burst ?? 1, 1, 1_000_000),
-    drop: option.onLimit === "drop",
-    ...(option.key ? { key: option.key as (input: unknown) => string } : {}),
-  };
-}
-
-function circuitOf(
-  option: CircuitOption | undefined,
-  between: (what: string, value: number, min: number, max: number) => number,
-): Circuit | null {
-  if (option === undefined) return null;
-  return {
-    failures: between("circuit.failures", option.failures, 1, 1_000_000),
-    ratio: between("circuit.ratio", option.ratio ?? 0.5, 0, 1),
-    window: between("circuit.window", durationMs(option.window ?? "1m"), 1, 86_400_000),
-    cooldown: between("circuit.cooldown", durationMs(option.cooldown ?? "30s"), 1, 86_400_000),
-  };
+function notAlone(name: string): never {
+  throw new TypeError(`${name} is run in batches: call \`batch.run\` with many inputs`);
 }
 
 function limitsOf<Input>(

@@ -54,6 +54,12 @@ export const MAX_JSON_DEPTH = 200;
 /** Submissions in one batch request. */
 export const MAX_BATCH = 1_000;
 
+/** Inputs of one handler call: with what lies in their rows they still fit into one answer of D1 and into one call. */
+export const MAX_BATCH_SIZE = 500;
+
+/** How long tasks may gather. */
+export const MAX_BATCH_WAIT_MS = 86_400_000;
+
 /** Ids that one bell carries: 100 of 35 bytes stay far below the queue's 128 KB per message. */
 export const IDS_PER_BELL = 100;
 
@@ -97,3 +103,6 @@ export const EVENTS_KEPT_MS = 3_600_000;
 export const LANES = ["high", "default", "bulk", "long"] as const;
 
 export type Lane = (typeof LANES)[number];
+
+/** Answers `value` where it lies between the two; throws a `RangeError` that names `what` where it does not. */
+export type Between = (what: string, value: number, min: number, max: number) => number;

@@ -1,6 +1,7 @@
 /** Submissions that share one task: debounce (the last input runs), throttle (the first runs), cache (its result serves all). */
 
-import type { Duration } from "./duration.ts";
+import { durationMs, type Duration } from "./duration.ts";
+import type { Between } from "./limits.ts";
 
 /** How a submission shares its task. `key` tells whose submissions share. Times are ms. */
 export interface Share {
@@ -32,6 +33,26 @@ export interface RateOption<Input> {
   key?: (input: Input) => string;
 }
 
+/** A rate as a definition holds it. */
+export interface RateLimit {
+  limit: number;
+  perMs: number;
+  burst: number;
+  drop: boolean;
+  key?: (input: unknown) => string;
+}
+
+/** The option with its defaults. */
+export function rateLimitOf<Input>(option: RateOption<Input>, between: Between): RateLimit {
+  return {
+    limit: between("rateLimit.limit", option.limit, 1, 1_000_000),
+    perMs: between("rateLimit.per", durationMs(option.per), 1, 86_400_000),
+    burst: between("rateLimit.burst", option.burst ?? 1, 1, 1_000_000),
+    drop: option.onLimit === "drop",
+    ...(option.key ? { key: option.key as (input: unknown) => string } : {}),
+  };
+}
+
 /** A rate as the row holds it: generic cell rate algorithm (ITU-T I.371). Times are ms. */
 export interface Rate {
   key: string;
@@ -46,4 +67,10 @@ export interface Rate {
 export function rateOf(key: string, limit: number, perMs: number, burst: number): Rate {
   const interval = perMs / limit;
   return { key, interval, tolerance: interval * (burst - 1) };
+}
+
+/** How many may start at `now` under a rate whose next token is due at `tat`, at most its burst. */
+export function tokensAt(rate: Pick<Rate, "interval" | "tolerance">, tat: number, now: number): number {
+  const spare = rate.tolerance - Math.max(0, tat - now);
+  return spare < 0 ? 0 : Math.floor(spare / rate.interval + 1e-9) + 1;
 }
