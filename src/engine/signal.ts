@@ -1,17 +1,20 @@
 /** Sends a signal to a task that waits for it, or will. */
 
-import { ProblemError, problem } from "../core/problems.ts";
+import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
+import { ProblemError, problem, type ProblemName } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
-import { addSignal, countSignals, isLinkUsed, MAX_SIGNALS } from "../results/signals.ts";
+import { byteLength } from "../results/insert-tasks.ts";
+import { readTasks } from "../results/read-tasks.ts";
+import { addSignal, isLinkUsed, MAX_SIGNALS } from "../results/signals.ts";
 import type { TaskRow } from "../results/task-row.ts";
 import { announceReleased } from "./release.ts";
 import type { Background } from "./store.ts";
 import { progressObject } from "./tell.ts";
 
-/** Two signals of the same moment want the same place; one of them takes the next. */
-const TRIES = 20;
-
-/** Keeps the signal (`body` is JSON text) and wakes the task. Throws a 409 problem where the task has ended. */
+/**
+ * Keeps the signal (`body` is JSON text) and wakes the task. `linkId` names a link that is good for one signal.
+ * Throws a 409 problem where the task has ended or the link was used, and a 413 problem where the body is too large.
+ */
 export async function signal(
   env: Env,
   background: Background,
@@ -21,30 +24,27 @@ export async function signal(
   now: number,
   linkId: string | null = null,
 ): Promise<void> {
-  const delivery = linkId ?? crypto.randomUUID();
-  for (let n = 0; n < TRIES; n++) {
-    const before = await countSignals(env.DB, task.id);
-    if (before >= MAX_SIGNALS) break;
-    const { kept, released } = await addSignal(env.DB, task.id, before + 1, name, body, now, delivery);
-    if (kept) {
-      background.waitUntil(announceReleased(env, released));
-      if (task.object !== 0) background.waitUntil(tell(env, task.id, name, body, now));
-      return;
-    }
-    if (linkId !== null && (await isLinkUsed(env.DB, linkId))) {
-      throw new ProblemError(problem("conflict", "This address was good for one signal, and has been used."));
-    }
-    if (await hasEnded(env, task.id)) break;
-  }
-  const detail = isTerminal(task.state)
-    ? `The task has ended: it is ${task.state}.`
-    : `The task has ended meanwhile, or was sent ${MAX_SIGNALS} signals.`;
-  throw new ProblemError(problem("conflict", detail));
+  // Numbers may be longer than they were written.
+  if (byteLength(body) > MAX_PAYLOAD_BYTES)
+    refuse("payload-too-large", `A signal may be ${MAX_PAYLOAD_BYTES} bytes long.`);
+  const { kept, released } = await addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID());
+  if (!kept) return explain(env, task, linkId);
+  background.waitUntil(announceReleased(env, released));
+  if (task.object !== 0) background.waitUntil(tell(env, task.id, name, body, now));
 }
 
-async function hasEnded(env: Env, id: string): Promise<boolean> {
-  const state = await env.DB.prepare("SELECT state FROM tasks WHERE id = ?1").bind(id).first<TaskRow["state"]>("state");
-  return state === null || isTerminal(state);
+async function explain(env: Env, { id }: TaskRow, linkId: string | null): Promise<never> {
+  if (linkId !== null && (await isLinkUsed(env.DB, linkId))) {
+    refuse("conflict", "This address was good for one signal, and has been used.");
+  }
+  const [task] = await readTasks(env.DB, [id]);
+  if (!task) refuse("not-found", "There is no task with this id.");
+  if (isTerminal(task.state)) refuse("conflict", `The task has ended: it is ${task.state}.`);
+  refuse("conflict", `The task was sent ${MAX_SIGNALS} signals, which is all that one takes.`);
+}
+
+function refuse(name: ProblemName, detail: string): never {
+  throw new ProblemError(problem(name, detail));
 }
 
 async function tell(env: Env, id: string, name: string, body: string, at: number): Promise<void> {

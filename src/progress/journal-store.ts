@@ -14,29 +14,36 @@ export class JournalStore {
     this.#storage = storage;
   }
 
-  /** The entries of this run. A new run begins with none; an attempt that opens it fences those before it. */
-  open(run: number, attempt: number): JournalEntry[] {
+  /**
+   * The entries of this run. A new run begins with none; an attempt that opens it fences those before it.
+   * Null where the attempt itself is fenced.
+   */
+  open(run: number, attempt: number): JournalEntry[] | null {
     const opened = this.#opened();
-    if (attempt < opened.attempt || run < opened.run) return [];
+    if (attempt < opened.attempt || run < opened.run) return null;
+    // A value has a column of its own: as text within the JSON of the rest it could be twice as long, and a row holds 2 MB.
     this.#storage.sql.exec(
-      "CREATE TABLE IF NOT EXISTS journal (key TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID",
+      "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, entry TEXT NOT NULL, value TEXT) WITHOUT ROWID",
     );
-    if (run > opened.run) this.#storage.sql.exec("DELETE FROM journal");
+    if (run > opened.run) this.#storage.sql.exec("DELETE FROM entries");
     this.#storage.kv.put<Opened>("journal", { run, attempt });
     return this.#storage.sql
-      .exec<{ entry: string }>("SELECT entry FROM journal")
+      .exec<{ entry: string; value: string | null }>("SELECT entry, value FROM entries")
       .toArray()
-      .map((row) => JSON.parse(row.entry) as JournalEntry);
+      .map(({ entry, value }) => ({ ...(JSON.parse(entry) as JournalEntry), value }));
   }
 
-  /** Keeps an entry; false where a later attempt has opened the journal. */
-  write(attempt: number, entry: JournalEntry): boolean {
+  /** Keeps entries, all or none; false where a later attempt has opened the journal. */
+  write(attempt: number, entries: JournalEntry[]): boolean {
     if (this.#opened().attempt !== attempt) return false;
-    this.#storage.sql.exec(
-      "INSERT OR REPLACE INTO journal (key, entry) VALUES (?, ?)",
-      entry.key,
-      JSON.stringify(entry),
-    );
+    for (const { value, ...entry } of entries) {
+      this.#storage.sql.exec(
+        "INSERT OR REPLACE INTO entries (key, entry, value) VALUES (?, ?, ?)",
+        entry.key,
+        JSON.stringify(entry),
+        value,
+      );
+    }
     return true;
   }
 

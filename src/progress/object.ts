@@ -63,14 +63,14 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   }
 
   /** The journal of this run, for this attempt and no earlier one. */
-  async openJournal(run: number, attempt: number): Promise<JournalEntry[]> {
+  async openJournal(run: number, attempt: number): Promise<JournalEntry[] | null> {
     await this.#setAlarm();
     return this.#journal.open(run, attempt);
   }
 
-  /** Keeps a step's result; false where the attempt is not the latest any more. */
-  async writeJournal(attempt: number, entry: JournalEntry): Promise<boolean> {
-    return this.#journal.write(attempt, entry);
+  /** Keeps what calls have come to; false where the attempt is not the latest any more. */
+  async writeJournal(attempt: number, entries: JournalEntry[]): Promise<boolean> {
+    return this.#journal.write(attempt, entries);
   }
 
   /** Forgets the task: it was deleted. */

@@ -2,6 +2,7 @@
 
 import type { TaskEvent } from "../contract/event.ts";
 import type { TaskResource } from "../contract/task.ts";
+import type { TaskError } from "../core/errors.ts";
 import type { Moment } from "../core/timeline.ts";
 
 /** How a task stands by its row. Telling the same one again, or an old one, changes nothing. */
@@ -27,11 +28,15 @@ export interface Report {
 export interface JournalEntry {
   /** Kind, name and how often the name came before: `step:charge#1`. */
   key: string;
+  /** The number of the attempt that wrote it. */
+  attempt: number;
   /** Places in the order of beginnings and ends of the run's entries; no end: it is still waited for. */
   began: number;
   ended: number | null;
   /** JSON text of the value, once it has ended. */
   value: string | null;
+  /** What the step threw. */
+  error: (TaskError & { retryable: boolean }) | null;
   /** Until when it waits, in ms since the epoch. */
   until: number | null;
   /** The number of the signal that it took. */
@@ -46,10 +51,10 @@ export interface ProgressApi {
   latestProgress(): Promise<TaskEvent | null>;
   /** An event that comes from outside of the task. */
   note(event: NewEvent): Promise<void>;
-  /** What is in the journal of this run; from now on attempts before this one may not write to it. */
-  openJournal(run: number, attempt: number): Promise<JournalEntry[]>;
-  /** Keeps an entry; false where the attempt may not write any more. */
-  writeJournal(attempt: number, entry: JournalEntry): Promise<boolean>;
+  /** What is in the journal of this run; from now on attempts before this one may not write to it. Null where this one may not. */
+  openJournal(run: number, attempt: number): Promise<JournalEntry[] | null>;
+  /** Keeps entries, all or none; false where the attempt may not write any more. */
+  writeJournal(attempt: number, entries: JournalEntry[]): Promise<boolean>;
   destroy(): Promise<void>;
   fetch(url: string, init: RequestInit): Promise<Response>;
 }

@@ -17,55 +17,58 @@ export const MAX_SIGNALS = 1_000;
 
 /** What became of a signal. */
 export interface Delivered {
-  /** Whether it was kept; not where the task has ended or has been sent too many. */
+  /** Whether this call kept it; not where the task has ended or was sent too many, or the delivery came before. */
   kept: boolean;
   released: Released[];
 }
 
 /**
- * Keeps a signal for a task and wakes it if it waits for one of this name. `delivery` names it, so that
- * it is kept once. `seq` comes from
- * {@link countSignals}; a signal that another one overtook is not kept, and is to be sent with the next number.
+ * Keeps a signal for a task, behind those that it was sent before, and wakes it if it waits for one of
+ * this name. `delivery` names it, so that it is kept once.
  */
 export async function addSignal(
   db: D1Database,
   taskId: string,
-  seq: number,
   name: string,
   body: string,
   now: number,
   delivery: string,
 ): Promise<Delivered> {
-  const results = await persistOr503(() =>
-    db.batch([
+  let asked = 0;
+  const results = await persistOr503(async () => {
+    asked++;
+    return db.batch([
       db
         .prepare(
           `INSERT INTO signals (task_id, seq, name, body, created_at, delivery)
-           SELECT id, ?2, ?3, ?4, ?5, ?6 FROM tasks
-           WHERE id = ?1 AND state IN ${sqlStates(LIVE_STATES)} AND signals = ?2 - 1 AND signals < ${MAX_SIGNALS}
+           SELECT id, signals + 1, ?2, ?3, ?4, ?5 FROM tasks
+           WHERE id = ?1 AND state IN ${sqlStates(LIVE_STATES)} AND signals < ${MAX_SIGNALS}
            ON CONFLICT DO NOTHING`,
         )
-        .bind(taskId, seq, name, body, now, delivery),
+        .bind(taskId, name, body, now, delivery),
       db
         .prepare(
-          `UPDATE tasks SET signals = ?2 WHERE id = ?1 AND signals = ?2 - 1
-             AND EXISTS (SELECT 1 FROM signals WHERE task_id = ?1 AND seq = ?2)`,
+          `UPDATE tasks SET signals = own.seq FROM (SELECT task_id, seq FROM signals WHERE delivery = ?2) AS own
+           WHERE tasks.id = ?1 AND own.task_id = ?1 AND tasks.signals < own.seq`,
         )
-        .bind(taskId, seq),
+        .bind(taskId, delivery),
       db
         .prepare(
           `UPDATE tasks SET state = 'queued', run_at = ?3, due_at = ?3 + ${BELL_MS}, waiting_for = NULL
-           WHERE id = ?1 AND state = 'waiting' AND EXISTS (
-             SELECT 1 FROM json_each(tasks.waiting_for, '$.signals') AS wanted WHERE wanted.value = ?2)`,
+           WHERE id = ?1 AND state = 'waiting'
+             AND EXISTS (SELECT 1 FROM json_each(tasks.waiting_for, '$.signals') AS wanted WHERE wanted.value = ?2)
+             AND EXISTS (SELECT 1 FROM signals WHERE delivery = ?4 AND task_id = ?1)`,
         )
-        .bind(taskId, name, now),
+        .bind(taskId, name, now, delivery),
       db
-        .prepare("SELECT 1 AS kept FROM signals WHERE task_id = ?1 AND seq = ?2 AND delivery = ?3")
-        .bind(taskId, seq, delivery),
+        .prepare("SELECT 1 AS same FROM signals WHERE delivery = ?2 AND task_id = ?1 AND created_at = ?3 AND body = ?4")
+        .bind(taskId, delivery, now, body),
       db.prepare("SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id = ?1 AND state = 'queued'").bind(taskId),
-    ]),
-  );
-  return { kept: rowsOf(results, 3).length > 0, released: rowsOf<Released>(results, 4) };
+    ]);
+  });
+  // Asked again because an answer was lost, it may find what it has kept itself.
+  const kept = results[0]!.meta.changes > 0 || (asked > 1 && rowsOf(results, 3).length > 0);
+  return { kept, released: rowsOf<Released>(results, 4) };
 }
 
 /** Whether a link that is good for one signal has sent it. */
@@ -76,24 +79,20 @@ export async function isLinkUsed(db: D1Database, linkId: string): Promise<boolea
   return used !== null;
 }
 
-/** How many signals the task was ever sent. */
-export async function countSignals(db: D1Database, taskId: string): Promise<number> {
-  const count = await persistOr503(() =>
-    db.prepare("SELECT signals FROM tasks WHERE id = ?1").bind(taskId).first<number>("signals"),
-  );
-  return count ?? 0;
-}
-
-/** The task's signals of these names, oldest first. */
-export async function readSignals(db: D1Database, taskId: string, names: string[]): Promise<StoredSignal[]> {
-  const { results } = await persist(() =>
+/** The task's oldest signal of this name that is none of `taken`; null where there is none. */
+export async function readSignal(
+  db: D1Database,
+  taskId: string,
+  name: string,
+  taken: number[],
+): Promise<StoredSignal | null> {
+  return persist(() =>
     db
       .prepare(
         `SELECT seq, name, body FROM signals
-         WHERE task_id = ?1 AND name IN (SELECT value FROM json_each(?2)) ORDER BY seq`,
+         WHERE task_id = ?1 AND name = ?2 AND seq NOT IN (SELECT value FROM json_each(?3)) ORDER BY seq LIMIT 1`,
       )
-      .bind(taskId, JSON.stringify(names))
-      .all<StoredSignal>(),
+      .bind(taskId, name, JSON.stringify(taken))
+      .first<StoredSignal>(),
   );
-  return results;
 }

@@ -51,7 +51,7 @@ export class AttemptRunner extends WorkerEntrypoint<Env> {
     const reporter = new Reporter(this.env, task);
     const listening = setTimeout(() => void listen(control, abort, reporter), LISTEN_AFTER_MS);
     try {
-      const durable = new Durable(this.env, task, abort.signal, yieldAfter(task, definition));
+      const durable = new Durable(this.env, task, abort.signal, yieldAfter(task, definition), reporter);
       const ending = await handle(this.env, definition, task, abort.signal, reporter, durable);
       await reporter.finish();
       return {

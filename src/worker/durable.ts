@@ -9,27 +9,29 @@ import { durationMs, type Duration } from "../core/duration.ts";
 import {
   AttemptAborted,
   ChildFailedError,
+  describeError,
   NonRetryableError,
+  RetryAfterError,
   SignalTimeoutError,
   StepMismatchError,
 } from "../core/errors.ts";
+import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
+import { faults } from "../core/problems.ts";
 import { retryDelay, retryPolicy } from "../core/retry.ts";
 import type { Wait } from "../core/settle.ts";
 import { isTerminal } from "../core/states.ts";
-import { OBJECT } from "../core/wake.ts";
 import { spawn } from "../engine/spawn.ts";
-import { progressObject } from "../engine/tell.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { readEnds } from "../results/flows.ts";
-import { markObject } from "../results/read-tasks.ts";
-import { readSignals } from "../results/signals.ts";
+import { byteLength } from "../results/insert-tasks.ts";
+import { readSignal, type StoredSignal } from "../results/signals.ts";
+import { Snoozed } from "./context.ts";
+import { Journal } from "./journal.ts";
+import type { Reporter } from "./reporter.ts";
 
 /** A year, the longest a task may sleep. */
 const MAX_SLEEP_MS = 366 * 86_400_000;
-
-/** A pause between two tries of a step that is short enough to hold the worker for. */
-const NAME = /^[^\n]{1,200}$/;
 
 interface Pending {
   until: number | null;
@@ -42,20 +44,23 @@ export class Durable {
   readonly #task: ClaimedTask;
   readonly #signal: AbortSignal;
   readonly #yieldAfter: number;
+  readonly #reporter: Reporter;
+  readonly #journal: Journal;
   readonly #suspended = Promise.withResolvers<Wait>();
   readonly #pending = new Set<Pending>();
-  readonly #uses = new Map<string, number>();
-  readonly #consumed = new Set<string>();
-  #journal: Promise<Map<string, JournalEntry>> | null = null;
-  #position = 0;
+  /** Numbers of signals that a wait of this attempt has taken. */
+  readonly #taken = new Set<number>();
   #active = 0;
+  #isOver = false;
 
   /** `yieldAfter`: the time (ms since the epoch) after which the next step begins a new invocation. */
-  constructor(env: Env, task: ClaimedTask, signal: AbortSignal, yieldAfter: number) {
+  constructor(env: Env, task: ClaimedTask, signal: AbortSignal, yieldAfter: number, reporter: Reporter) {
     this.#env = env;
     this.#task = task;
     this.#signal = signal;
     this.#yieldAfter = yieldAfter;
+    this.#reporter = reporter;
+    this.#journal = new Journal(env, task);
   }
 
   /** Resolves when the handler can only wait. */
@@ -65,56 +70,74 @@ export class Durable {
 
   /** Whether the journal of the progress object was used. */
   get used(): boolean {
-    return this.#journal !== null;
+    return this.#journal.used;
   }
 
   async step<T>(name: string, fn: () => Promise<T> | T, options: StepOptions = {}): Promise<T> {
-    const entry = await this.#begin("step", name);
-    if (entry.value !== null) return JSON.parse(entry.value) as T;
-    if (Date.now() > this.#yieldAfter && this.#consumed.size > 1) return this.#wait({ until: Date.now() });
-    this.#active++;
-    try {
-      const value = await this.#try(fn, options);
-      const text = JSON.stringify(value) ?? "null";
-      await this.#end({ ...entry, value: text });
+    return this.#during(async () => {
+      const entry = await this.#begin("step", name);
+      if (entry.error !== null) throw thrownAgain(entry.error);
+      if (entry.value !== null) return JSON.parse(entry.value) as T;
+      // An attempt that could not add a step before it yields would never come to the end.
+      if (Date.now() > this.#yieldAfter && this.#journal.hasAdvanced) return this.#wait({ until: Date.now() });
+      let value: T;
+      try {
+        value = await this.#try(fn, options);
+      } catch (error) {
+        // Whether the handler catches it is not known yet; should it go on, it must meet the same failure again.
+        if (!this.#isSteering(error)) await this.#journal.end({ ...entry, error: failureOf(error) });
+        throw error;
+      }
+      const text = textOf(name, value);
+      await this.#journal.end({ ...entry, value: text });
       // What a later attempt will see: the value as JSON carries it.
       return JSON.parse(text) as T;
-    } finally {
-      this.#active--;
-      this.#settle();
-    }
+    });
   }
 
   async sleep(until: Duration | Date): Promise<void> {
-    const entry = await this.#begin("sleep", "");
-    const wakeAt = entry.until ?? (until instanceof Date ? until.getTime() : Date.now() + durationMs(until));
-    if (Number.isNaN(wakeAt) || wakeAt - Date.now() > MAX_SLEEP_MS) {
-      throw new NonRetryableError("a task sleeps for a year at most");
-    }
-    if (entry.value !== null) return;
-    if (entry.until === null) await this.#keep({ ...entry, until: wakeAt });
-    if (wakeAt > Date.now()) return this.#wait({ until: wakeAt });
-    await this.#end({ ...entry, until: wakeAt, value: "null" });
+    return this.#during(async () => {
+      const entry = await this.#begin("sleep", "");
+      if (entry.value !== null) return;
+      const wakeAt = entry.until ?? (until instanceof Date ? until.getTime() : Date.now() + durationMs(until));
+      if (Number.isNaN(wakeAt) || wakeAt - Date.now() > MAX_SLEEP_MS) {
+        throw new NonRetryableError("a task sleeps for a year at most");
+      }
+      if (entry.until === null) await this.#journal.keep({ ...entry, until: wakeAt });
+      if (wakeAt > Date.now()) return this.#wait({ until: wakeAt });
+      await this.#journal.end({ ...entry, until: wakeAt, value: "null" });
+    });
   }
 
-  async waitForSignal<T>(name: string, options: SignalOptions<T> = {}): Promise<T> {
-    const entry = await this.#begin("signal", name);
-    const until = entry.until ?? (options.timeout === undefined ? null : Date.now() + durationMs(options.timeout));
-    if (entry.value !== null) return this.#given(name, entry, options);
-    if (entry.until === null && until !== null) await this.#keep({ ...entry, until });
+  async waitForSignal<T>(name: string, { timeout, schema }: SignalOptions<T> = {}): Promise<T> {
+    return this.#during(async () => {
+      const entry = await this.#begin("signal", name);
+      if (entry.value !== null && entry.signal === null) throw tooLate(name);
+      if (entry.value !== null) {
+        const body: unknown = JSON.parse(entry.value);
+        return schema ? schema.parse(body) : (body as T);
+      }
+      const until = entry.until ?? (timeout === undefined ? null : Date.now() + durationMs(timeout));
+      if (entry.until === null && until !== null) await this.#journal.keep({ ...entry, until });
 
-    const taken = new Set([...(await this.#entries()).values()].map((each) => each.signal));
-    const [signal] = (await readSignals(this.#env.DB, this.#task.id, [name])).filter((each) => !taken.has(each.seq));
-    if (signal) {
-      const ended = { ...entry, until, value: signal.body, signal: signal.seq };
-      await this.#end(ended);
-      return this.#given(name, ended, options);
-    }
-    if (until !== null && until <= Date.now()) {
-      await this.#end({ ...entry, until, value: "null" });
-      throw new SignalTimeoutError(`no signal ${JSON.stringify(name)} came in time`);
-    }
-    return this.#wait({ until, signal: name });
+      for (let signal = await this.#take(name); signal !== null; signal = await this.#take(name)) {
+        const body: unknown = JSON.parse(signal.body);
+        const parsed = schema === undefined ? { success: true as const, data: body as T } : schema.safeParse(body);
+        if (parsed.success) {
+          await this.#journal.end({ ...entry, until, value: signal.body, signal: signal.seq });
+          return parsed.data;
+        }
+        // Whoever sent it may send another: a typing error must not fail the task.
+        await this.#journal.discard(signal.seq);
+        const data = { signal: name, errors: faults(parsed.error.issues) };
+        this.#reporter.tellLog("warn", `a signal ${JSON.stringify(name)} does not fit and was passed over`, data);
+      }
+      if (until !== null && until <= Date.now()) {
+        await this.#journal.end({ ...entry, until, value: "null" });
+        throw tooLate(name);
+      }
+      return this.#wait({ until, signal: name });
+    });
   }
 
   async spawn<T>(task: { name: string } | string, input: unknown, options: SpawnOptions = {}): Promise<Child<T>> {
@@ -133,99 +156,63 @@ export class Durable {
 
   /** The ids of children are made of the key, so spawning again makes nothing again. */
   async #spawnAll(task: string, inputs: unknown[], options: SpawnOptions): Promise<string[]> {
-    const entry = await this.#begin("spawn", task);
-    if (entry.value !== null) return JSON.parse(entry.value) as string[];
-    this.#active++;
-    try {
+    return this.#during(async () => {
+      const entry = await this.#begin("spawn", task);
+      if (entry.value !== null) {
+        const ids = JSON.parse(entry.value) as string[];
+        if (ids.length === inputs.length) return ids;
+        throw new StepMismatchError(
+          `an earlier attempt spawned ${ids.length} of ${task} where this one wants ${inputs.length} (${entry.key})`,
+        );
+      }
       const ids = await spawn(this.#env, this.#task, entry.key, task, inputs, options);
       if (ids === null) throw new AttemptAborted("lost", "the task was asked to stop, or is in another attempt");
-      await this.#end({ ...entry, value: JSON.stringify(ids) });
+      await this.#journal.end({ ...entry, value: JSON.stringify(ids) });
       return ids;
-    } finally {
-      this.#active--;
-      this.#settle();
-    }
+    });
   }
 
   async #results(ids: string[]): Promise<unknown[]> {
-    const ended = await readEnds(this.#env.DB, ids);
-    const missing = ids.find((id) => !ended.has(id));
-    if (missing !== undefined) throw new NonRetryableError(`the child task ${missing} is gone: it was deleted`);
-    for (const id of ids) {
-      const child = ended.get(id)!;
-      if (isTerminal(child.state) && child.state !== "succeeded")
-        throw new ChildFailedError(id, child.state, child.error);
+    return this.#during(async () => {
+      // Read before its turn, so that what ended after it is not given before.
+      const reading = readEnds(this.#env.DB, ids);
+      const entry = await this.#begin("join", ids[0]!, reading);
+      const ended = await reading;
+      const missing = ids.find((id) => !ended.has(id));
+      if (missing !== undefined) throw new NonRetryableError(`the child task ${missing} is gone: it was deleted`);
+      const failed = ids.find((id) => {
+        const { state } = ended.get(id)!;
+        return isTerminal(state) && state !== "succeeded";
+      });
+      if (failed === undefined && ids.some((id) => ended.get(id)!.state !== "succeeded")) {
+        return this.#wait({ until: null, tasks: ids });
+      }
+      if (entry.value === null) await this.#journal.end({ ...entry, value: "null" });
+      if (failed !== undefined) {
+        const { state, error } = ended.get(failed)!;
+        throw new ChildFailedError(failed, state, error);
+      }
+      return ids.map((id) => ended.get(id)!.result);
+    });
+  }
+
+  /** The entry of this call, in its turn. */
+  async #begin(kind: string, name: string, ready?: Promise<unknown>): Promise<JournalEntry> {
+    const entry = await this.#journal.begin(kind, name, ready);
+    this.#signal.throwIfAborted();
+    return entry;
+  }
+
+  /** The oldest signal of this name that no wait has been given. */
+  async #take(name: string): Promise<StoredSignal | null> {
+    for (const seq of await this.#journal.takenBefore()) this.#taken.add(seq);
+    for (;;) {
+      const signal = await readSignal(this.#env.DB, this.#task.id, name, [...this.#taken]);
+      // Another branch of the handler may have taken it meanwhile.
+      if (signal !== null && this.#taken.has(signal.seq)) continue;
+      if (signal !== null) this.#taken.add(signal.seq);
+      return signal;
     }
-    if (ids.every((id) => ended.get(id)!.state === "succeeded")) return ids.map((id) => ended.get(id)!.result);
-    return this.#wait({ until: null, tasks: ids });
-  }
-
-  /** The entry of this call, which may have ended in an earlier attempt. */
-  async #begin(kind: string, name: string): Promise<JournalEntry> {
-    if (name !== "" && !NAME.test(name)) throw new NonRetryableError("a name is one line of at most 200 characters");
-    const use = (this.#uses.get(`${kind}:${name}`) ?? 0) + 1;
-    this.#uses.set(`${kind}:${name}`, use);
-    const key = `${kind}:${name}#${use}`;
-    this.#active++;
-    try {
-      const entries = await this.#entries();
-      this.#consumed.add(key);
-      const known = entries.get(key);
-      await this.#checkOrder(key, known?.began ?? Infinity);
-      if (this.#signal.aborted) throw this.#signal.reason;
-      return known ?? { key, began: ++this.#position, ended: null, value: null, until: null, signal: null };
-    } finally {
-      this.#active--;
-      this.#settle();
-    }
-  }
-
-  /** Whatever had ended before this call began in an earlier attempt must have been asked for again by now. */
-  async #checkOrder(key: string, began: number): Promise<void> {
-    const skipped = () =>
-      [...this.#known.values()].find(
-        (each) => each.ended !== null && each.ended < began && !this.#consumed.has(each.key),
-      );
-    if (skipped() === undefined) return;
-    // Another branch of the handler may be about to ask for it.
-    await scheduler.wait(0);
-    const entry = skipped();
-    if (entry === undefined) return;
-    throw new StepMismatchError(
-      `an earlier attempt did ${entry.key} before ${key}, this one did not: names and order of steps must not change while a task is under way`,
-    );
-  }
-
-  #known = new Map<string, JournalEntry>();
-
-  async #entries(): Promise<Map<string, JournalEntry>> {
-    this.#journal ??= this.#open();
-    return this.#journal;
-  }
-
-  async #open(): Promise<Map<string, JournalEntry>> {
-    if (!(this.#task.object & OBJECT.used)) await markObject(this.#env.DB, this.#task.id, OBJECT.used);
-    const entries = await this.#object.openJournal(this.#task.run, this.#task.attempt);
-    for (const entry of entries) {
-      this.#known.set(entry.key, entry);
-      this.#position = Math.max(this.#position, entry.began, entry.ended ?? 0);
-    }
-    return this.#known;
-  }
-
-  async #end(entry: JournalEntry): Promise<void> {
-    await this.#keep({ ...entry, ended: ++this.#position });
-  }
-
-  async #keep(entry: JournalEntry): Promise<void> {
-    if (!(await this.#object.writeJournal(this.#task.attempt, entry))) {
-      throw new AttemptAborted("lost", "the task is in another attempt");
-    }
-    this.#known.set(entry.key, entry);
-  }
-
-  get #object() {
-    return progressObject(this.#env, this.#task.id);
   }
 
   async #try<T>(fn: () => Promise<T> | T, { maxAttempts = 1, retry }: StepOptions): Promise<T> {
@@ -233,30 +220,46 @@ export class Durable {
       try {
         return await fn();
       } catch (error) {
-        if (failures >= maxAttempts || error instanceof NonRetryableError || this.#signal.aborted) throw error;
+        const isFinal = error instanceof NonRetryableError || error instanceof RetryAfterError;
+        if (failures >= maxAttempts || isFinal || this.#isSteering(error)) throw error;
         await scheduler.wait(retryDelay(retryPolicy(retry), failures, Math.random()), { signal: this.#signal });
       }
     }
   }
 
-  #given<T>(name: string, entry: JournalEntry, options: SignalOptions<T>): T {
-    if (entry.signal === null) throw new SignalTimeoutError(`no signal ${JSON.stringify(name)} came in time`);
-    const body: unknown = JSON.parse(entry.value ?? "null");
-    return options.schema ? options.schema.parse(body) : (body as T);
+  /** Whether something thrown ends the attempt, and says nothing about the step. */
+  #isSteering(error: unknown): boolean {
+    return this.#signal.aborted || error instanceof Snoozed || error instanceof StepMismatchError;
+  }
+
+  /** While any call is at work the attempt goes on. */
+  async #during<T>(call: () => Promise<T>): Promise<T> {
+    // The attempt has ended; the rest of the handler is nobody's any more.
+    if (this.#isOver) return never();
+    this.#active++;
+    try {
+      return await call();
+    } finally {
+      this.#active--;
+      this.#settle();
+    }
   }
 
   /** Never resolves: the attempt ends here, unless another branch of the handler goes on. */
   async #wait(pending: Pending): Promise<never> {
     this.#pending.add(pending);
+    this.#active--;
     this.#settle();
-    return new Promise<never>(() => undefined);
+    return never();
   }
 
   /** Suspends once nothing is going on but waiting. */
   #settle(): void {
     if (this.#active > 0 || this.#pending.size === 0) return;
     setTimeout(() => {
-      if (this.#active === 0) this.#suspended.resolve(this.#wish());
+      if (this.#active > 0) return;
+      this.#isOver = true;
+      this.#suspended.resolve(this.#wish());
     }, 0);
   }
 
@@ -268,4 +271,34 @@ export class Durable {
     const type = pending.length > 1 ? "several" : signals.length > 0 ? "signal" : tasks.length > 0 ? "tasks" : "sleep";
     return { type, until: times.length > 0 ? Math.min(...times) : null, signals, tasks, heard: this.#task.signals };
   }
+}
+
+async function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
+/** A step's value as it is kept. */
+function textOf(name: string, value: unknown): string {
+  const text = JSON.stringify(value) ?? "null";
+  if (text.length <= MAX_PAYLOAD_BYTES / 3) return text;
+  const bytes = byteLength(text);
+  if (bytes <= MAX_PAYLOAD_BYTES) return text;
+  throw new NonRetryableError(
+    `the step ${JSON.stringify(name)} gave ${bytes} bytes; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`,
+  );
+}
+
+function failureOf(thrown: unknown): NonNullable<JournalEntry["error"]> {
+  const { stack: _, ...error } = describeError(thrown);
+  return { ...error, retryable: !(thrown instanceof NonRetryableError) };
+}
+
+/** An error of an earlier attempt; its class is lost, and its name, message and data are not. */
+function thrownAgain({ type, message, data, retryable }: NonNullable<JournalEntry["error"]>): Error {
+  const error = retryable ? new Error(message) : new NonRetryableError(message);
+  return Object.defineProperties(error, { name: { value: type }, data: { value: data } });
+}
+
+function tooLate(name: string): SignalTimeoutError {
+  return new SignalTimeoutError(`no signal ${JSON.stringify(name)} came in time`);
 }

@@ -1,0 +1,167 @@
+/** The journal of a durable task, as one of its attempts reads and writes it. */
+
+import { AttemptAborted, NonRetryableError } from "../core/errors.ts";
+import { OBJECT } from "../core/wake.ts";
+import { progressObject } from "../engine/tell.ts";
+import type { JournalEntry } from "../progress/snapshot.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+import { persist } from "../results/d1.ts";
+import { markObject } from "../results/read-tasks.ts";
+import { historyOf } from "../results/task-row.ts";
+import { Replay } from "./replay.ts";
+
+const NAME = /^[^\n]{1,200}$/;
+
+/** Characters of all that a task's steps gave: an attempt reads them at once, and a call between Workers carries 32 MiB. */
+const MAX_JOURNAL_LENGTH = 8 * 1_048_576;
+
+interface Opened {
+  entries: Map<string, JournalEntry>;
+  replay: Replay;
+}
+
+interface Group {
+  entries: JournalEntry[];
+  /** One for each of the entries. */
+  kept: PromiseWithResolvers<boolean>[];
+}
+
+export class Journal {
+  readonly #env: Env;
+  readonly #task: ClaimedTask;
+  readonly #uses = new Map<string, number>();
+  #opened: Promise<Opened> | null = null;
+  #position = 0;
+  #length = 0;
+  #group: Group | null = null;
+  #writing: Promise<void> = Promise.resolve();
+  #hasAdvanced = false;
+
+  constructor(env: Env, task: ClaimedTask) {
+    this.#env = env;
+    this.#task = task;
+  }
+
+  /** Whether the progress object was used for it. */
+  get used(): boolean {
+    return this.#opened !== null;
+  }
+
+  /** Whether this attempt has added anything that a later one finds done. */
+  get hasAdvanced(): boolean {
+    return this.#hasAdvanced;
+  }
+
+  /**
+   * The entry of this call, which may have ended in an earlier attempt; it comes when it is its turn, and
+   * after `ready`. Must be called before anything is awaited: calls of one name are told apart by their order.
+   */
+  async begin(kind: string, name: string, ready?: Promise<unknown>): Promise<JournalEntry> {
+    const use = (this.#uses.get(`${kind}:${name}`) ?? 0) + 1;
+    this.#uses.set(`${kind}:${name}`, use);
+    const key = `${kind}:${name}#${use}`;
+    const [{ entries, replay }] = await Promise.all([this.#open(), ready]);
+    if (name !== "" && !NAME.test(name)) throw new NonRetryableError("a name is one line of at most 200 characters");
+    const known = entries.get(key);
+    await replay.turn(key, known?.ended ?? known?.began ?? Infinity);
+    return known ?? this.#blank(key);
+  }
+
+  /** Keeps what a call has come to. */
+  async end(entry: JournalEntry): Promise<void> {
+    this.#hasAdvanced = true;
+    await this.keep({ ...entry, ended: ++this.#position });
+  }
+
+  /** Keeps what a call waits for. Throws an `AttemptAborted` where the task is in another attempt. */
+  async keep(entry: JournalEntry): Promise<void> {
+    this.#length += entry.value?.length ?? 0;
+    if (this.#length > MAX_JOURNAL_LENGTH) {
+      throw new NonRetryableError(
+        `what the steps of this task gave is more than ${MAX_JOURNAL_LENGTH} characters: store it elsewhere and return where`,
+      );
+    }
+    this.#group ??= this.#nextGroup();
+    const kept = Promise.withResolvers<boolean>();
+    this.#group.entries.push({ ...entry, attempt: this.#task.attempt });
+    this.#group.kept.push(kept);
+    if (!(await kept.promise)) throw new AttemptAborted("lost", "the task is in another attempt");
+  }
+
+  /** A signal that no wait is to be given any more. */
+  async discard(seq: number): Promise<void> {
+    await this.keep({ ...this.#blank(`discarded:${seq}`), signal: seq });
+  }
+
+  /** Numbers of the signals that were taken in earlier attempts of this run. */
+  async takenBefore(): Promise<number[]> {
+    const { entries } = await this.#open();
+    return [...entries.values()].flatMap((entry) => entry.signal ?? []);
+  }
+
+  /** What comes while another write is under way goes together. */
+  #nextGroup(): Group {
+    const group: Group = { entries: [], kept: [] };
+    this.#writing = this.#writing.then(async () => this.#write(group));
+    return group;
+  }
+
+  /** Never throws: each call hears of its own entry. */
+  async #write({ entries, kept }: Group): Promise<void> {
+    this.#group = null;
+    try {
+      const isKept = await persist(async () => this.#object.writeJournal(this.#task.attempt, entries));
+      for (const each of kept) {
+        each.resolve(isKept);
+        // One after the other, as a later attempt will be given them.
+        if (kept.length > 1) await scheduler.wait(0);
+      }
+    } catch (error) {
+      for (const each of kept) each.reject(error);
+    }
+  }
+
+  async #open(): Promise<Opened> {
+    this.#opened ??= this.#read();
+    return this.#opened;
+  }
+
+  async #read(): Promise<Opened> {
+    const { id, run, attempt, object } = this.#task;
+    if (!(object & OBJECT.used)) await markObject(this.#env.DB, id, OBJECT.used);
+    const all = await persist(async () => this.#object.openJournal(run, attempt));
+    if (all === null) throw new AttemptAborted("lost", "the task is in another attempt");
+    for (const entry of all) {
+      this.#position = Math.max(this.#position, entry.began, entry.ended ?? 0);
+      this.#length += entry.value?.length ?? 0;
+    }
+    const tried = this.#triedInVain();
+    const again = all.filter((entry) => entry.error !== null && entry.attempt === tried);
+    // What an attempt did after a failure it may have done because of it: it need not be asked for again.
+    const branch = Math.min(...again.map((entry) => entry.began));
+    const done = all.flatMap(({ key, began, ended, attempt: by }) =>
+      ended === null || (by === tried && began >= branch) ? [] : [{ key, ended }],
+    );
+    const kept = all.filter((entry) => !again.includes(entry));
+    return { entries: new Map(kept.map((entry) => [entry.key, entry])), replay: new Replay(done) };
+  }
+
+  /**
+   * The attempt before, where it ended with a failure: what failed in it is tried again. A failure in an
+   * attempt that went on to a wait, or was cut off, is remembered as its handler has caught it.
+   */
+  #triedInVain(): number | null {
+    const last = historyOf(this.#task).at(-1);
+    return last && last.outcome !== "suspended" && last.outcome !== "crashed" ? last.number : null;
+  }
+
+  #blank(key: string): JournalEntry {
+    const { attempt } = this.#task;
+    const began = ++this.#position;
+    return { key, attempt, began, ended: null, value: null, error: null, until: null, signal: null };
+  }
+
+  get #object() {
+    return progressObject(this.#env, this.#task.id);
+  }
+}

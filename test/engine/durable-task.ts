@@ -1,0 +1,118 @@
+/** A durable task whose handler is the test's own, and whose attempts are claimed, run and ended when the test says so. */
+
+import { createExecutionContext, evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { vi } from "vitest";
+import type { TaskContext } from "../../src/core/define-task.ts";
+import { NO_START, type Ending } from "../../src/core/settle.ts";
+import { signal } from "../../src/engine/signal.ts";
+import type { TaskEvent } from "../../src/contract/event.ts";
+import { progressObject } from "../../src/engine/tell.ts";
+import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
+import { commitAttempts } from "../../src/results/commit-attempts.ts";
+import { startTasks } from "../../src/results/due-tasks.ts";
+import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { readTasks } from "../../src/results/read-tasks.ts";
+import type { WholeTaskRow } from "../../src/results/task-row.ts";
+import { noop } from "../../src/tasks/fixtures/values.ts";
+import { AttemptRunner } from "../../src/worker/attempt-runner.ts";
+import type { AttemptControl } from "../../src/worker/control.ts";
+import { hearingEnv } from "./limited-tasks.ts";
+import { jumpTo } from "./passing-time.ts";
+import { claimOne, endOf, newTask, newTenant } from "./webhook-tasks.ts";
+
+export type Handler = (ctx: TaskContext) => Promise<unknown>;
+
+const { env: quiet } = hearingEnv();
+
+/** Nobody stops the attempt. */
+const UNSTOPPED = {
+  stopped: () => new Promise(() => {}),
+  undoable: async () => {},
+} as unknown as AttemptControl;
+
+export class DurableTask {
+  readonly #handler: Handler;
+  readonly id: string;
+
+  private constructor(id: string, handler: Handler) {
+    this.id = id;
+    this.#handler = handler;
+  }
+
+  static async store(handler: Handler, more: { timeoutMs?: number } = {}): Promise<DurableTask> {
+    const { timeoutMs } = more;
+    const task = newTask(newTenant(), { maxAttempts: 10, ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }) });
+    await insertTasks(env.DB, [task]);
+    return new DurableTask(task.id, handler);
+  }
+
+  async row(): Promise<WholeTaskRow> {
+    return (await readTasks(env.DB, [this.id]))[0]!;
+  }
+
+  /** Takes the task for its next attempt: when its time comes, if it waits for one, and else as if it had been woken. */
+  async claim(): Promise<ClaimedTask> {
+    const { runAt } = await this.row();
+    if (runAt < NO_START) jumpTo(runAt);
+    else await env.DB.prepare("UPDATE tasks SET run_at = 0 WHERE id = ?1").bind(this.id).run();
+    await startTasks(env.DB, [this.id], Date.now());
+    return claimOne(env.DB, this.id);
+  }
+
+  /** Runs an attempt, of another handler if one is given, and answers how it ended; nothing is committed. */
+  async run(task: ClaimedTask, handler: Handler = this.#handler): Promise<Ending> {
+    // The handler's result is any JSON, so it goes round the schema.
+    let result: unknown;
+    const run = vi.spyOn(noop, "run").mockImplementation(async (_: unknown, ctx: TaskContext) => {
+      result = await handler(ctx);
+      return null;
+    });
+    const { ending } = await new AttemptRunner(createExecutionContext(), quiet).run(task, UNSTOPPED);
+    run.mockRestore();
+    return ending.outcome === "succeeded" ? { ...ending, result: JSON.stringify(result) } : ending;
+  }
+
+  /** Writes the end of an attempt; answers whether it holds. */
+  async end(task: ClaimedTask, ending: Ending): Promise<boolean> {
+    return (await commitAttempts(env.DB, [endOf(task, ending)])).held.length > 0;
+  }
+
+  /** One attempt from its claim to its commit. */
+  async attempt(handler?: Handler): Promise<Ending> {
+    const task = await this.claim();
+    const ending = await this.run(task, handler);
+    await this.end(task, ending);
+    return ending;
+  }
+
+  async send(name: string, body: unknown): Promise<void> {
+    const waiting: Promise<unknown>[] = [];
+    const background = { waitUntil: (work: Promise<unknown>) => void waiting.push(work) };
+    await signal(quiet, background, await this.row(), name, JSON.stringify(body), Date.now());
+    await Promise.all(waiting);
+  }
+
+  /** The progress object loses its memory, as it does when it has been idle. */
+  async evict(): Promise<void> {
+    await evictDurableObject(env.PROGRESS.getByName(this.id));
+  }
+
+  async events(): Promise<TaskEvent[]> {
+    return progressObject(env, this.id).list(0);
+  }
+}
+
+/** What steps did, in the order in which they did it. */
+export function effects() {
+  const done: string[] = [];
+  return {
+    done,
+    /** A step that leaves its name behind. */
+    step: (ctx: TaskContext, name: string) =>
+      ctx.step(name, () => {
+        done.push(name);
+        return name;
+      }),
+  };
+}
