@@ -58,6 +58,12 @@ export interface BulkOptions extends CallOptions {
   dryRun?: boolean | undefined;
 }
 
+export interface CancelOptions extends CallOptions {
+  reason?: string | undefined;
+  /** Undoes the steps that the task has completed before it ends. */
+  undo?: boolean | undefined;
+}
+
 /** What a filter found that the verb can act on, and what it changed. */
 export interface BulkResult {
   matched: number;

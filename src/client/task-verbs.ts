@@ -10,6 +10,7 @@ import type {
   BulkFilter,
   BulkOptions,
   BulkResult,
+  CancelOptions,
   Submission,
   SubmitCallOptions,
   SubmitOptions,
@@ -122,7 +123,7 @@ export interface TaskVerbs<T extends Tasks> {
    */
   cancel<Name extends NameOf<T> = NameOf<T>>(
     task: TaskRef<Name>,
-    options?: CallOptions & { reason?: string | undefined },
+    options?: CancelOptions,
   ): Promise<TaskOf<Named<T, Name>>>;
 
   /**
@@ -161,7 +162,7 @@ export interface TaskVerbs<T extends Tasks> {
    * const { matched } = await client.cancelAll({ task: "process_item", tags: { customer: "42" } }, { dryRun: true });
    * console.log(matched);
    */
-  cancelAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions): Promise<BulkResult>;
+  cancelAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions & Pick<CancelOptions, "undo">): Promise<BulkResult>;
 
   /** Runs all again that the filter finds among the failed, cancelled and expired. */
   retryAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions): Promise<BulkResult>;

@@ -13,6 +13,7 @@ import type {
   BulkFilter,
   BulkOptions,
   BulkResult,
+  CancelOptions,
   SubmitCallOptions,
   SubmitOptions,
   TaskFilter,
@@ -54,8 +55,8 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
 
   const bulk =
     (verb: string) =>
-    async (filter: BulkFilter<string>, { signal, dryRun }: BulkOptions = {}) =>
-      connection.json<BulkResult>({ method: "POST", path: `/v1/tasks/${verb}`, body: { filter, dryRun }, signal });
+    async (filter: BulkFilter<string>, { signal, ...options }: BulkOptions & { undo?: boolean } = {}) =>
+      connection.json<BulkResult>({ method: "POST", path: `/v1/tasks/${verb}`, body: { filter, ...options }, signal });
 
   const verbs = {
     submit,
@@ -67,11 +68,11 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
     get: async (task: TaskRef<string>, { signal }: CallOptions = {}) =>
       connection.json({ method: "GET", path: pathOf(task), signal }),
     events: (task: TaskRef<string>, options: FollowOptions = {}) => follow(connection, pathOf(task), options),
-    cancel: async (task: TaskRef<string>, { signal, reason }: CallOptions & { reason?: string } = {}) =>
+    cancel: async (task: TaskRef<string>, { signal, ...body }: CancelOptions = {}) =>
       connection.json({
         method: "POST",
         path: `${pathOf(task)}/cancel`,
-        body: { reason },
+        body,
         repeatable: true,
         signal,
       }),

@@ -36,15 +36,24 @@ export interface Progress {
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** A step that fails may be tried again by itself before its error reaches the handler. */
-export interface StepOptions {
-  /** Tries of this step within an attempt. Default 1: the attempt's own retry is enough. */
+export interface TryOptions {
+  /** Tries of this step within an attempt, and of its undoing. Default 1: the attempt's own retry is enough. */
   maxAttempts?: number;
   retry?: RetryOptions;
 }
 
+export interface StepOptions<T = unknown> extends TryOptions {
+  /**
+   * Takes back what the step did, given its result. Runs when the task has finally failed, or was cancelled with
+   * `undo`: the last step's first, each remembered like a step. Plain code: it may use `ctx.signal` and tell of its
+   * progress, but begin nothing durable.
+   */
+  undo?: (result: T) => unknown;
+}
+
 export interface SignalOptions<T> {
   timeout?: Duration;
-  /** What the signal's body must be; one that does not fit throws. */
+  /** What the signal's body must be. One that does not fit is passed over, with a warning in the task's log, and the wait goes on. */
   schema?: z.ZodType<T>;
 }
 
@@ -97,9 +106,10 @@ export interface TaskContext {
   /**
    * Runs `fn` once and remembers its result (JSON): when the task goes on after a crash, a retry or a
    * wait, the step is skipped and its result is at hand. Names and their order must be the same in
-   * every attempt; a handler that has changed them meanwhile fails with a `StepMismatchError`.
+   * every attempt; a handler that has changed them meanwhile fails with a `StepMismatchError`. A step that failed,
+   * and whose error the handler caught, throws it again: with its name, message and data, but not its class.
    */
-  step<T>(name: string, fn: () => Promise<T> | T, options?: StepOptions): Promise<T>;
+  step<T>(name: string, fn: () => Promise<T> | T, options?: StepOptions<T>): Promise<T>;
   /**
    * Waits, up to a year, without holding a worker. A duration, or the `Date` to wake at. What goes on
    * beside a wait belongs in a step: once only waits are left, the attempt ends.
@@ -107,7 +117,8 @@ export interface TaskContext {
   sleep(until: Duration | Date): Promise<void>;
   /**
    * Waits for a signal of this name (`POST /v1/tasks/{id}/signals/{name}`) without holding a worker;
-   * one that came before it was asked for counts. Throws a `SignalTimeoutError` when `timeout` passes first.
+   * one that came before it was asked for counts, and each is given to one wait. A manual retry begins with all of
+   * them again. Throws a `SignalTimeoutError` when `timeout` passes first.
    */
   waitForSignal<T = unknown>(name: string, options?: SignalOptions<T>): Promise<T>;
   /**

@@ -7,12 +7,22 @@ import { describeError, NonRetryableError, RetryAfterError, type TaskError } fro
 import { BELL_MS, MAX_CRASHES, MAX_HORIZON_MS } from "./limits.ts";
 import { retryDelay, type RetryPolicy } from "./retry.ts";
 import type { State } from "./states.ts";
+import { errorAfterUndo, type Undoing, type UndoFailure } from "./undo.ts";
 
 /** The start of a task that no time wakes is not known; this stands in its `run_at` meanwhile (9999-12-31). */
 export const NO_START = 253_402_300_799_999;
 
 /** How an attempt went, as it stands in the task's history. */
-export const OUTCOMES = ["succeeded", "failed", "timeout", "crashed", "cancelled", "snoozed", "suspended"] as const;
+export const OUTCOMES = [
+  "succeeded",
+  "failed",
+  "timeout",
+  "crashed",
+  "cancelled",
+  "snoozed",
+  "suspended",
+  "undone",
+] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** How an attempt ended, as the worker node saw it. */
@@ -33,7 +43,9 @@ export type Ending =
   | { outcome: "crashed" }
   | { outcome: "snoozed"; delayMs: number }
   /** It waits without a worker. */
-  | { outcome: "suspended"; wait: Wait };
+  | { outcome: "suspended"; wait: Wait }
+  /** Its steps are undone, but for these; the task ends as it was to. */
+  | { outcome: "undone"; undoing: Undoing; failures: UndoFailure[] };
 
 /** What a suspended task waits for: whatever comes first wakes it. On the wire it is the task's `waitingFor`. */
 export interface Wait {
@@ -55,6 +67,8 @@ export interface Running {
   /** Attempts of this run that were cut off so far. */
   crashes: number;
   maxAttempts: number;
+  /** The end that it comes to, where the attempt undoes its steps. */
+  undoing?: Undoing | null;
 }
 
 /** The row's next state, and what goes with it. Instants are ms since the epoch. */
@@ -77,13 +91,24 @@ export interface Settlement {
   wait?: Wait;
 }
 
+/** The error of an attempt that was cut off. */
+const LOST: TaskError = { type: "worker_lost", message: "the worker was lost before the attempt ended" };
+
 export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, now: number, random: number): Settlement {
   const { failures, crashes } = attempt;
   const same = { outcome: ending.outcome, result: null, error: null, attemptError: null, failures, crashes };
   const ended = { runAt: null, dueAt: null };
+  if (attempt.undoing) {
+    const cut = cutShort(attempt.undoing, ending, crashes, policy, now, random);
+    if (cut !== null) return { ...same, ...ended, ...cut };
+  }
   switch (ending.outcome) {
     case "succeeded":
       return { ...same, ...ended, state: "succeeded", result: ending.result };
+    case "undone": {
+      const { undoing, failures: notUndone } = ending;
+      return { ...same, ...ended, state: undoing.state, error: errorAfterUndo(undoing, notUndone) };
+    }
     case "cancelled": {
       const error = { type: "cancelled", message: "cancelled on request" };
       return { ...same, ...ended, state: "cancelled", error };
@@ -94,10 +119,11 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
     }
     case "suspended": {
       const { wait } = ending;
-      return { ...same, state: "waiting", runAt: wait.until ?? NO_START, dueAt: wait.until, wait };
+      // It came so far without bringing its worker down: a month of waits may meet more than a few deployments.
+      return { ...same, crashes: 0, state: "waiting", runAt: wait.until ?? NO_START, dueAt: wait.until, wait };
     }
     case "crashed": {
-      const attemptError = { type: "worker_lost", message: "the worker was lost before the attempt ended" };
+      const attemptError = LOST;
       if (crashes + 1 >= MAX_CRASHES) {
         const error = {
           type: "worker_lost",
@@ -119,6 +145,32 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
       return { ...failed, state: "retrying", runAt: at, dueAt: at };
     }
   }
+}
+
+/**
+ * Undoing that was cut short goes on where it was, as often as a task may be cut off; then the task ends
+ * as it was to, and tells what happened. What one undo function throws is no such failure. Null for other endings.
+ */
+function cutShort(
+  undoing: Undoing,
+  ending: Ending,
+  crashes: number,
+  policy: RetryPolicy,
+  now: number,
+  random: number,
+): (Partial<Settlement> & { state: State }) | null {
+  const { outcome } = ending;
+  if (outcome !== "crashed" && outcome !== "failed" && outcome !== "timeout") return null;
+  const attemptError = outcome === "crashed" ? LOST : ending.error;
+  const counted = { attemptError, crashes: crashes + 1 };
+  const isOver = outcome === "timeout" || (outcome === "failed" && !ending.retryable);
+  if (isOver || crashes + 1 >= MAX_CRASHES) {
+    const error = errorAfterUndo(undoing, [{ step: null, error: attemptError }]);
+    return { ...counted, state: undoing.state, error };
+  }
+  if (outcome === "crashed") return { ...counted, state: "queued", runAt: now, dueAt: now + BELL_MS };
+  const at = now + retryDelay(policy, crashes + 1, random);
+  return { ...counted, state: "retrying", runAt: at, dueAt: at };
 }
 
 /** A thrown thing as an ending: the two steering errors steer, everything else may be retried. */

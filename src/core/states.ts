@@ -58,6 +58,8 @@ export const ARROWS = {
   rescue: { from: ["running"], to: ["queued", "failed"] },
   /** Cancelled before an attempt held it, or the running attempt has ended since it was asked to. */
   cancel: { from: ["scheduled", "queued", "waiting", "retrying", "running"], to: ["cancelled"] },
+  /** It is to end badly, and has steps to undo first: in an attempt of their own. */
+  undo: { from: ["scheduled", "queued", "waiting", "retrying", "running"], to: ["queued"] },
   /** Not started by its expiry; one that has started once is past it. */
   expire: { from: ["scheduled", "queued", "waiting"], to: ["expired"] },
   /** Something it needs has failed, so it never runs. */

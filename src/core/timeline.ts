@@ -39,6 +39,8 @@ export interface Lived {
   startedAt: number | null;
   finishedAt: number | null;
   cancelRequestedAt: number | null;
+  /** Set while its attempts undo what it has done: they are not asked to stop. */
+  undo: string | null;
   flowId: string | null;
   /** Of a member of a flow: the task whose end released it; null for those that begin the flow. */
   parentId: string | null;
@@ -96,7 +98,7 @@ export function timeline(row: Lived): Moment[] {
 
   for (const [i, entry] of history.entries()) {
     add(entry.number, "running", entry.startedAt, "running");
-    if (entry.to === "cancelled" && row.cancelRequestedAt !== null)
+    if (entry.outcome === "cancelled" && row.cancelRequestedAt !== null)
       addCancelRequest(entry.number, row.cancelRequestedAt);
     add(entry.number, "after", entry.finishedAt, entry.to);
     const again = history[i + 1]?.runAt ?? (isRunning || row.state === "queued" ? row.runAt : null);
@@ -104,7 +106,7 @@ export function timeline(row: Lived): Moment[] {
   }
   if (isRunning) {
     add(row.attempt, "running", row.startedAt!, "running");
-    if (row.cancelRequestedAt !== null) addCancelRequest(row.attempt, row.cancelRequestedAt);
+    if (row.cancelRequestedAt !== null && row.undo === null) addCancelRequest(row.attempt, row.cancelRequestedAt);
   }
   if (ended && moments.at(-1)?.data.state !== row.state) {
     add(row.attempt, "ended", row.finishedAt ?? row.createdAt, row.state);

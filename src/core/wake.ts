@@ -21,8 +21,11 @@ export interface Sleeper {
   object: number;
 }
 
-/** Bits of a row's `object`: who must be told of its changes through the progress object. */
-export const OBJECT = { listened: 1, used: 2 } as const;
+/**
+ * Bits of a row's `object`: who must be told of its changes through the progress object. `undo`: its journal
+ * there has a step that can be undone.
+ */
+export const OBJECT = { listened: 1, used: 2, undo: 4 } as const;
 
 /** What is due, and when to look again (`null`: never, its end is found by the retention walk). */
 export type Wake =

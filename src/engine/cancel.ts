@@ -1,5 +1,6 @@
 /** Cancels tasks, durably: at once, or as soon as the running attempt hears of it. */
 
+import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { cancelTasks, type Cancellation, type Cancelled } from "../results/cancel-tasks.ts";
 import { deliverFor } from "./deliver.ts";
@@ -7,9 +8,18 @@ import { observeEnds, writeCounts } from "./observe.ts";
 import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
-/** Cancels what has not ended of these and of what they spawned; answers how each of these stands now. `now` is ms since the epoch. */
-export async function cancel(env: Env, ids: string[], reason: string | null, now: number): Promise<Cancelled[]> {
-  const cancellation = await cancelTasks(env.DB, ids, reason, now);
+/**
+ * Cancels what has not ended of these and of what they spawned, and with `undo` has their steps undone
+ * first; answers how each of these stands now. `now` is ms since the epoch.
+ */
+export async function cancel(
+  env: Env,
+  ids: string[],
+  reason: string | null,
+  now: number,
+  undo = false,
+): Promise<Cancelled[]> {
+  const cancellation = await cancelTasks(env.DB, ids, reason, now, undo);
   await announceCancelled(env, cancellation, now);
   const asked = new Set(ids);
   return cancellation.after.filter((task) => asked.has(task.id));
@@ -21,6 +31,10 @@ export async function announceCancelled(env: Env, { after, released, owed }: Can
   // What was to start in a year may have to be removed in a minute.
   const next = earliest(changed.map((task) => task.dueAt));
   if (next !== null) await pokeClock(env, next);
+  await ringBells(
+    env,
+    changed.filter((task) => task.state === "queued"),
+  );
   observeEnds(
     changed.filter((task) => task.finishedAt === now),
     now,

@@ -26,6 +26,7 @@ async function reasonsFor(env: Env, row: TaskRow, now: number): Promise<Reason[]
           code: "running",
           attempt: row.attempt,
           leaseUntil: iso(row.leaseUntil),
+          ...(row.undo === null ? {} : { undoing: true }),
           ...(row.cancelRequestedAt === null ? {} : { cancelRequestedAt: iso(row.cancelRequestedAt) }),
         },
       ];
@@ -83,7 +84,9 @@ async function heldBack(env: Env, row: TaskRow, now: number): Promise<Reason[]> 
     if (at > now)
       reasons.push({ code: "rate_limit", key: ownKey(bucket.key), until: iso(Math.max(at, row.dueAt ?? at)) });
   }
-  return reasons.length > 0 ? reasons : [{ code: "queued", since: iso(row.runAt), lane: row.lane }];
+  if (reasons.length > 0) return reasons;
+  const undoing = row.undo === null ? {} : { undoing: true };
+  return [{ code: "queued", since: iso(row.runAt), lane: row.lane, ...undoing }];
 }
 
 function summaryOf(reasons: Reason[]): string {
@@ -98,11 +101,12 @@ function sentence(reason: Reason): string {
   const until = said("until") === "" ? "" : ` until ${said("until")}`;
   switch (reason.code) {
     case "running":
+      if (reason["undoing"]) return `it is undoing its steps, as attempt ${said("attempt")}, and then ends`;
       return `it is running, as attempt ${said("attempt")}, on a lease until ${said("leaseUntil")}`;
     case "ended":
       return `it has ended: ${said("state")} at ${said("at")}`;
     case "queued":
-      return `it is queued on the lane ${said("lane")} and starts as soon as a worker takes it`;
+      return `it is queued on the lane ${said("lane")} and ${reason["undoing"] ? "undoes its steps" : "starts"} as soon as a worker takes it`;
     case "scheduled":
       return `it is scheduled to start at ${said("runAt")}`;
     case "retrying":

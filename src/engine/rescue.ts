@@ -2,8 +2,10 @@
 
 import { DEFAULT_RETRY } from "../core/retry.ts";
 import { settle } from "../core/settle.ts";
+import type { Undoing } from "../core/undo.ts";
 import type { Commit } from "../results/commit-attempts.ts";
 import type { DueTask } from "../results/due-tasks.ts";
+import { jsonOf } from "../results/task-row.ts";
 import { commit } from "./commit.ts";
 import { writeCounts } from "./observe.ts";
 
@@ -19,7 +21,7 @@ export async function rescue(env: Env, tasks: DueTask[], now: number): Promise<v
 
 function crashOf(task: DueTask, now: number): Commit {
   return {
-    ...settle(task, { outcome: "crashed" }, DEFAULT_RETRY, now, 0),
+    ...settle({ ...task, undoing: jsonOf<Undoing>(task.undo) }, { outcome: "crashed" }, DEFAULT_RETRY, now, 0),
     id: task.id,
     attempt: task.attempt,
     startedAt: task.startedAt ?? now,

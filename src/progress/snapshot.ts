@@ -41,6 +41,8 @@ export interface JournalEntry {
   until: number | null;
   /** The number of the signal that it took. */
   signal: number | null;
+  /** The step says how to undo it. */
+  undo?: true;
 }
 
 /** What others may ask of a progress object. Written out because the platform's own RPC types refuse `unknown`. */

@@ -1,8 +1,10 @@
 /** Cancels tasks: at once where no attempt holds them, else as a request that the attempt must obey. */
 
+import { BELL_MS } from "../core/limits.ts";
 import { IDLE_STATES, sqlStates } from "../core/states.ts";
+import { OBJECT } from "../core/wake.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import { cancelledError, dueWhenEnded } from "./ended.ts";
+import { cancelledError, dueWhenEnded, undoing } from "./ended.ts";
 import { owedStatement, type OwedId } from "./owed.ts";
 import { releaseStatements, type Released } from "./release.ts";
 import type { State } from "../core/states.ts";
@@ -28,23 +30,35 @@ export interface Cancelled {
   cancelRequestedAt: number | null;
   /** When the clock looks at it next. */
   dueAt: number | null;
+  /** How it ends once its steps are undone; null unless they are being undone. */
+  endsAs: "failed" | "cancelled" | null;
 }
 
 /** Where a successor is named, nothing is cancelled before it exists. */
 const ALLOWED = "(?4 IS NULL OR EXISTS (SELECT 1 FROM tasks AS successor WHERE successor.id = ?4))";
 
+const UNDO = `
+UPDATE tasks SET state = 'queued', cancel_requested_at = ?2, cancel_reason = ?3, due_at = ?2 + ${BELL_MS},
+  run_at = CASE WHEN state = 'queued' THEN run_at ELSE ?2 END, crashes = 0, waiting_for = NULL,
+  undo = ${undoing("'cancelled'", cancelledError("?3"))}
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(IDLE_STATES)} AND undo IS NULL
+  AND object & ${OBJECT.undo} AND ${ALLOWED}`;
+
+// Undoing is not cancelled: it is how a cancel, or a failure, ends.
 const IDLE = `
 UPDATE tasks SET state = 'cancelled', cancel_requested_at = ?2, cancel_reason = ?3, finished_at = ?2,
   retain_until = ?2 + retention_ms, due_at = ${dueWhenEnded("?2")}, error = ${cancelledError("?3")}, waiting_for = NULL
-WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(IDLE_STATES)} AND ${ALLOWED}`;
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(IDLE_STATES)} AND undo IS NULL AND ${ALLOWED}`;
 
 const RUNNING = `
-UPDATE tasks SET cancel_requested_at = ?2, cancel_reason = ?3
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'running' AND cancel_requested_at IS NULL AND ${ALLOWED}`;
+UPDATE tasks SET cancel_requested_at = COALESCE(cancel_requested_at, ?2), cancel_undo = ?5,
+  cancel_reason = CASE WHEN cancel_requested_at IS NULL THEN ?3 ELSE cancel_reason END
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'running' AND undo IS NULL
+  AND (cancel_requested_at IS NULL OR cancel_undo < ?5) AND ${ALLOWED}`;
 
 const AFTER = `
 SELECT id, tenant, task, lane, state, finished_at AS finishedAt, object, cancel_requested_at AS cancelRequestedAt,
-  due_at AS dueAt
+  due_at AS dueAt, undo->>'state' AS endsAs
 FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1))`;
 
@@ -68,15 +82,19 @@ export async function withChildren(db: D1Database, ids: string[]): Promise<strin
   return results.map((row) => row.id);
 }
 
-/** Cancels those of `ids`, and of their children, that have not ended. Safe to repeat. */
+/**
+ * Cancels those of `ids`, and of their children, that have not ended. Safe to repeat. With `undo`, those
+ * that have steps to undo are queued to do so first.
+ */
 export async function cancelTasks(
   db: D1Database,
   ids: string[],
   reason: string | null,
   now: number,
+  undo = false,
 ): Promise<Cancellation> {
   const all = await withChildren(db, ids);
-  const results = await persistOr503(() => db.batch(cancelStatements(db, all, reason, now, null)));
+  const results = await persistOr503(() => db.batch(cancelStatements(db, all, reason, now, null, undo)));
   return cancellationOf(results);
 }
 
@@ -90,11 +108,13 @@ export function cancelStatements(
   reason: string | null,
   now: number,
   successor: string | null,
+  undo = false,
 ): D1PreparedStatement[] {
   const list = JSON.stringify(ids);
   return [
+    ...(undo ? [db.prepare(UNDO).bind(list, now, reason, successor)] : []),
     db.prepare(IDLE).bind(list, now, reason, successor),
-    db.prepare(RUNNING).bind(list, now, reason, successor),
+    db.prepare(RUNNING).bind(list, now, reason, successor, undo ? 1 : 0),
     ...releaseStatements(db, list, now),
     db.prepare(AFTER).bind(list),
     owedStatement(db, list, now),

@@ -5,7 +5,8 @@ import type { Outcome, Settlement } from "../core/settle.ts";
 import { sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import type { AttemptRecord } from "../core/timeline.ts";
 import { persist, rowsOf } from "./d1.ts";
-import { cancelledError, dueWhenEnded } from "./ended.ts";
+import { OBJECT } from "../core/wake.ts";
+import { cancelledError, dueWhenEnded, undoing } from "./ended.ts";
 import { byteLength } from "./insert-tasks.ts";
 import { owedStatement, type OwedId } from "./owed.ts";
 import { anyGroupEnded, releaseStatements, type Released } from "./release.ts";
@@ -57,8 +58,14 @@ export interface Committed {
   outcome: Outcome;
 }
 
-const ENDED = `v.state IN ${sqlStates(TERMINAL_STATES)}`;
-const CANCELLED = "tasks.cancel_requested_at IS NOT NULL";
+// Undoing is not cancelled: it is how a cancel ends.
+const CANCELLED = "(tasks.cancel_requested_at IS NOT NULL AND tasks.undo IS NULL)";
+
+// Whoever ends it badly, what it has done is undone first.
+const UNDOES = `(tasks.object & ${OBJECT.undo} AND tasks.undo IS NULL
+  AND CASE WHEN ${CANCELLED} THEN tasks.cancel_undo ELSE v.state = 'failed' END)`;
+
+const ENDS = `(NOT ${UNDOES} AND (${CANCELLED} OR v.state IN ${sqlStates(TERMINAL_STATES)}))`;
 
 const SETTLEMENTS = `(
   SELECT value->>'id' AS id, value->>'attempt' AS attempt, value->>'state' AS state, value->>'at' AS at,
@@ -79,16 +86,20 @@ const AWAKE = `(v.wait IS NOT NULL AND (
 // Whatever a handler does after its task was asked to stop, the task is cancelled.
 const COMMIT = `
 UPDATE tasks SET
-  state = CASE WHEN ${CANCELLED} THEN 'cancelled' WHEN ${AWAKE} THEN 'queued' ELSE v.state END,
-  run_at = CASE WHEN ${AWAKE} THEN v.at ELSE COALESCE(v.run_at, tasks.run_at) END,
+  state = CASE WHEN ${UNDOES} THEN 'queued' WHEN ${CANCELLED} THEN 'cancelled' WHEN ${AWAKE} THEN 'queued' ELSE v.state END,
+  run_at = CASE WHEN ${UNDOES} OR ${AWAKE} THEN v.at ELSE COALESCE(v.run_at, tasks.run_at) END,
   waiting_for = CASE WHEN ${CANCELLED} OR ${AWAKE} THEN NULL ELSE v.wait END,
+  undo = CASE
+    WHEN ${UNDOES} AND ${CANCELLED} THEN ${undoing("'cancelled'", cancelledError("tasks.cancel_reason"))}
+    WHEN ${UNDOES} THEN ${undoing("'failed'", "v.error")}
+    WHEN ${ENDS} THEN NULL ELSE tasks.undo END,
   failures = v.failures,
-  crashes = v.crashes,
+  crashes = CASE WHEN ${UNDOES} THEN 0 ELSE v.crashes END,
   lease_until = NULL,
-  finished_at = CASE WHEN ${CANCELLED} OR ${ENDED} THEN v.at END,
-  retain_until = CASE WHEN ${CANCELLED} OR ${ENDED} THEN v.at + tasks.retention_ms END,
-  due_at = CASE WHEN ${CANCELLED} OR ${ENDED} THEN ${dueWhenEnded("v.at", "(tasks.object | v.object)")}
-    WHEN ${AWAKE} THEN v.at + ${BELL_MS} ELSE v.due_at END,
+  finished_at = CASE WHEN ${ENDS} THEN v.at END,
+  retain_until = CASE WHEN ${ENDS} THEN v.at + tasks.retention_ms END,
+  due_at = CASE WHEN ${ENDS} THEN ${dueWhenEnded("v.at", "(tasks.object | v.object)")}
+    WHEN ${UNDOES} OR ${AWAKE} THEN v.at + ${BELL_MS} ELSE v.due_at END,
   object = tasks.object | v.object,
   history = json_insert(
     CASE WHEN json_array_length(tasks.history) >= ${MAX_HISTORY} THEN json_remove(tasks.history, '$[1]')
@@ -96,9 +107,9 @@ UPDATE tasks SET
     '$[#]',
     json_set(v.record, '$.run', tasks.run, '$.runAt', tasks.run_at,
       '$.outcome', CASE WHEN ${CANCELLED} THEN 'cancelled' ELSE v.record->>'outcome' END,
-      '$.to', CASE WHEN ${CANCELLED} THEN 'cancelled' ELSE v.record->>'to' END)),
+      '$.to', CASE WHEN ${UNDOES} THEN 'queued' WHEN ${CANCELLED} THEN 'cancelled' ELSE v.record->>'to' END)),
   progress = COALESCE(v.progress, tasks.progress),
-  error = CASE WHEN ${CANCELLED} THEN ${cancelledError("tasks.cancel_reason")} ELSE v.error END,
+  error = CASE WHEN ${UNDOES} THEN NULL WHEN ${CANCELLED} THEN ${cancelledError("tasks.cancel_reason")} ELSE v.error END,
   overflow = CASE WHEN ${CANCELLED} THEN tasks.overflow ELSE tasks.overflow | v.overflow END,
   result = CASE WHEN ${CANCELLED} THEN NULL ELSE v.result END
 FROM ${SETTLEMENTS}

@@ -18,6 +18,7 @@ export interface DueTask extends Sleeper {
   maxAttempts: number;
   dueAt: number;
   mayRelease: number;
+  undo: string | null;
   concurrency: string | null;
 }
 
@@ -34,7 +35,7 @@ export async function readDue(db: D1Database, now: number, limit: number): Promi
         `SELECT id, lane, state, attempt, failures, crashes, max_attempts AS maxAttempts, due_at AS dueAt,
            run_at AS runAt, created_at AS createdAt, started_at AS startedAt, expires_at AS expiresAt,
            lease_until AS leaseUntil, retain_until AS retainUntil, finished_at AS finishedAt,
-           retention_ms AS retentionMs, object, node IS NOT NULL AS mayRelease, concurrency
+           retention_ms AS retentionMs, object, node IS NOT NULL AS mayRelease, concurrency, undo
          FROM tasks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2`,
       )
       .bind(now, limit)

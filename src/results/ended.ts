@@ -16,6 +16,11 @@ export function dueWhenEnded(at: string, object = "tasks.object"): string {
     ELSE ${at} + tasks.retention_ms END`;
 }
 
+/** What stands in the row of a task that ends like this once its steps are undone: SQL expressions, `error` of JSON. */
+export function undoing(state: string, error: string): string {
+  return `json_object('state', ${state}, 'error', json(${error}))`;
+}
+
 /** The error of a cancelled task; `reason` is an SQL expression that may be null. */
 export function cancelledError(reason: string): string {
   return `json_object('type', 'cancelled', 'message', COALESCE('cancelled: ' || ${reason}, 'cancelled on request'))`;

@@ -106,7 +106,7 @@ export async function readLives(db: D1Database, flowId: string): Promise<Life[]>
       .prepare(
         `SELECT id, node_key AS nodeKey, state, run, attempt, history, created_at AS createdAt, run_at AS runAt,
            started_at AS startedAt, finished_at AS finishedAt, cancel_requested_at AS cancelRequestedAt,
-           flow_id AS flowId, parent_id AS parentId
+           undo, flow_id AS flowId, parent_id AS parentId
          FROM tasks WHERE id IN ${MEMBERS}`,
       )
       .bind(flowId)

@@ -26,7 +26,8 @@ const ORDERS = `
 SELECT v.id, v.attempt, tasks.cancel_reason AS cancelReason, COALESCE(tasks.object, 0) AS object,
   CASE WHEN tasks.state = 'running' AND tasks.attempt = v.attempt THEN 'cancelled' ELSE 'lost' END AS reason
 FROM ${MINE} LEFT JOIN tasks ON tasks.id = v.id
-WHERE tasks.id IS NULL OR tasks.state <> 'running' OR tasks.attempt <> v.attempt OR tasks.cancel_requested_at IS NOT NULL`;
+WHERE tasks.id IS NULL OR tasks.state <> 'running' OR tasks.attempt <> v.attempt
+  OR tasks.cancel_requested_at IS NOT NULL AND tasks.undo IS NULL`;
 
 /** Renews the leases of these attempts in one statement. */
 export async function renewLeases(db: D1Database, attempts: Held[], now: number): Promise<StopOrder[]> {

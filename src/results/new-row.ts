@@ -16,6 +16,7 @@ export function newRow(task: NewTask): WholeTaskRow {
     retainUntil: null,
     cancelRequestedAt: null,
     cancelReason: null,
+    undo: null,
     object: 0,
     history: null,
     progress: null,

@@ -5,6 +5,7 @@ import { sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { readMemberIds } from "./flows.ts";
 import { NO_START } from "../core/settle.ts";
+import { OBJECT } from "../core/wake.ts";
 import { settleStatements, type Released } from "./release.ts";
 import { OVERFLOW } from "./task-row.ts";
 
@@ -36,8 +37,8 @@ const ENDED =
   "EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at <= ?2)";
 
 const RESET = `run = run + 1, failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
-  lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, error = NULL, progress = NULL, result = NULL,
-  overflow = overflow & ~${OVERFLOW.result}`;
+  lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, cancel_undo = 0, error = NULL, progress = NULL, result = NULL,
+  object = object & ~${OBJECT.undo}, overflow = overflow & ~${OVERFLOW.result}`;
 
 const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN ${MEMBERS} AND state = 'queued' AND run_at = ?2`;
 

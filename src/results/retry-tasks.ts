@@ -5,6 +5,7 @@ import { ARROWS, sqlStates } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
 import { byteLength } from "./insert-tasks.ts";
+import { OBJECT } from "../core/wake.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 const GUARD = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.retry.from)} AND finished_at < ?2`;
@@ -12,7 +13,8 @@ const GUARD = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(
 const RETRY = `
 UPDATE tasks SET state = 'queued', run = run + 1, holder = ?3, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
   finished_at = NULL, retain_until = NULL, expires_at = NULL, lease_until = NULL, cancel_requested_at = NULL,
-  cancel_reason = NULL, error = NULL, progress = NULL, waiting_for = NULL
+  cancel_reason = NULL, cancel_undo = 0, object = object & ~${OBJECT.undo}, error = NULL, progress = NULL,
+  waiting_for = NULL
 WHERE ${GUARD}`;
 
 const NO_LARGE_INPUT = `

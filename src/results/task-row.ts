@@ -26,6 +26,8 @@ export interface TaskRow {
   retainUntil: number | null;
   cancelRequestedAt: number | null;
   cancelReason: string | null;
+  /** JSON text of an {@link Undoing}; null unless its steps are being undone. */
+  undo: string | null;
   object: number;
   parentId: string | null;
   rootId: string | null;
@@ -73,6 +75,7 @@ const NAMES: Record<keyof TaskRow, string> = {
   retainUntil: "retain_until",
   cancelRequestedAt: "cancel_requested_at",
   cancelReason: "cancel_reason",
+  undo: "undo",
   object: "object",
   parentId: "parent_id",
   rootId: "root_id",

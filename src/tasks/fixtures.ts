@@ -1,6 +1,6 @@
 /** The tasks that tests and benchmarks drive. They exist only where the configuration has `FIXTURES = "1"`. */
 
-import { nap, signal, spawn, steps } from "./fixtures/durable.ts";
+import { nap, signal, spawn, steps, undo } from "./fixtures/durable.ts";
 import { fail, failTimes } from "./fixtures/failures.ts";
 import { cached, circuit, dropped, rated } from "./fixtures/limits.ts";
 import { log, output, progress } from "./fixtures/reports.ts";
@@ -26,6 +26,7 @@ export const fixtures = [
   badOutput,
   context,
   steps,
+  undo,
   nap,
   signal,
   spawn,

@@ -5,7 +5,8 @@
 
 import type { SignalOptions, SpawnOptions, StepOptions, TaskDefinition } from "../core/define-task.ts";
 import { durationMs, type Duration } from "../core/duration.ts";
-import { NonRetryableError, SignalTimeoutError } from "../core/errors.ts";
+import { describeError, NonRetryableError, SignalTimeoutError } from "../core/errors.ts";
+import type { UndoFailure } from "../core/undo.ts";
 
 /** What durable calls gave, by kind, name and number: `step:charge#1`. A later attempt that is given it skips them. */
 export type Journal = Record<string, unknown>;
@@ -21,10 +22,18 @@ export interface Spawned {
 /** Runs a child to its end: its result, or a thrown error. */
 export type RunChild = (task: TaskDefinition | string, input: unknown, id: string) => Promise<unknown>;
 
+/** What the undo functions of the completed steps came to. */
+export interface Undone {
+  /** Names of the steps, in the order in which they were undone. */
+  steps: string[];
+  failures: UndoFailure[];
+}
+
 export class FakeDurable {
   readonly journal: Journal;
   /** Names of the steps that ran, as opposed to those that were remembered. */
   readonly steps: string[] = [];
+  readonly #undos: { step: string; undo: () => Promise<unknown> }[] = [];
   /** How long each sleep was to be, in ms. */
   readonly sleeps: number[] = [];
   readonly spawned: Spawned[] = [];
@@ -45,17 +54,28 @@ export class FakeDurable {
     ({ promise: this.waiting, resolve: this.#suspend } = Promise.withResolvers<string>());
   }
 
-  async step<T>(name: string, fn: () => Promise<T> | T, { maxAttempts = 1 }: StepOptions = {}): Promise<T> {
-    return this.#once("step", name, async () => {
+  async step<T>(name: string, fn: () => Promise<T> | T, options: StepOptions<T> = {}): Promise<T> {
+    const { maxAttempts = 1, undo } = options;
+    const result = await this.#once("step", name, async () => {
       this.steps.push(name);
-      for (let failures = 1; ; failures++) {
-        try {
-          return await fn();
-        } catch (error) {
-          if (failures >= maxAttempts || error instanceof NonRetryableError) throw error;
-        }
-      }
+      return tryAgain(fn, maxAttempts);
     });
+    if (undo) this.#undos.push({ step: name, undo: () => tryAgain(() => undo(result), maxAttempts) });
+    return result;
+  }
+
+  /** Undoes the steps that have completed, the last one first, each once. */
+  async undo(): Promise<Undone> {
+    const undone: Undone = { steps: [], failures: [] };
+    for (const { step, undo } of this.#undos.splice(0).toReversed()) {
+      try {
+        await undo();
+        undone.steps.push(step);
+      } catch (error) {
+        undone.failures.push({ step, error: describeError(error) });
+      }
+    }
+    return undone;
   }
 
   async sleep(until: Duration | Date): Promise<void> {
@@ -115,6 +135,16 @@ export class FakeDurable {
     setTimeout(() => {
       if (this.#active === 0 && this.#waitsFor !== null) this.#suspend(this.#waitsFor);
     }, 0);
+  }
+}
+
+async function tryAgain<T>(fn: () => Promise<T> | T, maxAttempts: number): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await fn();
+    } catch (error) {
+      if (failures >= maxAttempts || error instanceof NonRetryableError) throw error;
+    }
   }
 }
 

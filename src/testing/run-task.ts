@@ -6,7 +6,7 @@ import { ChildFailedError, type TaskError } from "../core/errors.ts";
 import { faults } from "../core/problems.ts";
 import { endingOf } from "../core/settle.ts";
 import { FAKE_ID, fakeContext, Snoozed, type ContextOptions, type Told } from "./fake-context.ts";
-import { FakeDurable, plain, type Journal, type RunChild, type Spawned } from "./fake-durable.ts";
+import { FakeDurable, plain, type Journal, type RunChild, type Spawned, type Undone } from "./fake-durable.ts";
 
 /** What the handler is told of its task, and what happens to it. */
 export interface RunOptions extends ContextOptions {
@@ -39,6 +39,8 @@ export interface Run<Result> extends Told {
   spawned: Spawned[];
   /** For the next attempt. */
   journal: Journal;
+  /** Undoes the completed steps, as the service does when the task finally fails. */
+  undo(): Promise<Undone>;
 }
 
 /**
@@ -80,6 +82,7 @@ export async function runTask<D extends TaskDefinition>(
     sleeps: durable.sleeps,
     spawned: durable.spawned,
     journal: durable.journal,
+    undo: () => durable.undo(),
   };
 }
 

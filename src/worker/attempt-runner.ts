@@ -11,6 +11,7 @@ import { DanglingReferenceError } from "../core/flow-value.ts";
 import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults } from "../core/problems.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
+import type { Undoing } from "../core/undo.ts";
 import { flowInput } from "../engine/flow-input.ts";
 import type { RunOptions } from "../engine/prepare.ts";
 import { holdBack } from "../results/buckets.ts";
@@ -51,7 +52,10 @@ export class AttemptRunner extends WorkerEntrypoint<Env> {
     const reporter = new Reporter(this.env, task);
     const listening = setTimeout(() => void listen(control, abort, reporter), LISTEN_AFTER_MS);
     try {
-      const durable = new Durable(this.env, task, abort.signal, yieldAfter(task, definition), reporter);
+      const durable = new Durable(this.env, task, abort.signal, yieldAfter(task, definition), reporter, () => {
+        // Lost with its supervisor, who then does not end it either.
+        void control.undoable().catch(() => undefined);
+      });
       const ending = await handle(this.env, definition, task, abort.signal, reporter, durable);
       await reporter.finish();
       return {
@@ -95,6 +99,11 @@ async function handle(
       return { outcome: "failed", error: { type: "InvalidInputError", message, data }, retryable: false };
     }
     const context = createContext(env, task, signal, reporter, durable);
+    if (task.undo !== null) {
+      const replay = async () => definition.run(input.data, context);
+      const failures = await durable.undo(replay);
+      return { outcome: "undone", undoing: JSON.parse(task.undo) as Undoing, failures };
+    }
     const wait = durable.suspended.then((wish): Ending => ({ outcome: "suspended", wait: wish }));
     const run = async () => checkOutput(definition, await definition.run(input.data, context));
     return await Promise.race([run(), wait]);

@@ -4,7 +4,7 @@
  * that must wait never returns: once nothing else is going on, the attempt ends as suspended.
  */
 
-import type { Child, SignalOptions, SpawnOptions, StepOptions } from "../core/define-task.ts";
+import type { Child, SignalOptions, SpawnOptions, StepOptions, TryOptions } from "../core/define-task.ts";
 import { durationMs, type Duration } from "../core/duration.ts";
 import {
   AttemptAborted,
@@ -20,6 +20,7 @@ import { faults } from "../core/problems.ts";
 import { retryDelay, retryPolicy } from "../core/retry.ts";
 import type { Wait } from "../core/settle.ts";
 import { isTerminal } from "../core/states.ts";
+import type { UndoFailure } from "../core/undo.ts";
 import { spawn } from "../engine/spawn.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
@@ -29,6 +30,7 @@ import { readSignal, type StoredSignal } from "../results/signals.ts";
 import { Snoozed } from "./context.ts";
 import { Journal } from "./journal.ts";
 import type { Reporter } from "./reporter.ts";
+import { Undos } from "./undos.ts";
 
 /** A year, the longest a task may sleep. */
 const MAX_SLEEP_MS = 366 * 86_400_000;
@@ -46,6 +48,7 @@ export class Durable {
   readonly #yieldAfter: number;
   readonly #reporter: Reporter;
   readonly #journal: Journal;
+  readonly #undos: Undos;
   readonly #suspended = Promise.withResolvers<Wait>();
   readonly #pending = new Set<Pending>();
   /** Numbers of signals that a wait of this attempt has taken. */
@@ -53,14 +56,25 @@ export class Durable {
   #active = 0;
   #isOver = false;
 
-  /** `yieldAfter`: the time (ms since the epoch) after which the next step begins a new invocation. */
-  constructor(env: Env, task: ClaimedTask, signal: AbortSignal, yieldAfter: number, reporter: Reporter) {
+  /**
+   * `yieldAfter`: the time (ms since the epoch) after which the next step begins a new invocation.
+   * `onUndoable` is called once a step has ended that can be undone.
+   */
+  constructor(
+    env: Env,
+    task: ClaimedTask,
+    signal: AbortSignal,
+    yieldAfter: number,
+    reporter: Reporter,
+    onUndoable: () => void,
+  ) {
     this.#env = env;
     this.#task = task;
     this.#signal = signal;
     this.#yieldAfter = yieldAfter;
     this.#reporter = reporter;
-    this.#journal = new Journal(env, task);
+    this.#journal = new Journal(env, task, onUndoable);
+    this.#undos = new Undos(this.#journal, signal);
   }
 
   /** Resolves when the handler can only wait. */
@@ -73,11 +87,16 @@ export class Durable {
     return this.#journal.used;
   }
 
-  async step<T>(name: string, fn: () => Promise<T> | T, options: StepOptions = {}): Promise<T> {
+  async step<T>(name: string, fn: () => Promise<T> | T, options: StepOptions<T> = {}): Promise<T> {
     return this.#during(async () => {
       const entry = await this.#begin("step", name);
       if (entry.error !== null) throw thrownAgain(entry.error);
-      if (entry.value !== null) return JSON.parse(entry.value) as T;
+      if (entry.value !== null) {
+        const result = JSON.parse(entry.value) as T;
+        if (options.undo)
+          this.#undos.add(entry.key, async () => this.#try(async () => options.undo?.(result), options));
+        return result;
+      }
       // An attempt that could not add a step before it yields would never come to the end.
       if (Date.now() > this.#yieldAfter && this.#journal.hasAdvanced) return this.#wait({ until: Date.now() });
       let value: T;
@@ -89,7 +108,7 @@ export class Durable {
         throw error;
       }
       const text = textOf(name, value);
-      await this.#journal.end({ ...entry, value: text });
+      await this.#journal.end({ ...entry, value: text, ...(options.undo ? { undo: true } : {}) });
       // What a later attempt will see: the value as JSON carries it.
       return JSON.parse(text) as T;
     });
@@ -196,11 +215,18 @@ export class Durable {
     });
   }
 
+  /** Undoes the steps of the task; `replay` runs its handler. Answers what could not be undone. */
+  async undo(replay: () => Promise<unknown>): Promise<UndoFailure[]> {
+    return this.#undos.run(replay, this.suspended);
+  }
+
   /** The entry of this call, in its turn. */
   async #begin(kind: string, name: string, ready?: Promise<unknown>): Promise<JournalEntry> {
     const entry = await this.#journal.begin(kind, name, ready);
     this.#signal.throwIfAborted();
-    return entry;
+    // Nothing new is begun while what was done is undone.
+    const isNew = entry.value === null && entry.error === null;
+    return isNew && this.#task.undo !== null ? this.#wait({ until: null }) : entry;
   }
 
   /** The oldest signal of this name that no wait has been given. */
@@ -215,7 +241,7 @@ export class Durable {
     }
   }
 
-  async #try<T>(fn: () => Promise<T> | T, { maxAttempts = 1, retry }: StepOptions): Promise<T> {
+  async #try<T>(fn: () => Promise<T> | T, { maxAttempts = 1, retry }: TryOptions): Promise<T> {
     for (let failures = 1; ; failures++) {
       try {
         return await fn();
@@ -258,7 +284,7 @@ export class Durable {
     if (this.#active > 0 || this.#pending.size === 0) return;
     setTimeout(() => {
       if (this.#active > 0) return;
-      this.#isOver = true;
+      this.#isOver = this.#task.undo === null;
       this.#suspended.resolve(this.#wish());
     }, 0);
   }

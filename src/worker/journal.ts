@@ -1,6 +1,6 @@
 /** The journal of a durable task, as one of its attempts reads and writes it. */
 
-import { AttemptAborted, NonRetryableError } from "../core/errors.ts";
+import { AttemptAborted, NonRetryableError, type TaskError } from "../core/errors.ts";
 import { OBJECT } from "../core/wake.ts";
 import { progressObject } from "../engine/tell.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
@@ -29,6 +29,8 @@ interface Group {
 export class Journal {
   readonly #env: Env;
   readonly #task: ClaimedTask;
+  readonly #onUndoable: () => void;
+  #isUndoable: boolean;
   readonly #uses = new Map<string, number>();
   #opened: Promise<Opened> | null = null;
   #position = 0;
@@ -37,9 +39,12 @@ export class Journal {
   #writing: Promise<void> = Promise.resolve();
   #hasAdvanced = false;
 
-  constructor(env: Env, task: ClaimedTask) {
+  /** `onUndoable` is called when a step ends that can be undone, if none has before. */
+  constructor(env: Env, task: ClaimedTask, onUndoable: () => void) {
     this.#env = env;
     this.#task = task;
+    this.#onUndoable = onUndoable;
+    this.#isUndoable = (task.object & OBJECT.undo) !== 0;
   }
 
   /** Whether the progress object was used for it. */
@@ -69,6 +74,12 @@ export class Journal {
 
   /** Keeps what a call has come to. */
   async end(entry: JournalEntry): Promise<void> {
+    // First: a step that is known to have ended is never left behind when the task ends badly.
+    if (entry.undo && !this.#isUndoable) {
+      await markObject(this.#env.DB, this.#task.id, OBJECT.undo);
+      this.#isUndoable = true;
+      this.#onUndoable();
+    }
     this.#hasAdvanced = true;
     await this.keep({ ...entry, ended: ++this.#position });
   }
@@ -86,6 +97,16 @@ export class Journal {
     this.#group.entries.push({ ...entry, attempt: this.#task.attempt });
     this.#group.kept.push(kept);
     if (!(await kept.promise)) throw new AttemptAborted("lost", "the task is in another attempt");
+  }
+
+  /** What was in the journal when this attempt began. */
+  async before(): Promise<ReadonlyMap<string, JournalEntry>> {
+    return (await this.#open()).entries;
+  }
+
+  /** Keeps that a step was undone, or why it was not, under a key of its own. No handler asks for it, so it has no end. */
+  async keepUndone(key: string, error: TaskError | null): Promise<void> {
+    await this.keep({ ...this.#blank(key), value: JSON.stringify(error) });
   }
 
   /** A signal that no wait is to be given any more. */
@@ -135,7 +156,8 @@ export class Journal {
       this.#position = Math.max(this.#position, entry.began, entry.ended ?? 0);
       this.#length += entry.value?.length ?? 0;
     }
-    const tried = this.#triedInVain();
+    // Nothing is tried again while what was done is undone: the handler is to take the way that it took.
+    const tried = this.#task.undo === null ? this.#triedInVain() : null;
     const again = all.filter((entry) => entry.error !== null && entry.attempt === tried);
     // What an attempt did after a failure it may have done because of it: it need not be asked for again.
     const branch = Math.min(...again.map((entry) => entry.began));

@@ -7,6 +7,7 @@ import { CANCEL_GRACE_MS, DEFAULT_TIMEOUT_MS, LEASE_MS } from "../core/limits.ts
 import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
 import { DEFAULT_RETRY, retryPolicy, type RetryPolicy } from "../core/retry.ts";
 import { settle, type Ending } from "../core/settle.ts";
+import type { Undoing } from "../core/undo.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { RunOptions } from "../engine/prepare.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
@@ -60,7 +61,7 @@ export async function supervise(env: Env, task: ClaimedTask, committer: Committe
 
 async function runToEnd(env: Env, task: ClaimedTask, attempt: RunningAttempt, committer: Committer): Promise<void> {
   const bounds = boundsOf(task, findDefinition(task.task, env));
-  const control = new AttemptControl();
+  const control = new AttemptControl(task.object & OBJECT.undo ? CANCEL_GRACE_MS : 0);
   const startedAt = Date.now();
   const running = runIn(env, task, control);
   const fenced = Promise.withResolvers<Ending | null>();
@@ -77,7 +78,7 @@ async function runToEnd(env: Env, task: ClaimedTask, attempt: RunningAttempt, co
   }
   if (first === null) return;
   if ("ending" in first) {
-    const ending = tooLate(first.ending, startedAt, bounds) ?? first.ending;
+    const ending = tooLate(first.ending, control, startedAt, bounds) ?? first.ending;
     logFailure(task, ending, startedAt);
     const held = await commitWithPatience(committer, commitOf(task, ending, bounds, first));
     if (!held) await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
@@ -154,7 +155,7 @@ function watch(
   }
   if (ranMs >= bounds.hardMs) {
     control.stop({ cause: "timeout", message: timeoutMessage(bounds.hardMs) });
-    return timedOut(bounds.hardMs);
+    if (ranMs >= bounds.hardMs + control.graceMs) return timedOut(bounds.hardMs);
   }
   if (bounds.softMs !== null && ranMs >= bounds.softMs) {
     control.stop({ cause: "soft_timeout", message: `the attempt has run for its soft limit of ${bounds.softMs} ms` });
@@ -163,9 +164,11 @@ function watch(
 }
 
 /** A handler that held up the whole isolate ends before any timer could: its time is up all the same. */
-function tooLate(ending: Ending, startedAt: number, bounds: Bounds): Ending | null {
-  const overdue = Date.now() - startedAt > bounds.hardMs + LOOK_EVERY_MS;
-  return overdue && ending.outcome !== "crashed" ? timedOut(bounds.hardMs) : null;
+function tooLate(ending: Ending, control: AttemptControl, startedAt: number, bounds: Bounds): Ending | null {
+  const overdue =
+    control.reason?.cause === "timeout" || Date.now() - startedAt > bounds.hardMs + control.graceMs + LOOK_EVERY_MS;
+  const { outcome } = ending;
+  return overdue && outcome !== "crashed" && outcome !== "undone" ? timedOut(bounds.hardMs) : null;
 }
 
 function timedOut(hardMs: number): Ending {
@@ -180,14 +183,15 @@ function boundsOf(task: ClaimedTask, definition: TaskDefinition | undefined): Bo
   const options = jsonOf<RunOptions>(task.options) ?? {};
   const own = typeof definition?.retry === "object" ? retryPolicy(definition.retry) : DEFAULT_RETRY;
   const hardMs = options.timeoutMs ?? Math.min(definition?.timeoutMs ?? DEFAULT_TIMEOUT_MS, maxTimeoutMs(task.lane));
-  const softMs = options.softTimeoutMs ?? definition?.softTimeoutMs ?? null;
+  // What undoes is not asked to stop before its time is up.
+  const softMs = task.undo === null ? (options.softTimeoutMs ?? definition?.softTimeoutMs ?? null) : null;
   return { hardMs, softMs, policy: retryPolicy(options.retry, own) };
 }
 
 function commitOf(task: ClaimedTask, ending: Ending, bounds: Bounds, ran: Ran | null) {
   const at = Date.now();
   return {
-    ...settle(task, ending, bounds.policy, at, Math.random()),
+    ...settle({ ...task, undoing: jsonOf<Undoing>(task.undo) }, ending, bounds.policy, at, Math.random()),
     id: task.id,
     attempt: task.attempt,
     startedAt: task.startedAt,

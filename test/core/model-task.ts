@@ -8,7 +8,8 @@ import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
 import { isTerminal } from "../../src/core/states.ts";
 import type { Lived } from "../../src/core/timeline.ts";
-import { wake } from "../../src/core/wake.ts";
+import type { Undoing } from "../../src/core/undo.ts";
+import { OBJECT, wake } from "../../src/core/wake.ts";
 
 /** A task as the model knows it. Instants are ms since the epoch. */
 export interface ModelTask extends Lived {
@@ -20,6 +21,8 @@ export interface ModelTask extends Lived {
   retentionMs: number;
   retainUntil: number | null;
   object: number;
+  /** Whether the cancel that its attempt was told of asks for its steps to be undone. */
+  cancelUndo: 0 | 1;
 }
 
 export interface Wanted {
@@ -39,6 +42,7 @@ export function submitted({ delayMs, expiresInMs, maxAttempts }: Wanted, now: nu
     startedAt: null,
     finishedAt: null,
     cancelRequestedAt: null,
+    undo: null,
     flowId: null,
     parentId: null,
     failures: 0,
@@ -49,6 +53,7 @@ export function submitted({ delayMs, expiresInMs, maxAttempts }: Wanted, now: nu
     retentionMs: DEFAULT_RETENTION_MS,
     retainUntil: null,
     object: 0,
+    cancelUndo: 0,
   };
 }
 
@@ -62,9 +67,12 @@ export function claimed(task: ModelTask, now: number): ModelTask {
 /** The attempt ended; nothing happens where it is not the running one. */
 export function ended(task: ModelTask, attempt: number, ending: Ending, now: number): ModelTask {
   if (task.state !== "running" || task.attempt !== attempt) return task;
-  const { outcome, state, attemptError, runAt, failures, crashes } = settle(task, ending, POLICY, now, 0);
-  const isCancelled = task.cancelRequestedAt !== null;
-  const to = isCancelled ? "cancelled" : state;
+  const settled = settle({ ...task, undoing: undoingOf(task) }, ending, POLICY, now, 0);
+  const { outcome, state, attemptError, runAt, failures, crashes } = settled;
+  const isCancelled = task.cancelRequestedAt !== null && task.undo === null;
+  const isBad = isCancelled ? task.cancelUndo === 1 : state === "failed";
+  const undoes = isBad && task.undo === null && (task.object & OBJECT.undo) !== 0;
+  const to = undoes ? "queued" : isCancelled ? "cancelled" : state;
   const record = {
     number: attempt,
     run: task.run,
@@ -76,7 +84,15 @@ export function ended(task: ModelTask, attempt: number, ending: Ending, now: num
     to,
   };
   const kept = task.history.length < MAX_HISTORY ? task.history : task.history.toSpliced(1, 1);
-  const moved = { ...task, state: to, failures, crashes, runAt: runAt ?? task.runAt, leaseUntil: null };
+  const moved = {
+    ...task,
+    state: to,
+    failures,
+    crashes: undoes ? 0 : crashes,
+    runAt: undoes ? now : (runAt ?? task.runAt),
+    leaseUntil: null,
+    undo: undoes ? toUndo(isCancelled ? CANCELLED : { state: "failed", error: settled.error! }) : task.undo,
+  };
   return { ...(isTerminal(to) ? over(moved, now) : moved), history: [...kept, record] };
 }
 
@@ -87,9 +103,16 @@ export function renewed(task: ModelTask, attempt: number, now: number): ModelTas
   return task.state === "running" && task.attempt === attempt ? { ...task, leaseUntil: now + LEASE_MS } : task;
 }
 
-export function cancelled(task: ModelTask, now: number): ModelTask {
-  if (isTerminal(task.state)) return task;
-  if (task.state === "running") return { ...task, cancelRequestedAt: task.cancelRequestedAt ?? now };
+/** Undoing is not cancelled; what has something to undo does so first, where that is wanted. */
+export function cancelled(task: ModelTask, now: number, undo = false): ModelTask {
+  if (isTerminal(task.state) || task.undo !== null) return task;
+  if (task.state === "running") {
+    return { ...task, cancelRequestedAt: task.cancelRequestedAt ?? now, cancelUndo: undo ? 1 : task.cancelUndo };
+  }
+  if (undo && task.object & OBJECT.undo) {
+    const runAt = task.state === "queued" ? task.runAt : now;
+    return { ...task, state: "queued", cancelRequestedAt: now, runAt, crashes: 0, undo: toUndo(CANCELLED) };
+  }
   return over({ ...task, state: "cancelled", cancelRequestedAt: now }, now);
 }
 
@@ -107,7 +130,31 @@ export function retried(task: ModelTask, now: number): ModelTask {
     retainUntil: null,
     expiresAt: null,
     cancelRequestedAt: null,
+    cancelUndo: 0,
+    object: task.object & ~OBJECT.undo,
   };
+}
+
+/** A step has ended that can be undone. */
+export function undoable(task: ModelTask): ModelTask {
+  return { ...task, object: task.object | OBJECT.undo };
+}
+
+/** How the task ends once its steps are undone; null while they are not. */
+export function undoingOf({ undo }: Pick<ModelTask, "undo">): Undoing | null {
+  return undo === null ? null : (JSON.parse(undo) as Undoing);
+}
+
+/** An attempt that undoes steps does not succeed: it has undone them. */
+export function endingFor(task: Pick<ModelTask, "undo">, ending: Ending): Ending {
+  const undoing = undoingOf(task);
+  return undoing !== null && ending.outcome === "succeeded" ? { outcome: "undone", undoing, failures: [] } : ending;
+}
+
+const CANCELLED: Undoing = { state: "cancelled", error: { type: "cancelled", message: "cancelled on request" } };
+
+function toUndo(undoing: Undoing): string {
+  return JSON.stringify(undoing);
 }
 
 /** The clock looks at it; null where it is purged. */
@@ -120,5 +167,5 @@ export function looked(task: ModelTask, now: number, graceMs: number): ModelTask
 }
 
 function over(task: ModelTask, now: number): ModelTask {
-  return { ...task, finishedAt: now, retainUntil: now + task.retentionMs };
+  return { ...task, finishedAt: now, retainUntil: now + task.retentionMs, undo: null };
 }

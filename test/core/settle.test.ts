@@ -5,6 +5,7 @@ import { MAX_ATTEMPTS, MAX_CRASHES, MAX_HORIZON_MS } from "../../src/core/limits
 import { DEFAULT_RETRY, retryDelay } from "../../src/core/retry.ts";
 import { endingOf, OUTCOMES, settle, type Ending, type Running } from "../../src/core/settle.ts";
 import { ARROWS, isTerminal, type State } from "../../src/core/states.ts";
+import { errorAfterUndo } from "../../src/core/undo.ts";
 
 const NOW = 1_700_000_000_000;
 
@@ -34,6 +35,8 @@ const suspended: fc.Arbitrary<Ending> = fc.option(fc.nat({ max: MAX_HORIZON_MS }
   const until = ms === null ? null : NOW + ms;
   return { outcome: "suspended", wait: { type: "signal", until, signals: ["go"], tasks: [], heard: 0 } };
 });
+
+const undoings = fc.record({ state: fc.constantFrom("failed" as const, "cancelled" as const), error: errors });
 
 const endings: fc.Arbitrary<Ending> = fc.oneof(
   failed,
@@ -179,6 +182,53 @@ describe("a failed attempt", () => {
 
   it.each([new Error("x"), "a text", null, undefined, { code: 1 }])("may be retried when %s was thrown", (thrown) => {
     expect(of(first, endingOf(thrown)).state).toBe("retrying");
+  });
+});
+
+describe("an attempt that undoes steps", () => {
+  const cuts = fc.oneof(
+    failed,
+    fc.record({ outcome: fc.constant("timeout" as const), error: errors }),
+    fc.constant<Ending>({ outcome: "crashed" }),
+  );
+
+  it("ends the task as it was to end, with its own error, and tells what could not be undone", () => {
+    fc.assert(
+      fc.property(runnings, undoings, fc.array(fc.string()), (running, undoing, steps) => {
+        const failures = steps.map((step) => ({ step, error: { type: "Error", message: "no" } }));
+        const { state, error } = of({ ...running, undoing }, { outcome: "undone", undoing, failures });
+        expect(state).toBe(undoing.state);
+        expect(error).toMatchObject({ type: undoing.error.type, message: undoing.error.message });
+        expect(error?.data).toEqual(steps.length > 0 ? { undo: failures } : undefined);
+      }),
+    );
+  });
+
+  it("goes on where it was cut short, until it was so too often, and never ends another way", () => {
+    fc.assert(
+      fc.property(undoings, fc.array(cuts, { minLength: MAX_CRASHES }), randoms, (undoing, ends, random) => {
+        let running: Running = { failures: 3, crashes: 0, maxAttempts: 3, undoing };
+        let state: State = "running";
+        let error = null;
+        for (let n = 0; !isTerminal(state); n++) {
+          const settled = of(running, ends[n]!, random);
+          ({ state, error } = settled);
+          expect(["queued", "retrying", undoing.state]).toContain(state);
+          running = { ...running, failures: settled.failures, crashes: settled.crashes };
+        }
+        expect(running.failures).toBe(3);
+        expect(error).toMatchObject({ ...undoing.error, data: { undo: [{ step: null }] } });
+      }),
+    );
+  });
+
+  it("keeps what else the task's error tells", () => {
+    const failures = [{ step: "charge", error: { type: "Error", message: "no" } }];
+    const dataWith = (data: unknown) =>
+      errorAfterUndo({ state: "failed", error: { type: "Error", message: "x", data } }, failures).data;
+    expect(dataWith({ order: 7 })).toEqual({ order: 7, undo: failures });
+    expect(dataWith(["a"])).toEqual({ data: ["a"], undo: failures });
+    expect(dataWith(undefined)).toEqual({ undo: failures });
   });
 });
 

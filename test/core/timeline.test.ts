@@ -25,11 +25,19 @@ const verbs: fc.Arbitrary<Verb> = fc.oneof(
     arbitrary: fc.constantFrom(...endings).map(
       (ending): Verb =>
         (task, now) =>
-          model.ended(task, task.attempt, ending, now),
+          model.ended(task, task.attempt, model.endingFor(task, ending), now),
     ),
   },
   { weight: 3, arbitrary: fc.constant<Verb>((task, now) => model.looked(task, now, 0) ?? task) },
-  { weight: 1, arbitrary: fc.constant<Verb>(model.cancelled) },
+  {
+    weight: 1,
+    arbitrary: fc.boolean().map(
+      (undo): Verb =>
+        (task, now) =>
+          model.cancelled(task, now, undo),
+    ),
+  },
+  { weight: 1, arbitrary: fc.constant<Verb>((task) => (task.state === "running" ? model.undoable(task) : task)) },
   { weight: 3, arbitrary: fc.constant<Verb>(model.retried) },
 );
 

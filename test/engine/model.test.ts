@@ -77,8 +77,9 @@ describe("the engine", () => {
     const total = (key: keyof Tally) => tallies.reduce((sum, tally) => sum + tally[key], 0);
     console.log(
       `model: ${tallies.length} programs, ${total("steps")} steps, ${total("claims")} attempts; ` +
-        `${total("died")} actors died, ${total("paused")} stood still, ${total("failed")} met an error, ${total("fenced")} ends came late`,
+        `${total("died")} actors died, ${total("paused")} stood still, ${total("failed")} met an error, ${total("fenced")} ends came late, ${total("undone")} undid steps`,
     );
     expect(total("claims")).toBeGreaterThan(PROGRAMS);
+    expect(total("undone")).toBeGreaterThan(PROGRAMS / 10);
   }, 300_000);
 });

@@ -41,7 +41,8 @@ export type Step = (
   | { do: "drop"; pick: number }
   | { do: "end"; picks: number[]; ending: Ending }
   | { do: "beat"; picks: number[] }
-  | { do: "cancel"; picks: number[] }
+  | { do: "cancel"; picks: number[]; undo: boolean }
+  | { do: "mark"; picks: number[] }
   | { do: "retry"; picks: number[] }
   | { do: "listen"; pick: number }
   | { do: "tick"; stalled: boolean; unreachable: boolean }
@@ -94,7 +95,8 @@ const steps: fc.Arbitrary<Step> = fc
       weighted(1, fc.record({ do: fc.constant("drop" as const), pick })),
       weighted(8, fc.record({ do: fc.constant("end" as const), picks, ending: endings })),
       weighted(2, fc.record({ do: fc.constant("beat" as const), picks })),
-      weighted(2, fc.record({ do: fc.constant("cancel" as const), picks })),
+      weighted(3, fc.record({ do: fc.constant("cancel" as const), picks, undo: fc.boolean() })),
+      weighted(4, fc.record({ do: fc.constant("mark" as const), picks })),
       weighted(3, fc.record({ do: fc.constant("retry" as const), picks })),
       weighted(1, fc.record({ do: fc.constant("listen" as const), pick })),
       weighted(6, fc.record({ do: fc.constant("tick" as const), stalled: fc.boolean(), unreachable: fc.boolean() })),
@@ -136,11 +138,12 @@ export interface Tally {
   failed: number;
   paused: number;
   fenced: number;
+  undone: number;
 }
 
 /** One program's world: its tasks, its queue, its workers, its listeners. */
 export class World {
-  readonly tally: Tally = { steps: 0, claims: 0, died: 0, failed: 0, paused: 0, fenced: 0 };
+  readonly tally: Tally = { steps: 0, claims: 0, died: 0, failed: 0, paused: 0, fenced: 0, undone: 0 };
   readonly #execute: Execute;
   readonly #base: Env;
   readonly #kv = new Map<string, unknown>();
@@ -227,7 +230,9 @@ export class World {
         const ends = this.#choose(this.#held, step.picks);
         if (ends.length === 0) return null;
         this.#held = this.#held.filter((task) => !ends.includes(task));
-        for (const task of ends) expect(task.id, (known) => model.ended(known, task.attempt, ending, now));
+        for (const task of ends) {
+          expect(task.id, (known) => model.ended(known, task.attempt, model.endingFor(task, ending), now));
+        }
         return () => this.#end(env, ends, ending, now);
       }
       case "beat": {
@@ -240,8 +245,16 @@ export class World {
       case "cancel": {
         const ids = this.#choose(this.#ids, step.picks);
         if (ids.length === 0) return null;
-        for (const id of ids) expect(id, (task) => model.cancelled(task, now));
-        return async () => void (await at(now, () => cancel(env, ids, null, now)));
+        for (const id of ids) expect(id, (task) => model.cancelled(task, now, step.undo));
+        return async () => void (await at(now, () => cancel(env, ids, null, now, step.undo)));
+      }
+      case "mark": {
+        const ids = this.#choose(this.#held, step.picks).map((task) => task.id);
+        if (ids.length === 0) return null;
+        for (const id of ids) expect(id, model.undoable);
+        return async () => {
+          for (const id of new Set(ids)) await markObject(env.DB, id, OBJECT.undo);
+        };
       }
       case "retry": {
         const ids = this.#choose(this.#ids, step.picks);
@@ -294,7 +307,7 @@ export class World {
 
   async #end(env: Env, ends: ClaimedTask[], ending: Ending, now: number): Promise<void> {
     const commits = ends.map((task): Commit => ({
-      ...settle(task, ending, model.POLICY, now, 0),
+      ...settle({ ...task, undoing: model.undoingOf(task) }, model.endingFor(task, ending), model.POLICY, now, 0),
       id: task.id,
       attempt: task.attempt,
       startedAt: task.startedAt,
@@ -315,6 +328,7 @@ export class World {
       if (holds(task) && !running.includes(task))
         throw new Error(`${task.id} attempt ${task.attempt} was fenced, and held`);
     }
+    this.tally.undone += ends.filter((each) => each.undo !== null && holds(each)).length;
     for (const task of ends.filter((each) => !holds(each))) {
       this.tally.fenced++;
       await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: now });
@@ -474,6 +488,8 @@ const COMPARED = [
   "retainUntil",
   "cancelRequestedAt",
   "object",
+  "undo",
+  "cancelUndo",
 ] as const;
 
 function differences(expected: Map<string, ModelTask>, actual: Map<string, ModelTask>): string[] {

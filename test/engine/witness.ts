@@ -40,6 +40,7 @@ export interface Move {
 
 export interface Seen extends TaskRow {
   holder: string | null;
+  cancelUndo: 0 | 1;
 }
 
 export interface Sight {
@@ -53,7 +54,7 @@ const MOVES = `SELECT n, id, from_state AS "from", to_state AS "to", from_attemp
 /** All tasks, and the moves after number `after`. */
 export async function look(execute: Execute, after: number): Promise<Sight> {
   const [tasks, moves] = await execute([
-    { sql: `SELECT ${TASK_COLUMNS}, tasks.holder FROM tasks`, params: [] },
+    { sql: `SELECT ${TASK_COLUMNS}, tasks.holder, tasks.cancel_undo AS cancelUndo FROM tasks`, params: [] },
     { sql: MOVES, params: [after] },
   ]);
   const rows = tasks!.results as unknown as Seen[];
@@ -119,9 +120,11 @@ export function wrongWith(row: Seen, now: number): string[] {
     );
     must(row.dueAt !== null || row.retentionMs === DEFAULT_RETENTION_MS, "nobody will remove it");
     must(row.leaseUntil === null, "an ended task has a lease");
+    must(row.undo === null, "it has ended and is to undo its steps");
     must((row.error === null) === (row.state === "succeeded"), "only what has succeeded has no error");
     return wrong;
   }
+  must(row.undo === null || row.state !== "waiting", "it is to undo its steps, and waits");
   must(row.finishedAt === null && row.retainUntil === null, "it lives and has an end");
   must(row.dueAt !== null || row.waitingFor !== null, "it lives, and nothing will ever wake it");
   must((row.state === "running") === (row.leaseUntil !== null), "a lease belongs to a running task, and to no other");

@@ -36,12 +36,21 @@ const filterSchema = z
 
 const bulkSchema = z.strictObject({ filter: filterSchema, dryRun: z.boolean().optional() }).meta({ id: "BulkRequest" });
 
-type Act = (env: Env, background: Background, ids: string[], now: number) => Promise<number>;
+const bulkCancelSchema = bulkSchema.extend({ undo: z.boolean().optional() }).meta({ id: "BulkCancel" });
 
-export const bulkCancel = bulk("cancel", "cancelTasks", "Cancel many tasks", LIVE_STATES, async (env, _, ids, now) => {
-  const after = await cancel(env, ids, null, now);
-  return after.filter((task) => task.cancelRequestedAt === now).length;
-});
+type Act = (env: Env, background: Background, ids: string[], now: number, undo: boolean) => Promise<number>;
+
+export const bulkCancel = bulk(
+  "cancel",
+  "cancelTasks",
+  "Cancel many tasks",
+  LIVE_STATES,
+  async (env, _, ids, now, undo) => {
+    const after = await cancel(env, ids, null, now, undo);
+    return after.filter((task) => task.cancelRequestedAt === now).length;
+  },
+  bulkCancelSchema,
+);
 
 export const bulkRetry = bulk(
   "retry",
@@ -57,7 +66,14 @@ export const bulkDelete = bulk("delete", "deleteTasks", "Remove many ended tasks
   deleteEnded(env, ids, null),
 );
 
-function bulk(verb: string, id: string, summary: string, actsOn: readonly State[], act: Act) {
+function bulk(
+  verb: string,
+  id: string,
+  summary: string,
+  actsOn: readonly State[],
+  act: Act,
+  schema: typeof bulkSchema | typeof bulkCancelSchema = bulkSchema,
+) {
   return operation({
     id,
     method: "post",
@@ -66,7 +82,7 @@ function bulk(verb: string, id: string, summary: string, actsOn: readonly State[
     summary,
     description: "`matched` counts what the filter finds and the verb can act on; with `dryRun` nothing is changed.",
     scope: "cancel",
-    body: bulkSchema,
+    body: schema,
     example: { filter: { task: "process_item", createdBefore: "2026-11-01T00:00:00.000Z" }, dryRun: true },
     answers: { 200: { description: "How many", schema: bulkResultSchema } },
     problems: ["not-found"],
@@ -90,7 +106,7 @@ function bulk(verb: string, id: string, summary: string, actsOn: readonly State[
       do {
         const page: string[] = await listIds(env.DB, filter, cursor, CHUNK);
         matched += page.length;
-        if (page.length > 0) changed += await act(env, c.executionCtx, page, now);
+        if (page.length > 0) changed += await act(env, c.executionCtx, page, now, "undo" in body && body.undo === true);
         cursor = page.length === CHUNK ? page.at(-1)! : null;
       } while (cursor !== null);
       return c.json({ matched, changed }, 200);

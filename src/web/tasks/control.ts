@@ -24,28 +24,32 @@ export const cancelTask = operation({
   path: "/v1/tasks/{id}/cancel",
   tag: "tasks",
   summary: "Cancel a task",
-  description: "A running task is asked to stop and has 5 s to end by itself.",
+  description:
+    "A running task is asked to stop and has 5 s to end by itself. With `undo`, the steps that it has completed are undone before it ends.",
   scope: "cancel",
   link: "cancel",
   query: z.strictObject({}),
-  body: optionalBody(z.strictObject({ reason: z.string().max(500).optional() }).meta({ id: "Cancel" })),
+  body: optionalBody(
+    z.strictObject({ reason: z.string().max(500).optional(), undo: z.boolean().optional() }).meta({ id: "Cancel" }),
+  ),
   example: { reason: "the order was withdrawn" },
   answers: {
     200: { description: "The task, cancelled", schema: taskSchema },
-    202: { description: "The running task, which was asked to stop", schema: taskSchema },
+    202: { description: "The task, which was asked to stop or undoes its steps first", schema: taskSchema },
   },
   problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, body }) {
     const before = await findRow(env, principal, params["id"]!);
-    const [after] = isTerminal(before.state)
-      ? [before]
-      : await cancel(env, [before.id], body.reason ?? null, Date.now());
-    if (!after) return refuse("not-found", "There is no task with this id.");
-    if (isTerminal(after.state) && after.state !== "cancelled") {
-      refuse("conflict", `The task has ended: it is ${after.state}.`);
+    if (!isTerminal(before.state)) {
+      const { reason = null, undo } = body;
+      const [after] = await cancel(env, [before.id], reason, Date.now(), undo);
+      if (after?.endsAs === "failed") refuse("conflict", "The task has failed and undoes its steps.");
     }
     const row = await findRow(env, principal, before.id);
-    return c.json(await show(env, principal, row, {}, { attempts: true }), after.state === "running" ? 202 : 200);
+    if (isTerminal(row.state) && row.state !== "cancelled") {
+      refuse("conflict", `The task has ended: it is ${row.state}.`);
+    }
+    return c.json(await show(env, principal, row, {}, { attempts: true }), isTerminal(row.state) ? 200 : 202);
   },
 });
 
