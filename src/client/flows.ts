@@ -6,7 +6,7 @@ import type { CallOptions, Connection } from "./connection.ts";
 import { FlowEndedError } from "./ended-errors.ts";
 import { follow, type FlowEvent, type FollowOptions } from "./events.ts";
 import { pagesOf, type Pages } from "./pages.ts";
-import type { SubmitCallOptions } from "./task-types.ts";
+import type { CancelOptions, SubmitCallOptions } from "./task-types.ts";
 import { submission } from "./tasks.ts";
 import { waitForEnd, type WaitOptions } from "./wait.ts";
 
@@ -57,10 +57,7 @@ export interface FlowVerbs {
   ): AsyncGenerator<FlowEvent<FlowOf<Result>>, void, undefined>;
 
   /** Cancels all of a flow that has not ended. */
-  cancel<Result = unknown>(
-    flow: FlowRef<Result>,
-    options?: CallOptions & { reason?: string | undefined },
-  ): Promise<FlowOf<Result>>;
+  cancel<Result = unknown>(flow: FlowRef<Result>, options?: CancelOptions): Promise<FlowOf<Result>>;
 
   /** Runs again what failed and what depends on it, or the node with the key `from` and what depends on that. */
   retry<Result = unknown>(
@@ -99,11 +96,11 @@ export function flowVerbs(connection: Connection): FlowVerbs {
         return { items: nodes, nextCursor };
       }),
     events: (flow, options = {}) => follow(connection, pathOf(flow), options),
-    cancel: async (flow, { signal, reason } = {}) =>
+    cancel: async (flow, { signal, ...body } = {}) =>
       connection.json({
         method: "POST",
         path: `${pathOf(flow)}/cancel`,
-        body: { reason },
+        body,
         repeatable: true,
         signal,
       }),

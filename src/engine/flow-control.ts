@@ -10,11 +10,17 @@ import type { Background } from "./store.ts";
 /** Members cancelled in one transaction. */
 const CHUNK = 1_000;
 
-/** Cancels all that has not ended of the flow. `now` is ms since the epoch. */
-export async function cancelFlow(env: Env, flow: FlowRow, reason: string | null, now: number): Promise<void> {
+/** Cancels all that has not ended of the flow, and with `undo` has its steps undone first. `now` is ms since the epoch. */
+export async function cancelFlow(
+  env: Env,
+  flow: FlowRow,
+  reason: string | null,
+  now: number,
+  undo = false,
+): Promise<void> {
   await requestFlowCancel(env.DB, flow.id, now);
   const ids = await readMemberIds(env.DB, flow.id);
-  for (let i = 0; i < ids.length; i += CHUNK) await cancel(env, ids.slice(i, i + CHUNK), reason, now);
+  for (let i = 0; i < ids.length; i += CHUNK) await cancel(env, ids.slice(i, i + CHUNK), reason, now, undo);
 }
 
 /**

@@ -3,7 +3,7 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import { z } from "zod";
 import { defineTask, type TaskOptions } from "../../src/core/define-task.ts";
 import { NonRetryableError, RetryAfterError } from "../../src/core/errors.ts";
-import { nap, signal, spawn, steps } from "../../src/tasks/fixtures/durable.ts";
+import { nap, signal, spawn, steps, undo } from "../../src/tasks/fixtures/durable.ts";
 import { fail, failTimes } from "../../src/tasks/fixtures/failures.ts";
 import { log, output } from "../../src/tasks/fixtures/reports.ts";
 import { add, badOutput, context, noop, sum } from "../../src/tasks/fixtures/values.ts";
@@ -130,6 +130,18 @@ describe("durable calls", () => {
 
     expect([first.outcome, first.steps]).toEqual(["failed", ["s1", "s2"]]);
     expect([second.result, second.steps]).toEqual([["s1", "s2", "s3"], ["s3"]]);
+  });
+
+  it("can be undone, those of earlier attempts too, the last one first and each once", async () => {
+    const first = await runTask(undo, { steps: 3, failAfter: 2, failTimes: 1 });
+    const second = await runTask(undo, { steps: 3, failUndo: 2 }, { attempt: 2, journal: first.journal });
+
+    expect(await first.undo()).toEqual({ steps: ["s2", "s1"], failures: [] });
+    expect(await second.undo()).toMatchObject({
+      steps: ["s3", "s1"],
+      failures: [{ step: "s2", error: { message: "s2 is not undone, as asked" } }],
+    });
+    expect(await second.undo()).toEqual({ steps: [], failures: [] });
   });
 
   it("try a step again that may be", async () => {

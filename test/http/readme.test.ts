@@ -91,6 +91,7 @@ describe("what the README says of the sources", () => {
 describe("what the README has its reader do", () => {
   let copy: string;
   let carrier: Server;
+  const takenBack: string[] = [];
   let service: ChildProcess;
   let printed = "";
   let url: string;
@@ -98,7 +99,7 @@ describe("what the README has its reader do", () => {
 
   beforeAll(async () => {
     copy = await mkdtemp(join(tmpdir(), "lovage-readme-"));
-    carrier = await startCarrier();
+    carrier = await startCarrier(takenBack);
     const { port } = carrier.address() as AddressInfo;
     await copySources(copy, `http://127.0.0.1:${port}`);
     service = await start(copy, (line) => (printed += line));
@@ -175,6 +176,14 @@ describe("what the README has its reader do", () => {
       .toMatchObject(expected);
   });
 
+  it("undoes the steps of its own task that fails, the last one first", async () => {
+    const { id } = await api.submit("order.hamper", { orders: ["B-1", "B-2", "422"] });
+    const task = await api.waitForEnd(id);
+    expect(task).toMatchObject({ state: "failed", error: { message: "the carrier refuses" } });
+    expect(task.error?.data).toBeUndefined();
+    expect(takenBack).toEqual(["/labels/B-2-1", "/labels/B-1-1"]);
+  });
+
   it("lists only operations that its description has", async () => {
     const { body } = await api.get<{ paths: Record<string, Record<string, unknown>> }>("/openapi.json");
     const listed = tableUnder("Call it").flatMap(([names = ""]) => quoted(names));
@@ -186,9 +195,14 @@ describe("what the README has its reader do", () => {
   });
 });
 
-/** The label of a parcel, or the status that the order is called by. */
-async function startCarrier(): Promise<Server> {
+/** The label of a parcel, or the status that the order is called by; labels that are given back are noted. */
+async function startCarrier(takenBack: string[]): Promise<Server> {
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    if (request.method === "DELETE") {
+      takenBack.push(request.url ?? "");
+      response.end();
+      return;
+    }
     const { order, parcel } = (await json(request)) as { order: string; parcel: number };
     response.statusCode = /^\d+$/.test(order) ? Number(order) : 200;
     response.end(response.statusCode === 200 ? `${order}-${parcel}` : JSON.stringify({ order }));

@@ -16,7 +16,7 @@ import { cursorAfter, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import type { Principal } from "../principal.ts";
 import { preferredWait, traceparentOf, wholeNumber } from "../request.ts";
-import { optionalBody } from "../tasks/control.ts";
+import { cancelSchema, optionalBody } from "../tasks/control.ts";
 
 export const postFlow = operation({
   id: "submitFlow",
@@ -126,16 +126,17 @@ export const cancelFlowOperation = operation({
   tag: "flows",
   summary: "Cancel all of a flow that has not ended",
   scope: "cancel",
-  body: optionalBody(z.strictObject({ reason: z.string().max(500).optional() })),
+  body: optionalBody(cancelSchema),
   answers: {
     200: { description: "The flow, cancelled", schema: flowSchema },
-    202: { description: "The flow, whose running tasks were asked to stop", schema: flowSchema },
+    202: { description: "The flow, whose running tasks were asked to stop or undo their steps", schema: flowSchema },
   },
   problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, body }) {
     const before = await findFlow(env, principal, params["id"]!);
-    if (before.state === "running") await cancelFlow(env, before, body.reason ?? null, Date.now());
-    else if (before.state !== "cancelled") refuse("conflict", `The flow has ended: it is ${before.state}.`);
+    if (before.state === "running") {
+      await cancelFlow(env, before, body.reason ?? null, Date.now(), body.undo);
+    } else if (before.state !== "cancelled") refuse("conflict", `The flow has ended: it is ${before.state}.`);
     const flow = await findFlow(env, principal, before.id);
     return c.json(await show(env, principal, flow), flow.state === "running" ? 202 : 200);
   },

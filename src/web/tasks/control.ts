@@ -18,6 +18,11 @@ export function optionalBody<S extends z.ZodType>(schema: S) {
   return z.preprocess((body) => (body === undefined ? {} : body), schema);
 }
 
+/** With `undo`, what the steps have done is undone before the end. */
+export const cancelSchema = z
+  .strictObject({ reason: z.string().max(500).optional(), undo: z.boolean().optional() })
+  .meta({ id: "Cancel" });
+
 export const cancelTask = operation({
   id: "cancelTask",
   method: "post",
@@ -29,9 +34,7 @@ export const cancelTask = operation({
   scope: "cancel",
   link: "cancel",
   query: z.strictObject({}),
-  body: optionalBody(
-    z.strictObject({ reason: z.string().max(500).optional(), undo: z.boolean().optional() }).meta({ id: "Cancel" }),
-  ),
+  body: optionalBody(cancelSchema),
   example: { reason: "the order was withdrawn" },
   answers: {
     200: { description: "The task, cancelled", schema: taskSchema },
@@ -97,7 +100,12 @@ export const deleteTask = operation({
   async handle({ c, env, principal, params }) {
     const row = await findRow(env, principal, params["id"]!);
     if ((await deleteEnded(env, [row.id], null)) === 0) {
-      refuse("conflict", `Only an ended task can be removed; this one is ${row.state}. Cancel it first.`);
+      refuse(
+        "conflict",
+        isTerminal(row.state)
+          ? "Its flow or its parent, which has not ended, may still need it, or a webhook has not been told of it yet."
+          : `Only an ended task can be removed; this one is ${row.state}. Cancel it first.`,
+      );
     }
     return c.body(null, 204);
   },

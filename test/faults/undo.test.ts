@@ -1,0 +1,46 @@
+/** Undoing through a `kill -9`: it goes on where it was, and nothing is undone twice. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { apiOf, poll, type Api } from "../http/api.ts";
+import { startReceiver, type Receiver } from "../http/receiver.ts";
+import { startServer, type Server } from "../http/server.ts";
+
+/** Before each step and each undoing: long enough for a kill to come between two of them. */
+const STEP_MS = 1_500;
+
+let server: Server;
+let api: Api;
+let receiver: Receiver;
+
+beforeAll(async () => {
+  [server, receiver] = await Promise.all([startServer(), startReceiver()]);
+  api = apiOf(server);
+});
+
+afterAll(() => Promise.all([server?.stop(), receiver?.stop()]));
+
+it("goes on where it was when the service is killed in the middle", async () => {
+  const { id } = await api.submit("test.undo", { steps: 3, url: `${receiver.origin}/`, ms: STEP_MS, failAfter: 3 });
+  const undone = () =>
+    receiver.at("/").flatMap(({ body }) => {
+      const { undo, attempt } = JSON.parse(body) as { undo?: string; attempt: number };
+      return undo === undefined ? [] : [{ undo, attempt }];
+    });
+  await poll(
+    () => "nothing was undone",
+    30_000,
+    () => undone().length > 0 || null,
+  );
+  // What was told a moment ago is remembered by now, and the next one is not told yet.
+  await new Promise((done) => setTimeout(done, STEP_MS / 3));
+  await server.kill9();
+  const before = undone();
+  await server.restart();
+  const task = await api.waitForEnd(id, 40_000);
+
+  expect(before).toEqual([{ undo: "s3", attempt: 2 }]);
+  expect(undone()).toEqual([...before, { undo: "s2", attempt: 3 }, { undo: "s1", attempt: 3 }]);
+  expect(receiver.at("/")).toHaveLength(6);
+  expect(task).toMatchObject({ state: "failed", error: { message: "failed after s3, as asked" } });
+  expect(task.error?.data).toBeUndefined();
+  expect(task.attempts?.map((attempt) => attempt.outcome)).toEqual(["failed", "crashed", "undone"]);
+});
