@@ -6,6 +6,7 @@ import { connect, type CallOptions, type ClientOptions } from "./connection.ts";
 import { flowVerbs, type FlowVerbs } from "./flows.ts";
 import { keyVerbs, type KeyVerbs } from "./keys.ts";
 import { laneVerbs, type LaneVerbs } from "./lanes.ts";
+import { limitVerbs, type LimitVerbs } from "./limits.ts";
 import { scheduleVerbs, type ScheduleVerbs } from "./schedules.ts";
 import type { TaskVerbs } from "./task-verbs.ts";
 import { taskVerbs } from "./tasks.ts";
@@ -16,6 +17,7 @@ export interface Client<T extends Tasks> extends TaskVerbs<T> {
   flows: FlowVerbs;
   schedules: ScheduleVerbs<T>;
   lanes: LaneVerbs;
+  limits: LimitVerbs;
   keys: KeyVerbs;
   webhooks: WebhookVerbs;
   /** How many tasks there are by state, task and lane, how many end, and how long they wait and run. */
@@ -36,6 +38,7 @@ export function createClient<T extends Tasks = Tasks>(options: ClientOptions): C
     flows: flowVerbs(connection),
     schedules: scheduleVerbs(connection),
     lanes: laneVerbs(connection),
+    limits: limitVerbs(connection),
     keys: keyVerbs(connection),
     webhooks: webhookVerbs(connection),
     stats: async ({ signal } = {}) => connection.json({ method: "GET", path: "/v1/stats", signal }),

@@ -9,7 +9,7 @@ import { tellObjects } from "./tell.ts";
 /** Claims those of `ids` that are queued and may start; the rest is somebody else's already, or waits for its turn. */
 export async function claim(env: Env, ids: string[]): Promise<ClaimedTask[]> {
   const now = Date.now();
-  await declareLimits(env);
+  await declareLimits(env, now);
   const { claimed, nextTurn, impatient } = await claimTasks(env.DB, ids, crypto.randomUUID(), now);
   // A timer that the claim has moved to the end of the lease is sooner than any that the clock knows of.
   const moved = claimed.filter((task) => task.dueAt === task.leaseUntil).map((task) => task.dueAt);

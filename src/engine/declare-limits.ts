@@ -1,5 +1,6 @@
 /** Makes the limits of this version's definitions hold for what was submitted to an earlier one. */
 
+import { pokeClock } from "../broker/poke.ts";
 import { definitionKey } from "../core/concurrency.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { rateOf } from "../core/share.ts";
@@ -10,13 +11,11 @@ import { findTask, taskNames } from "../tasks/registry.ts";
 let isDeclared = false;
 
 /** Before the first claim of an isolate: a deployment starts new ones. Never fails; the next claim tries again. */
-export async function declareLimits(env: Env): Promise<void> {
+export async function declareLimits(env: Env, now: number): Promise<void> {
   if (isDeclared) return;
   try {
-    await changeLimits(
-      env.DB,
-      taskNames(env).flatMap((name) => limitsOf(findTask(name, env)!)),
-    );
+    const limits = taskNames(env).flatMap((name) => limitsOf(findTask(name, env)!));
+    if (await changeLimits(env.DB, limits, now)) await pokeClock(env, now);
     isDeclared = true;
   } catch (error) {
     console.warn(JSON.stringify({ event: "limits_not_declared", error: String(error) }));

@@ -4,11 +4,20 @@ import { persist } from "./d1.ts";
 
 // Later than it already was, never sooner; and only by the attempt that holds the task.
 const HOLD_BACK = `
-INSERT INTO buckets (key, tat, interval, tolerance)
-SELECT own.value->>'key', ?3 + (own.value->>'tolerance'), own.value->>'interval', own.value->>'tolerance'
+INSERT INTO buckets (key, tat, interval, tolerance, held_until)
+SELECT own.value->>'key', ?3 + (own.value->>'tolerance'), own.value->>'interval', own.value->>'tolerance', ?3
 FROM tasks, json_each(tasks.rates) AS own
 WHERE tasks.id = ?1 AND tasks.attempt = ?2 AND tasks.state = 'running'
-ON CONFLICT (key) DO UPDATE SET tat = ?3 + buckets.tolerance WHERE buckets.tat < ?3 + buckets.tolerance`;
+ON CONFLICT (key) DO UPDATE SET tat = ?3 + buckets.tolerance, held_until = ?3 WHERE buckets.tat < ?3 + buckets.tolerance`;
+
+/**
+ * What an update of a bucket at ?2 sets for another rate. Its debt shrinks to what the new rate can make anyone wait, but an
+ * upstream that was promised to be left alone is.
+ */
+export function newRate(interval: string, tolerance: string): string {
+  return `interval = ${interval}, tolerance = ${tolerance},
+    tat = MAX(MIN(tat, ?2 + ${tolerance} + ${interval}), COALESCE(held_until, 0) + ${tolerance})`;
+}
 
 /** Lets nothing under the rates of this attempt's task start before `until`, in ms since the epoch; after it, no burst. */
 export async function holdBack(db: D1Database, id: string, attempt: number, until: number): Promise<void> {
@@ -22,7 +31,9 @@ const FULL_FOR_MS = 3_600_000;
 export async function forgetBuckets(db: D1Database, now: number, limit: number): Promise<void> {
   await persist(() =>
     db
-      .prepare("DELETE FROM buckets WHERE key IN (SELECT key FROM buckets WHERE tat <= ?1 LIMIT ?2)")
+      .prepare(
+        "DELETE FROM buckets WHERE key IN (SELECT key FROM buckets WHERE tat <= ?1 AND override IS NULL LIMIT ?2)",
+      )
       .bind(now - FULL_FOR_MS, limit)
       .run(),
   );

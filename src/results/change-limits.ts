@@ -1,6 +1,8 @@
 /** Changes the limits of every key of a definition at once. */
 
+import { newRate } from "./buckets.ts";
 import { persist } from "./d1.ts";
+import { retimeStatement } from "./turns.ts";
 
 /** What holds for all keys with this prefix; null: there is no such limit. Times are ms. */
 export interface DeclaredLimits {
@@ -18,16 +20,27 @@ const DECLARED = `(SELECT value->>'prefix' AS prefix, value->>'max' AS max, valu
 const OF_PREFIX = "key >= v.prefix AND key < rtrim(v.prefix, ':') || ';'";
 
 const LIMITS = `
-UPDATE limits SET max = v.max FROM ${DECLARED} WHERE ${OF_PREFIX} AND v.max IS NOT NULL AND limits.max <> v.max`;
+UPDATE limits SET asked = v.max, max = COALESCE(override, v.max) FROM ${DECLARED}
+WHERE ${OF_PREFIX} AND v.max IS NOT NULL AND limits.asked IS NOT v.max`;
 
-const BUCKETS = `
-UPDATE buckets SET interval = v.interval, tolerance = v.tolerance FROM ${DECLARED}
-WHERE ${OF_PREFIX} AND v.interval IS NOT NULL
+const CHANGES = `${OF_PREFIX} AND v.interval IS NOT NULL AND buckets.override IS NULL
   AND (buckets.interval <> v.interval OR buckets.tolerance <> v.tolerance)`;
 
-/** Safe to repeat: only what differs is written. */
-export async function changeLimits(db: D1Database, limits: DeclaredLimits[]): Promise<void> {
+const CHANGED = `SELECT key FROM buckets, ${DECLARED} WHERE ${CHANGES}`;
+
+const BUCKETS = `UPDATE buckets SET ${newRate("v.interval", "v.tolerance")} FROM ${DECLARED} WHERE ${CHANGES}`;
+
+/** Safe to repeat: only what differs is written. Answers whether anybody has got another turn. */
+export async function changeLimits(db: D1Database, limits: DeclaredLimits[], now: number): Promise<boolean> {
+  if (limits.length === 0) return false;
   const list = JSON.stringify(limits);
-  if (limits.length === 0) return;
-  await persist(() => db.batch([db.prepare(LIMITS).bind(list), db.prepare(BUCKETS).bind(list)]));
+  const { results } = await persist(() => db.prepare(CHANGED).bind(list).all<{ key: string }>());
+  const keys = results.map((row) => row.key);
+  await persist(() =>
+    db.batch([
+      db.prepare(LIMITS).bind(list),
+      ...(keys.length === 0 ? [] : [db.prepare(BUCKETS).bind(list, now), retimeStatement(db, keys, now)]),
+    ]),
+  );
+  return keys.length > 0;
 }

@@ -5,6 +5,7 @@ import { ARROWS, sqlStates } from "../core/states.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { laneIsOpen } from "./lanes.ts";
 import { OVERFLOW, TASK_COLUMNS, type TaskRow } from "./task-row.ts";
+import { orExpiry, TURN } from "./turns.ts";
 
 /** A task that the caller now holds. `input` is null where it must be read by {@link readInput}. */
 export interface ClaimedTask extends TaskRow {
@@ -69,23 +70,6 @@ refused AS MATERIALIZED (
 UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
   lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL
 WHERE ${STARTABLE} AND (concurrency IS NULL AND rates IS NULL AND circuit IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
-
-/** Whatever holds a task back, it is looked at when it expires. */
-function orExpiry(at: string): string {
-  return `CASE WHEN tasks.started_at IS NULL AND tasks.expires_at < ${at} THEN tasks.expires_at ELSE ${at} END`;
-}
-
-// Those over the rate are looked at when their token comes, in their order. Who lacks a place, too, is rung for by whoever frees it.
-const TURN = `
-UPDATE tasks SET due_at = ${orExpiry("turn.at")}
-FROM (SELECT id, MAX(at) AS at FROM (
-  SELECT tasks.id, CAST(CEIL(MAX(buckets.tat, ?2) - buckets.tolerance
-    + buckets.interval * (ROW_NUMBER() OVER (PARTITION BY buckets.key ORDER BY tasks.id) - 1)) AS INTEGER) AS at
-  FROM tasks, json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
-  WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state = 'queued' AND NOT EXISTS (
-    SELECT 1 FROM json_each(tasks.concurrency) AS place JOIN limits ON limits.key = place.value->>'key'
-    WHERE limits.max <= (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1))) GROUP BY id) AS turn
-WHERE tasks.id = turn.id AND tasks.state = 'queued' AND turn.at > ?2`;
 
 /** Those whom an open circuit holds back are rung for when it closes; this is for a bell that is lost then. */
 const HELD_MS = 600_000;

@@ -56,13 +56,14 @@ export async function isAnyoneWaiting(db: D1Database): Promise<boolean> {
   return found !== null;
 }
 
-/** Forgets the limits of keys that nobody uses any more. */
+/** Forgets the limits of keys that nobody uses any more and the API has not changed. */
 export async function forgetLimits(db: D1Database, limit: number): Promise<void> {
   await persist(() =>
     db
       .prepare(
         `DELETE FROM limits WHERE key IN (
-           SELECT key FROM limits WHERE NOT EXISTS (SELECT 1 FROM places WHERE places.key = limits.key) LIMIT ?1)`,
+           SELECT key FROM limits
+           WHERE override IS NULL AND NOT EXISTS (SELECT 1 FROM places WHERE places.key = limits.key) LIMIT ?1)`,
       )
       .bind(limit)
       .run(),

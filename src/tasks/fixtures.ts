@@ -2,7 +2,7 @@
 
 import { nap, signal, spawn, steps, undo } from "./fixtures/durable.ts";
 import { fail, failTimes } from "./fixtures/failures.ts";
-import { cached, circuit, dropped, rated } from "./fixtures/limits.ts";
+import { cached, circuit, dropped, keyed, rated } from "./fixtures/limits.ts";
 import { log, output, progress } from "./fixtures/reports.ts";
 import { add, badOutput, big, context, identity, noop, sum } from "./fixtures/values.ts";
 import { hook, sleep, spin, stubborn } from "./fixtures/waits.ts";
@@ -34,4 +34,5 @@ export const fixtures = [
   dropped,
   circuit,
   cached,
+  keyed,
 ] as const;

@@ -10,6 +10,7 @@ import { getHealth } from "./health.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { describeOperation } from "./openapi/serve.ts";
 import { listLanes, pauseLaneOperation, resumeLaneOperation } from "./lanes.ts";
+import { deleteLimit, getLimit, listLimitsOperation, putLimit } from "./limits.ts";
 import { getMetrics } from "./metrics.ts";
 import { mount, type App, type AppContext, type Operation } from "./operation.ts";
 import { servePage } from "./pages.ts";
@@ -78,6 +79,10 @@ export const operations: readonly Operation[] = [
   listLanes,
   pauseLaneOperation,
   resumeLaneOperation,
+  listLimitsOperation,
+  getLimit,
+  putLimit,
+  deleteLimit,
   createKeyOperation,
   listKeysOperation,
   getKey,

@@ -116,6 +116,17 @@ describe("lanes", () => {
   });
 });
 
+describe("limits", () => {
+  it("are changed, listed and given back", async () => {
+    const id = "concurrency::customer/42";
+    expect(await client.limits.put(id, { limit: 5 })).toMatchObject({ id, limit: 5, source: "api" });
+    expect(await client.limits.get(id)).toMatchObject({ key: "customer/42", used: 0 });
+    expect((await collect(client.limits.list({ limit: 1 }))).map((each) => each.id)).toContain(id);
+    await client.limits.delete(id);
+    await expect(client.limits.get(id)).rejects.toBeInstanceOf(NotFoundError);
+  });
+});
+
 describe("stats", () => {
   it("count tasks", async () => {
     const stats = await client.stats();

@@ -21,7 +21,7 @@ describe("a deployment", () => {
     const neighbour = await insertLimited(5, { concurrency: places("grown.more", "acme") });
     const ids = [...acme, ...odd, ...neighbour];
     expect((await claimAt(ids)).claimed).toHaveLength(3);
-    await changeLimits(env.DB, limitsOf(define("grown", { concurrency: { limit: 3, key: () => "any" } })));
+    await changeLimits(env.DB, limitsOf(define("grown", { concurrency: { limit: 3, key: () => "any" } })), Date.now());
     const { claimed } = await claimAt(ids);
     expect(claimed.filter((task) => acme.includes(task.id))).toHaveLength(2);
     expect(claimed.filter((task) => odd.includes(task.id))).toHaveLength(2);
@@ -33,7 +33,7 @@ describe("a deployment", () => {
     const now = Date.now();
     expect((await claimAt(ids, now)).claimed).toHaveLength(1);
     expect((await claimAt(ids, now + 1)).claimed).toHaveLength(0);
-    await changeLimits(env.DB, limitsOf(define("rated.up", { rateLimit: { limit: 1, per: "1m", burst: 3 } })));
+    await changeLimits(env.DB, limitsOf(define("rated.up", { rateLimit: { limit: 1, per: "1m", burst: 3 } })), now + 2);
     expect((await claimAt(ids, now + 2)).claimed).toHaveLength(2);
   });
 
@@ -41,7 +41,7 @@ describe("a deployment", () => {
     const limits = limitsOf(define("same", { concurrency: { limit: 1 } }));
     await insertLimited(1, { concurrency: [{ key: definitionKey("same", ""), limit: 1 }] });
     const { db, written } = countRows(env.DB);
-    await changeLimits(db, limits);
+    await changeLimits(db, limits, Date.now());
     expect(written()).toBe(0);
   });
 

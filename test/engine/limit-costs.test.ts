@@ -55,8 +55,8 @@ it.each<[string, () => Limits, number[]]>([
   ["none", () => ({}), [2, 1, 1]],
   ["concurrency by one key", () => ({ concurrency: [place()] }), [3, 3, 2]],
   ["concurrency by two keys", () => ({ concurrency: [place(), place()] }), [4, 5, 3]],
-  ["a rate", () => ({ rates: [rateOf(newKey(), 10, 1_000, 1)] }), [2, 2, 1]],
-  ["a rate and concurrency", () => ({ rates: [rateOf(newKey(), 10, 1_000, 1)], concurrency: [place()] }), [3, 4, 2]],
+  ["a rate", () => ({ rates: [rateOf(newKey(), 10, 1_000, 1)] }), [3, 2, 1]],
+  ["a rate and concurrency", () => ({ rates: [rateOf(newKey(), 10, 1_000, 1)], concurrency: [place()] }), [4, 4, 2]],
 ])("a task with %s", async (name, limits, expected) => {
   table[name] = await live(limits());
   expect(table[name]).toEqual(expected);

@@ -82,7 +82,8 @@ async function prepare(operation: Operation, tenant: string): Promise<Ground> {
     );
   const put = exampleOf("PUT", `${collection}/{id}`);
   if (put !== undefined) {
-    const id = ["one", "two", "three", "four"];
+    const kind = collection === "/v1/limits" ? "concurrency::" : "";
+    const id = ["one", "two", "three", "four"].map((name) => kind + name);
     await Promise.all(id.map((each) => api.call("PUT", `${collection}/${each}`, { body: put })));
     return { key, ids: { id } };
   }

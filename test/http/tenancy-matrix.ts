@@ -56,6 +56,17 @@ async function schedule(owner: Api): Promise<string> {
   return id;
 }
 
+let limits = 0;
+
+const newLimit = () => `concurrency::key-${++limits}`;
+
+async function limit(owner: Api): Promise<string> {
+  const id = newLimit();
+  const { status } = await owner.call("PUT", `/v1/limits/${id}`, { body: { limit: 2 } });
+  if (status !== 201) throw new Error(`no limit: ${status}`);
+  return id;
+}
+
 const about = (make: (owner: Api) => Promise<string>, body?: unknown) => async (owner: Api) => ({
   path: { id: await make(owner) },
   body,
@@ -104,6 +115,12 @@ export const MATRIX: Record<string, Row> = {
   listLanes: { right: 200, other: 200 },
   pauseLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
   resumeLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
+
+  listLimits: { right: 200, other: 200 },
+  getLimit: { right: 200, request: async (owner) => ({ path: { id: await limit(owner) } }) },
+  // A tenant that names a key names its own.
+  putLimit: { right: 201, other: 201, request: () => ({ path: { id: newLimit() }, body: { limit: 3 } }) },
+  deleteLimit: { right: 204, request: async (owner) => ({ path: { id: await limit(owner) } }) },
 
   createKey: { right: 201, other: 201, request: () => ({ body: { name: "made", scopes: ["read"] } }) },
   listKeys: { right: 200, other: 200 },

@@ -75,6 +75,21 @@ const lane = {
   backlog: 0,
 };
 
+const limit = {
+  id: "concurrency::customer-42",
+  kind: "concurrency",
+  task: null,
+  key: "customer-42",
+  limit: 5,
+  per: null,
+  burst: null,
+  used: 2,
+  tokens: null,
+  waiting: 0,
+  heldUntil: null,
+  source: "api",
+};
+
 const statsWindow = {
   since: "2026-11-21T11:01:00.000Z",
   ended: { succeeded: 118, failed: 2, cancelled: 0, expired: 0 },
@@ -119,6 +134,8 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   ScheduleList: { items: [schedule], nextCursor: null },
   Lane: lane,
   LaneList: { items: [lane] },
+  Limit: limit,
+  LimitList: { items: [limit], nextCursor: null },
   Stats: {
     at: at(30),
     capped: false,

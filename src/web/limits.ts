@@ -1,0 +1,165 @@
+/** `/v1/limits`: how many may run at once or start in a time, and changing it. */
+
+import { z } from "zod";
+import { limitListSchema, limitSchema, putLimitSchema, type LimitResource } from "../contract/limit.ts";
+import { LIMIT_KINDS, parseLimitId, storedKey, type LimitName } from "../core/limit-name.ts";
+import {
+  changePlaces,
+  changeRate,
+  findLimit,
+  isLimit,
+  listLimits,
+  restoreLimit,
+  type LimitPlace,
+  type LimitReader,
+} from "../engine/limits.ts";
+import { operation } from "./operation.ts";
+import { cursorAfter, page, pageQuery, readCursor } from "./paging.ts";
+import type { Principal } from "./principal.ts";
+import { refuse } from "./problem.ts";
+
+const MAX_PLACES = 10_000;
+
+const NAMES =
+  "A limit is called `concurrency::<key>` where submissions bring it (`options.concurrency`), and `concurrency:<task>` or `rate:<task>` where a definition declares it, with `:<key>` where each key has its own. In a path it is percent-encoded.";
+
+const OWNERS =
+  "Keys of submissions are their tenant's. Definitions belong to the deployment: their counts are those of all tenants, only the service's own key (`API_KEY`) changes their limits, and it alone sees their keys, which come from everybody's inputs.";
+
+export const listLimitsOperation = operation({
+  id: "listLimits",
+  method: "get",
+  path: "/v1/limits",
+  tag: "limits",
+  summary: "List limits: those in use, those that were changed, and those of whole tasks",
+  description: `${NAMES} ${OWNERS}`,
+  scope: "read",
+  query: z.strictObject({ kind: z.enum(LIMIT_KINDS).optional(), task: z.string().optional(), ...pageQuery }),
+  answers: { 200: { description: "A page of limits", schema: limitListSchema, headers: ["Link"] } },
+  problems: ["invalid-cursor", "unavailable"],
+  async handle({ c, env, principal, query }) {
+    const limit = query.limit ?? 50;
+    const { kind, task } = query;
+    const reader = readerOf(principal);
+    const limits = await listLimits(env, reader, { kind, task }, readPlace(query.cursor), limit + 1, Date.now());
+    const shown = limits.slice(0, limit);
+    return page(c, shown, limits.length > limit ? cursorOf(shown.at(-1)!, reader) : null);
+  },
+});
+
+export const getLimit = operation({
+  id: "getLimit",
+  method: "get",
+  path: "/v1/limits/{id}",
+  tag: "limits",
+  summary: "Read a limit",
+  description: `${NAMES} A key of submissions that nobody uses and nobody has changed is not there.`,
+  scope: "read",
+  answers: { 200: { description: "The limit", schema: limitSchema } },
+  problems: ["not-found", "unavailable"],
+  async handle({ c, env, principal, params }) {
+    const name = nameOf(params["id"]!);
+    return c.json((await findLimit(env, readerOf(principal), name, Date.now())) ?? noSuchLimit(), 200);
+  },
+});
+
+export const putLimit = operation({
+  id: "putLimit",
+  method: "put",
+  path: "/v1/limits/{id}",
+  tag: "limits",
+  summary: "Change a limit, whatever code and submissions say",
+  description: `At once: where there is room now, those who wait start in their order; where there is less, what runs goes on and nothing new starts until there is. Also for a key that nobody uses yet. A rate takes \`per\` and, if more than one may come at once after a pause, \`burst\`. ${OWNERS}`,
+  scope: "admin",
+  body: putLimitSchema,
+  example: { limit: 5 },
+  answers: {
+    200: { description: "The limit, changed", schema: limitSchema },
+    201: { description: "The limit, for a key that nobody uses yet", schema: limitSchema, headers: ["Location"] },
+  },
+  problems: ["not-found", "unavailable"],
+  async handle({ c, env, principal, params, body }) {
+    const now = Date.now();
+    const reader = readerOf(principal);
+    const name = nameOf(params["id"]!);
+    const before = await findLimit(env, reader, name, now);
+    if (!isLimit(env, reader, name)) noSuchLimit();
+    demandOwner(reader, name);
+    if (name.kind === "concurrency") {
+      await changePlaces(env, reader, name, placesOf(body), now);
+    } else {
+      await changeRate(env, reader, name, rateWordsOf(body), now);
+    }
+    const after = (await findLimit(env, reader, name, Date.now())) ?? noSuchLimit();
+    if (before === null) c.header("Location", `/v1/limits/${encodeURIComponent(after.id)}`);
+    return c.json(after, before === null ? 201 : 200);
+  },
+});
+
+export const deleteLimit = operation({
+  id: "deleteLimit",
+  method: "delete",
+  path: "/v1/limits/{id}",
+  tag: "limits",
+  summary: "Take a change back",
+  description: "What the code or the latest submission has asked for holds again, at once.",
+  scope: "admin",
+  answers: { 204: { description: "What was asked for holds" } },
+  problems: ["not-found", "unavailable"],
+  async handle({ c, env, principal, params }) {
+    const now = Date.now();
+    const reader = readerOf(principal);
+    const name = nameOf(params["id"]!);
+    if ((await findLimit(env, reader, name, now)) === null) noSuchLimit();
+    demandOwner(reader, name);
+    await restoreLimit(env, reader, name, now);
+    return c.body(null, 204);
+  },
+});
+
+function readerOf({ tenant, isBootstrap }: Principal): LimitReader {
+  return { tenant, isOperator: isBootstrap };
+}
+
+function nameOf(id: string): LimitName {
+  return parseLimitId(id) ?? noSuchLimit();
+}
+
+function demandOwner({ isOperator }: LimitReader, { task }: LimitName): void {
+  if (task === null || isOperator) return;
+  refuse("forbidden", "The limits of a definition are the deployment's: only the service's own key changes them.");
+}
+
+type Body = z.output<typeof putLimitSchema>;
+
+function placesOf({ limit, ...rest }: Body): number {
+  const faults = Object.keys(rest).map((member) => ({ pointer: `/${member}`, detail: "belongs to a rate" }));
+  if (limit > MAX_PLACES) faults.push({ pointer: "/limit", detail: `is more than ${MAX_PLACES}` });
+  if (faults.length > 0) refuse("invalid-body", "This is not how many may run at once.", faults);
+  return limit;
+}
+
+function rateWordsOf({ limit, per, burst = 1 }: Body) {
+  if (per !== undefined) return { limit, per, burst };
+  return refuse("invalid-body", "A rate is so many starts in a time.", [{ pointer: "/per", detail: "is missing" }]);
+}
+
+// Keys hold any text, and a cursor's text is ASCII.
+function cursorOf(limit: LimitResource, { tenant }: LimitReader): string {
+  return cursorAfter(encodeURIComponent(`${limit.kind}:${storedKey(limit, tenant)}`));
+}
+
+function readPlace(cursor: string | undefined): LimitPlace | null {
+  let place: LimitPlace | null = null;
+  readCursor(cursor, (text) => {
+    const [, kind, stored] = /^(concurrency|rate):((?:task|tenant):.*)$/s.exec(decodeURIComponent(text)) ?? [];
+    if (kind === undefined) return false;
+    place = { kind: kind as LimitPlace["kind"], stored: stored! };
+    return true;
+  });
+  return place;
+}
+
+function noSuchLimit(): never {
+  refuse("not-found", "There is no such limit.");
+}

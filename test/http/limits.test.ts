@@ -1,0 +1,237 @@
+/** Limits over HTTP: seen, changed while tasks wait and run, and nobody else's. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { CreatedKey } from "../../src/contract/key.ts";
+import type { LimitResource } from "../../src/contract/limit.ts";
+import type { ProblemResource } from "../../src/contract/problem.ts";
+import { SCOPES } from "../../src/contract/scope.ts";
+import { apiOf, poll, type Answer, type Api } from "./api.ts";
+import { startServer, type Server } from "./server.ts";
+
+let server: Server;
+let root: Api;
+
+beforeAll(async () => {
+  server = await startServer();
+  root = apiOf(server);
+});
+
+afterAll(() => server?.stop());
+
+type Page = { items: LimitResource[]; nextCursor: string | null };
+
+const path = (id: string) => `/v1/limits/${encodeURIComponent(id)}`;
+
+const put = (id: string, body: unknown, api = root) => api.call<LimitResource>("PUT", path(id), { body });
+
+const get = async (id: string, api = root) => (await api.get<LimitResource>(path(id))).body;
+
+const remove = (id: string, api = root) => api.call("DELETE", path(id));
+
+const refused = (answer: { body: unknown }) => (answer.body as ProblemResource).errors;
+
+async function tenant(name: string): Promise<Api> {
+  const { body } = await root.post<CreatedKey>("/v1/keys", { name, tenant: name, scopes: SCOPES });
+  return apiOf({ url: server.url, key: body.key });
+}
+
+const under = (key: string, limit: number, count: number, ms: number) =>
+  root.submitAll(
+    Array.from({ length: count }, () => ({
+      task: "test.sleep",
+      input: { ms },
+      options: { concurrency: { key, limit }, tags: { key } },
+    })),
+  );
+
+/** Waits until so many run and wait under the limit. */
+async function standsAt(id: string, used: number, waiting: number): Promise<LimitResource> {
+  let seen: LimitResource | null = null;
+  return poll(
+    () => `${id} is not at ${used} and ${waiting}, but ${JSON.stringify(seen)}`,
+    20_000,
+    async () => {
+      seen = await get(id);
+      return seen.used === used && seen.waiting === waiting ? seen : null;
+    },
+  );
+}
+
+const running = async (key: string) => (await root.listAll(`tag.key=${key}&state=running`)).map((task) => task.id);
+
+describe("a concurrency limit of submissions", () => {
+  it("is raised and lowered at once; what runs goes on, and the change is taken back", async () => {
+    const id = "concurrency::raised";
+    const tasks = await under("raised", 1, 8, 20_000);
+    expect(await standsAt(id, 1, 7)).toEqual({
+      id,
+      kind: "concurrency",
+      task: null,
+      key: "raised",
+      limit: 1,
+      per: null,
+      burst: null,
+      used: 1,
+      tokens: null,
+      waiting: 7,
+      heldUntil: null,
+      source: "submission",
+    });
+
+    expect(await put(id, { limit: 4 })).toMatchObject({ status: 200, body: { limit: 4, source: "api" } });
+    await standsAt(id, 4, 4);
+    const first = await running("raised");
+    expect(first.toSorted()).toEqual(tasks.slice(0, 4).map((task) => task.id));
+
+    await put(id, { limit: 2 });
+    expect((await root.post(`/v1/tasks/${first[0]}/cancel`)).status).toBe(202);
+    await standsAt(id, 3, 4);
+    expect((await running("raised")).every((each) => first.includes(each))).toBe(true);
+
+    // What is asked for meanwhile holds once the change is taken back.
+    await under("raised", 5, 1, 1);
+    expect(await get(id)).toMatchObject({ limit: 2, source: "api" });
+    expect((await remove(id)).status).toBe(204);
+    expect(await standsAt(id, 5, 3)).toMatchObject({ limit: 5, source: "submission" });
+    expect((await remove(id)).status).toBe(204);
+    await root.post("/v1/tasks/cancel", { filter: { tags: { key: "raised" } } });
+  });
+
+  it("is kept for a key that nobody uses yet, over a kill -9, and is a limit from the first task on", async () => {
+    const id = "concurrency::early";
+    expect((await root.get(path(id))).status).toBe(404);
+    const made = await put(id, { limit: 2 });
+    expect([made.status, made.headers.get("location")]).toEqual([201, "/v1/limits/concurrency%3A%3Aearly"]);
+    await server.kill9();
+    await server.restart();
+    await under("early", 50, 5, 5_000);
+    expect(await standsAt(id, 2, 3)).toMatchObject({ limit: 2, source: "api" });
+    await root.post("/v1/tasks/cancel", { filter: { tags: { key: "early" } } });
+  });
+
+  it("may have any key, and every page of the list is met once", async () => {
+    const keys = ["..", "a/b", "a:b?c#d", "%2F", "ü 😀", "x".repeat(200)];
+    const own = await tenant("pager");
+    for (const key of keys) {
+      const id = `concurrency::${key}`;
+      expect(await put(id, { limit: 3 }, own)).toMatchObject({ status: 201, body: { id, key } });
+      expect(await get(id, own)).toMatchObject({ id, limit: 3 });
+    }
+    const seen: string[] = [];
+    let next: string | null = "/v1/limits?limit=2&kind=concurrency";
+    while (next !== null) {
+      const { body, headers }: Answer<Page> = await own.get<Page>(next);
+      seen.push(...body.items.map((item) => item.key ?? ""));
+      next = /<(.*)>/.exec(headers.get("link") ?? "")?.[1] ?? null;
+      expect(next === null).toBe(body.nextCursor === null);
+    }
+    expect(seen.toSorted()).toEqual(keys.toSorted());
+    for (const key of keys) expect((await remove(`concurrency::${key}`, own)).status).toBe(204);
+    expect((await own.get<Page>("/v1/limits?kind=concurrency")).body.items).toEqual([]);
+  });
+});
+
+describe("a rate", () => {
+  it("is raised for those who wait already, shows what an upstream asked for, and comes back", async () => {
+    const id = "rate:test.rated";
+    const code = { limit: 10, per: 1_000, burst: 1, source: "code" };
+    expect(await get(id)).toMatchObject({
+      ...code,
+      tokens: 1,
+      waiting: 0,
+      heldUntil: null,
+      task: "test.rated",
+      key: null,
+    });
+    expect(await put(id, { limit: 1, per: "1h" })).toMatchObject({ status: 200, body: { limit: 1, per: 3_600_000 } });
+    const tasks = await root.submitAll(Array.from({ length: 6 }, () => ({ task: "test.rated" })));
+    await root.waitForEnd(tasks[0].id);
+    await poll(
+      () => "not five wait",
+      20_000,
+      async () => ((await get(id)).waiting === 5 ? true : null),
+    );
+    expect(await get(id)).toMatchObject({ tokens: 0 });
+    await put(id, { limit: 50, per: "1s", burst: 2 });
+    await root.waitUntilNoneIs(["queued", "running"], 20_000, "task=test.rated");
+    expect((await remove(id)).status).toBe(204);
+    expect(await get(id)).toMatchObject(code);
+
+    const upset = await root.submit("test.rated", { holdBackMs: 60_000 });
+    const { runAt } = await root.waitUntil(upset.id, 20_000, (task) => task.state === "scheduled");
+    const { heldUntil, tokens } = await get(id);
+    expect(Math.abs(Date.parse(heldUntil ?? "") - Date.parse(runAt))).toBeLessThan(5_000);
+    expect(tokens).toBe(0);
+    await root.post(`/v1/tasks/${upset.id}/cancel`);
+  });
+});
+
+describe("whose a limit is", () => {
+  it("tells each tenant of its own keys alone, though they are called alike", async () => {
+    const [one, other] = [await tenant("one"), await tenant("other")];
+    const id = "concurrency::shared name";
+    expect((await put(id, { limit: 2 }, one)).status).toBe(201);
+    expect((await other.get(path(id))).status).toBe(404);
+    expect((await remove(id, other)).status).toBe(404);
+    expect((await root.get(path(id))).status).toBe(404);
+    expect((await put(id, { limit: 7 }, other)).status).toBe(201);
+    expect((await get(id, one)).limit).toBe(2);
+    const keysOf = async (api: Api) =>
+      (await api.get<Page>("/v1/limits?kind=concurrency")).body.items.map((item) => item.limit);
+    expect([await keysOf(one), await keysOf(other)]).toEqual([[2], [7]]);
+  });
+
+  it("shows the limits of whole tasks to all, and lets the service's own key alone change them and see their keys", async () => {
+    const other = await tenant("stranger");
+    await other.submit("test.keyed", { key: "a customer of theirs" });
+    const keyed = "concurrency:test.keyed:a customer of theirs";
+    expect(await get(keyed)).toMatchObject({ limit: 2, source: "code", task: "test.keyed" });
+    expect((await other.get(path(keyed))).status).toBe(404);
+    expect((await put(keyed, { limit: 9 }, other)).status).toBe(404);
+    expect((await get("rate:test.rated", other)).limit).toBe(10);
+    expect((await put("rate:test.rated", { limit: 9, per: "1s" }, other)).status).toBe(403);
+    expect((await remove("rate:test.rated", other)).status).toBe(403);
+    const { items } = (await other.get<Page>("/v1/limits")).body;
+    expect(items.map((item) => item.id)).toEqual(["rate:test.dropped", "rate:test.rated"]);
+    expect((await put(keyed, { limit: 9 })).body).toMatchObject({ limit: 9, source: "api" });
+    const { body } = await root.get<Page>("/v1/limits?task=test.keyed");
+    expect(body.items.map((item) => item.id)).toEqual([keyed]);
+  });
+});
+
+describe("what is no limit", () => {
+  it.each([
+    ["concurrency:test.noop", 404],
+    ["concurrency:nobody", 404],
+    ["rate:test.rated:key", 404],
+    ["rate::key", 404],
+    ["concurrency:", 404],
+    ["concurrency::", 404],
+    [`concurrency::${"x".repeat(201)}`, 404],
+    ["lanes", 404],
+  ])("is %s", async (id, status) => {
+    const body = { limit: 1, ...(id.startsWith("rate") ? { per: 1 } : {}) };
+    expect((await put(id, body)).status).toBe(status);
+    expect((await root.get(path(id))).status).toBe(status);
+  });
+
+  it.each<[string, unknown, string[]]>([
+    ["concurrency::x", {}, ["/limit"]],
+    ["concurrency::x", { limit: 0 }, ["/limit"]],
+    ["concurrency::x", { limit: 10_001 }, ["/limit"]],
+    ["concurrency::x", { limit: 1, per: "1s", burst: 2 }, ["/per", "/burst"]],
+    ["concurrency::x", { limit: 1, max: 2 }, ["/max"]],
+    ["rate:test.rated", { limit: 1 }, ["/per"]],
+    ["rate:test.rated", { limit: 1, per: "2d" }, ["/per"]],
+    ["rate:test.rated", { limit: 1, per: "1s", burst: 0 }, ["/burst"]],
+  ])("is %s of %j", async (id, body, pointers) => {
+    const answer = await put(id, body);
+    expect(answer.status).toBe(422);
+    expect(refused(answer)?.map((each) => each.pointer)).toEqual(pointers);
+  });
+
+  it("is a page after a cursor that no list gave out, or of a kind that is none", async () => {
+    for (const query of ["cursor=MTp0YXNrXzAx", "cursor=%00", "cursor=MTolRTA", "kind=circuit", "limit=0"]) {
+      expect((await root.get(`/v1/limits?${query}`)).status).toBe(400);
+    }
+  });
+});
