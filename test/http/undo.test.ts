@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Explanation } from "../../src/contract/explanation.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, poll, type Api } from "./api.ts";
-import { startReceiver, type Receiver } from "./receiver.ts";
+import { startReceiver, type Received, type Receiver } from "./receiver.ts";
 import { startServer, type Server } from "./server.ts";
 
 let server: Server;
@@ -18,15 +18,18 @@ beforeAll(async () => {
 
 afterAll(() => Promise.all([server?.stop(), receiver?.stop()]));
 
-/** A task of its own address, and what it has told there: `s1`, and `-s1` for its undoing. */
+/** What was told: `s1`, and `-s1` for its undoing. */
+const wordsOf = (received: readonly Received[]) =>
+  received.map(({ body }) => {
+    const { step, undo } = JSON.parse(body) as { step?: string; undo?: string };
+    return step ?? `-${undo}`;
+  });
+
+/** A task of its own address, and what it has told there. */
 async function submit(input: object, options?: Parameters<Api["submit"]>[2]) {
   const path = `/${++paths}`;
   const { id } = await api.submit("test.undo", { steps: 3, url: receiver.origin + path, ...input }, options);
-  const told = () =>
-    receiver.at(path).map(({ body }) => {
-      const { step, undo } = JSON.parse(body) as { step?: string; undo?: string };
-      return step ?? `-${undo}`;
-    });
+  const told = () => wordsOf(receiver.at(path));
   const until = (last: string) =>
     poll(
       () => `${id} told ${told().join(" ")}`,
@@ -158,6 +161,22 @@ describe("a cancel with undo", () => {
       expect(await api.waitForEnd(id)).toMatchObject({ state: "cancelled" });
       expect(told()).toEqual([...DONE, ...UNDONE]);
     }
+  });
+
+  it("reaches the children of a task, and the members of a flow", async () => {
+    const input = (path: string) => ({ steps: 3, url: receiver.origin + path, napMs: 3_600_000 });
+    const parent = await api.submit("test.spawn", { task: "test.undo", n: 1, input: input("/child") });
+    const flow = await api.post<{ id: string }>("/v1/flows", {
+      chain: [{ task: "test.undo", input: input("/member") }, { task: "test.noop" }],
+    });
+    await receiver.next("/child", 3);
+    await receiver.next("/member", 3);
+    await cancel(parent.id, { undo: true });
+    expect((await api.post(`/v1/flows/${flow.body.id}/cancel`, { undo: true })).status).toBe(202);
+    expect(wordsOf(await receiver.next("/child", 6))).toEqual([...DONE, ...UNDONE]);
+    expect(wordsOf(await receiver.next("/member", 6))).toEqual([...DONE, ...UNDONE]);
+    const ended = await api.get(`/v1/flows/${flow.body.id}`, { prefer: "wait=10" });
+    expect(ended.body).toMatchObject({ state: "cancelled", counts: { cancelled: 2 } });
   });
 
   it("is refused where the task undoes its steps because it has failed", async () => {
