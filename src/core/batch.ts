@@ -1,7 +1,7 @@
 /** Batches: tasks of their own, whose handler is called once for many of them. Pure. */
 
 import type { z } from "zod";
-import type { DefinitionOptions, TaskContext, TaskDefinition } from "./define-task.ts";
+import type { TaskContext, TaskDefinition } from "./define-task.ts";
 import { durationMs, type Duration } from "./duration.ts";
 import { MAX_BATCH_SIZE, MAX_BATCH_WAIT_MS, type Between } from "./limits.ts";
 
@@ -43,21 +43,25 @@ export interface BatchContext extends Pick<TaskContext, "env" | "tenant"> {
   log: TaskContext["log"];
 }
 
-/** What `defineTask` takes for a batch. */
-export interface BatchTaskOptions<
-  Name extends string,
-  Input extends z.ZodType,
-  Output extends z.ZodType,
-> extends DefinitionOptions<Name, Input, Output> {
-  batch: BatchOption;
-  /**
-   * Answers for each input, in their order: its result, or an `Error` with which that task alone fails. What it throws
-   * is the error of all of them.
-   */
-  run(inputs: z.output<Input>[], ctx: BatchContext): Promise<BatchResults<Output>> | BatchResults<Output>;
-}
+/**
+ * Answers for each input, in their order: its result, or an `Error` with which that task alone fails. What it throws is
+ * the error of all of them.
+ */
+export type BatchHandler<Input extends z.ZodType, Output extends z.ZodType> = (
+  inputs: z.output<Input>[],
+  ctx: BatchContext,
+) => Promise<BatchResults<Output>> | BatchResults<Output>;
 
 export type BatchResults<Output extends z.ZodType> = readonly (z.input<Output> | Error)[];
+
+/** What runs a task, or a batch of them. */
+export type Handler<
+  Input extends z.ZodType,
+  Output extends z.ZodType,
+  B extends BatchOption | undefined = undefined,
+> = B extends BatchOption
+  ? BatchHandler<Input, Output>
+  : (input: z.output<Input>, ctx: TaskContext) => Promise<z.input<Output>> | z.input<Output>;
 
 /** A batch as a definition holds it. */
 export interface Batch {
@@ -67,23 +71,26 @@ export interface Batch {
 }
 
 /** Throws a `RangeError` where one of the definition's limits would never let a whole batch start. */
-export function batchOf<Input extends z.ZodType, Output extends z.ZodType>(
-  options: BatchTaskOptions<string, Input, Output>,
-  limits: Pick<TaskDefinition, "concurrency" | "rateLimit">,
+export function batchOf(
+  option: BatchOption,
+  run: Batch["run"],
+  { concurrency, rateLimit }: Pick<TaskDefinition, "concurrency" | "rateLimit">,
   between: Between,
 ): Batch {
-  const size = between("batch.size", options.batch.size, 1, MAX_BATCH_SIZE);
-  for (const { limit, key } of limits.concurrency) {
+  const size = between("batch.size", option.size, 1, MAX_BATCH_SIZE);
+  for (const { limit, key } of concurrency) {
     if (key === undefined) between("concurrency.limit, as a batch starts as a whole,", limit, size, Infinity);
   }
-  const { rateLimit } = limits;
   if (rateLimit !== null && rateLimit.key === undefined) {
     between("rateLimit.burst, as a batch starts as a whole,", rateLimit.burst, size, Infinity);
   }
-  return {
-    size,
-    waitMs: between("batch.wait", durationMs(options.batch.wait), 1, MAX_BATCH_WAIT_MS),
-    run: options.run.bind(options) as Batch["run"],
+  return { size, waitMs: between("batch.wait", durationMs(option.wait), 1, MAX_BATCH_WAIT_MS), run };
+}
+
+/** In the place of a handler for one. */
+export function refuseAlone(name: string): () => never {
+  return () => {
+    throw new TypeError(`${name} is run in batches: call \`batch.run\` with many inputs`);
   };
 }
 

@@ -1,5 +1,7 @@
 /** Concurrency keys: whose tasks share a limit. Pure. */
 
+import type { Between } from "./limits.ts";
+
 /** At most `limit` tasks of this key run at once, over all isolates. */
 export interface KeyLimit {
   key: string;
@@ -11,6 +13,23 @@ export interface ConcurrencyOption<Input> {
   limit: number;
   /** Of the input; tasks with different keys do not count against each other. */
   key?: (input: Input) => string;
+}
+
+/** The same as a definition holds it. */
+export interface ConcurrencyLimit {
+  limit: number;
+  key?: (input: unknown) => string;
+}
+
+/** The options as a list. */
+export function concurrencyOf<Input>(
+  option: ConcurrencyOption<Input> | ConcurrencyOption<Input>[] = [],
+  between: Between,
+): ConcurrencyLimit[] {
+  return [option].flat().map((each) => {
+    between("concurrency.limit", each.limit, 1, 10_000);
+    return each as ConcurrencyLimit;
+  });
 }
 
 /** The keys of a definition are the deployment's. */

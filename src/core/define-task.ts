@@ -1,9 +1,9 @@
 /** How a user writes a task: a name, a schema on both ends, and a function. */
 
 import type { z } from "zod";
-import { batchOf, type Batch, type BatchTaskOptions } from "./batch.ts";
+import { batchOf, refuseAlone, type Batch, type BatchOption, type Handler } from "./batch.ts";
 import { circuitOf, type Circuit, type CircuitOption } from "./circuit.ts";
-import type { ConcurrencyOption } from "./concurrency.ts";
+import { concurrencyOf, type ConcurrencyLimit, type ConcurrencyOption } from "./concurrency.ts";
 import type { Duration } from "./duration.ts";
 import { durationMs } from "./duration.ts";
 import {
@@ -147,8 +147,13 @@ export interface TaskContext {
   rateLimited(delay: Duration): never;
 }
 
-/** What `defineTask` takes beside the handler. */
-export interface DefinitionOptions<Name extends string, Input extends z.ZodType, Output extends z.ZodType> {
+/** What `defineTask` takes. */
+export interface TaskOptions<
+  Name extends string,
+  Input extends z.ZodType,
+  Output extends z.ZodType,
+  B extends BatchOption | undefined = undefined,
+> {
   /** Letters, digits, `_`, `-` and `.`, at most 100. Part of your API: callers submit by it. */
   name: Name;
   description?: string;
@@ -182,16 +187,9 @@ export interface DefinitionOptions<Name extends string, Input extends z.ZodType,
   circuit?: CircuitOption;
   /** Single flight: the same input is not run again while it is under way, or its result is fresh. */
   cache?: CacheOption;
-}
-
-/** What `defineTask` takes for a task whose handler is called for it alone. */
-export interface TaskOptions<
-  Name extends string,
-  Input extends z.ZodType,
-  Output extends z.ZodType,
-> extends DefinitionOptions<Name, Input, Output> {
-  batch?: undefined;
-  run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
+  /** One call of the handler for many tasks, each of which keeps an id, attempts and a result of its own. */
+  batch?: B;
+  run: Handler<Input, Output, B>;
 }
 
 /** A task as the system knows it: the options with every default filled in, durations in milliseconds. */
@@ -214,7 +212,7 @@ export interface TaskDefinition<
   readonly rateLimit: RateLimit | null;
   readonly cacheMs: number | null;
   readonly circuit: Circuit | null;
-  readonly concurrency: readonly { limit: number; key?: (input: unknown) => string }[];
+  readonly concurrency: readonly ConcurrencyLimit[];
   /** Where it is one, its `run` stands in for the other. */
   readonly batch: Batch | null;
   // A method, so that definitions of different inputs fit one list.
@@ -235,15 +233,12 @@ const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
  *   run: ({ x, y }) => x + y,
  * });
  */
-export function defineTask<const Name extends string, Input extends z.ZodType, Output extends z.ZodType>(
-  options: BatchTaskOptions<Name, Input, Output>,
-): TaskDefinition<Name, Input, Output>;
-export function defineTask<const Name extends string, Input extends z.ZodType, Output extends z.ZodType>(
-  options: TaskOptions<Name, Input, Output>,
-): TaskDefinition<Name, Input, Output>;
-export function defineTask<const Name extends string, Input extends z.ZodType, Output extends z.ZodType>(
-  options: TaskOptions<Name, Input, Output> | BatchTaskOptions<Name, Input, Output>,
-): TaskDefinition<Name, Input, Output> {
+export function defineTask<
+  const Name extends string,
+  Input extends z.ZodType,
+  Output extends z.ZodType,
+  B extends BatchOption | undefined = undefined,
+>(options: TaskOptions<Name, Input, Output, B>): TaskDefinition<Name, Input, Output> {
   const { name, lane = "default" } = options;
   if (!NAME.test(name)) throw new RangeError(`not a task name: ${JSON.stringify(name)}`);
   if (!LANES.includes(lane)) throw new RangeError(`task ${name}: no lane ${JSON.stringify(lane)}`);
@@ -255,11 +250,11 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
   const { retry = {} } = options;
   const refused = typeof retry === "function" ? undefined : retrySchema.safeParse(retry).error?.issues[0];
   if (refused) throw new RangeError(`task ${name}: retry.${refused.path.join(".")}: ${refused.message}`);
-  const rateLimit = options.rateLimit === undefined ? null : rateLimitOf(options.rateLimit, between);
-  const concurrency = limitsOf(options.concurrency).map((each) => {
-    between("concurrency.limit", each.limit, 1, 10_000);
-    return each as { limit: number; key?: (input: unknown) => string };
-  });
+  const limits = {
+    rateLimit: options.rateLimit === undefined ? null : rateLimitOf(options.rateLimit, between),
+    concurrency: concurrencyOf(options.concurrency, between),
+  };
+  const run: unknown = options.run.bind(options);
   const timeoutMs = between("timeout", durationMs(options.timeout ?? DEFAULT_TIMEOUT_MS), 1, maxTimeoutMs(lane));
   return {
     name,
@@ -280,24 +275,14 @@ export function defineTask<const Name extends string, Input extends z.ZodType, O
     ),
     leaseMs:
       options.lease === undefined ? null : between("lease", durationMs(options.lease), 1_000, MAX_LONG_TIMEOUT_MS),
-    rateLimit,
+    rateLimit: limits.rateLimit,
     cacheMs:
       options.cache === undefined ? null : between("cache.ttl", durationMs(options.cache.ttl), 1, MAX_RETENTION_MS),
     circuit: options.circuit === undefined ? null : circuitOf(options.circuit, between),
-    concurrency,
-    batch: options.batch === undefined ? null : batchOf(options, { concurrency, rateLimit }, between),
-    run: options.batch === undefined ? options.run.bind(options) : () => notAlone(name),
+    concurrency: limits.concurrency,
+    batch: options.batch === undefined ? null : batchOf(options.batch, run as Batch["run"], limits, between),
+    run: options.batch === undefined ? (run as Handler<Input, Output>) : refuseAlone(name),
   };
-}
-
-function notAlone(name: string): never {
-  throw new TypeError(`${name} is run in batches: call \`batch.run\` with many inputs`);
-}
-
-function limitsOf<Input>(
-  option: ConcurrencyOption<Input> | ConcurrencyOption<Input>[] = [],
-): ConcurrencyOption<Input>[] {
-  return Array.isArray(option) ? option : [option];
 }
 
 /** Longest hard timeout that an attempt on this lane may have. */
