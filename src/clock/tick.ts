@@ -26,8 +26,8 @@ const TELL_AGAIN_MS = 5_000;
 /** When the clock looks again at ends that could not be delivered, or were too many for one tick. */
 const STILL_OWED_MS = 2_000;
 
-/** Between two looks at a task that is kept beyond its retention because its flow lives. */
-const KEPT_FOR_FLOW_MS = 30_000;
+/** Between two looks at a task that is kept beyond its retention because its flow or its parent lives; or a tenth of the time so far. */
+const KEPT_MS = 30_000;
 
 /**
  * Does all that is due at `now` and answers when to tick next, both in ms since the epoch; null when
@@ -81,10 +81,13 @@ async function look(env: Env, due: DueTask[], now: number, graceMs: number, held
   await purge(env, rowsTo("purge"), now);
 }
 
-/** What cannot go yet, because its flow lives, is looked at again later. */
+/** What cannot go yet is looked at again later. */
 async function purge(env: Env, rows: DueTask[], now: number): Promise<void> {
   const ids = rows.map((row) => row.id);
   if ((await deleteEnded(env, ids, now)) === rows.length) return;
-  const later = rows.map((row) => ({ ...row, seen: row.dueAt, dueAt: now + KEPT_FOR_FLOW_MS }));
+  const later = rows.map((row) => {
+    const overdue = now - (row.retainUntil ?? now);
+    return { ...row, seen: row.dueAt, dueAt: now + Math.max(KEPT_MS, Math.floor(overdue / 10)) };
+  });
   await postponeTasks(env.DB, later);
 }

@@ -46,18 +46,23 @@ export class RetryAfterError extends Error {
   }
 }
 
-/** Thrown by `ctx.waitForSignal` when its timeout passed first. Retried like any other error unless caught. */
-export class SignalTimeoutError extends Error {
+/**
+ * Thrown by `ctx.waitForSignal` when its timeout passed first. Unless it is caught the task has failed: another
+ * attempt would only remember that nothing came.
+ */
+export class SignalTimeoutError extends NonRetryableError {
   override readonly name = "SignalTimeoutError";
 }
 
-/** Thrown by `ctx.join`, `ctx.call` and `ctx.callAll` when a child did not succeed. Its `data` says which, and why. */
-export class ChildFailedError extends Error {
+/**
+ * Thrown by `ctx.join`, `ctx.call` and `ctx.callAll` when a child did not succeed, whatever attempts it had. Its
+ * `data` says which, and why. Another attempt would ask the same child, so unless it is caught the task has failed.
+ */
+export class ChildFailedError extends NonRetryableError {
   override readonly name = "ChildFailedError";
-  readonly data: { taskId: string; state: string; error: unknown };
+  declare readonly data: { taskId: string; state: string; error: unknown };
   constructor(taskId: string, state: string, error: unknown) {
-    super(`the child task ${taskId} ended ${state}`);
-    this.data = { taskId, state, error };
+    super(`the child task ${taskId} ended ${state}`, { taskId, state, error });
   }
 }
 

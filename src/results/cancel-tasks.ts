@@ -34,6 +34,17 @@ export interface Cancelled {
   endsAs: "failed" | "cancelled" | null;
 }
 
+/**
+ * These tasks and all that their handlers spawned. Asked by the very statements that cancel: what a handler
+ * spawns later finds its parent asked to stop, and is not stored.
+ */
+const TREE = `
+WITH RECURSIVE tree (id) AS (
+  SELECT value FROM json_each(?1)
+  UNION
+  SELECT child.value FROM tree JOIN tasks AS parent ON parent.id = tree.id, json_each(parent.children) AS child)
+SELECT id FROM tree`;
+
 /** Where a successor is named, nothing is cancelled before it exists. */
 const ALLOWED = "(?4 IS NULL OR EXISTS (SELECT 1 FROM tasks AS successor WHERE successor.id = ?4))";
 
@@ -41,46 +52,26 @@ const UNDO = `
 UPDATE tasks SET state = 'queued', cancel_requested_at = ?2, cancel_reason = ?3, due_at = ?2 + ${BELL_MS},
   run_at = CASE WHEN state = 'queued' THEN run_at ELSE ?2 END, crashes = 0, waiting_for = NULL,
   undo = ${undoing("'cancelled'", cancelledError("?3"))}
-WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(IDLE_STATES)} AND undo IS NULL
+WHERE id IN (${TREE}) AND state IN ${sqlStates(IDLE_STATES)} AND undo IS NULL
   AND object & ${OBJECT.undo} AND ${ALLOWED}`;
 
 // Undoing is not cancelled: it is how a cancel, or a failure, ends.
 const IDLE = `
 UPDATE tasks SET state = 'cancelled', cancel_requested_at = ?2, cancel_reason = ?3, finished_at = ?2,
   retain_until = ?2 + retention_ms, due_at = ${dueWhenEnded("?2")}, error = ${cancelledError("?3")}, waiting_for = NULL
-WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(IDLE_STATES)} AND undo IS NULL AND ${ALLOWED}`;
+WHERE id IN (${TREE}) AND state IN ${sqlStates(IDLE_STATES)} AND undo IS NULL AND ${ALLOWED}`;
 
 const RUNNING = `
 UPDATE tasks SET cancel_requested_at = COALESCE(cancel_requested_at, ?2), cancel_undo = ?5,
   cancel_reason = CASE WHEN cancel_requested_at IS NULL THEN ?3 ELSE cancel_reason END
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'running' AND undo IS NULL
+WHERE id IN (${TREE}) AND state = 'running' AND undo IS NULL
   AND (cancel_requested_at IS NULL OR cancel_undo < ?5) AND ${ALLOWED}`;
 
 const AFTER = `
 SELECT id, tenant, task, lane, state, finished_at AS finishedAt, object, cancel_requested_at AS cancelRequestedAt,
   due_at AS dueAt, undo->>'state' AS endsAs
 FROM tasks
-WHERE id IN (SELECT value FROM json_each(?1))`;
-
-/**
- * These tasks and all that their handlers spawned. Asked before the cancel: what a handler spawns
- * later finds its parent asked to stop, and is not stored.
- */
-export async function withChildren(db: D1Database, ids: string[]): Promise<string[]> {
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(
-        `WITH RECURSIVE tree (id) AS (
-           SELECT value FROM json_each(?1)
-           UNION
-           SELECT child.value FROM tree JOIN tasks ON tasks.id = tree.id, json_each(tasks.children) AS child)
-         SELECT id FROM tree`,
-      )
-      .bind(JSON.stringify(ids))
-      .all<{ id: string }>(),
-  );
-  return results.map((row) => row.id);
-}
+WHERE id IN (${TREE})`;
 
 /**
  * Cancels those of `ids`, and of their children, that have not ended. Safe to repeat. With `undo`, those
@@ -93,13 +84,12 @@ export async function cancelTasks(
   now: number,
   undo = false,
 ): Promise<Cancellation> {
-  const all = await withChildren(db, ids);
-  const results = await persistOr503(() => db.batch(cancelStatements(db, all, reason, now, null, undo)));
+  const results = await persistOr503(() => db.batch(cancelStatements(db, ids, reason, now, null, undo)));
   return cancellationOf(results);
 }
 
 /**
- * The cancel of exactly these tasks as statements for the end of a batch; {@link cancellationOf} reads
+ * The cancel of these tasks and of their children as statements for the end of a batch; {@link cancellationOf} reads
  * their answers. `successor`: the id of a task without which nothing is cancelled.
  */
 export function cancelStatements(

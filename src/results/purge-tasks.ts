@@ -1,7 +1,7 @@
 /** Removes tasks whose retention is over, in bounded chunks. */
 
 import { DEFAULT_RETENTION_MS } from "../core/limits.ts";
-import { sqlStates, TERMINAL_STATES } from "../core/states.ts";
+import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
 
 export interface Purged {
@@ -9,9 +9,12 @@ export interface Purged {
   object: number;
 }
 
-// The results of a flow's members are needed as long as the flow lives, and a task until its webhooks have their copies.
+// The results of a flow's members are needed as long as the flow lives, those of children as long as their parent
+// may wait for others, and a task until its webhooks have their copies.
 const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(TERMINAL_STATES)}
   AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id AND flows.state = 'running')
+  AND NOT EXISTS (SELECT 1 FROM tasks AS parent
+    WHERE parent.id = tasks.node->>'wakes' AND parent.state IN ${sqlStates(LIVE_STATES)})
   AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.task_id = tasks.id)`;
 
 /**

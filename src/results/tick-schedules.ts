@@ -6,7 +6,7 @@
 import { NO_START } from "../core/settle.ts";
 import type { Overlap } from "../core/schedule.ts";
 import { LIVE_STATES, sqlStates } from "../core/states.ts";
-import { cancellationOf, cancelStatements, withChildren, type Cancellation } from "./cancel-tasks.ts";
+import { cancellationOf, cancelStatements, type Cancellation } from "./cancel-tasks.ts";
 import { persist, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
 import { insertStatements, type Condition, type NewTask } from "./insert-tasks.ts";
@@ -102,8 +102,7 @@ export async function tickSchedules(db: D1Database, schedules: ScheduleTicks[], 
   }
   for (const each of replacing) {
     const statements = tickStatements(db, [each]);
-    const replaced = await withChildren(db, replacedBy(each));
-    const cancel = cancelStatements(db, replaced, REPLACED, now, each.ticks.at(-1)!.task.id);
+    const cancel = cancelStatements(db, replacedBy(each), REPLACED, now, each.ticks.at(-1)!.task.id);
     const results = await persist(() => db.batch([...statements, ...cancel]));
     ticked.queued.push(...rowsOf<Belled>(results, statements.length - 1));
     ticked.cancellations.push(cancellationOf(results));

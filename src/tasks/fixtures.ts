@@ -4,6 +4,7 @@ import { nap, signal, spawn, steps, undo } from "./fixtures/durable.ts";
 import { fail, failTimes } from "./fixtures/failures.ts";
 import { cached, circuit, dropped, keyed, rated } from "./fixtures/limits.ts";
 import { log, output, progress } from "./fixtures/reports.ts";
+import { approval, callback, signals } from "./fixtures/signals.ts";
 import { add, badOutput, big, context, identity, noop, sum } from "./fixtures/values.ts";
 import { hook, sleep, spin, stubborn } from "./fixtures/waits.ts";
 
@@ -29,6 +30,9 @@ export const fixtures = [
   undo,
   nap,
   signal,
+  signals,
+  approval,
+  callback,
   spawn,
   rated,
   dropped,

@@ -88,6 +88,8 @@ export class FakeDurable {
   async waitForSignal<T>(name: string, { timeout, schema }: SignalOptions<T> = {}): Promise<T> {
     const body = await this.#once("signal", name, async () => {
       const bodies = this.#signals.get(name) ?? [];
+      // As in the service: what does not fit is passed over.
+      while (bodies.length > 0 && schema?.safeParse(plain(bodies[0])).success === false) bodies.shift();
       if (bodies.length > 0) return bodies.shift();
       if (timeout !== undefined) throw new SignalTimeoutError(`no signal ${JSON.stringify(name)} came in time`);
       this.#waitsFor = name;

@@ -1,4 +1,4 @@
-/** A server beside the service that `test.hook` reports to: it outlives every kill, and so knows which attempts really ran. */
+/** A server beside the service that `test.hook` and the durable fixtures report to: it outlives every kill, and so knows which attempts really ran. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -9,6 +9,8 @@ export type Hook = {
   id: string;
   attempt: number;
   body: unknown;
+  /** Of a durable task: the step that told. */
+  step?: string;
   /** When it came, in ms since the epoch. */ at: number;
 };
 

@@ -16,7 +16,7 @@ export const sendSignal = operation({
   tag: "tasks",
   summary: "Send a signal to a task",
   description:
-    "The JSON body is what `ctx.waitForSignal(name)` gets; it is kept until asked for. No body means null. A callback address (`ctx.callbackUrl`) is good for one signal.",
+    "The JSON body is what `ctx.waitForSignal(name)` gets; it is kept until asked for. No body means null. One that does not fit the schema of the wait is passed over, with a warning in the task's log. A callback address (`ctx.callbackUrl`) is good for one signal.",
   scope: "submit",
   link: "signal",
   query: z.strictObject({}),
