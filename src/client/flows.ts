@@ -13,6 +13,8 @@ import { waitForEnd, type WaitOptions } from "./wait.ts";
 export interface FlowOptions extends SubmitCallOptions {
   /** Runs once if the flow fails, and is passed `{ flowId, failed }`. */
   onError?: ErrorHandler | undefined;
+  /** A duration, or an ISO instant: a flow that has not ended by then is cancelled and fails. */
+  deadline?: number | string | undefined;
 }
 
 /** A flow: its id, or what `submit` and `get` give, which says its type too. */
@@ -59,16 +61,19 @@ export interface FlowVerbs {
   /** Cancels all of a flow that has not ended. */
   cancel<Result = unknown>(flow: FlowRef<Result>, options?: CancelOptions): Promise<FlowOf<Result>>;
 
-  /** Runs again what failed and what depends on it, or the node with the key `from` and what depends on that. */
+  /**
+   * Runs again what failed and what depends on it, or the node with the key `from` and what depends on that.
+   * The old deadline holds no more.
+   */
   retry<Result = unknown>(
     flow: FlowRef<Result>,
-    options?: CallOptions & { from?: string | undefined },
+    options?: CallOptions & Pick<FlowOptions, "deadline"> & { from?: string | undefined },
   ): Promise<FlowOf<Result>>;
 }
 
 export function flowVerbs(connection: Connection): FlowVerbs {
   async function submit<Result>(graph: Graph<Result>, options: FlowOptions = {}): Promise<FlowOf<Result>> {
-    const body = { ...graph, onError: options.onError };
+    const body = { ...graph, onError: options.onError, deadline: options.deadline };
     return connection.json({ ...submission(options), path: "/v1/flows", body });
   }
 
@@ -104,8 +109,8 @@ export function flowVerbs(connection: Connection): FlowVerbs {
         repeatable: true,
         signal,
       }),
-    retry: async (flow, { signal, from } = {}) =>
-      connection.json({ method: "POST", path: `${pathOf(flow)}/retry`, body: { from }, signal }),
+    retry: async (flow, { signal, ...body } = {}) =>
+      connection.json({ method: "POST", path: `${pathOf(flow)}/retry`, body, signal }),
   };
 }
 

@@ -6,6 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { earliest, TRUSTED_MS } from "../broker/poke.ts";
 import { readNextDue, recoverAll } from "../results/due-tasks.ts";
+import { readNextDeadline } from "../results/flow-deadlines.ts";
 import { owesAnything } from "../results/owed.ts";
 import { areDeclared } from "./schedules.ts";
 import { tick } from "./tick.ts";
@@ -53,7 +54,7 @@ export class Clock extends DurableObject<Env> {
 
   /** What webhooks are owed has no timer of its own. */
   async #isNeededBefore(alarm: number): Promise<boolean> {
-    const next = await readNextDue(this.env.DB);
+    const next = earliest([await readNextDue(this.env.DB), await readNextDeadline(this.env.DB)]);
     return (next !== null && next < alarm) || (await owesAnything(this.env.DB));
   }
 

@@ -11,6 +11,7 @@ import { ring, start } from "../engine/start.ts";
 import { tellObjects } from "../engine/tell.ts";
 import { postponeTasks, readDue, readNextDue, type DueTask } from "../results/due-tasks.ts";
 import { earliest } from "../broker/poke.ts";
+import { keepDeadlines } from "./deadlines.ts";
 import { keepLanes, type HeldLanes } from "./lanes.ts";
 import { keepLine } from "./line.ts";
 import { keepRetention } from "./retention.ts";
@@ -45,6 +46,7 @@ export async function tick(env: Env, kv: SyncKvStorage, now: number, stalled: bo
   }
   return earliest([
     nextTick,
+    await keepDeadlines(env, now),
     lanes.nextAt,
     await readNextDue(env.DB),
     await keepRetention(env, kv, now),

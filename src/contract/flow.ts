@@ -2,7 +2,8 @@
 
 import { z } from "zod";
 import { STATES } from "../core/states.ts";
-import { optionsSchema } from "./submission.ts";
+import { durationSchema } from "../core/duration.ts";
+import { instantSchema, optionsSchema } from "./submission.ts";
 import { taskErrorSchema, taskSchema } from "./task.ts";
 
 /** A reference inside an input: the value passed by a predecessor or a needed node, or a part of it. */
@@ -35,10 +36,29 @@ const nodes = [
 /** A graph. The compiler in `core/flow.ts` checks it, with a pointer to every fault; this describes it. */
 export const nodeSchema: z.ZodType = z.union(nodes).meta({ id: "FlowNode" });
 
+/** When a whole flow must have ended: so many ms from now, or at an instant in ms since the epoch. */
+export type Deadline = { after: number } | { at: number };
+
+/** Takes a duration or an instant. */
+export const deadlineSchema = z
+  .union([z.number(), z.string()])
+  .transform((given, ctx): Deadline => {
+    const after = durationSchema(1).safeParse(given);
+    if (after.success) return { after: after.data };
+    const at = instantSchema.safeParse(given);
+    if (at.success) return { at: at.data };
+    ctx.addIssue('not a deadline: write a duration such as "2h", or an instant such as "2026-11-01T12:00:00Z"');
+    return z.NEVER;
+  })
+  .meta({ description: "A duration from now, or an instant", examples: ["2h", "2026-11-01T12:00:00.000Z"] });
+
 /** A graph as it is submitted. */
 export const flowSubmissionSchema = z
-  .union(nodes.map((each) => each.extend({ onError: node.optional() })))
-  .meta({ id: "FlowSubmission", description: "`onError` runs once when the flow fails" });
+  .union(nodes.map((each) => each.extend({ onError: node.optional(), deadline: deadlineSchema.optional() })))
+  .meta({
+    id: "FlowSubmission",
+    description: "`onError` runs once when the flow fails, which it does when it has not ended by its `deadline`",
+  });
 
 export const FLOW_STATES = ["running", "succeeded", "failed", "cancelled"] as const;
 
@@ -54,6 +74,7 @@ export const flowSchema = z
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),
     cancelRequestedAt: z.iso.datetime().nullable(),
+    deadline: z.iso.datetime().nullable(),
     links: z.object({ self: z.string(), events: z.string(), cancel: z.string() }),
   })
   .meta({ id: "Flow" });

@@ -21,6 +21,7 @@ export const SYSTEM_ERRORS = [
   "cancelled",
   "expired",
   "invalid_output",
+  "deadline_exceeded",
 ] as const;
 
 /** Thrown by a handler: the task fails now, whatever attempts are left. */

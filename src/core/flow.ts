@@ -94,9 +94,16 @@ const DAG_NAME = /^(?!__proto__$)[A-Za-z0-9_-]{1,64}$/;
 
 const NOTHING: Built = { result: { value: null }, exits: [] };
 
+/** A flow as it was planned, and what of the body is not the graph's: the deadline as it was given, if it was. */
+export interface Planned {
+  plan: Plan;
+  faults: Fault[];
+  deadline: unknown;
+}
+
 /** Compiles a graph as it came over the wire. `newIds` gives that many ids in ascending order. */
-export function planFlow(body: unknown, newIds: (count: number) => string[]): { plan: Plan; faults: Fault[] } {
-  const { onError, ...graph } = isObject(body) ? body : {};
+export function planFlow(body: unknown, newIds: (count: number) => string[]): Planned {
+  const { onError, deadline, ...graph } = isObject(body) ? body : {};
   const compiler = new Compiler();
   const start: Place = { passed: null, after: [], scope: {}, ignored: false, key: "", path: [] };
   const built = compiler.node(isObject(body) ? graph : body, start);
@@ -109,8 +116,8 @@ export function planFlow(body: unknown, newIds: (count: number) => string[]): { 
   const all = [...tasks, ...errorTasks];
   if (all.length > MAX_NODES) compiler.fault([], `a flow has at most ${MAX_NODES} tasks, this one has ${all.length}`);
   const plan = { tasks, onError: errorTasks, result: built.result };
-  if (compiler.faults.length > 0) return { plan, faults: compiler.faults };
-  return { plan: named(plan, newIds(all.length)), faults: [] };
+  if (compiler.faults.length > 0) return { plan, faults: compiler.faults, deadline };
+  return { plan: named(plan, newIds(all.length)), faults: [], deadline };
 }
 
 class Compiler {

@@ -4,6 +4,7 @@ import type { OptionsInput } from "../contract/submission.ts";
 import type { TaskResource } from "../contract/task.ts";
 import type { ErrorHandler, FlowOf, Graph } from "../contract/typed-flow.ts";
 import type { SubmitArgs, TaskOf } from "../contract/typed-task.ts";
+import type { Duration } from "../core/duration.ts";
 import type { Progress, TaskDefinition } from "../core/define-task.ts";
 import { ProblemError, problem } from "../core/problems.ts";
 import { OBJECT } from "../core/wake.ts";
@@ -58,7 +59,8 @@ export async function submitTask<D extends TaskDefinition>(
 
 /**
  * Submits a flow, written with `contract/build-flow.ts`, and answers it as it was stored. `onError`
- * runs once if it fails. Throws a `ProblemError` with a pointer to every fault of the graph.
+ * runs once if it fails, as it does when it has not ended by its `deadline`. Throws a `ProblemError` with
+ * a pointer to every fault of the graph.
  *
  * @example
  * const flow = await submitFlow(caller, chain(task(httpRequest, { url }), task(csvSummarize, { csv: previous("/body") })));
@@ -66,7 +68,7 @@ export async function submitTask<D extends TaskDefinition>(
 export async function submitFlow<Result>(
   caller: Caller,
   graph: Graph<Result>,
-  options: { onError?: ErrorHandler } = {},
+  options: { onError?: ErrorHandler; deadline?: Duration | Date } = {},
 ): Promise<FlowOf<Result>> {
   const { env, background, tenant } = caller;
   // As it would have come over the wire.

@@ -1,5 +1,6 @@
 /** The verbs on a whole flow. */
 
+import { pokeClock } from "../broker/poke.ts";
 import { readErrorTasks, readMemberIds, requestFlowCancel, type FlowRow } from "../results/flows.ts";
 import { retryFlow as retryMembers } from "../results/retry-flow.ts";
 import { cancel } from "./cancel.ts";
@@ -25,7 +26,7 @@ export async function cancelFlow(
 
 /**
  * Opens an ended flow again at its failed members, or at the member `from` (an id). Answers how many
- * tasks start; none where the flow has not ended or there is nothing to run again.
+ * tasks start; none where the flow has not ended or there is nothing to run again. `deadline` is that of the new run.
  */
 export async function retryFlow(
   env: Env,
@@ -33,9 +34,11 @@ export async function retryFlow(
   flow: FlowRow,
   from: string | null,
   now: number,
+  deadline: number | null = null,
 ): Promise<number> {
-  const released = await retryMembers(env.DB, flow.id, from, await freshErrorTasks(env, flow.id), now);
+  const released = await retryMembers(env.DB, flow.id, from, await freshErrorTasks(env, flow.id), now, deadline);
   background.waitUntil(announceReleased(env, released));
+  if (deadline !== null && released.length > 0) background.waitUntil(pokeClock(env, deadline));
   return released.length;
 }
 

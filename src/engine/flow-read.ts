@@ -46,6 +46,7 @@ export async function presentFlow(
     createdAt: new Date(row.createdAt).toISOString(),
     finishedAt: row.finishedAt === null ? null : new Date(row.finishedAt).toISOString(),
     cancelRequestedAt: row.cancelRequestedAt === null ? null : new Date(row.cancelRequestedAt).toISOString(),
+    deadline: row.deadline === null ? null : new Date(row.deadline).toISOString(),
     links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
   };
 }
@@ -81,6 +82,10 @@ async function errorOf(env: Env, row: FlowRow): Promise<FlowResource["error"]> {
   if (row.state === "cancelled")
     return { type: "cancelled", message: "the flow, or a member that it needed, was cancelled" };
   if (row.state !== "failed") return null;
+  if (row.overdue > 0) {
+    const message = `the flow had not ended by its deadline, ${new Date(row.deadline!).toISOString()}`;
+    return { type: "deadline_exceeded", message };
+  }
   const { failed } = await readFailure(env.DB, row.id);
   const taskIds = failed.map((each) => each.taskId);
   return { type: "FlowFailedError", message: `${failed.length} of the flow's tasks failed`, data: { taskIds, failed } };

@@ -4,11 +4,13 @@ import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { planFlow, type PlannedTask } from "../core/flow.ts";
 import { IDEMPOTENCY_MS } from "../core/limits.ts";
-import { pointer, ProblemError, problem, type Fault } from "../core/problems.ts";
+import { deadlineSchema } from "../contract/flow.ts";
+import { faults, pointer, ProblemError, problem, type Fault } from "../core/problems.ts";
 import { NO_START } from "../core/settle.ts";
 import type { FlowNode } from "../results/flow-node.ts";
 import { insertFlow, type NewFlow } from "../results/flows.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
+import { deadlineAt } from "./flow-deadline.ts";
 import { newId, newTaskIds } from "./ids.ts";
 import { prepareNode, type Origin } from "./prepare.ts";
 import { admit } from "./quota.ts";
@@ -46,16 +48,17 @@ export async function submitFlow(
       flow.tasks.filter((task) => task.state === "queued"),
     ),
   );
-  const due = earliest(flow.tasks.map((task) => task.dueAt));
+  const due = earliest([flow.deadline, ...flow.tasks.map((task) => task.dueAt)]);
   if (due !== null) background.waitUntil(pokeClock(env, due));
   return { id: flow.id, replayed: false };
 }
 
 function compile(env: Env, body: unknown, origin: Origin, now: number): NewFlow {
-  const { plan, faults } = planFlow(body, newTaskIds);
+  const { plan, faults: graphFaults, deadline: given } = planFlow(body, newTaskIds);
   const id = newId("flow");
   const rootId = plan.tasks[0]?.id ?? null;
-  const found: Fault[] = [...faults];
+  const found: Fault[] = [...graphFaults];
+  const deadline = given === undefined ? null : readDeadline(given, now, found);
   const prepare = (planned: PlannedTask, extra: FlowNode = {}): NewTask[] => {
     const prepared = prepareNode(env, planned, origin, now);
     if (prepared.ok) return [memberOf(prepared.task, planned, id, rootId ?? planned.id, extra)];
@@ -69,7 +72,16 @@ function compile(env: Env, body: unknown, origin: Origin, now: number): NewFlow 
     throw new ProblemError(problem("invalid-body", "The flow has faults; nothing was stored.", found.slice(0, 100)));
   }
   const state = tasks.length === 0 ? "succeeded" : "running";
-  return { id, tenant: origin.tenant, state, createdAt: now, tasks, onError, result: plan.result };
+  return { id, tenant: origin.tenant, state, createdAt: now, deadline, tasks, onError, result: plan.result };
+}
+
+function readDeadline(given: unknown, now: number, found: Fault[]): number | null {
+  const parsed = deadlineSchema.safeParse(given);
+  const at = parsed.success ? deadlineAt(parsed.data, now) : null;
+  if (!parsed.success) found.push(...faults(parsed.error.issues, ["deadline"]));
+  if (typeof at === "number") return at;
+  if (at !== null) found.push(at);
+  return null;
 }
 
 /** A fault of one task, as a fault of the body that holds it. */

@@ -19,6 +19,9 @@ export interface FlowRow {
   createdAt: number;
   finishedAt: number | null;
   cancelRequestedAt: number | null;
+  /** When it must have ended, and whether (1, 2) it had not. */
+  deadline: number | null;
+  overdue: number;
   /** JSON text of a {@link Source}. */
   result: string;
 }
@@ -29,17 +32,18 @@ export interface NewFlow {
   tenant: string;
   state: FlowState;
   createdAt: number;
+  deadline: number | null;
   tasks: NewTask[];
   onError: NewTask[];
   result: Source;
 }
 
 const COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS finishedAt,
-  cancel_requested_at AS cancelRequestedAt, result`;
+  cancel_requested_at AS cancelRequestedAt, deadline, overdue, result`;
 
 const INSERT = `
-INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error)
-SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8`;
+INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error, deadline)
+SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9`;
 
 /** Stores a flow and its tasks, all or nothing; with a key, only if nobody holds it. Safe to repeat. */
 export async function insertFlow(db: D1Database, flow: NewFlow, claim?: IdempotencyClaim): Promise<Remembered | null> {
@@ -55,11 +59,12 @@ export async function insertFlow(db: D1Database, flow: NewFlow, claim?: Idempote
     ids,
     JSON.stringify(flow.result),
     onError,
+    flow.deadline,
   ];
   const insert = claim
     ? db
         .prepare(
-          `${INSERT} WHERE EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?9 AND key = ?10 AND made = ?11)
+          `${INSERT} WHERE EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?10 AND key = ?11 AND made = ?12)
            ON CONFLICT DO NOTHING`,
         )
         .bind(...values, claim.tenant, claim.key, claim.made)

@@ -87,7 +87,7 @@ UPDATE flows SET failing = 1,
     SELECT value->>'id' AS id FROM json_each(flows.on_error)
     UNION ALL SELECT value FROM json_each(flows.ids)))
 WHERE ${FLOWS} AND failing = 0 AND on_error IS NOT NULL AND cancel_requested_at IS NULL
-  AND ${ALL_ENDED} AND ${anyEnded("('failed', 'expired')")}`;
+  AND ${ALL_ENDED} AND (overdue > 0 OR ${anyEnded("('failed', 'expired')")})`;
 
 const INSERT_ERROR = `
 INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
@@ -105,7 +105,7 @@ WHERE true ON CONFLICT DO NOTHING`;
 const FINISH = `
 UPDATE flows SET finished_at = ?2,
   state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
-    WHEN ${anyEnded("('failed', 'expired')")} THEN 'failed'
+    WHEN overdue > 0 OR ${anyEnded("('failed', 'expired')")} THEN 'failed'
     WHEN ${anyEnded("('cancelled')")} THEN 'cancelled' ELSE 'succeeded' END
 WHERE ${FLOWS} AND ${ALL_ENDED}`;
 

@@ -47,7 +47,7 @@ const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN 
  * of a member to begin at instead; whatever did not succeed elsewhere then stays as it is, and
  * settles those that would wait for it. Answers whom to ring for; nothing where the flow has
  * not ended or there is nothing to begin with. Safe to repeat: the flow itself comes last, and once it runs nothing
- * more is done.
+ * more is done. `deadline` is that of the new run, in ms since the epoch.
  */
 export async function retryFlow(
   db: D1Database,
@@ -55,6 +55,7 @@ export async function retryFlow(
   from: string | null,
   onError: string | null,
   now: number,
+  deadline: number | null = null,
 ): Promise<Released[]> {
   const members = from === null ? [] : await readMemberIds(db, flowId);
   const roots = from === null ? BAD : CHOSEN;
@@ -73,10 +74,10 @@ export async function retryFlow(
       db
         .prepare(
           `UPDATE flows SET state = 'running', finished_at = NULL, cancel_requested_at = NULL, failing = 0,
-             on_error = COALESCE(?3, on_error)
+             on_error = COALESCE(?3, on_error), deadline = ?4, overdue = 0
            WHERE id = ?1 AND state <> 'running' AND finished_at <= ?2 AND EXISTS (${STARTED})`,
         )
-        .bind(flowId, now, onError),
+        .bind(flowId, now, onError, deadline),
       db.prepare(STARTED).bind(flowId, now),
     ]),
   );

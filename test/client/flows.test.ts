@@ -94,6 +94,15 @@ describe("flows", () => {
     await expect(client.flows.wait(flow.id)).rejects.toBeInstanceOf(FlowEndedError);
   });
 
+  it("fail at their deadline, and run again until a new one", async () => {
+    const flow = await client.flows.submit(task("test.sleep", { ms: 60_000 }), { deadline: "500ms" });
+    const missed = { flow: { id: flow.id, state: "failed", error: { type: "deadline_exceeded" } } };
+
+    await expect(client.flows.wait(flow)).rejects.toMatchObject(missed);
+    expect(await client.flows.retry(flow, { deadline: 500 })).toMatchObject({ state: "running", error: null });
+    await expect(client.flows.wait(flow)).rejects.toMatchObject(missed);
+  });
+
   it("can be cancelled, waited for in vain, and looked into", async () => {
     const sleep = task("test.sleep", { ms: 60_000 });
     const flow = await client.flows.submit(group([sleep, sleep, sleep]));

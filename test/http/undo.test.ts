@@ -131,13 +131,13 @@ describe("a cancel with undo", () => {
   });
 
   it("undoes what a sleeping task has done, and says so until it has ended", async () => {
-    const { id, told } = await submit({ napMs: 3_600_000, ms: 150 });
+    const { id, told } = await submit({ napMs: 3_600_000, ms: 600 });
     await api.waitUntil(id, 15_000, (task) => task.state === "waiting");
     const answer = await cancel(id, { undo: true });
     expect(answer).toMatchObject({ status: 202, body: { state: "queued", cancelRequestedAt: expect.any(String) } });
     const { body } = await api.get<Explanation>(`/v1/tasks/${id}/explain`);
     expect(body.summary).toMatch(/undoe?(s|ing) its steps/);
-    // It goes on, whatever is asked of it now.
+    // It goes on, whatever is asked of it now, and for longer than a cancel takes to be heard of.
     expect((await cancel(id, { undo: true })).status).toBe(202);
     expect((await cancel(id)).status).toBe(202);
     expect(await api.waitForEnd(id)).toMatchObject({ state: "cancelled" });

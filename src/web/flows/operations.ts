@@ -2,9 +2,11 @@
 
 import { z } from "zod";
 import { eventListSchema } from "../../contract/event.ts";
-import { flowSchema, flowSubmissionSchema } from "../../contract/flow.ts";
+import { deadlineSchema, flowSchema, flowSubmissionSchema } from "../../contract/flow.ts";
 import { followFlow, listFlowEvents } from "../../engine/flow-follow.ts";
 import { presentFlow } from "../../engine/flow-read.ts";
+import { ProblemError, problem } from "../../core/problems.ts";
+import { deadlineAt } from "../../engine/flow-deadline.ts";
 import { cancelFlow, retryFlow } from "../../engine/flow-control.ts";
 import { submitFlow } from "../../engine/flow-submit.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
@@ -148,9 +150,10 @@ export const retryFlowOperation = operation({
   path: "/v1/flows/{id}/retry",
   tag: "flows",
   summary: "Run again what failed in a flow, and what depends on it",
-  description: "`from` names a node to begin at instead: it and all that depends on it run again.",
+  description:
+    "`from` names a node to begin at instead: it and all that depends on it run again. The flow has no deadline any more, but for one that is given.",
   scope: "cancel",
-  body: optionalBody(z.strictObject({ from: z.string().max(1_000).optional() })),
+  body: optionalBody(z.strictObject({ from: z.string().max(1_000).optional(), deadline: deadlineSchema.optional() })),
   answers: { 202: { description: "The flow, running again", schema: flowSchema } },
   problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, body }) {
@@ -159,7 +162,12 @@ export const retryFlowOperation = operation({
     if (body.from !== undefined && from === null) refuse("not-found", "The flow has no node with this key.");
     if (before.state === "running") refuse("conflict", "The flow has not ended.");
     if (before.state === "succeeded" && from === null) refuse("conflict", "Nothing in this flow has failed.");
-    if ((await retryFlow(env, c.executionCtx, before, from, Date.now())) === 0) {
+    const now = Date.now();
+    const deadline = body.deadline === undefined ? null : deadlineAt(body.deadline, now);
+    if (typeof deadline === "object" && deadline !== null) {
+      throw new ProblemError(problem("invalid-body", "The flow could not end in time.", [deadline]));
+    }
+    if ((await retryFlow(env, c.executionCtx, before, from, now, deadline)) === 0) {
       refuse("conflict", "There is nothing to run again.");
     }
     c.header("Location", `/v1/flows/${before.id}`);

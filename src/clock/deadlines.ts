@@ -1,0 +1,24 @@
+/** Looks after the deadlines of flows, as part of a tick. */
+
+import { endOverdue } from "../engine/flow-deadline.ts";
+import { readNextDeadline, readOverdue } from "../results/flow-deadlines.ts";
+
+/** Flows ended in one tick. */
+const MAX_FLOWS = 100;
+
+/** When a flow that could not be ended is looked at again. */
+const AGAIN_MS = 1_000;
+
+/** Ends the flows whose deadline has passed; answers when to look again, in ms since the epoch. */
+export async function keepDeadlines(env: Env, now: number): Promise<number | null> {
+  for (const id of await readOverdue(env.DB, now, MAX_FLOWS)) {
+    try {
+      await endOverdue(env, id, now);
+    } catch (error) {
+      // One flow must not hold up the others, nor the tasks.
+      console.warn(JSON.stringify({ event: "flow_not_ended", flowId: id, error: String(error) }));
+    }
+  }
+  const next = await readNextDeadline(env.DB);
+  return next === null ? null : Math.max(next, now + AGAIN_MS);
+}
