@@ -16,6 +16,7 @@ export const REASON_CODES = [
   "waiting_signal",
   "sleeping",
   "circuit_open",
+  "batching",
 ] as const;
 
 /** Further members depend on the code: ids, keys, instants. */

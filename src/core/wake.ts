@@ -56,9 +56,18 @@ export function hasExpired(row: Pick<Sleeper, "expiresAt" | "startedAt">, now: n
   return row.startedAt === null && row.expiresAt !== null && row.expiresAt <= now;
 }
 
-/** The first look at a task that starts at `runAt`: at its start, or once its bell may be lost. */
-export function firstLook(state: "scheduled" | "queued", runAt: number, expiresAt: number | null, now: number): number {
-  const at = state === "queued" ? now + BELL_MS : runAt;
+/**
+ * The first look at a task that starts at `runAt`: at its start, or once its bell may be lost. One that gathers with
+ * others is looked at when it has done so for `gatherMs`.
+ */
+export function firstLook(
+  state: "scheduled" | "queued",
+  runAt: number,
+  expiresAt: number | null,
+  now: number,
+  gatherMs: number = BELL_MS,
+): number {
+  const at = state === "queued" ? now + gatherMs : runAt;
   return expiresAt === null ? at : Math.min(at, expiresAt);
 }
 

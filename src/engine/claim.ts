@@ -1,19 +1,27 @@
 /** Takes queued tasks for the caller to run. */
 
 import { earliest, pokeClock } from "../broker/poke.ts";
-import { claimTasks, type ClaimedTask } from "../results/claim-tasks.ts";
+import { claimGathered } from "../results/claim-batches.ts";
+import { claimTasks, type Claim, type ClaimedTask } from "../results/claim-tasks.ts";
 import { declareLimits } from "./declare-limits.ts";
 import { drop } from "./drop.ts";
 import { tellObjects } from "./tell.ts";
 
-/** Claims those of `ids` that are queued and may start; the rest is somebody else's already, or waits for its turn. */
+/**
+ * Claims those of `ids` that are queued and may start, and whoever starts together with them; the rest is somebody else's
+ * already, or waits for its turn.
+ */
 export async function claim(env: Env, ids: string[]): Promise<ClaimedTask[]> {
   const now = Date.now();
   await declareLimits(env, now);
-  const { claimed, nextTurn, impatient } = await claimTasks(env.DB, ids, crypto.randomUUID(), now);
+  const holder = crypto.randomUUID();
+  const alone = await claimTasks(env.DB, ids, holder, now);
+  const claims = [alone, ...(await together(env, alone, holder, now))];
+  const claimed = claims.flatMap((each) => each.claimed);
+  const impatient = claims.flatMap((each) => each.impatient);
   // A timer that the claim has moved to the end of the lease is sooner than any that the clock knows of.
   const moved = claimed.filter((task) => task.dueAt === task.leaseUntil).map((task) => task.dueAt);
-  const next = earliest([nextTurn, ...moved]);
+  const next = earliest([...claims.map((each) => each.nextTurn), ...moved]);
   const watched = claimed.filter((task) => task.object !== 0).map((task) => task.id);
   await Promise.all([
     tellObjects(env, watched),
@@ -21,4 +29,15 @@ export async function claim(env: Env, ids: string[]): Promise<ClaimedTask[]> {
     impatient.length === 0 ? null : drop(env, impatient, now),
   ]);
   return claimed;
+}
+
+/** Never throws, because what starts alone is claimed already: who gathers is rung for again when the time has come. */
+async function together(env: Env, { gathering, size }: Claim, holder: string, now: number): Promise<Claim[]> {
+  if (gathering.length === 0) return [];
+  try {
+    return [await claimGathered(env.DB, gathering, size, holder, now)];
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "batch_not_claimed", ids: gathering.length, error: String(error) }));
+    return [];
+  }
 }

@@ -4,6 +4,7 @@ import type { Explanation, Reason } from "../contract/explanation.ts";
 import { ownKey, type KeyLimit } from "../core/concurrency.ts";
 import type { Rate } from "../core/share.ts";
 import type { Wait } from "../core/settle.ts";
+import { readGathering } from "../results/claim-batches.ts";
 import { readBuckets, readConstraints, readUnfinishedNeeds } from "../results/explain.ts";
 import { readKeyStates } from "../results/places.ts";
 import { jsonOf, type TaskRow } from "../results/task-row.ts";
@@ -84,6 +85,10 @@ async function heldBack(env: Env, row: TaskRow, now: number): Promise<Reason[]> 
     if (at > now)
       reasons.push({ code: "rate_limit", key: ownKey(bucket.key), until: iso(Math.max(at, row.dueAt ?? at)) });
   }
+  const batch = await readGathering(env.DB, row.id);
+  if (batch !== null && batch.gathered < batch.size && batch.until > now) {
+    reasons.push({ code: "batching", ...batch, until: iso(batch.until) });
+  }
   if (reasons.length > 0) return reasons;
   const undoing = row.undo === null ? {} : { undoing: true };
   return [{ code: "queued", since: iso(row.runAt), lane: row.lane, ...undoing }];
@@ -127,6 +132,8 @@ function sentence(reason: Reason): string {
       return said("probe") === ""
         ? `${said("task")} fails too often and is held back${until}`
         : `${said("task")} failed too often, and ${said("probe")} tries whether it does still`;
+    case "batching":
+      return `it gathers with others of its task${until}: ${said("gathered")} of ${said("size")} are there`;
   }
 }
 

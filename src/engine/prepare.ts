@@ -78,6 +78,7 @@ export function prepareSubmission(
   if (timing.errors.length > 0) {
     return refuse(problem("invalid-body", "The options contradict each other or their limits.", timing.errors));
   }
+  const { batch } = definition;
   const { options = {} } = submission;
   const noTarget = options.webhook ? whyNoTarget(env, options.webhook.url) : null;
   if (noTarget !== null) {
@@ -105,7 +106,7 @@ export function prepareSubmission(
       lane: options.lane ?? definition.lane,
       state,
       maxAttempts: options.maxAttempts ?? definition.maxAttempts,
-      dueAt: firstLook(state, timing.runAt, timing.expiresAt, now),
+      dueAt: firstLook(state, timing.runAt, timing.expiresAt, now, batch?.waitMs),
       leaseMs: definition.leaseMs,
       createdAt: now,
       runAt: timing.runAt,
@@ -119,6 +120,7 @@ export function prepareSubmission(
       waitingFor: null,
       rates: rates.length > 0 ? JSON.stringify(rates) : null,
       circuit: definition.circuit === null ? null : JSON.stringify(definition.circuit),
+      batch: batch === null ? null : JSON.stringify({ size: batch.size, wait: batch.waitMs }),
       concurrency: limits.length > 0 ? JSON.stringify(limits) : null,
       traceparent: origin.traceparent,
       options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,
@@ -215,7 +217,8 @@ function checkTiming(definition: TaskDefinition, submission: Submission, now: nu
     fault("expiresAt", "give expiresIn or expiresAt, not both");
   }
   const expiresAt = options.expiresAt ?? (options.expiresIn === undefined ? null : now + options.expiresIn);
-  if (expiresAt !== null && expiresAt <= runAt) {
+  // Alone, a task of a batch starts no sooner.
+  if (expiresAt !== null && expiresAt <= runAt + (definition.batch?.waitMs ?? 0)) {
     fault(options.expiresAt === undefined ? "expiresIn" : "expiresAt", "the task would start only after its expiry");
   }
 

@@ -27,24 +27,35 @@ const STARTABLE = `tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state
   AND NOT (tasks.started_at IS NULL AND tasks.expires_at IS NOT NULL AND tasks.expires_at <= ?3)
   AND ${laneIsOpen("?3")}`;
 
-// Among those who ask, the first in line count first: never more than a key's limit run, whoever asks. Whoever
-// cannot start whatever the others do ('stuck') does not count, or it would keep the places of those behind it empty.
-const CLAIM = `
+/** Whom no limit holds back. */
+const FREE = `(tasks.concurrency IS NULL AND tasks.rates IS NULL AND tasks.circuit IS NULL
+  OR tasks.id NOT IN (SELECT task_id FROM refused))`;
+
+/**
+ * The statement that claims of the ids ?1 those for which `which` (SQL) holds. `choose` makes of a condition the query for
+ * the ids of those that start now, among all that could; without it all do.
+ */
+export function claimSql(which: string, choose?: (condition: string) => string): string {
+  const startable = `${which} AND ${STARTABLE}`;
+  const chosen = choose ? `,\nchosen AS MATERIALIZED (${choose(`${startable} AND ${FREE}`)})` : "";
+  // Among those who ask, the first in line count first: never more than a key's limit run, whoever asks. Whoever
+  // cannot start whatever the others do ('stuck') does not count, or it would keep the places of those behind it empty.
+  return `
 WITH wanted AS MATERIALIZED (
   SELECT own.value->>'key' AS key, tasks.id AS task_id,
     limits.max - (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1) AS room
   FROM tasks, json_each(tasks.concurrency) AS own JOIN limits ON limits.key = own.value->>'key'
-  WHERE ${STARTABLE}),
+  WHERE ${startable}),
 metered AS MATERIALIZED (
   SELECT own.value->>'key' AS key, tasks.id AS task_id, MAX(COALESCE(buckets.tat, 0), ?3) - ?3 AS debt,
     COALESCE(buckets.interval, own.value->>'interval') AS interval,
     COALESCE(buckets.tolerance, own.value->>'tolerance') AS tolerance
   FROM tasks, json_each(tasks.rates) AS own LEFT JOIN buckets ON buckets.key = own.value->>'key'
-  WHERE ${STARTABLE}),
+  WHERE ${startable}),
 tripped AS MATERIALIZED (
   SELECT tasks.id AS task_id, circuits.task, circuits.open_until > ?3 OR circuits.probe IS NOT NULL AS shut
   FROM tasks JOIN circuits ON circuits.task = tasks.task
-  WHERE tasks.circuit IS NOT NULL AND circuits.open_until IS NOT NULL AND ${STARTABLE}),
+  WHERE tasks.circuit IS NOT NULL AND circuits.open_until IS NOT NULL AND ${startable}),
 stuck AS MATERIALIZED (
   SELECT task_id FROM metered WHERE debt > tolerance
   UNION ALL SELECT task_id FROM tripped WHERE shut
@@ -66,10 +77,11 @@ refused AS MATERIALIZED (
   SELECT task_id FROM (
     SELECT task_id, ROW_NUMBER() OVER (PARTITION BY task ORDER BY task_id) AS nth
     FROM tripped WHERE task_id NOT IN (SELECT task_id FROM stuck))
-  WHERE nth > 1)
+  WHERE nth > 1)${chosen}
 UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
   lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL
-WHERE ${STARTABLE} AND (concurrency IS NULL AND rates IS NULL AND circuit IS NULL OR id NOT IN (SELECT task_id FROM refused))`;
+WHERE ${choose ? "tasks.id IN (SELECT id FROM chosen)" : `${startable} AND ${FREE}`}`;
+}
 
 /** Those whom an open circuit holds back are rung for when it closes; this is for a bell that is lost then. */
 const HELD_MS = 600_000;
@@ -98,42 +110,74 @@ SELECT ${TASK_COLUMNS}, input,
 FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
 
-const NEXT_TURN = `
-SELECT MIN(due_at) AS at,
-  json_group_array(id) FILTER (WHERE started_at IS NULL AND rates->0->>'drop') AS impatient
+/** `tried`: SQL of the time ?2: whom a limit has held back and nothing else. */
+const waitingSql = (tried: string) => `
+SELECT MIN(due_at) FILTER (WHERE rates IS NOT NULL OR circuit IS NOT NULL) AS at,
+  json_group_array(id) FILTER (WHERE started_at IS NULL AND rates->0->>'drop' AND ${tried}) AS impatient,
+  json_group_array(id) FILTER (WHERE batch IS NOT NULL) AS gathering, MAX(batch->>'size') AS size
 FROM tasks
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND (rates IS NOT NULL OR circuit IS NOT NULL)`;
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'
+  AND (rates IS NOT NULL OR circuit IS NOT NULL OR batch IS NOT NULL)`;
 
 /** What a claim has got. */
 export interface Claim {
   claimed: ClaimedTask[];
-  /** When the next of those that a rate or a circuit holds back may start, in ms since the epoch; null where there are none. */
+  /** When the next of those that a rate, a circuit or their batch holds back may start, in ms since the epoch; null where no timer was set. */
   nextTurn: number | null;
   /** Ids of those that wait, though they would rather end. */
   impatient: string[];
+  /** Ids of those that start only with others, and the size of the largest of their batches. */
+  gathering: string[];
+  size: number;
 }
+
+/** What a claim of tasks that start alone has another of than one of those that start together. */
+export interface Claiming {
+  claim: string;
+  tried: string;
+  /** Sets timers of those of ?1 that are left at ?2, and answers when they are due. */
+  timers?: string;
+}
+
+// Names the time only because every parameter must be named.
+const ALONE: Claiming = { claim: claimSql("tasks.batch IS NULL"), tried: "batch IS NULL AND ?2 IS NOT NULL" };
 
 /**
  * Claims those of `ids` that are queued and answers them. `holder` names this claim alone: asked
  * again with the same one, it answers the same tasks.
  */
-export async function claimTasks(db: D1Database, ids: string[], holder: string, now: number): Promise<Claim> {
+export async function claimTasks(
+  db: D1Database,
+  ids: string[],
+  holder: string,
+  now: number,
+  { claim, tried, timers }: Claiming = ALONE,
+): Promise<Claim> {
   const list = JSON.stringify(ids);
   const results = await persist(() =>
     db.batch([
-      db.prepare(CLAIM).bind(list, holder, now),
+      db.prepare(claim).bind(list, holder, now),
       db.prepare(TIMER).bind(list, holder),
       db.prepare(OURS).bind(list, holder),
       db.prepare(TURN).bind(list, now),
       db.prepare(HELD).bind(list, now),
-      db.prepare(NEXT_TURN).bind(list),
+      db.prepare(waitingSql(tried)).bind(list, now),
+      ...(timers === undefined ? [] : [db.prepare(timers).bind(list, now)]),
     ]),
   );
-  const [next] = rowsOf<{ at: number | null; impatient: string }>(results, 5);
+  const [waiting] = rowsOf<{ at: number | null; impatient: string; gathering: string; size: number | null }>(
+    results,
+    5,
+  );
+  const turns = [waiting?.at ?? null, ...rowsOf<{ at: number }>(results, 6).map((row) => row.at)].filter(
+    (at) => at !== null,
+  );
   return {
     claimed: rowsOf<ClaimedTask>(results, 2),
-    nextTurn: next?.at ?? null,
-    impatient: JSON.parse(next?.impatient ?? "[]") as string[],
+    nextTurn: turns.length > 0 ? Math.min(...turns) : null,
+    impatient: JSON.parse(waiting?.impatient ?? "[]") as string[],
+    gathering: JSON.parse(waiting?.gathering ?? "[]") as string[],
+    size: waiting?.size ?? 0,
   };
 }
 

@@ -1,5 +1,6 @@
 /** The tasks that tests and benchmarks drive. They exist only where the configuration has `FIXTURES = "1"`. */
 
+import { batch } from "./fixtures/batches.ts";
 import { nap, signal, spawn, steps, undo } from "./fixtures/durable.ts";
 import { fail, failTimes } from "./fixtures/failures.ts";
 import { cached, circuit, dropped, keyed, rated } from "./fixtures/limits.ts";
@@ -38,5 +39,6 @@ export const fixtures = [
   dropped,
   circuit,
   cached,
+  batch,
   keyed,
 ] as const;

@@ -5,23 +5,20 @@
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { TaskDefinition } from "../core/define-task.ts";
-import { durationMs } from "../core/duration.ts";
-import { AttemptAborted, describeError } from "../core/errors.ts";
-import { DanglingReferenceError } from "../core/flow-value.ts";
-import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
-import { faults } from "../core/problems.ts";
-import { endingOf, type Ending } from "../core/settle.ts";
+import { AttemptAborted } from "../core/errors.ts";
+import type { Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
-import { flowInput } from "../engine/flow-input.ts";
 import type { RunOptions } from "../engine/prepare.ts";
 import { holdBack } from "../results/buckets.ts";
-import { readInput, type ClaimedTask } from "../results/claim-tasks.ts";
-import { byteLength } from "../results/insert-tasks.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { jsonOf } from "../results/task-row.ts";
 import { createContext, RateLimited, Snoozed } from "./context.ts";
+import type { BatchControl } from "./batch-control.ts";
+import { runTogether } from "./batch-runner.ts";
 import type { AttemptControl } from "./control.ts";
 import { findDefinition } from "./definitions.ts";
 import { Durable } from "./durable.ts";
+import { checkOutput, givenTo, withDelay } from "./endings.ts";
 import { Reporter } from "./reporter.ts";
 
 /** How an attempt went, and what its row should keep of it. */
@@ -67,6 +64,11 @@ export class AttemptRunner extends WorkerEntrypoint<Env> {
       clearTimeout(listening);
     }
   }
+
+  /** Runs the handler of a batch, once for all of these tasks; answers in their order. Never throws for what it does. */
+  async runBatch(tasks: ClaimedTask[], control: BatchControl): Promise<Ran[]> {
+    return runTogether(this.env, tasks, control);
+  }
 }
 
 async function listen(control: AttemptControl, abort: AbortController, reporter: Reporter): Promise<void> {
@@ -89,15 +91,8 @@ async function handle(
   durable: Durable,
 ): Promise<Ending> {
   try {
-    const text = await readInput(env.DB, task);
-    const written: unknown = text === null ? undefined : JSON.parse(text);
-    const given = task.takesFromFlow === 0 ? written : await flowInput(env, task, written);
-    const input = await definition.input.safeParseAsync(given);
-    if (!input.success) {
-      const data = faults(input.error.issues, ["input"]);
-      const message = "the input does not fit the schema that the task has now";
-      return { outcome: "failed", error: { type: "InvalidInputError", message, data }, retryable: false };
-    }
+    const input = await givenTo(env, definition, task);
+    if (!input.success) return input.ending;
     const context = createContext(env, task, signal, reporter, durable);
     if (task.undo !== null) {
       const replay = async () => definition.run(input.data, context);
@@ -108,9 +103,6 @@ async function handle(
     const run = async () => checkOutput(definition, await definition.run(input.data, context));
     return await Promise.race([run(), wait]);
   } catch (thrown) {
-    if (thrown instanceof DanglingReferenceError) {
-      return { outcome: "failed", error: describeError(thrown), retryable: false };
-    }
     if (thrown instanceof RateLimited) await holdBack(env.DB, task.id, task.attempt, Date.now() + thrown.delayMs);
     if (thrown instanceof Snoozed) return { outcome: "snoozed", delayMs: thrown.delayMs };
     return withDelay(definition, task, thrown);
@@ -121,48 +113,6 @@ async function handle(
 function yieldAfter(task: ClaimedTask, definition: TaskDefinition): number {
   const options = jsonOf<RunOptions>(task.options) ?? {};
   return task.startedAt + (options.timeoutMs ?? definition.timeoutMs) / 2;
-}
-
-/** A definition may compute its delays itself; it gets the error as it was thrown. */
-function withDelay(definition: TaskDefinition, task: ClaimedTask, thrown: unknown): Ending {
-  const ending = endingOf(thrown);
-  if (ending.outcome !== "failed" || ending.delayMs !== undefined || typeof definition.retry !== "function")
-    return ending;
-  try {
-    const delay = definition.retry({ failures: task.failures + 1, error: thrown });
-    return delay === null ? { ...ending, retryable: false } : { ...ending, delayMs: durationMs(delay) };
-  } catch {
-    // A fault in the user's function must not cost the task its retries.
-    return ending;
-  }
-}
-
-async function checkOutput(definition: TaskDefinition, output: unknown): Promise<Ending> {
-  const parsed = await definition.output.safeParseAsync(output);
-  if (!parsed.success) {
-    const data = faults(parsed.error.issues);
-    return invalidOutput("the handler's result does not fit the task's output schema", data);
-  }
-  let text: string;
-  try {
-    text = JSON.stringify(parsed.data) ?? "null";
-  } catch (error) {
-    return invalidOutput(`the handler's result is not JSON: ${String(error)}`);
-  }
-  if (text.length > MAX_PAYLOAD_BYTES / 3) {
-    // A text of exactly the limit fits: its quotes are ours.
-    const bytes = byteLength(text) - (typeof parsed.data === "string" ? 2 : 0);
-    if (bytes > MAX_PAYLOAD_BYTES) {
-      const message = `the result is ${bytes} bytes long; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`;
-      return { outcome: "failed", error: { type: "ResultTooLargeError", message }, retryable: false };
-    }
-  }
-  return { outcome: "succeeded", result: text };
-}
-
-function invalidOutput(message: string, data?: unknown): Ending {
-  const error = { type: "invalid_output", message, ...(data === undefined ? {} : { data }) };
-  return { outcome: "failed", error, retryable: false };
 }
 
 function unknownTask(task: ClaimedTask): Ending {

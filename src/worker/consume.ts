@@ -9,7 +9,9 @@ import { claim } from "../engine/claim.ts";
 import { untilWritten, writeCounts } from "../engine/observe.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { makeDue } from "../results/due-tasks.ts";
+import { callsOf, sharedCall } from "./batch-call.ts";
 import { Committer } from "./committer.ts";
+import { findDefinition } from "./definitions.ts";
 import { beat, runningIn } from "./running.ts";
 import { supervise } from "./supervise.ts";
 
@@ -90,8 +92,15 @@ async function workOff(env: Env, tasks: ClaimedTask[]): Promise<void> {
     }
   };
   void keepAlive();
-  await Promise.all(tasks.map((task) => supervise(env, task, committer)));
+  const calls = callsOf(tasks, (name) => findDefinition(name, env));
+  await Promise.all(calls.map((members) => superviseAll(env, members, committer)));
   open = false;
+}
+
+async function superviseAll(env: Env, members: ClaimedTask[], committer: Committer): Promise<void> {
+  const { batch = null } = findDefinition(members[0]!.task, env) ?? {};
+  const call = batch === null ? undefined : sharedCall(env);
+  await Promise.all(members.map((task) => supervise(env, task, committer, call, 1 / members.length)));
 }
 
 /** Until when somebody waits here to write what was counted; only so long, because the platform may have ended them. */

@@ -1,6 +1,7 @@
 /** What a handler gets beside its input. */
 
 import { durationMs, type Duration } from "../core/duration.ts";
+import type { BatchItem } from "../core/batch.ts";
 import type { TaskContext } from "../core/define-task.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { NonRetryableError } from "../core/errors.ts";
@@ -20,20 +21,13 @@ export class Snoozed extends Error {
 /** Thrown by `ctx.rateLimited`: the others of its rate wait, too. */
 export class RateLimited extends Snoozed {}
 
-export function createContext(
-  env: Env,
-  task: ClaimedTask,
-  signal: AbortSignal,
-  reporter: Reporter,
-  durable: Durable,
-): TaskContext {
+/** What is a task's own, whether it runs alone or with others. */
+export function itemOf(task: ClaimedTask, signal: AbortSignal, reporter: Reporter): BatchItem {
   return {
     id: task.id,
     attempt: task.attempt,
     maxAttempts: task.maxAttempts,
     signal,
-    env,
-    tenant: task.tenant,
     tags: jsonOf<Record<string, string>>(task.tags) ?? {},
     parentId: task.parentId,
     rootId: task.rootId ?? task.id,
@@ -42,6 +36,20 @@ export function createContext(
     progress: (done, total = null, message = null, data = null) => reporter.tellProgress(done, total, message, data),
     log: (message, data, level = "info") => reporter.tellLog(level, message, data),
     output: (chunk) => reporter.tellOutput(chunk),
+  };
+}
+
+export function createContext(
+  env: Env,
+  task: ClaimedTask,
+  signal: AbortSignal,
+  reporter: Reporter,
+  durable: Durable,
+): TaskContext {
+  return {
+    ...itemOf(task, signal, reporter),
+    env,
+    tenant: task.tenant,
     step: (name, fn, options) => durable.step(name, fn, options),
     sleep: (until) => durable.sleep(until),
     waitForSignal: (name, options) => durable.waitForSignal(name, options),

@@ -12,6 +12,8 @@ export interface RunningAttempt {
   readonly id: string;
   readonly attempt: number;
   readonly lane: string;
+  /** What part of a handler's call it is. */
+  readonly share: number;
   readonly claimedAt: number;
   /** What was last wanted of it. */
   order: StopOrder["reason"] | null;
@@ -36,10 +38,10 @@ export function leave(attempt: RunningAttempt): void {
   running.delete(attempt);
 }
 
-/** How many attempts of a lane run here. */
+/** How many handlers of a lane run here, about: parts of calls that ended in part count as well. */
 export function runningIn(lane: string): number {
   let count = 0;
-  for (const attempt of running) if (attempt.lane === lane) count++;
+  for (const attempt of running) if (attempt.lane === lane) count += attempt.share;
   return count;
 }
 

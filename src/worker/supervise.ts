@@ -31,12 +31,22 @@ interface Bounds {
   policy: RetryPolicy;
 }
 
-/** Runs a claimed task to the commit of its attempt. Never throws. */
-export async function supervise(env: Env, task: ClaimedTask, committer: Committer): Promise<void> {
+/** How a handler is called for one attempt. Never throws. */
+export type Call = (task: ClaimedTask, control: AttemptControl) => Promise<Ran>;
+
+/** Runs a claimed task to the commit of its attempt. `share`: what part of the call it is. Never throws. */
+export async function supervise(
+  env: Env,
+  task: ClaimedTask,
+  committer: Committer,
+  call: Call = (...alone) => runIn(env, ...alone),
+  share = 1,
+): Promise<void> {
   const attempt: RunningAttempt = {
     id: task.id,
     attempt: task.attempt,
     lane: task.lane,
+    share,
     claimedAt: task.startedAt,
     order: null,
     stopAt: null,
@@ -44,7 +54,7 @@ export async function supervise(env: Env, task: ClaimedTask, committer: Committe
   };
   enter(attempt);
   try {
-    await runToEnd(env, task, attempt, committer);
+    await runToEnd(env, task, attempt, committer, call);
   } catch (error) {
     console.error(
       JSON.stringify({
@@ -59,11 +69,17 @@ export async function supervise(env: Env, task: ClaimedTask, committer: Committe
   }
 }
 
-async function runToEnd(env: Env, task: ClaimedTask, attempt: RunningAttempt, committer: Committer): Promise<void> {
+async function runToEnd(
+  env: Env,
+  task: ClaimedTask,
+  attempt: RunningAttempt,
+  committer: Committer,
+  call: Call,
+): Promise<void> {
   const bounds = boundsOf(task, findDefinition(task.task, env));
   const control = new AttemptControl(task.object & OBJECT.undo ? CANCEL_GRACE_MS : 0);
   const startedAt = Date.now();
-  const running = runIn(env, task, control);
+  const running = call(task, control);
   const fenced = Promise.withResolvers<Ending | null>();
   const watching = setInterval(() => {
     const order = watch(attempt, control, startedAt, bounds);

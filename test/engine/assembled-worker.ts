@@ -14,6 +14,7 @@ import { createApp } from "../../src/web/app.ts";
 import { AttemptRunner, type Ran } from "../../src/worker/attempt-runner.ts";
 import { consume, consumeDead } from "../../src/worker/consume.ts";
 import { runningIn } from "../../src/worker/running.ts";
+import type { BatchControl } from "../../src/worker/batch-control.ts";
 import type { AttemptControl } from "../../src/worker/control.ts";
 import { vi } from "vitest";
 import { databaseOver, executeOn, type Execute } from "./database-over.ts";
@@ -64,6 +65,7 @@ export class AssembledWorker {
       CLOCK: { getByName: () => this.#clock() } as unknown as Env["CLOCK"],
       ATTEMPTS: {
         run: (task: ClaimedTask, control: AttemptControl) => this.#run(task, control),
+        runBatch: (tasks: ClaimedTask[], control: BatchControl) => this.#runBatch(tasks, control),
       } as unknown as Env["ATTEMPTS"],
     };
     delete (this.env as Partial<Env>).BOOT_AT;
@@ -129,6 +131,11 @@ export class AssembledWorker {
   async #run(task: ClaimedTask, control: AttemptControl): Promise<Ran> {
     this.started.push(`${task.id}/${task.attempt}`);
     return new AttemptRunner(createExecutionContext(), this.env).run(task, control);
+  }
+
+  async #runBatch(tasks: ClaimedTask[], control: BatchControl): Promise<Ran[]> {
+    this.started.push(...tasks.map((task) => `${task.id}/${task.attempt}`));
+    return new AttemptRunner(createExecutionContext(), this.env).runBatch(tasks, control);
   }
 
   async #around<T>(binding: Parameters<Around>[0], call: () => Promise<T>): Promise<T> {

@@ -1,0 +1,91 @@
+/** Takes tasks that start together: as many as their batch holds, or what has come when the oldest has waited long enough. */
+
+import { IDS_PER_BELL } from "../core/limits.ts";
+import { claimSql, claimTasks, type Claim, type Claiming } from "./claim-tasks.ts";
+import { persist, persistOr503 } from "./d1.ts";
+import { orExpiry } from "./turns.ts";
+
+/** Whose handler calls are shared: those of one tenant, task and lane. */
+const GROUP = "tenant, task, lane";
+
+const UNTIL = "(tasks.run_at + (tasks.batch->>'wait'))";
+
+// In the order of their age; where a deployment has changed the size meanwhile, the smallest holds. Of those that are too few
+// for a batch, none starts before the oldest has waited.
+const CLAIM = claimSql(
+  "tasks.batch IS NOT NULL",
+  (condition) => `
+  SELECT id FROM (
+    SELECT id, size, COUNT(*) OVER part AS members, MIN(until) OVER part AS until
+    FROM (
+      SELECT id, ${GROUP}, size, until, (ROW_NUMBER() OVER (PARTITION BY ${GROUP} ORDER BY run_at, id) - 1) / size AS nth
+      FROM (
+        SELECT id, ${GROUP}, run_at, ${UNTIL} AS until, MIN(batch->>'size') OVER (PARTITION BY ${GROUP}) AS size
+        FROM tasks WHERE ${condition}))
+    WINDOW part AS (PARTITION BY ${GROUP}, nth))
+  WHERE members = size OR until <= ?3`,
+);
+
+const TRIED = `batch IS NOT NULL AND ${UNTIL} <= ?2`;
+
+// Whoever came to the queue by another way than a submit still has another timer.
+const TIMERS = `
+UPDATE tasks SET due_at = ${orExpiry(UNTIL)}
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND batch IS NOT NULL
+  AND ${UNTIL} > ?2 AND due_at <> ${orExpiry(UNTIL)}
+RETURNING due_at AS at`;
+
+const TOGETHER: Claiming = { claim: CLAIM, tried: TRIED, timers: TIMERS };
+
+const OLDEST = `
+SELECT (
+  SELECT json_group_array(id) FROM (
+    SELECT id FROM tasks INDEXED BY tasks_gathering
+    WHERE tenant = own.tenant AND task = own.task AND lane = own.lane AND batch IS NOT NULL AND state = 'queued'
+    ORDER BY run_at, id LIMIT ?2)) AS ids
+FROM (
+  SELECT DISTINCT ${GROUP} FROM tasks
+  WHERE id IN (SELECT value FROM json_each(?1)) AND batch IS NOT NULL AND state = 'queued') AS own`;
+
+/**
+ * Claims of those who gather with `ids` all that start now, whoever among them was rung for; `size`: of the largest of
+ * their batches. Asked again with the same `holder` and ids, it answers the same tasks.
+ */
+export async function claimGathered(
+  db: D1Database,
+  ids: string[],
+  size: number,
+  holder: string,
+  now: number,
+): Promise<Claim> {
+  // Whole batches, about as many tasks as one bell brings.
+  const limit = Math.ceil(IDS_PER_BELL / size) * size;
+  const { results } = await persist(() => db.prepare(OLDEST).bind(JSON.stringify(ids), limit).all<{ ids: string }>());
+  const oldest = results.flatMap((row) => JSON.parse(row.ids) as string[]);
+  return claimTasks(db, [...new Set([...ids, ...oldest])], holder, now, TOGETHER);
+}
+
+/** How a task's batch stands. */
+export interface Gathering {
+  size: number;
+  /** How many have gathered, the task itself among them. */
+  gathered: number;
+  /** When the oldest has waited long enough, in ms since the epoch. */
+  until: number;
+}
+
+/** With whom a queued task gathers; null where it starts alone. */
+export async function readGathering(db: D1Database, id: string): Promise<Gathering | null> {
+  return persistOr503(() =>
+    db
+      .prepare(
+        `SELECT own.size, COUNT(*) AS gathered, MIN(${UNTIL}) AS until
+         FROM (SELECT ${GROUP}, batch->>'size' AS size FROM tasks WHERE id = ?1 AND batch IS NOT NULL AND state = 'queued') AS own
+         JOIN tasks INDEXED BY tasks_gathering ON tasks.tenant = own.tenant AND tasks.task = own.task AND tasks.lane = own.lane
+           AND tasks.batch IS NOT NULL AND tasks.state = 'queued'
+         GROUP BY own.size`,
+      )
+      .bind(id)
+      .first<Gathering>(),
+  );
+}

@@ -1,0 +1,54 @@
+/** Random programs on the real statements: no call is too large, mixed or early, and nobody is left behind, whoever dies. */
+import fc from "fast-check";
+import { env } from "cloudflare:workers";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { BatchWorld, programs, type Program } from "./batch-world.ts";
+import type { Execute } from "./database-over.ts";
+import { createWorlds } from "./worlds.ts";
+
+/** Programs in all, and those that run side by side. */
+const PROGRAMS = 200;
+const WORLDS = 25;
+
+const SEED = env.TEST_SEED;
+
+let worlds: Execute[] = [];
+
+beforeAll(async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const migrations = env.TEST_MIGRATIONS.flatMap((migration) => migration.queries);
+  worlds = await createWorlds(env.DB, migrations, WORLDS);
+});
+
+afterAll(() => {
+  vi.useRealTimers();
+});
+
+async function runOne(program: Program, n: number): Promise<BatchWorld["figures"]> {
+  const execute = worlds[n]!;
+  await execute(["tasks", "places", "limits"].map((table) => ({ sql: `DELETE FROM ${table}`, params: [] })));
+  const world = new BatchWorld(env, execute, program);
+  try {
+    await world.run(program.steps);
+  } catch (thrown) {
+    const steps = program.steps.map((step) => `  ${JSON.stringify(step)}`).join("\n");
+    throw new Error(`seed ${SEED}: ${(thrown as Error).message}\nlimited: ${program.limited}, in\n${steps}`, {
+      cause: thrown,
+    });
+  }
+  return world.figures;
+}
+
+it(`batches keep their promises in ${PROGRAMS} random programs`, async () => {
+  const all = fc.sample(programs, { numRuns: PROGRAMS, seed: SEED });
+  const figures: BatchWorld["figures"][] = [];
+  for (let i = 0; i < all.length; i += WORLDS) {
+    figures.push(...(await Promise.all(all.slice(i, i + WORLDS).map(runOne))));
+  }
+  const total = (key: keyof BatchWorld["figures"]) => figures.reduce((sum, each) => sum + each[key], 0);
+  console.log(
+    `batches: ${PROGRAMS} programs, ${total("items")} attempts in ${total("calls")} calls, ${total("whole")} of them whole; ${total("deaths")} died`,
+  );
+  expect(total("whole")).toBeGreaterThan(PROGRAMS);
+  expect(total("calls")).toBeGreaterThan(total("whole"));
+}, 120_000);
