@@ -260,6 +260,7 @@ export class Durable {
 
   /** While any call is at work the attempt goes on. */
   async #during<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#undos.isCalling) throw new NonRetryableError("an undo function is plain code, it begins nothing durable");
     // The attempt has ended; the rest of the handler is nobody's any more.
     if (this.#isOver) return never();
     this.#active++;

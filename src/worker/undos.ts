@@ -17,10 +17,16 @@ export class Undos {
   readonly #known = new Map<string, () => Promise<unknown>>();
   readonly #wanted = new Set<string>();
   readonly #complete = Promise.withResolvers<void>();
+  #isCalling = false;
 
   constructor(journal: Journal, signal: AbortSignal) {
     this.#journal = journal;
     this.#signal = signal;
+  }
+
+  /** Whether an undo function is being called this very moment. */
+  get isCalling(): boolean {
+    return this.#isCalling;
   }
 
   /** The handler has come to the step `key` again. */
@@ -67,11 +73,18 @@ export class Undos {
       return { type: "UndoUnknownError", message };
     }
     try {
-      await Promise.race([undo(), aborted(this.#signal)]);
+      await Promise.race([this.#call(undo), aborted(this.#signal)]);
       return this.#signal.aborted ? this.#cutOff() : null;
     } catch (thrown) {
       return this.#signal.aborted ? this.#cutOff() : describeError(thrown);
     }
+  }
+
+  async #call(undo: () => Promise<unknown>): Promise<unknown> {
+    this.#isCalling = true;
+    const undoing = undo();
+    this.#isCalling = false;
+    return undoing;
   }
 
   /** Out of time, which is told; who is in another attempt has nothing to tell. */
