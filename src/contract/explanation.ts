@@ -1,6 +1,7 @@
 /** Why a task is where it is. */
 
 import { z } from "zod";
+import { ESTIMATE_SOURCES } from "../core/estimate.ts";
 import { STATES } from "../core/states.ts";
 
 export const REASON_CODES = [
@@ -19,7 +20,10 @@ export const REASON_CODES = [
   "batching",
 ] as const;
 
-/** Further members depend on the code: ids, keys, instants. */
+/**
+ * Further members depend on the code: ids, keys, instants. Where there is a line, `position` is the task's place in it, 1 for the
+ * next; `capped` says that only so much of the line was looked at, and the task may stand further back.
+ */
 export const reasonSchema = z.looseObject({ code: z.enum(REASON_CODES) }).meta({ id: "Reason" });
 
 export const explanationSchema = z
@@ -28,6 +32,12 @@ export const explanationSchema = z
     /** One sentence. */
     summary: z.string(),
     reasons: z.array(reasonSchema),
+    /** When it is likely to start, where that can be told; null otherwise. Never in the past. */
+    estimatedStartAt: z.iso.datetime().nullable(),
+    /** The same for the end of what runs. */
+    estimatedEndAt: z.iso.datetime().nullable(),
+    /** What the estimate was made from; null where there is none. */
+    estimatedFrom: z.enum(ESTIMATE_SOURCES).nullable(),
   })
   .meta({ id: "Explanation" });
 

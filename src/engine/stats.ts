@@ -1,19 +1,13 @@
 /** A tenant's figures, from the rollups and from what is on its way: never from what has ended. */
 
 import type { Stats, StatsWindow } from "../contract/stats.ts";
-import { newPerformance, performances, sumOf, type Counts, type Kind, type Performance } from "../core/counts.ts";
+import { newPerformance, performances, type Kind, type Performance } from "../core/counts.ts";
 import { quantile, type Histogram } from "../core/histogram.ts";
 import { LANES } from "../core/limits.ts";
 import { STATES, type State } from "../core/states.ts";
 import { countTasks, type TaskCount } from "../results/live-counts.ts";
-import { beginningOf, readRollups, SPANS } from "../results/rollups.ts";
 import { writeCounts } from "./observe.ts";
-
-/** What was counted since `since`, in ms since the epoch. */
-interface Window {
-  since: number;
-  counts: Counts;
-}
+import { readDay, readHour, type Window } from "./recent.ts";
 
 interface Sources {
   now: number;
@@ -27,8 +21,8 @@ export async function describeStats(env: Env, tenant: string, now: number): Prom
   await writeCounts(env);
   const [{ counts: live, capped }, hour, day] = await Promise.all([
     countTasks(env.DB, tenant),
-    readWindow(env, tenant, SPANS.minute, 60, now),
-    readWindow(env, tenant, SPANS.hour, 24, now),
+    readHour(env, tenant, now),
+    readDay(env, tenant, now),
   ]);
   const sources = { now, live, hour, day };
   const whole = figuresBy(sources, () => "");
@@ -42,19 +36,6 @@ export async function describeStats(env: Env, tenant: string, now: number): Prom
     tasks: tasks.map((task) => ({ task, ...byTask.get(task)! })),
     lanes: LANES.map((lane) => ({ lane, ...(byLane.get(lane) ?? figuresOf(sources, [], null, null)) })),
   };
-}
-
-/** The last `count` spans, the one that goes on included. */
-async function readWindow(
-  env: Env,
-  tenant: string,
-  span: typeof SPANS.minute | typeof SPANS.hour,
-  count: number,
-  now: number,
-): Promise<Window> {
-  const last = beginningOf(span, now);
-  const begins = Array.from({ length: count }, (_, i) => last - i * span);
-  return { since: begins.at(-1)!, counts: sumOf(await readRollups(env.DB, tenant, span, begins)) };
 }
 
 function figuresBy(sources: Sources, select: (kind: Kind) => string) {

@@ -1,25 +1,57 @@
 /** What holds a task back, as it stands in D1. */
 
-import { LIVE_STATES, sqlStates } from "../core/states.ts";
-import { persistOr503 } from "./d1.ts";
+import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
+import { persistOr503, rowsOf } from "./d1.ts";
 
 /** Ids named at most. */
 const MAX_IDS = 100;
 
-/** The unfinished tasks that a member of a flow waits for. */
-export async function readUnfinishedNeeds(db: D1Database, id: string): Promise<{ ids: string[]; more: boolean }> {
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(
-        `SELECT need.value AS id FROM tasks,
-           (SELECT value FROM tasks AS own, json_each(own.node, '$.needs') WHERE own.id = ?1
-            UNION ALL SELECT value FROM tasks AS own, json_each(own.node, '$.needsEnd') WHERE own.id = ?1) AS need
-         WHERE tasks.id = need.value AND tasks.state IN ${sqlStates(LIVE_STATES)} LIMIT ${MAX_IDS + 1}`,
-      )
-      .bind(id)
-      .all<{ id: string }>(),
+/** Members of a flow followed to find those that it waits for in the end. */
+const MAX_FOLLOWED = 1_000;
+
+/** A member of a flow that can move by itself. */
+export interface Front {
+  id: string;
+  /** Its key in the flow. */
+  key: string | null;
+  task: string;
+  state: State;
+}
+
+export interface Needs {
+  /** The unfinished tasks that it waits for, and whether there are more. */
+  ids: string[];
+  more: boolean;
+  /** Of those, and of all that they wait for in turn, those that wait for no other member themselves. */
+  front: Front[];
+}
+
+const NEEDS_OF_TASK = `json_each(json_array(task.node->'$.needs', task.node->'$.needsEnd')) AS kind, json_each(kind.value) AS need`;
+
+const UNFINISHED = `
+SELECT needed.id FROM tasks AS task, ${NEEDS_OF_TASK} JOIN tasks AS needed ON needed.id = need.value
+WHERE task.id = ?1 AND needed.state IN ${sqlStates(LIVE_STATES)} LIMIT ${MAX_IDS + 1}`;
+
+const waits = (alias: string) =>
+  `${alias}.state = 'waiting' AND COALESCE(${alias}.waiting_for->>'type', 'needs') = 'needs'`;
+
+const FRONT = `
+WITH RECURSIVE before (id) AS (
+  SELECT ?1
+  UNION
+  SELECT needed.id FROM before JOIN tasks AS task ON task.id = before.id, ${NEEDS_OF_TASK}
+    JOIN tasks AS needed ON needed.id = need.value
+  WHERE ${waits("task")} AND needed.state IN ${sqlStates(LIVE_STATES)} LIMIT ${MAX_FOLLOWED})
+SELECT tasks.id, tasks.node_key AS key, tasks.task, tasks.state FROM before JOIN tasks ON tasks.id = before.id
+WHERE NOT (${waits("tasks")}) LIMIT ${MAX_IDS}`;
+
+/** What a member of a flow waits for. */
+export async function readUnfinishedNeeds(db: D1Database, id: string): Promise<Needs> {
+  const results = await persistOr503(() =>
+    db.batch<Front>([db.prepare(UNFINISHED).bind(id), db.prepare(FRONT).bind(id)]),
   );
-  return { ids: results.slice(0, MAX_IDS).map((row) => row.id), more: results.length > MAX_IDS };
+  const ids = rowsOf<{ id: string }>(results, 0).map((row) => row.id);
+  return { ids: ids.slice(0, MAX_IDS), more: ids.length > MAX_IDS, front: rowsOf<Front>(results, 1) };
 }
 
 export interface Constraints {
@@ -61,13 +93,15 @@ export interface Bucket {
   /** When the next token is due, in ms since the epoch, and how early it may be used. */
   tat: number;
   tolerance: number;
+  /** Between two tokens, in ms. */
+  interval: number;
 }
 
 export async function readBuckets(db: D1Database, keys: string[]): Promise<Bucket[]> {
   if (keys.length === 0) return [];
   const { results } = await persistOr503(() =>
     db
-      .prepare("SELECT key, tat, tolerance FROM buckets WHERE key IN (SELECT value FROM json_each(?1))")
+      .prepare("SELECT key, tat, tolerance, interval FROM buckets WHERE key IN (SELECT value FROM json_each(?1))")
       .bind(JSON.stringify(keys))
       .all<Bucket>(),
   );

@@ -1,6 +1,6 @@
 /** Places under concurrency keys: who comes next, and who has them. */
 
-import { persist, persistOr503, rowsOf } from "./d1.ts";
+import { persist, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
 import { laneIsOpen } from "./lanes.ts";
 
@@ -68,36 +68,4 @@ export async function forgetLimits(db: D1Database, limit: number): Promise<void>
       .bind(limit)
       .run(),
   );
-}
-
-/** How a key stands, for one who waits. */
-export interface KeyState {
-  key: string;
-  limit: number;
-  /** Ids of those who have the places. */
-  heldBy: string[];
-  /** How many wait before this task. */
-  ahead: number;
-}
-
-/** The keys of a task, as they stand for it. */
-export async function readKeyStates(db: D1Database, taskId: string, keys: string[]): Promise<KeyState[]> {
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(
-        `SELECT wanted.value AS key, (SELECT max FROM limits WHERE key = wanted.value) AS max,
-           (SELECT json_group_array(task_id) FROM places WHERE key = wanted.value AND running = 1) AS holders,
-           (SELECT COUNT(*) FROM places JOIN tasks ON tasks.id = places.task_id
-             WHERE places.key = wanted.value AND running = 0 AND task_id < ?2 AND tasks.state = 'queued') AS ahead
-         FROM json_each(?1) AS wanted`,
-      )
-      .bind(JSON.stringify(keys), taskId)
-      .all<{ key: string; max: number | null; holders: string; ahead: number }>(),
-  );
-  return results.map((row) => ({
-    key: row.key,
-    limit: row.max ?? 0,
-    heldBy: JSON.parse(row.holders) as string[],
-    ahead: row.ahead,
-  }));
 }

@@ -201,6 +201,9 @@ it("is named by the explanation of a task that it holds back, with whoever tries
     state: "queued",
     summary: `${task.replace("c", "C")} fails too often and is held back until ${until}.`,
     reasons: [{ code: "circuit_open", task, until, probe: null }],
+    estimatedStartAt: null,
+    estimatedEndAt: null,
+    estimatedFrom: null,
   });
   await claimAt(ids, now + CIRCUIT.cooldown);
   expect((await explanationOf(ids[1]!, now + CIRCUIT.cooldown)).reasons).toEqual([
@@ -208,7 +211,7 @@ it("is named by the explanation of a task that it holds back, with whoever tries
   ]);
   const [free] = await insert(newName(), 1);
   const [row] = await readTasks(env.DB, [free!]);
-  expect((await explain(env, row!, now)).reasons).toEqual([
+  expect((await explain(env, row!, now)).reasons).toMatchObject([
     { code: "queued", since: new Date(row!.runAt).toISOString(), lane: "default" },
   ]);
 });

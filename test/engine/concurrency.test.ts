@@ -13,13 +13,8 @@ import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { readDue, startTasks } from "../../src/results/due-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
-import {
-  forgetLimits,
-  isAnyoneWaiting,
-  readIdleKeys,
-  readKeyStates,
-  readNextInLine,
-} from "../../src/results/places.ts";
+import { readKeyLines } from "../../src/results/lines.ts";
+import { forgetLimits, isAnyoneWaiting, readIdleKeys, readNextInLine } from "../../src/results/places.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { claimAt, claimIds, disagreements, hearingEnv, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";
@@ -268,6 +263,8 @@ describe("the next in line", () => {
     await insertTasks(env.DB, [limitedTask({ concurrency }, { state: "scheduled", runAt: Date.now() + 1e9 })]);
     const [last] = await insertLimited(1, { concurrency });
     await claimAt(ids);
-    expect(await readKeyStates(env.DB, last!, [key])).toEqual([{ key, limit: 1, heldBy: [ids[0]], ahead: 1 }]);
+    expect(await readKeyLines(env.DB, last!, [key])).toMatchObject([
+      { key, limit: 1, heldBy: [ids[0]], position: 2, capped: false },
+    ]);
   });
 });

@@ -137,6 +137,9 @@ describe("gathering", () => {
       state: "queued",
       summary: `It gathers with others of its task until ${until}: 3 of 10 are there.`,
       reasons: [{ code: "batching", size: SIZE, gathered: 3, until }],
+      estimatedStartAt: until,
+      estimatedEndAt: null,
+      estimatedFrom: "timer",
     });
   });
 

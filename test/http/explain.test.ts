@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Explanation } from "../../src/contract/explanation.ts";
 import type { FlowResource } from "../../src/contract/flow.ts";
+import type { Stats } from "../../src/contract/stats.ts";
 import { apiOf, poll, type Api } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
 
@@ -12,9 +13,24 @@ let keys = 0;
 beforeAll(async () => {
   server = await startServer();
   api = apiOf(server);
+  // What estimates are made from.
+  await Promise.all(
+    Array.from({ length: 3 }, async () => api.waitForEnd((await api.submit("test.stubborn", { ms: RUN_MS })).id)),
+  );
+  await poll(
+    () => "the runs are never counted",
+    15_000,
+    async () => {
+      const { body } = await api.get<Stats>("/v1/stats");
+      return body.tasks.some((each) => each.task === "test.stubborn" && each.lastHour.runMs.p50 !== null) ? true : null;
+    },
+  );
 });
 
 afterAll(() => server?.stop());
+
+/** How long runs of `test.stubborn` took lately. */
+const RUN_MS = 3_000;
 
 const newKey = () => `key-${++keys}`;
 
@@ -37,12 +53,31 @@ const explained = (id: string, code: string) =>
 
 const INSTANT = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as string;
 
+const UNKNOWN = { estimatedStartAt: null, estimatedEndAt: null, estimatedFrom: null };
+const startFrom = (estimatedFrom: string) => ({ ...UNKNOWN, estimatedStartAt: INSTANT, estimatedFrom });
+const endFrom = (estimatedFrom: string) => ({ ...UNKNOWN, estimatedEndAt: INSTANT, estimatedFrom });
+
 /** A case: brings a task there, and says what is to be read. */
 interface Case {
   code: string;
+  /** Of what, where its code has several cases. */
+  of?: string;
   bring: () => Promise<{ id: string; reasons: object[] }>;
   state: string;
   summary: RegExp;
+  /** Where there is one. */
+  estimate?: object;
+}
+
+/** Takes the two places of a key, and submits two more under it. */
+async function lackPlaces(task: "test.sleep" | "test.stubborn") {
+  const concurrency = { key: newKey(), limit: 2 };
+  const submit = async () => (await api.submit(task, { ms: 20_000 }, { concurrency })).id;
+  const heldBy = [await submit(), await submit()];
+  for (const id of heldBy) await explained(id, "running");
+  await submit();
+  const reason = { code: "concurrency", key: concurrency.key, limit: 2, heldBy, position: 2, capped: false };
+  return { id: await submit(), reasons: [reason] };
 }
 
 const cases: Case[] = [
@@ -52,6 +87,29 @@ const cases: Case[] = [
     summary: /^It is running, as attempt 1, on a lease until \S+\.$/,
     bring: async () => {
       const { id } = await api.submit("test.sleep", { ms: 20_000 });
+      return { id, reasons: [{ code: "running", attempt: 1, leaseUntil: INSTANT }] };
+    },
+  },
+  {
+    code: "running",
+    of: "such as there were lately",
+    state: "running",
+    summary: /^It is running, as attempt 1, on a lease until \S+\.$/,
+    estimate: endFrom("run_times"),
+    bring: async () => {
+      const { id } = await api.submit("test.stubborn", { ms: RUN_MS });
+      return { id, reasons: [{ code: "running", attempt: 1, leaseUntil: INSTANT }] };
+    },
+  },
+  {
+    code: "running",
+    of: "what tells how far it is",
+    state: "running",
+    summary: /^It is running, as attempt 1, on a lease until \S+\.$/,
+    estimate: endFrom("progress"),
+    bring: async () => {
+      const { id } = await api.submit("test.progress", { steps: 50, ms: 400 });
+      await api.waitUntil(id, 10_000, (task) => (task.progress?.done ?? 0) > 0);
       return { id, reasons: [{ code: "running", attempt: 1, leaseUntil: INSTANT }] };
     },
   },
@@ -68,6 +126,7 @@ const cases: Case[] = [
     code: "scheduled",
     state: "scheduled",
     summary: /^It is scheduled to start at \S+\.$/,
+    estimate: startFrom("timer"),
     bring: async () => {
       const { id, runAt } = await api.submit("test.noop", null, { delay: "1h" });
       return { id, reasons: [{ code: "scheduled", runAt }] };
@@ -77,6 +136,7 @@ const cases: Case[] = [
     code: "retrying",
     state: "retrying",
     summary: /^It failed 1 of 4 times and is tried again at \S+\.$/,
+    estimate: startFrom("timer"),
     bring: async () => {
       const retry = { backoff: "fixed", base: "1h", jitter: "none" } as const;
       const { id } = await api.submit("test.fail", { message: "no" }, { maxAttempts: 4, retry });
@@ -86,27 +146,29 @@ const cases: Case[] = [
   {
     code: "concurrency",
     state: "queued",
-    summary: /^The key \S+ has all of its 2 places taken, and 1 wait before it\.$/,
-    bring: async () => {
-      const concurrency = { key: newKey(), limit: 2 };
-      const holders = [
-        await api.submit("test.sleep", { ms: 20_000 }, { concurrency }),
-        await api.submit("test.sleep", { ms: 20_000 }, { concurrency }),
-      ].map((task) => task.id);
-      for (const id of holders) await explained(id, "running");
-      await api.submit("test.noop", null, { concurrency });
-      const { id } = await api.submit("test.noop", null, { concurrency });
-      const reason = { code: "concurrency", key: concurrency.key, limit: 2, heldBy: holders, ahead: 1 };
-      return { id, reasons: [reason] };
-    },
+    summary: /^The key \S+ has all of its 2 places taken, by task_\S+ and task_\S+, and it is number 2 in line\.$/,
+    bring: () => lackPlaces("test.sleep"),
+  },
+  {
+    code: "concurrency",
+    of: "such as there were lately",
+    state: "queued",
+    summary: /^The key \S+ has all of its 2 places taken, by task_\S+ and task_\S+, and it is number 2 in line\.$/,
+    estimate: startFrom("run_times"),
+    bring: () => lackPlaces("test.stubborn"),
   },
   {
     code: "rate_limit",
     state: "queued",
-    summary: /^The rate limit of its task lets it start at \S+\.$/,
+    summary: /^The rate limit of its task lets it start at \S+, as number \d+ in line\.$/,
+    estimate: startFrom("rate"),
     bring: async () => {
-      const tasks = await api.submitAll(Array.from({ length: 60 }, () => ({ task: "test.rated" })));
-      return { id: tasks.at(-1)!.id, reasons: [{ code: "rate_limit", key: "", until: INSTANT }] };
+      const tasks = await api.submitAll(Array.from({ length: 30 }, () => ({ task: "test.rated" })));
+      const position = expect.any(Number) as number;
+      return {
+        id: tasks.at(-1)!.id,
+        reasons: [{ code: "rate_limit", key: "", until: INSTANT, position, capped: false }],
+      };
     },
   },
   {
@@ -122,6 +184,7 @@ const cases: Case[] = [
     code: "sleeping",
     state: "waiting",
     summary: /^It sleeps until \S+\.$/,
+    estimate: startFrom("timer"),
     bring: async () => {
       const { id } = await api.submit("test.nap", { ms: 3_600_000 });
       return { id, reasons: [{ code: "sleeping", until: INSTANT }] };
@@ -130,10 +193,29 @@ const cases: Case[] = [
 ];
 
 describe("an explanation", () => {
-  it.each(cases)("says $code", async ({ code, state, summary, bring }) => {
-    const { id, reasons } = await bring();
-    const explanation = await explained(id, code);
-    expect(explanation).toEqual({ state, summary: expect.stringMatching(summary) as string, reasons });
+  it.each(cases.map((each) => ({ ...each, of: each.of ?? "a task" })))(
+    "says $code of $of",
+    async ({ code, state, summary, estimate = UNKNOWN, bring }) => {
+      const { id, reasons } = await bring();
+      const askedAt = Date.now();
+      const explanation = await explained(id, code);
+      expect(explanation).toEqual({ state, summary: expect.stringMatching(summary) as string, reasons, ...estimate });
+      const { estimatedStartAt, estimatedEndAt } = explanation;
+      const estimated = [estimatedStartAt, estimatedEndAt].filter((at) => at !== null);
+      expect(estimated.filter((at) => Date.parse(at) < askedAt)).toEqual([]);
+    },
+  );
+
+  it("tells from the rate alone when a turn comes: not sooner, and the next one an interval after it", async () => {
+    const tasks = await api.submitAll(Array.from({ length: 20 }, () => ({ task: "test.rated" })));
+    await explained(tasks[19].id, "rate_limit");
+    const told = await Promise.all(tasks.slice(-2).map((task) => explain(task.id)));
+    const places = told.map(({ reasons }) => reasons[0]["position"] as number);
+    expect(places[1] - places[0]).toBeLessThanOrEqual(1);
+    const ended = await Promise.all(tasks.slice(-2).map((task) => api.waitForEnd(task.id)));
+    for (const [i, task] of ended.entries()) {
+      expect(Date.parse(task.startedAt!)).toBeGreaterThanOrEqual(Date.parse(told[i].estimatedStartAt!));
+    }
   });
 
   it("says which members of its flow a task waits for", async () => {
@@ -154,8 +236,30 @@ describe("an explanation", () => {
       ...reason,
       taskIds: (reason["taskIds"] as string[]).toSorted(),
     }));
-    expect(named).toEqual([{ code: "waiting_tasks", taskIds, more: false }]);
-    expect(explanation).toMatchObject({ state: "waiting", summary: "It waits for 2 tasks." });
+    const front = expect.arrayContaining(
+      ["header.0", "header.2"].map((key) => ({
+        id: idOf(key),
+        key,
+        task: "test.sleep",
+        state: expect.any(String) as string,
+      })),
+    ) as object[];
+    expect(named).toEqual([{ code: "waiting_tasks", taskIds, more: false, front }]);
+    expect(explanation.reasons[0]["front"]).toHaveLength(2);
+    expect(explanation).toMatchObject({ state: "waiting", ...UNKNOWN });
+    expect(explanation.summary).toMatch(/^It waits for 2 tasks: task_\w+ and task_\w+\.$/);
+  });
+
+  it("says for what its flow waits in the end, however far in front that is", async () => {
+    const { body: flow } = await api.post<FlowResource>("/v1/flows", {
+      chain: [{ task: "test.sleep", input: { ms: 20_000 } }, { task: "test.identity" }, { task: "test.identity" }],
+    });
+    const [first, second, third] = flow.nodes.map((node) => node.task.id);
+    await explained(first, "running");
+    const explanation = await explain(third);
+    const front = [{ id: first, key: "0", task: "test.sleep", state: "running" }];
+    expect(explanation.reasons).toEqual([{ code: "waiting_tasks", taskIds: [second], more: false, front }]);
+    expect(explanation.summary).toBe(`It waits for the task ${second}, and before that for ${first}.`);
   });
 
   it("says which children a task waits for", async () => {
@@ -216,12 +320,28 @@ describe("a paused lane", () => {
     expect(status).toBe(200);
     const plain = await api.submit("test.noop", null, { lane: "bulk" });
     const limited = await api.submit("test.noop", null, { lane: "bulk", concurrency });
-    const paused = { code: "lane_paused", lane: "bulk", reason: "maintenance", until: null };
-    expect((await explain(plain.id)).reasons).toEqual([paused]);
+    const paused = (position: number) => ({
+      code: "lane_paused",
+      lane: "bulk",
+      reason: "maintenance",
+      until: null,
+      position,
+      capped: false,
+    });
+    const first = await explain(plain.id);
+    expect(first).toMatchObject({ reasons: [paused(1)], ...UNKNOWN });
+    expect(first.summary).toBe("The lane bulk is paused, and it is number 1 in line there.");
     expect((await explain(limited.id)).reasons).toEqual([
-      paused,
-      { code: "concurrency", key: concurrency.key, limit: 1, heldBy: [holder.id], ahead: 0 },
+      paused(2),
+      { code: "concurrency", key: concurrency.key, limit: 1, heldBy: [holder.id], position: 1, capped: false },
     ]);
+  });
+
+  it("tells until when it is, and so when the task may start", async () => {
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    await api.post("/v1/lanes/bulk/pause", { until });
+    const { id } = await api.submit("test.noop", null, { lane: "bulk" });
+    expect(await explain(id)).toMatchObject({ estimatedStartAt: until, estimatedFrom: "timer" });
   });
 
   it("holds nothing back once it is resumed: a task that waits for nothing is queued, runs and ends", async () => {
