@@ -1,5 +1,6 @@
 /** A handler's context that remembers what it was told. */
 
+import type { BatchItem } from "../core/batch.ts";
 import type { LogLevel, TaskContext } from "../core/define-task.ts";
 import { durationMs } from "../core/duration.ts";
 import { plain, type FakeDurable } from "./fake-durable.ts";
@@ -41,15 +42,18 @@ export class Snoozed extends Error {
   }
 }
 
-export function fakeContext(options: ContextOptions, durable: FakeDurable, told: Told): TaskContext {
+export function nothingTold(): Told {
+  return { progress: [], logs: [], outputs: [] };
+}
+
+/** What is a task's own, whether it runs alone or with others. */
+export function fakeItem(options: ContextOptions, told: Told): BatchItem {
   const { id = FAKE_ID } = options;
   return {
     id,
     attempt: options.attempt ?? 1,
     maxAttempts: options.maxAttempts ?? 3,
     signal: options.signal ?? new AbortController().signal,
-    env: (options.env ?? {}) as Env,
-    tenant: options.tenant ?? "default",
     tags: options.tags ?? {},
     parentId: options.parentId ?? null,
     rootId: options.rootId ?? id,
@@ -60,10 +64,19 @@ export function fakeContext(options: ContextOptions, durable: FakeDurable, told:
     },
     log: (message, data = null, level = "info") => void told.logs.push({ level, message, data: plain(data) }),
     output: (chunk) => void told.outputs.push(plain(chunk)),
+  };
+}
+
+export function fakeContext(options: ContextOptions, durable: FakeDurable, told: Told): TaskContext {
+  const item = fakeItem(options, told);
+  return {
+    ...item,
+    env: (options.env ?? {}) as Env,
+    tenant: options.tenant ?? "default",
     step: async (name, fn, how) => durable.step(name, fn, how),
     sleep: async (until) => durable.sleep(until),
     waitForSignal: async (name, how) => durable.waitForSignal(name, how),
-    callbackUrl: async (name) => `https://lovage.test/v1/tasks/${id}/signals/${encodeURIComponent(name)}`,
+    callbackUrl: async (name) => `https://lovage.test/v1/tasks/${item.id}/signals/${encodeURIComponent(name)}`,
     spawn: async (task, input, how) => durable.spawn(task, input, how),
     join: async (child) => (await durable.join(child)) as never,
     call: async (task, input, how) => (await durable.join(await durable.spawn(task, input, how))) as never,

@@ -1,12 +1,14 @@
 /** `lovage/testing`: one attempt of one task in a plain unit test. No Cloudflare, no network, no clock but the handler's own. */
 
 import type { InputOf, OutputOf, TaskContext, TaskDefinition } from "../core/define-task.ts";
-import { durationMs } from "../core/duration.ts";
-import { ChildFailedError, type TaskError } from "../core/errors.ts";
-import { faults } from "../core/problems.ts";
+import { ChildFailedError } from "../core/errors.ts";
 import { endingOf } from "../core/settle.ts";
-import { FAKE_ID, fakeContext, Snoozed, type ContextOptions, type Told } from "./fake-context.ts";
-import { FakeDurable, plain, type Journal, type RunChild, type Spawned, type Undone } from "./fake-durable.ts";
+import { accepted, returned, threw, type Ended } from "./ended.ts";
+import { FAKE_ID, fakeContext, nothingTold, Snoozed, type ContextOptions, type Told } from "./fake-context.ts";
+import { FakeDurable, type Journal, type RunChild, type Spawned, type Undone } from "./fake-durable.ts";
+import { batchContext, callTogether } from "./run-batch.ts";
+
+export { runBatch, type BatchRun } from "./run-batch.ts";
 
 /** What the handler is told of its task, and what happens to it. */
 export interface RunOptions extends ContextOptions {
@@ -19,16 +21,8 @@ export interface RunOptions extends ContextOptions {
 }
 
 /** How the attempt went, and all that the handler told. */
-export interface Run<Result> extends Told {
+export interface Run<Result> extends Omit<Ended<Result>, "outcome">, Told {
   outcome: "succeeded" | "failed" | "snoozed" | "waiting";
-  /** As its caller reads it; null unless it succeeded. */
-  result: Result | null;
-  /** As its caller reads it; null unless it failed. */
-  error: TaskError | null;
-  /** Whether another attempt would follow, if any is left; null unless it failed. */
-  retryable: boolean | null;
-  /** When, where the handler or the definition says so itself; null: by the policy. */
-  retryAfterMs: number | null;
   snoozedMs: number | null;
   /** The signal that it waits for, which does not come. */
   waitingFor: string | null;
@@ -46,7 +40,7 @@ export interface Run<Result> extends Told {
 /**
  * Runs a task's handler once, checks its input and its result by their schemas, and tells how it
  * went. Sleeps take no time, children run in the same process, and limits of time, size and
- * concurrency do not hold. Throws a `TypeError` where the service would not have taken the input.
+ * concurrency do not hold. A batch's handler gets the one input; see {@link runBatch}. Throws a `TypeError` where the service would not have taken the input.
  *
  * @example
  * const run = await runTask(processItem, { name: "tea", steps: 2, pause: 0 });
@@ -58,17 +52,12 @@ export async function runTask<D extends TaskDefinition>(
   input: InputOf<D>,
   options: RunOptions = {},
 ): Promise<Run<OutputOf<D>>> {
-  const sent = input === undefined ? undefined : plain(input);
-  const parsed = await definition.input.safeParseAsync(sent);
-  if (!parsed.success) {
-    const where = faults(parsed.error.issues, ["input"]).map((fault) => `${fault.pointer}: ${fault.detail}`);
-    throw new TypeError(`the input does not fit the schema of ${definition.name}: ${where.join("; ")}`);
-  }
+  const given = await accepted(definition, input);
   const durable = new FakeDurable(options.journal ?? {}, options.signals ?? {}, childrenOf(options));
-  const told: Told = { progress: [], logs: [], outputs: [] };
+  const told = nothingTold();
   const ctx = fakeContext({ maxAttempts: definition.maxAttempts, ...options }, durable, told);
   const waiting = durable.waiting.then((waitingFor) => ({ outcome: "waiting" as const, waitingFor }));
-  const ended = await Promise.race([attempt(definition, parsed.data, ctx), waiting]);
+  const ended = await Promise.race([attempt(definition, given, ctx), waiting]);
   return {
     result: null,
     error: null,
@@ -87,27 +76,13 @@ export async function runTask<D extends TaskDefinition>(
 }
 
 async function attempt(definition: TaskDefinition, input: unknown, ctx: TaskContext) {
+  if (definition.batch !== null) return (await callTogether(definition, [input], batchContext([ctx], ctx)))[0]!;
   try {
-    const output = await definition.output.safeParseAsync(await definition.run(input, ctx));
-    if (output.success) return { outcome: "succeeded", result: plain(output.data) } as const;
-    const data = faults(output.error.issues);
-    const message = "the handler's result does not fit the task's output schema";
-    return { outcome: "failed", error: { type: "invalid_output", message, data }, retryable: false } as const;
+    return await returned(definition, await definition.run(input, ctx));
   } catch (thrown) {
     if (thrown instanceof Snoozed) return { outcome: "snoozed", snoozedMs: thrown.delayMs } as const;
-    return failure(definition, thrown);
+    return threw(definition, thrown);
   }
-}
-
-function failure({ retry }: TaskDefinition, thrown: unknown) {
-  const ending = endingOf(thrown);
-  if (ending.outcome !== "failed") throw thrown;
-  const { outcome, error, retryable, delayMs } = ending;
-  if (!retryable || delayMs !== undefined || typeof retry !== "function") {
-    return { outcome, error, retryable, retryAfterMs: delayMs ?? null };
-  }
-  const delay = retry({ failures: 1, error: thrown });
-  return { outcome, error, retryable: delay !== null, retryAfterMs: delay === null ? null : durationMs(delay) };
 }
 
 /** Children result in what the test says, or run their handlers with the same options. */

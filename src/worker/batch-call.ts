@@ -1,19 +1,23 @@
 /** One call of a handler for many attempts, each of which is supervised by itself. */
 
 import type { TaskDefinition } from "../core/define-task.ts";
+import { MAX_CRASHES } from "../core/limits.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Ran } from "./attempt-runner.ts";
 import { BatchControl } from "./batch-control.ts";
 import type { AttemptControl } from "./control.ts";
 import type { Call } from "./supervise.ts";
 
-/** The tasks whose handlers are called together: what a claim took, in the order in which it did. */
+/**
+ * The tasks whose handlers are called together: what a claim took, in the order in which it did. One that may not be cut
+ * off again is called alone: should it bring its worker down, it takes no other with it.
+ */
 export function callsOf(
   claimed: readonly ClaimedTask[],
   definitionOf: (task: string) => TaskDefinition | undefined,
 ): ClaimedTask[][] {
-  const groups = Map.groupBy(claimed, ({ id, tenant, task, lane }) =>
-    definitionOf(task)?.batch ? JSON.stringify([tenant, task, lane]) : id,
+  const groups = Map.groupBy(claimed, ({ id, tenant, task, lane, crashes }) =>
+    definitionOf(task)?.batch && crashes < MAX_CRASHES - 1 ? JSON.stringify([tenant, task, lane]) : id,
   );
   return [...groups.values()].flatMap((group) => {
     const size = definitionOf(group[0]!.task)?.batch?.size ?? 1;

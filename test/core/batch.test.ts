@@ -85,7 +85,7 @@ describe("what a handler returned", () => {
 
 describe("what was claimed together", () => {
   const task = (id: string, more: Partial<ClaimedTask> = {}) =>
-    ({ id, tenant: "a", task: "batched", lane: "default", runAt: 1, ...more }) as ClaimedTask;
+    ({ id, tenant: "a", task: "batched", lane: "default", runAt: 1, crashes: 0, ...more }) as ClaimedTask;
   const definitionOf = (name: string) =>
     name === "batched" ? { ...index, batch: { ...index.batch!, size: 2 } } : undefined;
 
@@ -101,5 +101,11 @@ describe("what was claimed together", () => {
     ];
     const calls = callsOf(claimed, definitionOf).map((call) => call.map(({ id }) => id));
     expect(calls).toEqual([["3", "4"], ["5"], ["1"], ["2"], ["alone"], ["alone too"]]);
+  });
+
+  it("is called without those who were cut off twice: each has its last try alone", () => {
+    const claimed = [task("1"), task("2", { crashes: 2 }), task("3", { crashes: 1 }), task("4", { crashes: 2 })];
+    const calls = callsOf(claimed, definitionOf).map((call) => call.map(({ id }) => id));
+    expect(calls).toEqual([["1", "3"], ["2"], ["4"]]);
   });
 });
