@@ -4,20 +4,16 @@
  * that must wait never returns: once nothing else is going on, the attempt ends as suspended.
  */
 
-import type { Child, SignalOptions, SpawnOptions, StepOptions, TryOptions } from "../core/define-task.ts";
+import type { Child, SignalOptions, SpawnOptions, StepOptions } from "../core/define-task.ts";
 import { durationMs, type Duration } from "../core/duration.ts";
 import {
   AttemptAborted,
   ChildFailedError,
-  describeError,
   NonRetryableError,
-  RetryAfterError,
   SignalTimeoutError,
   StepMismatchError,
 } from "../core/errors.ts";
-import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults } from "../core/problems.ts";
-import { retryDelay, retryPolicy } from "../core/retry.ts";
 import type { Wait } from "../core/settle.ts";
 import { isTerminal } from "../core/states.ts";
 import type { UndoFailure } from "../core/undo.ts";
@@ -25,11 +21,10 @@ import { spawn } from "../engine/spawn.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { readEnds } from "../results/flows.ts";
-import { byteLength } from "../results/insert-tasks.ts";
 import { readSignal, type StoredSignal } from "../results/signals.ts";
-import { Snoozed } from "./context.ts";
 import { Journal } from "./journal.ts";
 import type { Reporter } from "./reporter.ts";
+import { failureOf, isSteering, textOf, thrownAgain, tryStep } from "./step.ts";
 import { Undos } from "./undos.ts";
 
 /** A year, the longest a task may sleep. */
@@ -94,17 +89,17 @@ export class Durable {
       if (entry.value !== null) {
         const result = JSON.parse(entry.value) as T;
         if (options.undo)
-          this.#undos.add(entry.key, async () => this.#try(async () => options.undo?.(result), options));
+          this.#undos.add(entry.key, async () => tryStep(async () => options.undo?.(result), options, this.#signal));
         return result;
       }
       // An attempt that could not add a step before it yields would never come to the end.
       if (Date.now() > this.#yieldAfter && this.#journal.hasAdvanced) return this.#wait({ until: Date.now() });
       let value: T;
       try {
-        value = await this.#try(fn, options);
+        value = await tryStep(fn, options, this.#signal);
       } catch (error) {
         // Whether the handler catches it is not known yet; should it go on, it must meet the same failure again.
-        if (!this.#isSteering(error)) await this.#journal.end({ ...entry, error: failureOf(error) });
+        if (!isSteering(error, this.#signal)) await this.#journal.end({ ...entry, error: failureOf(error) });
         throw error;
       }
       const text = textOf(name, value);
@@ -241,23 +236,6 @@ export class Durable {
     }
   }
 
-  async #try<T>(fn: () => Promise<T> | T, { maxAttempts = 1, retry }: TryOptions): Promise<T> {
-    for (let failures = 1; ; failures++) {
-      try {
-        return await fn();
-      } catch (error) {
-        const isFinal = error instanceof NonRetryableError || error instanceof RetryAfterError;
-        if (failures >= maxAttempts || isFinal || this.#isSteering(error)) throw error;
-        await scheduler.wait(retryDelay(retryPolicy(retry), failures, Math.random()), { signal: this.#signal });
-      }
-    }
-  }
-
-  /** Whether something thrown ends the attempt, and says nothing about the step. */
-  #isSteering(error: unknown): boolean {
-    return this.#signal.aborted || error instanceof Snoozed || error instanceof StepMismatchError;
-  }
-
   /** While any call is at work the attempt goes on. */
   async #during<T>(call: () => Promise<T>): Promise<T> {
     if (this.#undos.isCalling) throw new NonRetryableError("an undo function is plain code, it begins nothing durable");
@@ -302,28 +280,6 @@ export class Durable {
 
 async function never(): Promise<never> {
   return new Promise(() => undefined);
-}
-
-/** A step's value as it is kept. */
-function textOf(name: string, value: unknown): string {
-  const text = JSON.stringify(value) ?? "null";
-  if (text.length <= MAX_PAYLOAD_BYTES / 3) return text;
-  const bytes = byteLength(text);
-  if (bytes <= MAX_PAYLOAD_BYTES) return text;
-  throw new NonRetryableError(
-    `the step ${JSON.stringify(name)} gave ${bytes} bytes; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`,
-  );
-}
-
-function failureOf(thrown: unknown): NonNullable<JournalEntry["error"]> {
-  const { stack: _, ...error } = describeError(thrown);
-  return { ...error, retryable: !(thrown instanceof NonRetryableError) };
-}
-
-/** An error of an earlier attempt; its class is lost, and its name, message and data are not. */
-function thrownAgain({ type, message, data, retryable }: NonNullable<JournalEntry["error"]>): Error {
-  const error = retryable ? new Error(message) : new NonRetryableError(message);
-  return Object.defineProperties(error, { name: { value: type }, data: { value: data } });
 }
 
 function tooLate(name: string): SignalTimeoutError {

@@ -1,0 +1,56 @@
+/** What becomes of one step: its tries, and what of it is kept. */
+
+import type { TryOptions } from "../core/define-task.ts";
+import { describeError, NonRetryableError, RetryAfterError, StepMismatchError } from "../core/errors.ts";
+import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
+import { retryDelay, retryPolicy } from "../core/retry.ts";
+import type { JournalEntry } from "../progress/snapshot.ts";
+import { byteLength } from "../results/insert-tasks.ts";
+import { Snoozed } from "./context.ts";
+
+type Failure = NonNullable<JournalEntry["error"]>;
+
+/** Runs a step as often as its options say. Throws its last error, and at once what another try would not mend. */
+export async function tryStep<T>(
+  fn: () => Promise<T> | T,
+  { maxAttempts = 1, retry }: TryOptions,
+  signal: AbortSignal,
+): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await fn();
+    } catch (error) {
+      const isFinal = error instanceof NonRetryableError || error instanceof RetryAfterError;
+      if (failures >= maxAttempts || isFinal || isSteering(error, signal)) throw error;
+      await scheduler.wait(retryDelay(retryPolicy(retry), failures, Math.random()), { signal });
+    }
+  }
+}
+
+/** Whether something thrown ends the attempt, and says nothing about the step. */
+export function isSteering(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted || error instanceof Snoozed || error instanceof StepMismatchError;
+}
+
+/** A step's value as it is kept. */
+export function textOf(name: string, value: unknown): string {
+  const text = JSON.stringify(value) ?? "null";
+  if (text.length <= MAX_PAYLOAD_BYTES / 3) return text;
+  const bytes = byteLength(text);
+  if (bytes <= MAX_PAYLOAD_BYTES) return text;
+  throw new NonRetryableError(
+    `the step ${JSON.stringify(name)} gave ${bytes} bytes; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`,
+  );
+}
+
+/** A step's error as it is kept. */
+export function failureOf(thrown: unknown): Failure {
+  const { stack: _, ...error } = describeError(thrown);
+  return { ...error, retryable: !(thrown instanceof NonRetryableError) };
+}
+
+/** An error of an earlier attempt; its class is lost, and its name, message and data are not. */
+export function thrownAgain({ type, message, data, retryable }: Failure): Error {
+  const error = retryable ? new Error(message) : new NonRetryableError(message);
+  return Object.defineProperties(error, { name: { value: type }, data: { value: data } });
+}
