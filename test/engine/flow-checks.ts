@@ -131,6 +131,17 @@ export function cancelDisagreements(world: FlowWorld, member: Member, flow: Flow
   });
 }
 
+/** Checks a flow that has missed its deadline: nothing is left, it has failed, and its error tasks were there. */
+export function overdueDisagreements(world: FlowWorld, member: Member, flow: FlowResource): string[] {
+  const wrong = cancelDisagreements(world, member, flow);
+  const { onError } = member.body;
+  const expected = onError ? readGraph(onError, () => ({ ok: true, result: null }), null, "onError").nodes.size : 0;
+  const found = flow.nodes.filter(({ key }) => isErrorKey(key)).length;
+  if (found !== expected) wrong.push(`${member.name}: has ${found} error tasks, must have ${expected}`);
+  if (flow.state !== "failed") wrong.push(`${member.name}: is ${flow.state}, and has missed its deadline`);
+  return wrong;
+}
+
 /** Which keys a retry must run again: what did not succeed, and what depends on it. `counting` are those whose failure would count. */
 export function toRunAgain(member: Member, flow: FlowResource): { all: Set<string>; counting: string[] } {
   const { nodes } = readGraph(member.body, () => ({ ok: true, result: null }));

@@ -1,7 +1,15 @@
 /** Random flows on the real statements and the real D1, whoever dies, whatever gets lost or comes twice: each ends as the plain reading of its graph says. */
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { cancelDisagreements, disagreements, isErrorKey, pastsOf, toRunAgain, withDependents } from "./flow-checks.ts";
+import {
+  cancelDisagreements,
+  disagreements,
+  isErrorKey,
+  overdueDisagreements,
+  pastsOf,
+  toRunAgain,
+  withDependents,
+} from "./flow-checks.ts";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import { FlowWorld, type Figures } from "./flow-world.ts";
 import { look, wrongMoves, wrongWith, WITNESS, type Move } from "./witness.ts";
@@ -28,7 +36,10 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
   for (const { member, flow, pasts } of flows) {
     world.figures.tasks += flow.nodes.length;
     if (cancelled.has(member) && flow.state === "cancelled") breaches.push(...cancelDisagreements(world, member, flow));
-    else breaches.push(...disagreements(world, member, flow, pasts));
+    else if (isOverdue(flow)) {
+      world.figures.overdue++;
+      breaches.push(...overdueDisagreements(world, member, flow));
+    } else breaches.push(...disagreements(world, member, flow, pasts));
   }
   if (breaches.length > 0) return breaches;
 
@@ -38,7 +49,7 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
   const before = new Map<string, { again: Set<string>; attempts: Map<string, number> }>();
   for (const { member, flow } of flows) {
     const attempts = new Map(flow.nodes.map((node) => [node.task.id, node.task.attempt]));
-    const from = flow.state === "cancelled" ? null : world.pick(flow.nodes.filter(mayBegin));
+    const from = flow.state === "cancelled" || isOverdue(flow) ? null : world.pick(flow.nodes.filter(mayBegin));
     if (from !== null) {
       before.set(member.name, { again: withDependents(flow, [from.key]), attempts });
       await world.retry(member, from.task.id);
@@ -74,6 +85,8 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
   }
   return breaches;
 }
+
+const isOverdue = (flow: FlowResource) => flow.error?.type === "deadline_exceeded";
 
 /** A flow may be restarted from a task that had all it needed. */
 function mayBegin({ key, task }: FlowResource["nodes"][number]): boolean {
@@ -124,7 +137,8 @@ it(`${WORLDS * FLOWS_PER_WORLD} random flows end, each task runs once for each r
   console.log(
     `flow model: seed ${SEED}, ${total("flows")} flows of ${total("tasks")} tasks, ${total("starts")} attempts, ${total("retries")} flows retried; ` +
       `${total("deaths")} died, ${total("errors")} met an error, ${total("lostMessages")} messages were lost, ` +
-      `${total("repeatedMessages")} came twice, ${total("lateEnds")} times ends came late; ${Math.round(performance.now() - began)} ms`,
+      `${total("repeatedMessages")} came twice, ${total("lateEnds")} times ends came late, ${total("overdue")} flows missed their deadline; ${Math.round(performance.now() - began)} ms`,
   );
   expect(breaches.flat().slice(0, 30)).toEqual([]);
+  expect(total("overdue")).toBeGreaterThan(10);
 }, 400_000);

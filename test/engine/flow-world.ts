@@ -5,6 +5,7 @@
 
 import { env } from "cloudflare:workers";
 import { idsOf } from "../../src/broker/bells.ts";
+import { earliest } from "../../src/broker/poke.ts";
 import { tick } from "../../src/clock/tick.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
@@ -17,12 +18,13 @@ import type { FlowResource } from "../../src/contract/flow.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
 import type { Commit } from "../../src/results/commit-attempts.ts";
 import { readNextDue } from "../../src/results/due-tasks.ts";
+import { readNextDeadline } from "../../src/results/flow-deadlines.ts";
 import { readFlow, type FlowRow } from "../../src/results/flows.ts";
 import { randomGraph, randomOf, type Graph } from "../core/flow-random.ts";
 import { Actor, type Trouble } from "./actor.ts";
 import { databaseOver, type Execute } from "./database-over.ts";
 
-export type FlowBody = Graph & { onError?: Graph };
+export type FlowBody = Graph & { onError?: Graph; deadline?: number };
 
 /** How a task goes: `flaky` fails in its first attempt alone. */
 export type Behaviour = "ok" | "flaky" | "bad";
@@ -58,6 +60,7 @@ export interface Figures {
   lostMessages: number;
   repeatedMessages: number;
   lateEnds: number;
+  overdue: number;
 }
 
 /** More steps than any world has needed by far. */
@@ -113,6 +116,7 @@ export class FlowWorld {
       lostMessages: 0,
       repeatedMessages: 0,
       lateEnds: 0,
+      overdue: 0,
     };
   }
 
@@ -120,6 +124,8 @@ export class FlowWorld {
     const body = {
       ...randomGraph(this.#random, size),
       ...(this.#random() < 0.3 ? { onError: randomGraph(this.#random, 4) } : {}),
+      // About as long as most flows take.
+      ...(this.#random() < 0.12 ? { deadline: 1 + Math.floor(this.#random() * 40 * size) } : {}),
     };
     const badness = [0, 0.02, 0.05, 0.2][Math.floor(this.#random() * 4)]!;
     const cancelAfter = this.#random() < 0.12 ? Math.floor((this.#random() * size) / 2) : null;
@@ -182,7 +188,7 @@ export class FlowWorld {
 
   /** Nobody has anything to do: time passes until somebody has. */
   async #rest(): Promise<boolean> {
-    const next = await readNextDue(this.db);
+    const next = earliest([await readNextDue(this.db), await readNextDeadline(this.db)]);
     if (next === null) return false;
     if (next > this.now + 3_600_000) throw new Error(`nothing to do until ${new Date(next).toISOString()}`);
     this.now = Math.max(this.now, next);
