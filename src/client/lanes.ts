@@ -15,6 +15,9 @@ export interface LaneVerbs {
    * await client.lanes.resume("bulk");
    */
   pause(name: string, why?: { reason?: string; until?: string }, options?: CallOptions): Promise<LaneResource>;
+  /** Lets a lane finish what it has and refuse everything new, with `lane-draining` (503). With `until` it accepts again by itself. */
+  drain(name: string, why?: { reason?: string; until?: string }, options?: CallOptions): Promise<LaneResource>;
+  /** Opens a lane that is paused or draining. */
   resume(name: string, options?: CallOptions): Promise<LaneResource>;
 }
 
@@ -24,6 +27,8 @@ export function laneVerbs(connection: Connection): LaneVerbs {
     list: async ({ signal } = {}) => (await send<{ items: LaneResource[] }>("GET", [], { signal })).items,
     pause: async (name, why = {}, { signal } = {}) =>
       send("POST", [name, "pause"], { body: why, repeatable: true, signal }),
+    drain: async (name, why = {}, { signal } = {}) =>
+      send("POST", [name, "drain"], { body: why, repeatable: true, signal }),
     resume: async (name, { signal } = {}) => send("POST", [name, "resume"], { repeatable: true, signal }),
   };
 }

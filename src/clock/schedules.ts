@@ -1,6 +1,8 @@
 /** Looks after schedules, as part of a tick. */
 
+import { earliest } from "../broker/poke.ts";
 import { declareSchedules } from "../engine/declare-schedules.ts";
+import { waitingTicks } from "../engine/drain.ts";
 import { tickDueSchedules } from "../engine/tick-schedules.ts";
 import { readNextTick } from "../results/read-schedules.ts";
 import { schedules } from "../tasks/schedules.ts";
@@ -25,13 +27,14 @@ export async function keepSchedules(env: Env, kv: SyncKvStorage, now: number): P
       await declareSchedules(env, schedules, now);
       kv.put("declared", DECLARED);
     }
+    const waiting = await waitingTicks(env, now);
     let failed = false;
     for (let round = 0; round < ROUNDS; round++) {
-      const done = await tickDueSchedules(env, now);
+      const done = await tickDueSchedules(env, now, waiting);
       failed ||= done.failed;
       if (!done.more) break;
     }
-    const next = await readNextTick(env.DB);
+    const next = earliest([await readNextTick(env.DB, waiting), waiting.until]);
     return failed && next !== null ? Math.max(next, now + AGAIN_MS) : next;
   } catch (error) {
     console.error(JSON.stringify({ event: "schedules_not_ticked", error: String(error) }));

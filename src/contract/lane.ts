@@ -4,14 +4,15 @@ import { z } from "zod";
 import { LANES } from "../core/limits.ts";
 import { instantSchema } from "./submission.ts";
 
-/** A paused lane accepts and keeps, and nothing in it starts. */
+/** A paused lane accepts and keeps, and nothing in it starts; one that drains finishes what it has and accepts nothing new. */
 export const laneSchema = z
   .object({
     name: z.enum(LANES),
     paused: z.boolean(),
-    /** Why it is paused, if somebody said. */
+    draining: z.boolean(),
+    /** Why it is paused or draining, if somebody said. */
     reason: z.string().nullable(),
-    /** When it opens by itself. */
+    /** When that ends by itself. */
     until: z.iso.datetime().nullable(),
     queued: z.int(),
     running: z.int(),
@@ -28,4 +29,4 @@ export const laneListSchema = z.object({ items: z.array(laneSchema) }).meta({ id
 
 export const pauseLaneSchema = z
   .strictObject({ reason: z.string().max(500).optional(), until: instantSchema.optional() })
-  .meta({ id: "PauseLane" });
+  .meta({ id: "PauseLane", description: "Why, and until when" });

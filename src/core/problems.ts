@@ -165,6 +165,14 @@ export const PROBLEMS = {
     meaning: "Something went wrong that should not. It was logged under the id in the Request-Id header.",
     remedy: "Repeating the request is safe with an Idempotency-Key. If it happens again, report the request's id.",
   },
+  "lane-draining": {
+    status: 503,
+    title: "The lane accepts nothing new",
+    meaning:
+      "The lane is being emptied: it finishes what it has, and new work is refused. Nothing of it was stored. Whatever was accepted before goes on, with its retries, children and flows.",
+    remedy:
+      "Submit it again after Retry-After, or to another lane (options.lane). An admin ends it with POST /v1/lanes/{name}/resume.",
+  },
   unavailable: {
     status: 503,
     title: "Not stored; try again",
@@ -186,6 +194,8 @@ export interface Problem {
   name: ProblemName;
   detail: string;
   errors?: Fault[];
+  /** Seconds until it is worth asking again. */
+  retryAfter?: number;
 }
 
 /** Carries a {@link Problem} to the one place that renders it. */

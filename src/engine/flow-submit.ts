@@ -10,6 +10,7 @@ import { NO_START } from "../core/settle.ts";
 import type { FlowNode } from "../results/flow-node.ts";
 import { insertFlow, type NewFlow } from "../results/flows.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
+import { demandAccepting } from "./drain.ts";
 import { deadlineAt } from "./flow-deadline.ts";
 import { newId, newTaskIds } from "./ids.ts";
 import { prepareNode, type Origin } from "./prepare.ts";
@@ -28,19 +29,20 @@ export async function submitFlow(
 ): Promise<{ id: string; replayed: boolean }> {
   const flow = compile(env, body, origin, now);
   await admit(env, origin.tenant, flow.tasks.length, now);
-  if (request === null) {
-    await insertFlow(env.DB, flow);
-  } else {
-    const made = JSON.stringify(flow.id);
-    const claim = { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS };
-    const remembered = await insertFlow(env.DB, flow, claim);
-    if (remembered !== null && remembered.made !== made) {
+  const lanes = [...new Set([...flow.tasks, ...flow.onError].map((task) => task.lane))];
+  const made = JSON.stringify(flow.id);
+  const claim = request === null ? undefined : { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS, lanes };
+  for (;;) {
+    const { stored, remembered } = await insertFlow(env.DB, flow, lanes, claim);
+    if (request !== null && remembered !== null && remembered.made !== made) {
       if (remembered.fingerprint === request.fingerprint) {
         return { id: JSON.parse(remembered.made) as string, replayed: true };
       }
       const detail = "This key was used with another body in the last 24 hours. Use a new key for a new request.";
       throw new ProblemError(problem("idempotency-key-reused", detail));
     }
+    if (stored) break;
+    await demandAccepting(env, lanes, now);
   }
   background.waitUntil(
     ringBells(

@@ -4,6 +4,7 @@ import { readBacklogs } from "../broker/backlog.ts";
 import { pokeClock } from "../broker/poke.ts";
 import type { LaneResource } from "../contract/lane.ts";
 import { HELD_LOOK_MS, LANES, type Lane } from "../core/limits.ts";
+import { readDrains } from "../results/drains.ts";
 import { pauseLane, readLanes, resumeLane } from "../results/lanes.ts";
 import { countLanes } from "../results/live-counts.ts";
 
@@ -12,20 +13,23 @@ const HORIZON_MS = HELD_LOOK_MS + 60_000;
 
 /** Every lane as it stands at `now`. */
 export async function describeLanes(env: Env, now: number): Promise<LaneResource[]> {
-  const [rows, { counts, capped }, backlogs] = await Promise.all([
+  const [rows, drains, { counts, capped }, backlogs] = await Promise.all([
     readLanes(env.DB),
+    readDrains(env.DB, now),
     countLanes(env.DB, now + HORIZON_MS),
     readBacklogs(env),
   ]);
   return LANES.map((name) => {
-    const row = rows.find((each) => each.name === name);
-    const isHeld = row?.paused === 1 && (row.until === null || row.until > now);
+    const held = rows.find((each) => each.name === name && each.paused === 1 && (each.until ?? Infinity) > now);
+    const drain = drains.find((each) => each.name === name);
+    const { reason = null, until = null } = held ?? drain ?? {};
     const { queued = 0, running = 0 } = counts.find((each) => each.lane === name) ?? {};
     return {
       name,
-      paused: isHeld,
-      reason: isHeld ? row.reason : null,
-      until: isHeld && row.until !== null ? new Date(row.until).toISOString() : null,
+      paused: held !== undefined,
+      draining: drain !== undefined,
+      reason,
+      until: until === null ? null : new Date(until).toISOString(),
       queued,
       running,
       capped,
@@ -34,7 +38,7 @@ export async function describeLanes(env: Env, now: number): Promise<LaneResource
   });
 }
 
-/** Nothing in the lane starts from now on; what runs goes on. `until` is in ms since the epoch, null: until it is resumed. */
+/** Nothing in the lane starts from now on; what runs goes on, and the lane accepts. `until` is in ms since the epoch, null: until it is resumed. */
 export async function pause(
   env: Env,
   lane: Lane,
@@ -46,7 +50,7 @@ export async function pause(
   if (until !== null) await pokeClock(env, until);
 }
 
-/** Opens the lane again; the clock rings for those who waited. */
+/** Opens the lane again, whether it was paused or drained; the clock rings for those who waited, and ticks the schedules. */
 export async function resume(env: Env, lane: Lane, now: number): Promise<void> {
   await resumeLane(env.DB, lane);
   await pokeClock(env, now);

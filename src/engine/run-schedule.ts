@@ -5,6 +5,7 @@ import { readSchedule } from "../results/read-schedules.ts";
 import { tickSchedules } from "../results/tick-schedules.ts";
 import { readTask } from "../results/read-tasks.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
+import { demandAccepting } from "./drain.ts";
 import { newTaskIds } from "./ids.ts";
 import { specOf } from "./schedule-plan.ts";
 import { tickTask } from "./tick-task.ts";
@@ -12,7 +13,7 @@ import { announceTicked } from "./tick-schedules.ts";
 
 /**
  * Makes the task of a tick at `now`, whatever is live and also while the schedule is paused, and answers it; null where there is
- * no such schedule. Its ticks come when they would have come.
+ * no such schedule. Throws a 503 problem while the task's lane drains. Its ticks come when they would have come.
  */
 export async function runSchedule(env: Env, tenant: string, id: string, now: number): Promise<WholeTaskRow | null> {
   const [taskId] = newTaskIds(1);
@@ -20,6 +21,7 @@ export async function runSchedule(env: Env, tenant: string, id: string, now: num
     const row = await readSchedule(env.DB, tenant, id);
     if (row === null) return null;
     const task = tickTask(env, { tenant, id, spec: specOf(row), input: row.input }, taskId!, now, now);
+    await demandAccepting(env, [task.lane], now);
     const { revision, nextAt, lastTask } = row;
     const ticks = [{ at: now, task }];
     const schedule = { tenant, id, revision, nextAt, overlap: "allow" as const, manual: true, lastTask, ticks };

@@ -6,6 +6,7 @@
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import type { Share } from "../core/share.ts";
+import type { Drain } from "../results/drains.ts";
 import { insertTasks, type IdempotencyClaim, type NewTask, type Remembered } from "../results/insert-tasks.ts";
 import { storeShared } from "../results/shared-tasks.ts";
 
@@ -16,7 +17,8 @@ export interface Background {
 
 interface Waiting {
   task: NewTask;
-  stored: PromiseWithResolvers<void>;
+  /** Once it is durable: null; else why it is not. */
+  stored: PromiseWithResolvers<Drain | null>;
 }
 
 const MAX_GROUP = 500;
@@ -30,9 +32,9 @@ const PATIENCE_MS = 3_000;
 let waiting: Waiting[] = [];
 let leaderUntil = 0;
 
-/** Stores one task together with those of concurrent requests. Resolves once it is durable. */
-export async function storeOne(env: Env, background: Background, task: NewTask): Promise<void> {
-  const mine: Waiting = { task, stored: Promise.withResolvers<void>() };
+/** Stores one task together with those of concurrent requests. Resolves once it is durable, or with why its lane refuses it. */
+export async function storeOne(env: Env, background: Background, task: NewTask): Promise<Drain | null> {
+  const mine: Waiting = { task, stored: Promise.withResolvers<Drain | null>() };
   waiting.push(mine);
   if (leaderUntil < Date.now()) {
     leaderUntil = Date.now() + PATIENCE_MS;
@@ -43,7 +45,9 @@ export async function storeOne(env: Env, background: Background, task: NewTask):
     patience = setTimeout(() => resolve("lost"), PATIENCE_MS);
   });
   try {
-    if ((await Promise.race([mine.stored.promise, lost])) === "lost") await storeAll(env, background, [task]);
+    const stored = await Promise.race([mine.stored.promise, lost]);
+    if (stored !== "lost") return stored;
+    return (await storeAll(env, background, [task])).get(task.id) ?? null;
   } finally {
     clearTimeout(patience);
   }
@@ -56,12 +60,12 @@ async function lead(env: Env, background: Background): Promise<void> {
       leaderUntil = Date.now() + PATIENCE_MS;
       const group = nextGroup();
       try {
-        await storeAll(
+        const refused = await storeAll(
           env,
           background,
           group.map((each) => each.task),
         );
-        for (const { stored } of group) stored.resolve();
+        for (const { task, stored } of group) stored.resolve(refused.get(task.id) ?? null);
       } catch (error) {
         for (const { stored } of group) stored.reject(error);
       }
@@ -80,35 +84,40 @@ function nextGroup(): Waiting[] {
   return waiting.splice(0, tooMuch === -1 ? waiting.length : tooMuch);
 }
 
-/** Stores these tasks in one transaction and rings for them afterwards. */
-export async function storeAll(env: Env, background: Background, tasks: NewTask[]): Promise<void> {
-  if (tasks.length === 0) return;
-  await insertTasks(env.DB, tasks);
-  announce(env, background, tasks);
+/** Stores these tasks in one transaction and rings for them afterwards; answers why some were refused, by their ids. */
+export async function storeAll(
+  env: Env,
+  background: Background,
+  tasks: NewTask[],
+): Promise<ReadonlyMap<string, Drain>> {
+  const { refused } = await insertTasks(env.DB, tasks);
+  const stored = refused.size === 0 ? tasks : tasks.filter((task) => !refused.has(task.id));
+  if (stored.length > 0) announce(env, background, stored);
+  return refused;
 }
 
-/** Stores these tasks only if nobody holds the key; answers what the key's holder has made. */
+/** Stores these tasks only if nobody holds the key; answers what the key's holder has made, null where a lane refuses them. */
 export async function storeOnce(
   env: Env,
   background: Background,
   tasks: NewTask[],
   claim: IdempotencyClaim,
 ): Promise<Remembered | null> {
-  const remembered = await insertTasks(env.DB, tasks, claim);
+  const { remembered } = await insertTasks(env.DB, tasks, claim);
   if (remembered?.made === claim.made) announce(env, background, tasks);
   return remembered;
 }
 
-/** Stores this task unless another one stands for it; answers the id of the one that does. */
+/** Stores this task unless another one stands for it; answers the id of the one that does, null where its lane refuses it. */
 export async function storeShare(
   env: Env,
   background: Background,
   task: NewTask,
   share: Share,
   now: number,
-): Promise<string> {
+): Promise<string | null> {
   const id = await storeShared(env.DB, task, await hashed(share), now);
-  announce(env, background, [{ ...task, id }]);
+  if (id !== null) announce(env, background, [{ ...task, id }]);
   return id;
 }
 

@@ -5,7 +5,9 @@ import { ProblemError, problem, type Problem } from "../core/problems.ts";
 import { newRow } from "../results/new-row.ts";
 import { readTasks } from "../results/read-tasks.ts";
 import { readRemembered, type IdempotencyClaim, type NewTask, type Remembered } from "../results/insert-tasks.ts";
+import { readDrains, type Drain } from "../results/drains.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
+import { laneDrains } from "./drain.ts";
 import type { Prepared } from "./prepare.ts";
 import { admit } from "./quota.ts";
 import { storeAll, storeOnce, storeOne, storeShare, type Background } from "./store.ts";
@@ -39,10 +41,44 @@ export async function submit(
   if (tasks.length > 0) await admit(env, tasks[0]!.tenant, tasks.length, now);
   if (prepared.some((each) => each.ok && each.share)) return submitShared(env, background, prepared, request, now);
   if (request !== null && tasks.length > 0) return submitOnce(env, background, prepared, tasks, request, now);
-  if (tasks.length === 1) await storeOne(env, background, tasks[0]!);
-  else await storeAll(env, background, tasks);
-  const items = prepared.map((each): Submitted => (each.ok ? { ok: true, row: newRow(each.task) } : each));
+  const refused = await storePlain(env, background, tasks);
+  const items = withoutRefused(prepared, ({ id }) => refused.get(id), now).map(submitted);
   return { items, replayed: false };
+}
+
+async function storePlain(env: Env, background: Background, tasks: NewTask[]): Promise<ReadonlyMap<string, Drain>> {
+  const [only] = tasks;
+  if (only === undefined || tasks.length > 1) return storeAll(env, background, tasks);
+  const drain = await storeOne(env, background, only);
+  return new Map(drain === null ? [] : [[only.id, drain]]);
+}
+
+function submitted(each: Prepared): Submitted {
+  return each.ok ? { ok: true, row: newRow(each.task) } : each;
+}
+
+/** The same submissions, where those that a lane refuses have failed for it. */
+function withoutRefused(prepared: Prepared[], by: (task: NewTask) => Drain | undefined, now: number): Prepared[] {
+  return prepared.map((each): Prepared => {
+    const drain = each.ok ? by(each.task) : undefined;
+    return drain ? { ok: false, problem: laneDrains(drain, now) } : each;
+  });
+}
+
+/** Again, without what is refused now: `among` these, or all, what stands in a lane that drains. So the key is nobody's where nothing was stored. */
+async function submitAccepted(
+  env: Env,
+  background: Background,
+  prepared: Prepared[],
+  request: RequestKey | null,
+  now: number,
+  among?: ReadonlySet<NewTask>,
+): Promise<Submission> {
+  const drains = await readDrains(env.DB, now);
+  const drainOf = (task: NewTask) =>
+    among === undefined || among.has(task) ? drains.find((each) => each.name === task.lane) : undefined;
+  const accepted = withoutRefused(prepared, drainOf, now);
+  return submit(env, background, accepted, request, now);
 }
 
 /** Submissions that share a task are answered with the one that stands for them. */
@@ -57,23 +93,29 @@ async function submitShared(
   const known = request && (await readRemembered(env.DB, request.tenant, request.key, now));
   if (known) return replay(env, prepared, request, known);
   const ids = new Map<number, string>();
-  const plain: NewTask[] = [];
+  const refused = new Set<NewTask>();
   for (const [i, each] of prepared.entries()) {
-    if (!each.ok) continue;
-    if (each.share) ids.set(i, await storeShare(env, background, each.task, each.share, now));
-    else plain.push(each.task);
+    if (!each.ok || !each.share) continue;
+    const id = await storeShare(env, background, each.task, each.share, now);
+    if (id === null) refused.add(each.task);
+    else ids.set(i, id);
   }
+  if (refused.size > 0) return submitAccepted(env, background, prepared, request, now, refused);
+  const plain = prepared.flatMap((each) => (each.ok && !each.share ? [each.task] : []));
+  let accepted = prepared;
   if (request === null) {
-    await storeAll(env, background, plain);
-  } else {
+    const without = await storeAll(env, background, plain);
+    accepted = withoutRefused(prepared, ({ id }) => without.get(id), now);
+  } else if (prepared.some((each) => each.ok)) {
     const claim = claimOf(prepared, request, now, ids);
     const remembered = await storeOnce(env, background, plain, claim);
-    if (remembered !== null && remembered.made !== claim.made) return replay(env, prepared, request, remembered);
+    if (remembered === null) return submitAccepted(env, background, prepared, request, now);
+    if (remembered.made !== claim.made) return replay(env, prepared, request, remembered);
   }
   const rows = new Map((await readTasks(env.DB, [...ids.values()])).map((row) => [row.id, row]));
-  const items = prepared.map((each, i): Submitted => {
-    if (!each.ok) return each;
-    return { ok: true, row: rows.get(ids.get(i) ?? "") ?? newRow(each.task) };
+  const items = accepted.map((each, i): Submitted => {
+    const row = rows.get(ids.get(i) ?? "");
+    return each.ok && row ? { ok: true, row } : submitted(each);
   });
   return { items, replayed: false };
 }
@@ -88,9 +130,9 @@ async function submitOnce(
 ): Promise<Submission> {
   const claim = claimOf(prepared, request, now);
   const remembered = await storeOnce(env, background, tasks, claim);
-  if (remembered !== null && remembered.made !== claim.made) return replay(env, prepared, request, remembered);
-  const items = prepared.map((each): Submitted => (each.ok ? { ok: true, row: newRow(each.task) } : each));
-  return { items, replayed: false };
+  if (remembered === null) return submitAccepted(env, background, prepared, request, now);
+  if (remembered.made !== claim.made) return replay(env, prepared, request, remembered);
+  return { items: prepared.map(submitted), replayed: false };
 }
 
 /** `shared`: the ids of tasks that stand for others, by their places. */
@@ -102,7 +144,9 @@ function claimOf(
 ): IdempotencyClaim {
   // Which items were stored, in order; null where one was refused.
   const made = JSON.stringify(prepared.map((each, i) => (each.ok ? (shared.get(i) ?? each.task.id) : null)));
-  return { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS };
+  // Those that share a task are stored already.
+  const lanes = prepared.flatMap((each) => (each.ok && !each.share ? [each.task.lane] : []));
+  return { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS, lanes: [...new Set(lanes)] };
 }
 
 /** The answer to a request whose key has made something before. */

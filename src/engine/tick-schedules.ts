@@ -2,7 +2,7 @@
 
 import { ringBells } from "../broker/bells.ts";
 import { lookAt, MAX_TICKS_PER_LOOK, type Look } from "../core/schedule.ts";
-import { readDueSchedules, readInputs, type DueSchedule } from "../results/read-schedules.ts";
+import { readDueSchedules, readInputs, type DueSchedule, type Waiting } from "../results/read-schedules.ts";
 import { tickSchedules, type ScheduleTicks, type Ticked } from "../results/tick-schedules.ts";
 import { announceCancelled } from "./cancel.ts";
 import { namedTaskId } from "./ids.ts";
@@ -29,9 +29,11 @@ export interface Round {
   failed: boolean;
 }
 
-/** Does what is due at `now`, for a chunk of schedules. */
-export async function tickDueSchedules(env: Env, now: number): Promise<Round> {
-  const due = await readDueSchedules(env.DB, now, CHUNK);
+const NOBODY: Waiting = { lanes: [], tasks: [] };
+
+/** Does what is due at `now` and does not wait, for a chunk of schedules. */
+export async function tickDueSchedules(env: Env, now: number, waiting = NOBODY): Promise<Round> {
+  const due = await readDueSchedules(env.DB, now, waiting, CHUNK);
   let failed = false;
   let parcel: Looked[] = [];
   let size = 0;

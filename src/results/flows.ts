@@ -5,6 +5,7 @@ import type { Known } from "../core/flow-value.ts";
 import type { State } from "../core/states.ts";
 import type { Lived } from "../core/timeline.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
+import { lanesAccept } from "./drains.ts";
 import { insertStatements, type IdempotencyClaim, type NewTask, type Remembered } from "./insert-tasks.ts";
 import { withLargePayloads } from "./read-tasks.ts";
 import { jsonOf, OVERFLOW, TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
@@ -43,10 +44,18 @@ const COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS fini
 
 const INSERT = `
 INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error, deadline)
-SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9`;
+SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9 WHERE ${lanesAccept("?10", "?4")}`;
 
-/** Stores a flow and its tasks, all or nothing; with a key, only if nobody holds it. Safe to repeat. */
-export async function insertFlow(db: D1Database, flow: NewFlow, claim?: IdempotencyClaim): Promise<Remembered | null> {
+/**
+ * Stores a flow and its tasks, all or nothing: only if each of its lanes accepts and, with a key, nobody holds it. Answers
+ * whether it is stored, and what the key's holder has made. Safe to repeat.
+ */
+export async function insertFlow(
+  db: D1Database,
+  flow: NewFlow,
+  lanes: string[],
+  claim?: IdempotencyClaim,
+): Promise<{ stored: boolean; remembered: Remembered | null }> {
   const finishedAt = flow.state === "running" ? null : flow.createdAt;
   const ids = JSON.stringify(flow.tasks.map((task) => task.id).toReversed());
   const onError = flow.onError.length > 0 ? JSON.stringify(flow.onError) : null;
@@ -60,18 +69,24 @@ export async function insertFlow(db: D1Database, flow: NewFlow, claim?: Idempote
     JSON.stringify(flow.result),
     onError,
     flow.deadline,
+    JSON.stringify(lanes),
   ];
   const insert = claim
     ? db
         .prepare(
-          `${INSERT} WHERE EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?10 AND key = ?11 AND made = ?12)
+          `${INSERT} AND EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?11 AND key = ?12 AND made = ?13)
            ON CONFLICT DO NOTHING`,
         )
         .bind(...values, claim.tenant, claim.key, claim.made)
-    : db.prepare(`${INSERT} WHERE true ON CONFLICT DO NOTHING`).bind(...values);
-  const { statements, remembered } = insertStatements(db, flow.tasks, claim, [insert]);
-  const results = await persistOr503(() => db.batch(statements));
-  return remembered === null ? null : (rowsOf<Remembered>(results, remembered)[0] ?? null);
+    : db.prepare(`${INSERT} ON CONFLICT DO NOTHING`).bind(...values);
+  const isStored = { guard: "EXISTS (SELECT 1 FROM flows WHERE id = ?2)", values: [flow.id] };
+  const { statements, remembered } = insertStatements(db, flow.tasks, claim, [insert], isStored);
+  const stored = db.prepare("SELECT 1 FROM flows WHERE id = ?1").bind(flow.id);
+  const results = await persistOr503(() => db.batch([...statements, stored]));
+  return {
+    stored: rowsOf(results, statements.length).length > 0,
+    remembered: remembered === null ? null : (rowsOf<Remembered>(results, remembered)[0] ?? null),
+  };
 }
 
 /** The tenant's flow, or null where it has none of this id. */

@@ -3,6 +3,7 @@
 import { INLINE_PAYLOAD_BYTES, MAX_PARAM_BYTES } from "../core/limits.ts";
 import type { State } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
+import { DRAINS, isDraining, laneAccepts, lanesAccept, type Drain } from "./drains.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 /** A task that is about to be stored. Instants are ms since the epoch. */
@@ -41,6 +42,14 @@ export interface NewTask {
   input: string | null;
 }
 
+/** What became of tasks that were to be stored. */
+export interface Inserted {
+  /** What the holder of the key has made; null without a key, and where a lane of the tasks accepts nothing: then nothing was stored. */
+  remembered: Remembered | null;
+  /** Without a key: why some were not stored, by their ids. */
+  refused: ReadonlyMap<string, Drain>;
+}
+
 /** What a key has made. `made` is JSON text. */
 export interface Remembered {
   fingerprint: string;
@@ -53,6 +62,8 @@ export interface IdempotencyClaim extends Remembered {
   key: string;
   now: number;
   expiresAt: number;
+  /** Each of them must accept. */
+  lanes: string[];
 }
 
 const INSERT = `
@@ -66,18 +77,34 @@ FROM (SELECT value AS v FROM json_each(?1))`;
 const OURS = `EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?2 AND key = ?3 AND made = ?4)`;
 
 /**
- * Stores the tasks, all or none. Safe to repeat with the same ids. With a key, stores them only if
- * nobody holds the key, and answers what the holder of the key has made.
+ * Stores new work, but for what a lane refuses that drains. Safe to repeat with the same ids. With a key,
+ * stores all or none: only if nobody holds the key, and no lane refuses any of it.
  */
-export async function insertTasks(
-  db: D1Database,
-  tasks: NewTask[],
-  claim?: IdempotencyClaim,
-): Promise<Remembered | null> {
-  const { statements, remembered } = insertStatements(db, tasks, claim);
-  if (statements.length === 0) return null;
-  const results = await persistOr503(() => db.batch(statements));
-  return remembered === null ? null : (rowsOf<Remembered>(results, remembered)[0] ?? null);
+export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: IdempotencyClaim): Promise<Inserted> {
+  const condition = claim ? { guard: OURS, values: [claim.tenant, claim.key, claim.made] } : ACCEPTED;
+  const { statements, remembered } = insertStatements(db, tasks, claim, [], condition);
+  if (statements.length === 0) return { remembered: null, refused: new Map() };
+  const results = await persistOr503(() => db.batch([...statements, db.prepare(DRAINS)]));
+  if (remembered !== null) {
+    return { remembered: rowsOf<Remembered>(results, remembered)[0] ?? null, refused: new Map() };
+  }
+  return { remembered: null, refused: await refusedBy(db, rowsOf<Drain>(results, statements.length), tasks) };
+}
+
+/** What was stored before its lane began to drain is stored, though this call may have been repeated since. */
+async function refusedBy(db: D1Database, drains: Drain[], tasks: NewTask[]): Promise<ReadonlyMap<string, Drain>> {
+  const suspects = new Map<string, Drain>();
+  for (const { id, lane, createdAt } of tasks) {
+    const drain = drains.find((each) => each.name === lane && isDraining(each, createdAt));
+    if (drain) suspects.set(id, drain);
+  }
+  if (suspects.size === 0) return suspects;
+  const ids = JSON.stringify([...suspects.keys()]);
+  const stored = await persistOr503(() =>
+    db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(ids).all<{ id: string }>(),
+  );
+  for (const { id } of stored.results) suspects.delete(id);
+  return suspects;
 }
 
 /** What must hold for anything to be stored: SQL whose parameters begin with ?2. */
@@ -91,13 +118,20 @@ export interface Condition {
 
 const ALWAYS: Condition = { guard: "true", values: [] };
 
+/** New work: not for a lane that drains. */
+export const ACCEPTED = {
+  guard: laneAccepts("v->>'lane'", "v->>'createdAt'"),
+  payloadGuard: "EXISTS (SELECT 1 FROM tasks WHERE id = ?1 AND overflow <> 0)",
+  values: [],
+} satisfies Condition;
+
 /** The same as statements for one batch; `remembered` is the place of the key's answer in it. `also` is stored with the tasks. */
 export function insertStatements(
   db: D1Database,
   tasks: NewTask[],
   claim?: IdempotencyClaim,
   also: D1PreparedStatement[] = [],
-  condition: Condition = claim ? { guard: OURS, values: [claim.tenant, claim.key, claim.made] } : ALWAYS,
+  condition: Condition = ALWAYS,
 ): { statements: D1PreparedStatement[]; remembered: number | null } {
   const { guard, payloadGuard = guard, values } = condition;
   const statements = [...(claim ? [claimKey(db, claim)] : []), ...also];
@@ -115,8 +149,8 @@ export function insertStatements(
     );
   }
   if (!claim) return { statements, remembered: null };
-  const read = "SELECT fingerprint, made FROM idempotency WHERE tenant = ?1 AND key = ?2";
-  statements.push(db.prepare(read).bind(claim.tenant, claim.key));
+  const read = "SELECT fingerprint, made FROM idempotency WHERE tenant = ?1 AND key = ?2 AND expires_at > ?3";
+  statements.push(db.prepare(read).bind(claim.tenant, claim.key, claim.now));
   return { statements, remembered: statements.length - 1 };
 }
 
@@ -135,14 +169,23 @@ export async function readRemembered(
   );
 }
 
-/** Takes the key if it is free or its time is over. */
+/** Takes the key if it is free or its time is over, and each of the lanes accepts. */
 function claimKey(db: D1Database, claim: IdempotencyClaim): D1PreparedStatement {
   return db
     .prepare(
-      `INSERT INTO idempotency (tenant, key, fingerprint, made, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+      `INSERT INTO idempotency (tenant, key, fingerprint, made, expires_at)
+       SELECT ?1, ?2, ?3, ?4, ?5 WHERE ${lanesAccept("?7", "?6")}
        ON CONFLICT (tenant, key) DO UPDATE SET fingerprint = ?3, made = ?4, expires_at = ?5 WHERE expires_at <= ?6`,
     )
-    .bind(claim.tenant, claim.key, claim.fingerprint, claim.made, claim.expiresAt, claim.now);
+    .bind(
+      claim.tenant,
+      claim.key,
+      claim.fingerprint,
+      claim.made,
+      claim.expiresAt,
+      claim.now,
+      JSON.stringify(claim.lanes),
+    );
 }
 
 function overflows(task: NewTask): boolean {

@@ -1,6 +1,7 @@
 /** Lanes that are held back. A lane without a row is open. */
 
 import { persist, persistOr503 } from "./d1.ts";
+import { endDrain } from "./drains.ts";
 
 /** A lane that is paused, or was until a moment ago. */
 export interface LaneRow {
@@ -26,7 +27,7 @@ export async function readLanes(db: D1Database): Promise<LaneRow[]> {
   return results;
 }
 
-/** Holds the lane back from now on. */
+/** Holds the lane back from now on; it accepts, whether or not it was draining. */
 export async function pauseLane(
   db: D1Database,
   name: string,
@@ -35,20 +36,24 @@ export async function pauseLane(
   now: number,
 ): Promise<void> {
   await persistOr503(() =>
-    db
-      .prepare(
-        `INSERT INTO lanes (name, paused, reason, until, since) VALUES (?1, 1, ?2, ?3, ?4)
-         ON CONFLICT (name) DO UPDATE SET paused = 1, reason = ?2, until = ?3,
-           since = CASE WHEN paused = 1 THEN since ELSE ?4 END`,
-      )
-      .bind(name, reason, until, now)
-      .run(),
+    db.batch([
+      db
+        .prepare(
+          `INSERT INTO lanes (name, paused, reason, until, since) VALUES (?1, 1, ?2, ?3, ?4)
+           ON CONFLICT (name) DO UPDATE SET paused = 1, reason = ?2, until = ?3,
+             since = CASE WHEN paused = 1 THEN since ELSE ?4 END`,
+        )
+        .bind(name, reason, until, now),
+      endDrain(db, name),
+    ]),
   );
 }
 
-/** Opens the lane. Who waited in it is rung for by the clock. */
+/** Opens the lane in both directions. Who waited in it is rung for by the clock. */
 export async function resumeLane(db: D1Database, name: string): Promise<void> {
-  await persistOr503(() => db.prepare("UPDATE lanes SET paused = 0 WHERE name = ?1 AND paused = 1").bind(name).run());
+  await persistOr503(() =>
+    db.batch([db.prepare("UPDATE lanes SET paused = 0 WHERE name = ?1 AND paused = 1").bind(name), endDrain(db, name)]),
+  );
 }
 
 /** Makes tasks that wait in the lane due, so that they are rung for; answers whether that were all of them. Safe to repeat. */

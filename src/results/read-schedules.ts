@@ -43,12 +43,27 @@ export interface DueSchedule extends Omit<ScheduleRow, "input"> {
   inputBytes: number;
 }
 
-/** The schedules whose tick has come at `now`, longest due first. */
-export async function readDueSchedules(db: D1Database, now: number, limit: number): Promise<DueSchedule[]> {
+/** Whose ticks wait: those of these lanes, and those of these tasks that name no lane. */
+export interface Waiting {
+  lanes: string[];
+  tasks: string[];
+}
+
+const GOES_ON = `NOT COALESCE(
+  spec->>'$.options.lane' IN (SELECT value FROM json_each(?1)),
+  spec->>'task' IN (SELECT value FROM json_each(?2)))`;
+
+/** The schedules whose tick has come at `now` and does not wait, longest due first. */
+export async function readDueSchedules(
+  db: D1Database,
+  now: number,
+  { lanes, tasks }: Waiting,
+  limit: number,
+): Promise<DueSchedule[]> {
   const { results } = await persist(() =>
     db
-      .prepare(`SELECT ${DUE_COLUMNS} FROM schedules WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2`)
-      .bind(now, limit)
+      .prepare(`SELECT ${DUE_COLUMNS} FROM schedules WHERE next_at <= ?3 AND ${GOES_ON} ORDER BY next_at LIMIT ?4`)
+      .bind(JSON.stringify(lanes), JSON.stringify(tasks), now, limit)
       .all<DueSchedule>(),
   );
   return results;
@@ -72,11 +87,12 @@ export async function readInputs(
   return results;
 }
 
-/** When the next tick of any schedule comes, in ms since the epoch; null when none ever does. */
-export async function readNextTick(db: D1Database): Promise<number | null> {
+/** When the next tick that does not wait comes, in ms since the epoch; null when none ever does. */
+export async function readNextTick(db: D1Database, { lanes, tasks }: Waiting): Promise<number | null> {
   return persist(() =>
     db
-      .prepare("SELECT next_at FROM schedules WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1")
+      .prepare(`SELECT next_at FROM schedules WHERE next_at IS NOT NULL AND ${GOES_ON} ORDER BY next_at LIMIT 1`)
+      .bind(JSON.stringify(lanes), JSON.stringify(tasks))
       .first<number>("next_at"),
   );
 }

@@ -3,7 +3,7 @@
 import { INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
 import type { Share } from "../core/share.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
-import { byteLength, insertStatements, type NewTask } from "./insert-tasks.ts";
+import { ACCEPTED, byteLength, insertStatements, type NewTask } from "./insert-tasks.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 /** Whether the window's task `t` still stands for new submissions, as SQL. ?6 is the time. */
@@ -18,12 +18,13 @@ const OPEN: Record<Share["kind"], (share: Share) => string> = {
 
 const WINDOW = "w.tenant = ?2 AND w.kind = ?3 AND w.task = ?4 AND w.key = ?5";
 
-/** Answers the id of the task that stands for this submission. Safe to repeat. */
-export async function storeShared(db: D1Database, task: NewTask, share: Share, now: number): Promise<string> {
+/** Answers the id of the task that stands for this submission; null where it would be a new one, and its lane refuses that. Safe to repeat. */
+export async function storeShared(db: D1Database, task: NewTask, share: Share, now: number): Promise<string | null> {
   const name = [task.tenant, share.kind, task.task, share.key] as const;
   const open = `EXISTS (SELECT 1 FROM windows AS w JOIN tasks AS t ON t.id = w.task_id WHERE ${WINDOW} AND ${OPEN[share.kind](share)})`;
   const { statements } = insertStatements(db, [task], undefined, [], {
-    guard: `NOT ${open}`,
+    ...ACCEPTED,
+    guard: `NOT ${open} AND ${ACCEPTED.guard}`,
     values: [...name, now],
   });
   const results = await persistOr503(() =>
@@ -39,11 +40,14 @@ export async function storeShared(db: D1Database, task: NewTask, share: Share, n
         )
         .bind(...name, task.id, now, now + share.ms + KEPT_MS),
       db
-        .prepare("SELECT task_id AS id FROM windows WHERE tenant = ?1 AND kind = ?2 AND task = ?3 AND key = ?4")
-        .bind(...name),
+        .prepare(
+          `SELECT t.id FROM windows AS w JOIN tasks AS t ON t.id = w.task_id
+           WHERE ${WINDOW} AND (t.id = ?1 OR ${OPEN[share.kind](share)})`,
+        )
+        .bind(task.id, ...name, now),
     ]),
   );
-  return rowsOf<{ id: string }>(results, results.length - 1)[0]?.id ?? task.id;
+  return rowsOf<{ id: string }>(results, results.length - 1)[0]?.id ?? null;
 }
 
 /** Longer than any task is kept by default; a window that is forgotten early only makes one task more. */

@@ -9,7 +9,7 @@ import { cancelFlowOperation, getFlow, getFlowEvents, postFlow, retryFlowOperati
 import { getHealth } from "./health.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { describeOperation } from "./openapi/serve.ts";
-import { listLanes, pauseLaneOperation, resumeLaneOperation } from "./lanes.ts";
+import { drainLaneOperation, listLanes, pauseLaneOperation, resumeLaneOperation } from "./lanes.ts";
 import { deleteLimit, getLimit, listLimitsOperation, putLimit } from "./limits.ts";
 import { getMetrics } from "./metrics.ts";
 import { mount, type App, type AppContext, type Operation } from "./operation.ts";
@@ -78,6 +78,7 @@ export const operations: readonly Operation[] = [
   runScheduleOperation,
   listLanes,
   pauseLaneOperation,
+  drainLaneOperation,
   resumeLaneOperation,
   listLimitsOperation,
   getLimit,

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { laneListSchema, laneSchema, pauseLaneSchema, type LaneResource } from "../contract/lane.ts";
 import { LANES, type Lane } from "../core/limits.ts";
+import { drain } from "../engine/drain.ts";
 import { describeLanes, pause, resume } from "../engine/lanes.ts";
 import { operation } from "./operation.ts";
 import { refuse } from "./problem.ts";
@@ -30,7 +31,7 @@ export const pauseLaneOperation = operation({
   tag: "lanes",
   summary: "Hold a lane back",
   description:
-    "It still accepts and keeps tasks, and none of them starts; what runs goes on, so the lane is drained when nothing runs any more. With `until` it opens by itself. Paused again, it takes the new reason and the new end. Webhooks are delivered on the lane `default`.",
+    "It still accepts and keeps tasks, and none of them starts; what runs goes on, so the lane is drained when nothing runs any more. With `until` it opens by itself. Paused again, it takes the new reason and the new end; a lane that was draining accepts again. Webhooks are delivered on the lane `default`.",
   scope: "admin",
   body: optionalBody(pauseLaneSchema),
   example: { reason: "the upstream is down", until: "2026-11-21T18:00:00.000Z" },
@@ -39,12 +40,30 @@ export const pauseLaneOperation = operation({
   async handle({ c, env, params, body }) {
     const lane = laneOf(params["name"]!);
     const now = Date.now();
-    if (body.until !== undefined && body.until <= now) {
-      refuse("invalid-body", "The pause would be over already.", [
-        { pointer: "/until", detail: "is not in the future" },
-      ]);
-    }
+    demandFuture(body.until, now);
     await pause(env, lane, body.reason ?? null, body.until ?? null, now);
+    return c.json(await show(env, lane), 200);
+  },
+});
+
+export const drainLaneOperation = operation({
+  id: "drainLane",
+  method: "post",
+  path: "/v1/lanes/{name}/drain",
+  tag: "lanes",
+  summary: "Let a lane finish what it has, and accept nothing new",
+  description:
+    "Submissions and flows that would put a task into it, and schedules run by hand, are refused with `lane-draining`; one item of a batch never sinks the others. Whatever was accepted before still runs to its end, with its retries (by hand too), its children, its flow and its webhooks; a submission that is answered with a task which is there already is, too. Ticks of schedules wait: when the lane accepts again they count as missed, and `catchUp` decides. A lane is open, paused or draining, whichever was said last; so a paused one starts again to get empty. It is empty when `queued` and `running` are 0 and nothing is scheduled in it.",
+  scope: "admin",
+  body: optionalBody(pauseLaneSchema),
+  example: { reason: "the upstream moves", until: "2026-11-21T18:00:00.000Z" },
+  answers: { 200: { description: "The lane, draining", schema: laneSchema } },
+  problems: ["not-found", "unavailable"],
+  async handle({ c, env, params, body }) {
+    const lane = laneOf(params["name"]!);
+    const now = Date.now();
+    demandFuture(body.until, now);
+    await drain(env, lane, body.reason ?? null, body.until ?? null, now);
     return c.json(await show(env, lane), 200);
   },
 });
@@ -54,7 +73,7 @@ export const resumeLaneOperation = operation({
   method: "post",
   path: "/v1/lanes/{name}/resume",
   tag: "lanes",
-  summary: "Open a paused lane",
+  summary: "Open a lane that is paused or draining",
   scope: "admin",
   body: optionalBody(z.strictObject({})),
   answers: { 200: { description: "The lane, open", schema: laneSchema } },
@@ -65,6 +84,11 @@ export const resumeLaneOperation = operation({
     return c.json(await show(env, lane), 200);
   },
 });
+
+function demandFuture(until: number | undefined, now: number): void {
+  if (until === undefined || until > now) return;
+  refuse("invalid-body", "It would be over already.", [{ pointer: "/until", detail: "is not in the future" }]);
+}
 
 function laneOf(name: string): Lane {
   const lane = LANES.find((each) => each === name);

@@ -14,6 +14,7 @@ export function renderProblem(c: Context, given: Problem, headers: Record<string
   const body = presentProblem(given);
   return c.body(JSON.stringify(body), body.status as ContentfulStatusCode, {
     "Content-Type": "application/problem+json",
+    ...(given.retryAfter === undefined ? {} : { "Retry-After": String(given.retryAfter) }),
     ...headers,
   });
 }

@@ -113,6 +113,11 @@ describe("lanes", () => {
     expect((await client.lanes.list()).map(({ name }) => name)).toEqual(["high", "default", "bulk", "long"]);
     await expect(client.wait(task)).rejects.toBeInstanceOf(TaskExpiredError);
     expect((await client.lanes.resume("bulk")).paused).toBe(false);
+    expect(await client.lanes.drain("long", { reason: "it moves" })).toMatchObject({
+      draining: true,
+      reason: "it moves",
+    });
+    expect((await client.lanes.resume("long")).draining).toBe(false);
   });
 });
 

@@ -162,7 +162,7 @@ export class BatchWorld {
       case "submit": {
         const tasks = step.items.map((each, i) => this.#itemOf(env, each, newTaskIds(step.items.length)[i]!));
         this.#ids.push(...tasks.map((task) => task.id));
-        return at(now, () => storeAll(env, background, tasks));
+        return at(now, async () => void (await storeAll(env, background, tasks)));
       }
       case "bell": {
         const n = step.pick % (this.#bells.length || 1);

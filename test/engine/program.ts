@@ -302,7 +302,7 @@ export class World {
       return prepared.task;
     });
     this.#ids.push(...ids);
-    return () => at(now, () => storeAll(env, background, tasks));
+    return () => at(now, async () => void (await storeAll(env, background, tasks)));
   }
 
   async #end(env: Env, ends: ClaimedTask[], ending: Ending, now: number): Promise<void> {

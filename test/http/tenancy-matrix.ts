@@ -114,6 +114,7 @@ export const MATRIX: Record<string, Row> = {
 
   listLanes: { right: 200, other: 200 },
   pauseLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
+  drainLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
   resumeLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
 
   listLimits: { right: 200, other: 200 },

@@ -48,7 +48,7 @@ export const postFlow = operation({
       headers: ["Location", "Retry-After", "Idempotency-Replayed"],
     },
   },
-  problems: ["idempotency-key-reused", "quota-exceeded"],
+  problems: ["idempotency-key-reused", "lane-draining", "quota-exceeded"],
   async handle({ c, env, principal, body }) {
     const key = await requestKey(c, principal.tenant, body);
     const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };

@@ -67,6 +67,7 @@ const schedule = {
 const lane = {
   name: "bulk",
   paused: true,
+  draining: false,
   reason: "the upstream is down",
   until: "2026-11-21T18:00:00.000Z",
   queued: 1_240,

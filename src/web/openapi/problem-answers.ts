@@ -10,6 +10,7 @@ const HEADERS: Partial<Record<ProblemName, readonly AnswerHeader[]>> = {
   forbidden: ["WWW-Authenticate"],
   "rate-limited": ["Retry-After", "RateLimit", "RateLimit-Policy"],
   "quota-exceeded": ["Retry-After"],
+  "lane-draining": ["Retry-After"],
   unavailable: ["Retry-After"],
 };
 

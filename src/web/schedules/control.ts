@@ -54,11 +54,11 @@ export const runScheduleOperation = operation({
   tag: "schedules",
   summary: "Run a schedule's task now",
   description:
-    "Beside whatever is live, and also while the schedule is paused. The task carries this moment as its `tick`; the next tick comes when it would have come.",
+    "Beside whatever is live, and also while the schedule is paused. The task carries this moment as its `tick`; the next tick comes when it would have come. Refused while the task's lane drains.",
   scope: "admin",
   body: noMembers,
   answers: { 202: { description: "The task", schema: taskSchema, headers: ["Location", "Retry-After"] } },
-  problems: ["not-found", "unavailable"],
+  problems: ["not-found", "lane-draining", "unavailable"],
   async handle({ c, env, principal, params }) {
     const now = Date.now();
     const row = await runSchedule(env, principal.tenant, params["id"]!, now);

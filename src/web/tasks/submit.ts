@@ -45,7 +45,7 @@ export const submitTask = operation({
       headers: ["Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed"],
     },
   },
-  problems: ["unknown-task", "gone", "invalid-input", "idempotency-key-reused", "quota-exceeded"],
+  problems: ["unknown-task", "gone", "invalid-input", "idempotency-key-reused", "quota-exceeded", "lane-draining"],
   async handle({ c, env, principal, query, body }) {
     const now = Date.now();
     const key = await requestKey(c, principal.tenant, body);
