@@ -148,6 +148,7 @@ describe("what the README has its reader do", () => {
       result: { result: "Processed item Processed item jam" },
     });
     expect(output("/signals/")).toMatch(/"accepted":true.*"state":"succeeded".*"labels":\["A-9-new-1","A-9-new-2"\]/s);
+    expect(output("parcel.track")).toMatch(/"reasons":.*"state":"succeeded".*"result":\{"at":"Oslo"\}/s);
     expect(JSON.parse(output("/v1/schedules"))).toMatchObject({ id: "nightly", nextRuns: expect.any(Array) });
     expect(JSON.parse(output("/v1/webhooks"))).toMatchObject({ secret: expect.stringMatching(/^whsec_/) });
     expect(JSON.parse(output("/v1/keys"))).toMatchObject({ tenant: "shop", scopes: ["submit", "read"] });
@@ -195,12 +196,17 @@ describe("what the README has its reader do", () => {
   });
 });
 
-/** The label of a parcel, or the status that the order is called by; labels that are given back are noted. */
+/** The label of a parcel, or the status that the order is called by; where parcels are; labels that are given back are noted. */
 async function startCarrier(takenBack: string[]): Promise<Server> {
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     if (request.method === "DELETE") {
       takenBack.push(request.url ?? "");
       response.end();
+      return;
+    }
+    if (request.url === "/track") {
+      const { labels } = (await json(request)) as { labels: string[] };
+      response.end(JSON.stringify(Object.fromEntries(labels.map((label) => [label, "Oslo"]))));
       return;
     }
     const { order, parcel } = (await json(request)) as { order: string; parcel: number };
