@@ -123,15 +123,15 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
       return { ...same, crashes: 0, state: "waiting", runAt: wait.until ?? NO_START, dueAt: wait.until, wait };
     }
     case "crashed": {
-      const attemptError = LOST;
+      const crashed = { ...same, attemptError: LOST, crashes: crashes + 1 };
       if (crashes + 1 >= MAX_CRASHES) {
         const error = {
           type: "worker_lost",
           message: `the worker was lost ${crashes + 1} times while running this task`,
         };
-        return { ...same, ...ended, state: "failed", error, attemptError, crashes: crashes + 1 };
+        return { ...crashed, ...ended, state: "failed", error };
       }
-      return { ...same, state: "queued", attemptError, runAt: now, dueAt: now + BELL_MS, crashes: crashes + 1 };
+      return { ...crashed, state: "queued", runAt: now, dueAt: now + BELL_MS };
     }
     case "failed":
     case "timeout": {

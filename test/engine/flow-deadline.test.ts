@@ -23,9 +23,9 @@ const later = (hours: number) => Date.now() + hours * 3_600_000;
 
 /** The clock looks, and may die of it; answers how often it called D1. */
 async function look(death: Death, now: number): Promise<number> {
-  const { db, calls } = mortal(env.DB, death);
-  await keepDeadlines(quietEnv(db), now).catch(() => undefined);
-  return calls();
+  const database = mortal(env.DB, death);
+  await keepDeadlines(quietEnv(database.db), now).catch(() => undefined);
+  return database.calls();
 }
 
 const LIVES: Death = { atCall: null, when: "before" };
@@ -47,7 +47,8 @@ it("fails, cancels what has not ended, and runs its error task once, whoever die
     const { id, end } = await overdueFlow();
     await look(death, later(2));
     await look(LIVES, later(2) + 5_000);
-    expect(statesOf(await flowOf(id)), JSON.stringify(death)).toMatchObject({
+    expect({ death, ...statesOf(await flowOf(id)) }).toMatchObject({
+      death,
       "header.0": "running",
       "header.1": "cancelled",
       body: "cancelled",
@@ -57,7 +58,8 @@ it("fails, cancels what has not ended, and runs its error task once, whoever die
     await look(LIVES, later(4));
     await play(id, "onError", succeeded(null));
     const flow = await flowOf(id);
-    expect(flow, JSON.stringify(death)).toMatchObject({
+    expect({ death, ...flow }).toMatchObject({
+      death,
       state: "failed",
       error: { type: "deadline_exceeded" },
       counts: { cancelled: 3, succeeded: 1 },
