@@ -9,6 +9,7 @@ import type { Share } from "../core/share.ts";
 import type { Drain } from "../results/drains.ts";
 import { insertTasks, type IdempotencyClaim, type NewTask, type Remembered } from "../results/insert-tasks.ts";
 import { storeShared } from "../results/shared-tasks.ts";
+import { ringWhole } from "./gather.ts";
 
 /** Where background work of a request goes. */
 export interface Background {
@@ -129,8 +130,12 @@ async function hashed(share: Share): Promise<Share> {
 }
 
 function announce(env: Env, background: Background, tasks: NewTask[]): void {
-  const queued = tasks.filter((task) => task.state === "queued");
+  const queued = Map.groupBy(
+    tasks.filter((task) => task.state === "queued"),
+    (task) => (task.batch ? "together" : "alone"),
+  );
   const due = earliest(tasks.map((task) => task.dueAt));
-  background.waitUntil(ringBells(env, queued));
+  background.waitUntil(ringBells(env, queued.get("alone") ?? []));
+  background.waitUntil(ringWhole(env, queued.get("together") ?? []));
   if (due !== null) background.waitUntil(pokeClock(env, due));
 }

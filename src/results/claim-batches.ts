@@ -1,8 +1,9 @@
 /** Takes tasks that start together: as many as their batch holds, or what has come when the oldest has waited long enough. */
 
-import { IDS_PER_BELL } from "../core/limits.ts";
+import { IDS_PER_BELL, MAX_BATCH_SIZE } from "../core/limits.ts";
 import { claimSql, claimTasks, type Claim, type Claiming } from "./claim-tasks.ts";
 import { persist, persistOr503 } from "./d1.ts";
+import type { Belled } from "./due-tasks.ts";
 import { orExpiry } from "./turns.ts";
 
 /** Whose handler calls are shared: those of one tenant, task and lane. */
@@ -37,15 +38,19 @@ RETURNING due_at AS at`;
 
 const TOGETHER: Claiming = { claim: CLAIM, tried: TRIED, timers: TIMERS };
 
+/** The groups of the tasks ?1 that gather. */
+const GROUPS = `
+SELECT DISTINCT ${GROUP} FROM tasks
+WHERE id IN (SELECT value FROM json_each(?1)) AND batch IS NOT NULL AND state = 'queued'`;
+
+/** Who gathers in the group `own`. */
+const GATHERED = `
+FROM tasks INDEXED BY tasks_gathering
+WHERE tenant = own.tenant AND task = own.task AND lane = own.lane AND batch IS NOT NULL AND state = 'queued'`;
+
 const OLDEST = `
-SELECT (
-  SELECT json_group_array(id) FROM (
-    SELECT id FROM tasks INDEXED BY tasks_gathering
-    WHERE tenant = own.tenant AND task = own.task AND lane = own.lane AND batch IS NOT NULL AND state = 'queued'
-    ORDER BY run_at, id LIMIT ?2)) AS ids
-FROM (
-  SELECT DISTINCT ${GROUP} FROM tasks
-  WHERE id IN (SELECT value FROM json_each(?1)) AND batch IS NOT NULL AND state = 'queued') AS own`;
+SELECT (SELECT json_group_array(id) FROM (SELECT id ${GATHERED} ORDER BY run_at, id LIMIT ?2)) AS ids
+FROM (${GROUPS}) AS own`;
 
 /**
  * Claims of those who gather with `ids` all that start now, whoever among them was rung for; `size`: of the largest of
@@ -65,6 +70,18 @@ export async function claimGathered(
   return claimTasks(db, [...new Set([...ids, ...oldest])], holder, now, TOGETHER);
 }
 
+const WHOLE = `
+SELECT tasks.id, tasks.lane FROM tasks JOIN (
+  SELECT ${GROUP}, (SELECT COUNT(*) FROM (SELECT 1 ${GATHERED} LIMIT ${MAX_BATCH_SIZE})) AS gathered
+  FROM (${GROUPS}) AS own) AS own USING (${GROUP})
+WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state = 'queued' AND tasks.batch->>'size' <= own.gathered`;
+
+/** Those of `ids` with whom at least a whole batch has gathered. */
+export async function readWhole(db: D1Database, ids: string[]): Promise<Belled[]> {
+  const { results } = await persist(() => db.prepare(WHOLE).bind(JSON.stringify(ids)).all<Belled>());
+  return results;
+}
+
 /** How a task's batch stands. */
 export interface Gathering {
   size: number;
@@ -81,9 +98,8 @@ export async function readGathering(db: D1Database, id: string): Promise<Gatheri
       .prepare(
         `SELECT own.size, COUNT(*) AS gathered, MIN(${UNTIL}) AS until
          FROM (SELECT ${GROUP}, batch->>'size' AS size FROM tasks WHERE id = ?1 AND batch IS NOT NULL AND state = 'queued') AS own
-         JOIN tasks INDEXED BY tasks_gathering ON tasks.tenant = own.tenant AND tasks.task = own.task AND tasks.lane = own.lane
-           AND tasks.batch IS NOT NULL AND tasks.state = 'queued'
-         GROUP BY own.size`,
+           JOIN tasks INDEXED BY tasks_gathering USING (${GROUP})
+         WHERE tasks.batch IS NOT NULL AND tasks.state = 'queued' GROUP BY own.size`,
       )
       .bind(id)
       .first<Gathering>(),

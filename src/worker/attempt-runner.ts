@@ -67,7 +67,7 @@ export class AttemptRunner extends WorkerEntrypoint<Env> {
 
   /** Runs the handler of a batch, once for all of these tasks; answers in their order. Never throws for what it does. */
   async runBatch(tasks: ClaimedTask[], control: BatchControl): Promise<Ran[]> {
-    return runTogether(this.env, tasks, control);
+    return runTogether(this.env, findDefinition(tasks[0]!.task, this.env)!, tasks, control);
   }
 }
 

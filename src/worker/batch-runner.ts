@@ -9,7 +9,6 @@ import type { Ran } from "./attempt-runner.ts";
 import type { BatchControl } from "./batch-control.ts";
 import { itemOf } from "./context.ts";
 import type { StopReason } from "./control.ts";
-import { findDefinition } from "./definitions.ts";
 import { checkOutput, givenTo, invalidOutput, withDelay } from "./endings.ts";
 import { Reporter } from "./reporter.ts";
 
@@ -26,8 +25,12 @@ interface Member {
 }
 
 /** Calls the handler once for all of them. Never throws for what it does. */
-export async function runTogether(env: Env, tasks: ClaimedTask[], control: BatchControl): Promise<Ran[]> {
-  const definition = findDefinition(tasks[0]!.task, env)!;
+export async function runTogether(
+  env: Env,
+  definition: TaskDefinition,
+  tasks: ClaimedTask[],
+  control: Pick<BatchControl, "stops">,
+): Promise<Ran[]> {
   const members = tasks.map((task): Member => {
     return { task, abort: new AbortController(), reporter: new Reporter(env, task), input: undefined, ending: null };
   });
@@ -85,7 +88,7 @@ async function resultOf({ ending, reporter }: Member): Promise<Ran> {
   return { ending: ending!, progress, used: reporter.used };
 }
 
-async function listen(control: BatchControl, members: Member[], all: AbortController): Promise<void> {
+async function listen(control: Pick<BatchControl, "stops">, members: Member[], all: AbortController): Promise<void> {
   try {
     for (let known = 0; known < members.length;) {
       const stops = await control.stops(known);

@@ -7,6 +7,7 @@ import { claimGathered } from "../../src/results/claim-batches.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { insertTasks, type NewTask } from "../../src/results/insert-tasks.ts";
+import { AssembledWorker } from "./assembled-worker.ts";
 import { countRows } from "./count-rows.ts";
 import { limitedTask } from "./limited-tasks.ts";
 import { endOf, newTenant } from "./webhook-tasks.ts";
@@ -90,4 +91,20 @@ it("a claim of one takes all who start with it, and answers the same when it is 
     (await claimGathered(env.DB, rung, SIZE, "again", now)).claimed.map((task) => task.id).toSorted();
   expect(await claim(ids.slice(-1))).toEqual(ids.toSorted());
   expect(await claim(ids)).toEqual(ids.toSorted());
+});
+
+it("ten that are posted alone cost one message", async () => {
+  const worker = new AssembledWorker();
+  const post = (value: number) =>
+    worker.fetch("/v1/tasks", { body: { task: "test.batch", input: { value }, options: { lane: "high" } } });
+  for (let value = 1; value < SIZE; value++) await post(value);
+  expect(worker.sent).toEqual([]);
+  const { id } = await (await post(SIZE)).json<{ id: string }>();
+  expect(worker.sent.map((messages) => messages.map(({ lane, body }) => ({ lane, body })))).toEqual([
+    [{ lane: "high", body: { ids: [id] } }],
+  ]);
+  await worker.deliver();
+  expect(worker.started).toHaveLength(SIZE);
+  const read = await worker.fetch(`/v1/tasks/${id}`);
+  expect(await read.json()).toMatchObject({ state: "succeeded", result: SIZE });
 });

@@ -87,15 +87,9 @@ describe("gathering", () => {
 
   it("makes 30 calls of 300 items in one request", async () => {
     const tenant = await Tenant.create();
-    await tenant.ended(await tenant.items(300));
+    await tenant.items(300);
+    await tenant.api.waitUntilNoneIs(["queued", "running"], 30_000);
     expect(sizes(tenant.calls)).toEqual(Array.from({ length: 30 }, () => SIZE));
-  });
-
-  it("makes one call of ten that were posted alone, at once", async () => {
-    const tenant = await Tenant.create();
-    const posts = Array.from({ length: SIZE }, (_, value) => tenant.item(value));
-    await tenant.ended(await Promise.all(posts.map(({ task, input }) => tenant.api.submit(task, input))));
-    expect(sizes(tenant.calls)).toEqual([SIZE]);
   });
 
   it("lets one that is alone start after the wait", async () => {
@@ -283,6 +277,30 @@ describe("items come by every way there is:", () => {
     await tenant.called(1);
     await tenant.api.waitUntilNoneIs(["queued", "running"], 20_000);
     expect((await tenant.api.listAll("task=test.batch")).map((each) => each.result)).toEqual([7]);
+  });
+
+  it("a window: those who share a task are one item", async () => {
+    const tenant = await Tenant.create();
+    const debounce = { key: "k", wait: "300ms" } as const;
+    const tasks = [
+      ...(await tenant.api.submitAll([1, 2, 3].map((value) => tenant.item(value, {}, { debounce })))),
+      ...(await tenant.api.submitAll([tenant.item(4)])),
+    ];
+    expect((await tenant.ended(tasks)).map((task) => task.result)).toEqual([3, 3, 3, 4]);
+    expect(new Set(tenant.calls.flatMap((call) => call.values))).toEqual(new Set([3, 4]));
+  });
+
+  it("a lane that was paused", async () => {
+    const tenant = await Tenant.create();
+    const root = apiOf(server);
+    await root.post("/v1/lanes/high/pause");
+    const items = Array.from({ length: 25 }, (_, value) => tenant.item(value, {}, { lane: "high" }));
+    const tasks = await tenant.api.submitAll(items);
+    await new Promise((done) => setTimeout(done, WAIT_MS + 500));
+    expect(tenant.calls).toEqual([]);
+    await root.post("/v1/lanes/high/resume");
+    await tenant.ended(tasks);
+    expect(sizes(tenant.calls)).toEqual([10, 10, 5]);
   });
 
   it("a delay, and a key that is repeated", async () => {

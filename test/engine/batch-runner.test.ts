@@ -1,0 +1,85 @@
+/** What a batch's handler hears while it runs: each task's own stop, and the end of all. */
+import { env } from "cloudflare:workers";
+import { expect, it } from "vitest";
+import { z } from "zod";
+import type { BatchContext } from "../../src/core/batch.ts";
+import { defineTask } from "../../src/core/define-task.ts";
+import type { AttemptAborted } from "../../src/core/errors.ts";
+import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
+import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { BatchControl } from "../../src/worker/batch-control.ts";
+import { runTogether } from "../../src/worker/batch-runner.ts";
+import { AttemptControl } from "../../src/worker/control.ts";
+import { newTask, newTenant } from "./webhook-tasks.ts";
+
+async function claimed(inputs: unknown[]): Promise<ClaimedTask[]> {
+  const tenant = newTenant();
+  const tasks = inputs.map((input) => ({ ...newTask(tenant), input: JSON.stringify(input) }));
+  await insertTasks(env.DB, tasks);
+  const ids = tasks.map((task) => task.id);
+  const claim = await claimTasks(env.DB, ids, crypto.randomUUID(), Date.now());
+  return ids.map((id) => claim.claimed.find((task) => task.id === id)!);
+}
+
+const define = (run: (inputs: number[], ctx: BatchContext) => Promise<(number | Error)[]>) =>
+  defineTask({ name: "batched", input: z.number(), output: z.number(), batch: { size: 10, wait: "1s" }, run });
+
+const stopOf = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+
+it("tells each task's stop to it alone, and the whole call when the last of them is to stop", async () => {
+  const controls = [new AttemptControl(0), new AttemptControl(0), new AttemptControl(0)];
+  const heard: unknown[] = [];
+  const handler = define(async (inputs, { items, signal }) => {
+    const now = () => [signal.aborted, ...items.map((item) => item.signal.aborted)];
+    controls[1]!.stop({ cause: "cancelled", message: "the task was cancelled" });
+    await stopOf(items[1]!.signal);
+    heard.push(now());
+    controls[0]!.stop({ cause: "timeout", message: "too long" });
+    controls[2]!.stop({ cause: "cancelled", message: "the task was cancelled" });
+    await stopOf(signal);
+    heard.push(
+      now(),
+      items.map((item) => (item.signal.reason as AttemptAborted).cause),
+    );
+    return inputs;
+  });
+  const tasks = await claimed([1, 2, 3]);
+  const ran = await runTogether(env, handler, tasks, new BatchControl(controls));
+  expect(heard).toEqual([
+    [false, false, true, false],
+    [true, true, true, true],
+    ["timeout", "cancelled", "cancelled"],
+  ]);
+  expect(ran.map((each) => each.ending)).toEqual([1, 2, 3].map((n) => ({ outcome: "succeeded", result: String(n) })));
+});
+
+it("leaves out whom the schema does not know any more, and does not wait for them", async () => {
+  const controls = [new AttemptControl(0), new AttemptControl(0)];
+  const tasks = await claimed(["not a number", 2]);
+  const handler = define(async (inputs, { items, signal }) => {
+    expect(items.map((item) => item.id)).toEqual([tasks[1]!.id]);
+    controls[1]!.stop({ cause: "cancelled", message: "the task was cancelled" });
+    await stopOf(signal);
+    return inputs;
+  });
+  const ran = await runTogether(env, handler, tasks, new BatchControl(controls));
+  expect(ran.map(({ ending }) => ("error" in ending ? ending.error.type : ending.outcome))).toEqual([
+    "InvalidInputError",
+    "succeeded",
+  ]);
+});
+
+it("stops all where the supervisors are gone", async () => {
+  const tasks = await claimed([1, 2]);
+  const handler = define(async (inputs, { signal }) => {
+    await stopOf(signal);
+    return inputs.map(() => signal.reason as AttemptAborted);
+  });
+  const gone = { stops: () => Promise.reject(new Error("the connection is gone")) };
+  const ran = await runTogether(env, handler, tasks, gone);
+  expect(ran.map(({ ending }) => ending)).toMatchObject([
+    { outcome: "failed", error: { type: "AttemptAborted" } },
+    { outcome: "failed", error: { type: "AttemptAborted" } },
+  ]);
+});
