@@ -36,7 +36,7 @@ export async function retryFlow(
   now: number,
   deadline: number | null = null,
 ): Promise<number> {
-  const released = await retryMembers(env.DB, flow.id, from, await freshErrorTasks(env, flow.id), now, deadline);
+  const released = await retryMembers(env.DB, flow, from, await freshErrorTasks(env, flow.id), now, deadline);
   background.waitUntil(announceReleased(env, released));
   if (deadline !== null && released.length > 0) background.waitUntil(pokeClock(env, deadline));
   return released.length;

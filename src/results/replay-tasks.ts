@@ -4,6 +4,7 @@ import { BELL_MS } from "../core/limits.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
+import { IN_RUN, readRuns } from "./ended-runs.ts";
 
 // The next result takes the place of this one, so what the receiver answered moves into the history.
 const AGAIN = `
@@ -12,7 +13,7 @@ UPDATE tasks SET state = 'queued', run = run + 1, failures = 0, crashes = 0, run
   error = NULL, result = NULL,
   history = CASE WHEN state = 'succeeded' AND json_array_length(history) > 0
     THEN json_set(history, '$[#-1].status', result->>'status') ELSE history END
-WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.replay.from)} AND finished_at < ?2`;
+WHERE ${IN_RUN} AND state IN ${sqlStates(ARROWS.replay.from)}`;
 
 const SOONER = `
 UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}
@@ -28,9 +29,10 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND run_at = ?2 AND state IN ('que
  */
 export async function replayTasks(db: D1Database, ids: string[], now: number): Promise<Belled[]> {
   const list = JSON.stringify(ids);
+  const runs = await readRuns(db, ids);
   const results = await persistOr503(() =>
     db.batch([
-      db.prepare(AGAIN).bind(list, now),
+      db.prepare(AGAIN).bind(runs, now),
       db.prepare(SOONER).bind(list, now),
       db.prepare(MOVED).bind(list, now),
     ]),

@@ -3,7 +3,7 @@
 import { BELL_MS } from "../core/limits.ts";
 import { sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import { readMemberIds } from "./flows.ts";
+import { readMemberIds, type FlowRow } from "./flows.ts";
 import { NO_START } from "../core/settle.ts";
 import { OBJECT } from "../core/wake.ts";
 import { settleStatements, type Released } from "./release.ts";
@@ -13,9 +13,10 @@ const TERMINAL = sqlStates(TERMINAL_STATES);
 
 const MEMBERS = "(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)";
 
-/** What did not succeed, error tasks aside. */
+/** What did not succeed, error tasks aside. Names ?3 only because every parameter must be named. */
 const BAD = `
-  SELECT id FROM tasks WHERE id IN ${MEMBERS} AND state IN ('failed', 'cancelled', 'expired') AND node->>'onError' IS NULL`;
+  SELECT id FROM tasks WHERE id IN ${MEMBERS} AND state IN ('failed', 'cancelled', 'expired')
+    AND node->>'onError' IS NULL AND ?3 IS NULL`;
 
 /** One member, if all that it needs has succeeded. */
 const CHOSEN = `
@@ -33,8 +34,9 @@ const BELOW = (roots: string) => `below (id) AS (
   UNION
   SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.nextOnEnd') AS next)`;
 
+/** Whether this is still the end that was read: a call that is repeated must not open the flow after its next one. */
 const ENDED =
-  "EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at <= ?2)";
+  "EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at = ?2)";
 
 const RESET = `run = run + 1, failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
   lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, cancel_undo = 0, error = NULL, progress = NULL, result = NULL,
@@ -51,7 +53,7 @@ const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN 
  */
 export async function retryFlow(
   db: D1Database,
-  flowId: string,
+  { id: flowId, finishedAt }: Pick<FlowRow, "id" | "finishedAt">,
   from: string | null,
   onError: string | null,
   now: number,
@@ -59,25 +61,32 @@ export async function retryFlow(
 ): Promise<Released[]> {
   const members = from === null ? [] : await readMemberIds(db, flowId);
   const roots = from === null ? BAD : CHOSEN;
-  const bind = (sql: string) => db.prepare(sql).bind(...(from === null ? [flowId, now] : [flowId, now, from]));
   const results = await persistOr503(() =>
     db.batch([
       // Those that must wait again, because something they need runs again. What is left of the roots begins.
-      bind(`WITH RECURSIVE ${BELOW(roots)}
+      db
+        .prepare(
+          `WITH RECURSIVE ${BELOW(roots)}
         UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, ${RESET},
           waiting_for = json_object('type', 'needs', 'count',
             json_array_length(COALESCE(node->'needs', '[]')) + json_array_length(COALESCE(node->'needsEnd', '[]')))
-        WHERE id IN (SELECT id FROM below) AND state IN ${TERMINAL} AND ${ENDED}`),
-      bind(`UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}, ${RESET}, waiting_for = NULL
-        WHERE id IN (${roots}) AND ${ENDED}`),
+        WHERE id IN (SELECT id FROM below) AND state IN ${TERMINAL} AND ${ENDED}`,
+        )
+        .bind(flowId, finishedAt, from),
+      db
+        .prepare(
+          `UPDATE tasks SET state = 'queued', run_at = ?4, due_at = ?4 + ${BELL_MS}, ${RESET}, waiting_for = NULL
+           WHERE id IN (${roots}) AND ${ENDED}`,
+        )
+        .bind(flowId, finishedAt, from, now),
       ...settleStatements(db, JSON.stringify(members), now),
       db
         .prepare(
           `UPDATE flows SET state = 'running', finished_at = NULL, cancel_requested_at = NULL, failing = 0,
              on_error = COALESCE(?3, on_error), deadline = ?4, overdue = 0
-           WHERE id = ?1 AND state <> 'running' AND finished_at <= ?2 AND EXISTS (${STARTED})`,
+           WHERE id = ?1 AND state <> 'running' AND finished_at = ?5 AND EXISTS (${STARTED})`,
         )
-        .bind(flowId, now, onError, deadline),
+        .bind(flowId, now, onError, deadline, finishedAt),
       db.prepare(STARTED).bind(flowId, now),
     ]),
   );

@@ -4,11 +4,12 @@ import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
+import { IN_RUN, readRuns } from "./ended-runs.ts";
 import { byteLength } from "./insert-tasks.ts";
 import { OBJECT } from "../core/wake.ts";
 import { OVERFLOW } from "./task-row.ts";
 
-const GUARD = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.retry.from)} AND finished_at < ?2`;
+const GUARD = `${IN_RUN} AND state IN ${sqlStates(ARROWS.retry.from)}`;
 
 const RETRY = `
 UPDATE tasks SET state = 'queued', run = run + 1, holder = ?3, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
@@ -20,18 +21,18 @@ WHERE ${GUARD}`;
 const NO_LARGE_INPUT = `
 DELETE FROM payloads WHERE kind = 'input' AND task_id IN (SELECT id FROM tasks WHERE ${GUARD})`;
 
-const INLINE_INPUT = `UPDATE tasks SET input = ?3, overflow = overflow & ~${OVERFLOW.input} WHERE ${GUARD}`;
+const INLINE_INPUT = `UPDATE tasks SET input = ?2, overflow = overflow & ~${OVERFLOW.input} WHERE ${GUARD}`;
 
 const LARGE_INPUT = `
-INSERT INTO payloads (task_id, kind, body) SELECT id, 'input', ?3 FROM tasks WHERE ${GUARD}
+INSERT INTO payloads (task_id, kind, body) SELECT id, 'input', ?2 FROM tasks WHERE ${GUARD}
 ON CONFLICT DO UPDATE SET body = excluded.body`;
 
 const MARK_LARGE = `UPDATE tasks SET input = NULL, overflow = overflow | ${OVERFLOW.input} WHERE ${GUARD}`;
 
 /**
  * Queues the failed, cancelled and expired ones of `ids` again, with a new input (JSON text) if one
- * is given, and answers those whose new run this call has begun. `caller` names the call: asked again
- * with the same one, it answers the same, and of two calls in one moment only one has begun the run.
+ * is given, and answers those whose new run this call has begun. `caller` names the call: of two that
+ * come at once only one has begun the run.
  */
 export async function retryTasks(
   db: D1Database,
@@ -40,20 +41,20 @@ export async function retryTasks(
   caller: string,
   now: number,
 ): Promise<Belled[]> {
-  const list = JSON.stringify(ids);
+  const runs = await readRuns(db, ids);
   const statements: D1PreparedStatement[] = [];
   if (input !== null && byteLength(input) <= INLINE_PAYLOAD_BYTES) {
-    statements.push(db.prepare(NO_LARGE_INPUT).bind(list, now), db.prepare(INLINE_INPUT).bind(list, now, input));
+    statements.push(db.prepare(NO_LARGE_INPUT).bind(runs), db.prepare(INLINE_INPUT).bind(runs, input));
   } else if (input !== null) {
-    statements.push(db.prepare(LARGE_INPUT).bind(list, now, input), db.prepare(MARK_LARGE).bind(list, now));
+    statements.push(db.prepare(LARGE_INPUT).bind(runs, input), db.prepare(MARK_LARGE).bind(runs));
   }
   statements.push(
-    db.prepare(RETRY).bind(list, now, caller),
+    db.prepare(RETRY).bind(runs, now, caller),
     db
       .prepare(
         `SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'queued'`,
       )
-      .bind(list, caller),
+      .bind(JSON.stringify(ids), caller),
   );
   const results = await persistOr503(() => db.batch(statements));
   return rowsOf<Belled>(results, statements.length - 1);

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../../src/core/limits.ts";
+import type { FlowRow } from "../../src/results/flows.ts";
 import { retryFlow } from "../../src/results/retry-flow.ts";
 import { readDue } from "../../src/results/due-tasks.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
@@ -11,6 +12,12 @@ const noop = { task: "test.noop" };
 
 const idAt = async (flowId: string, key: string) =>
   (await flowOf(flowId)).nodes.find((node) => node.key === key)!.task.id;
+
+/** The flow with the end that a retry follows. */
+const endOfFlow = async (id: string) =>
+  (await env.DB.prepare("SELECT id, finished_at AS finishedAt FROM flows WHERE id = ?1")
+    .bind(id)
+    .first<Pick<FlowRow, "id" | "finishedAt">>())!;
 
 describe("a release", () => {
   it("is answered again to a commit whose answer was lost, and happens once", async () => {
@@ -68,7 +75,7 @@ describe("a retry", () => {
     await play(id, "0", succeeded(large));
     expect(await inputAt(id, "1")).toBe(large);
     await play(id, "1", succeeded(large));
-    await retryFlow(env.DB, id, await idAt(id, "0"), null, Date.now() + 1);
+    await retryFlow(env.DB, await endOfFlow(id), await idAt(id, "0"), null, Date.now() + 1);
     expect((await flowOf(id)).nodes[0]!.task).toMatchObject({ state: "queued", result: null });
     await play(id, "0", succeeded("small"));
     expect(await inputAt(id, "1")).toBe("small");
@@ -83,7 +90,7 @@ describe("a retry", () => {
     await play(id, "n.a", succeeded(1));
     await play(id, "after", succeeded(2));
     expect(await flowOf(id)).toMatchObject({ state: "succeeded" });
-    await retryFlow(env.DB, id, await idAt(id, "n.a"), null, Date.now() + 1);
+    await retryFlow(env.DB, await endOfFlow(id), await idAt(id, "n.a"), null, Date.now() + 1);
     await play(id, "n.a", succeeded(3));
     await play(id, "after", succeeded(4));
     const flow = await flowOf(id);
@@ -96,16 +103,17 @@ describe("a retry", () => {
     const id = await newFlow({ chain: [noop, noop] });
     await play(id, "0", failed);
     const now = Date.now() + 1;
-    const first = await retryFlow(env.DB, id, null, null, now);
+    const ended = await endOfFlow(id);
+    const first = await retryFlow(env.DB, ended, null, null, now);
     expect(first).toMatchObject([{ id: await idAt(id, "0") }]);
-    expect(await retryFlow(env.DB, id, null, null, now)).toEqual(first);
+    expect(await retryFlow(env.DB, ended, null, null, now)).toEqual(first);
     await play(id, "0", failed);
     expect(await flowOf(id)).toMatchObject({ state: "failed" });
-    // It ended after `now`, so it is another end than the one that was to be retried.
+    // Another end than the one that was to be retried.
     await env.DB.prepare("UPDATE flows SET finished_at = ?2 WHERE id = ?1")
       .bind(id, now + 1)
       .run();
-    expect(await retryFlow(env.DB, id, null, null, now)).toEqual([]);
+    expect(await retryFlow(env.DB, ended, null, null, now)).toEqual([]);
     expect(await flowOf(id)).toMatchObject({ state: "failed", counts: { failed: 2 } });
   });
 
@@ -115,7 +123,8 @@ describe("a retry", () => {
     await play(id, "1", failed);
     await play(id, "onError", succeeded(null));
     const now = Date.now() + 1;
-    await Promise.all(Array.from({ length: 10 }, (_, i) => retryFlow(env.DB, id, null, null, now + i)));
+    const ended = await endOfFlow(id);
+    await Promise.all(Array.from({ length: 10 }, (_, i) => retryFlow(env.DB, ended, null, null, now + i)));
     for (const key of ["0", "1"]) await play(id, key, succeeded(key));
     expect(await flowOf(id)).toMatchObject({ state: "succeeded", result: ["0", "1"] });
     const { results } = await env.DB.prepare("SELECT run FROM tasks WHERE flow_id = ?1 ORDER BY id").bind(id).all();
