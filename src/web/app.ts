@@ -13,7 +13,7 @@ import { drainLaneOperation, listLanes, pauseLaneOperation, resumeLaneOperation 
 import { deleteLimit, getLimit, listLimitsOperation, putLimit } from "./limits.ts";
 import { getMetrics } from "./metrics.ts";
 import { mount, type App, type AppContext, type Operation } from "./operation.ts";
-import { servePage } from "./pages.ts";
+import { findPage, PAGE_METHODS } from "./pages.ts";
 import { authenticate } from "./principal.ts";
 import { renderError, renderProblem } from "./problem.ts";
 import { getProblem } from "./problem-pages.ts";
@@ -173,12 +173,15 @@ async function notFound(app: App, c: AppContext): Promise<Response> {
   const { pathname } = new URL(c.req.url);
   if (pathname.startsWith("/v1/") || pathname === "/v1") await authenticate(c);
   const methods = methodsAt(app, pathname);
-  if (methods.length > 0) {
-    const detail = `Use ${methods.join(" or ")} here.`;
-    return renderProblem(c, problem("method-not-allowed", detail), { Allow: methods.join(", ") });
-  }
-  const page = await servePage(c);
-  return page ?? renderProblem(c, problem("not-found", nothingAt(pathname)));
+  if (methods.length > 0) return refuseMethod(c, methods);
+  const page = await findPage(c);
+  if (page === null) return renderProblem(c, problem("not-found", nothingAt(pathname)));
+  return PAGE_METHODS.includes(c.req.method) ? page : refuseMethod(c, PAGE_METHODS);
+}
+
+function refuseMethod(c: AppContext, methods: string[]): Response {
+  const detail = `Use ${methods.join(" or ")} here.`;
+  return renderProblem(c, problem("method-not-allowed", detail), { Allow: methods.join(", ") });
 }
 
 function nothingAt(pathname: string): string {

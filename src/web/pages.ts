@@ -2,13 +2,18 @@
 
 import type { AppContext } from "./operation.ts";
 
-/** The page or asset at this address; null where there is none. */
-export async function servePage(c: AppContext): Promise<Response | null> {
-  if (c.req.method !== "GET" && c.req.method !== "HEAD") return null;
+/** The methods that a page takes. */
+export const PAGE_METHODS = ["GET", "HEAD"];
+
+/** The page or asset at this address, whatever the method of the request; null where there is none. */
+export async function findPage(c: AppContext): Promise<Response | null> {
   // The demo page is a part of the public door.
   if (new URL(c.req.url).pathname === "/" && c.env.PUBLIC_DEMO !== "1") return null;
   const asset = await c.env.ASSETS.fetch(
-    new Request(new URL(c.req.url), { method: c.req.method, headers: c.req.raw.headers }),
+    new Request(new URL(c.req.url), {
+      method: c.req.method === "GET" ? "GET" : "HEAD",
+      headers: c.req.raw.headers,
+    }),
   );
   if (asset.status === 404) return null;
   return new Response(asset.body, asset);

@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import { z } from "zod";
 import { MAX_BODY_BYTES, MAX_JSON_DEPTH } from "../core/limits.ts";
-import { faults } from "../core/problems.ts";
+import { faults, type Fault } from "../core/problems.ts";
 import { refuse } from "./problem.ts";
 
 const JSON_TYPE = /^application\/(json|[a-z0-9.+-]+\+json)\s*(;|$)/i;
@@ -48,15 +48,21 @@ export function fit<S extends z.ZodType>(schema: S, body: unknown): z.output<S> 
 
 /** The query's parameters; one that is given more than once is a list. */
 export function readQuery<S extends z.ZodType>(c: Context, schema: S): z.output<S> {
+  // An object loses it before any schema looks.
+  if (new URL(c.req.url).searchParams.has("__proto__")) {
+    refuseQuery([{ pointer: "/query/__proto__", detail: "unknown member" }]);
+  }
   const query: Record<string, string | string[]> = {};
   for (const [name, values] of Object.entries(c.req.queries())) {
     query[name] = values.length === 1 ? values[0]! : values;
   }
   const parsed = schema.safeParse(query);
-  if (!parsed.success) {
-    refuse("invalid-query", "A query parameter is unknown or has a bad value.", faults(parsed.error.issues, ["query"]));
-  }
+  if (!parsed.success) refuseQuery(faults(parsed.error.issues, ["query"]));
   return parsed.data;
+}
+
+function refuseQuery(found: Fault[]): never {
+  refuse("invalid-query", "A query parameter is unknown or has a bad value.", found);
 }
 
 /** A query parameter that is a number; the document shows it as one. */

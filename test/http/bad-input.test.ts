@@ -229,6 +229,11 @@ describe("a query", () => {
     [`/v1/tasks/${NOBODY}/events?since=1`, "since"],
     [`/v1/tasks/${NOBODY}/events?after=last`, "after"],
     ["/health?verbose", "verbose"],
+    ["/v1/tasks?__proto__=1", "__proto__"],
+    ["/v1/tasks?__proto__=1&__proto__=2", "__proto__"],
+    ["/v1/tasks?constructor=1", "constructor"],
+    ["/v1/lanes?__proto__=1", "__proto__"],
+    ["/v1/tasks?toString", "toString"],
   ])("of %s is a 400 that points at the parameter", async (path, name) => {
     expect(await refusal("GET", path)).toEqual(problem(400, "invalid-query", [`/query/${name}`]));
   });
@@ -264,6 +269,10 @@ describe("an address", () => {
     ["GET", `/v1/tasks/${NOBODY}/cancel`, ["POST"]],
     ["POST", `/v1/tasks/${NOBODY}/events`, ["GET"]],
     ["DELETE", "/health", ["GET"]],
+    ["POST", "/", ["GET", "HEAD"]],
+    ["DELETE", "/", ["GET", "HEAD"]],
+    ["PUT", "/docs", ["GET", "HEAD"]],
+    ["POST", "/problems/not-found", ["GET"]],
     ["GET", "/item", ["POST"]],
     ["POST", `/check-task/${NOBODY}`, ["GET"]],
   ])("answers %s %s with 405 and what it allows", async (method, path, allowed) => {

@@ -74,7 +74,7 @@ const listQuery = z
   .catchall(z.string())
   .superRefine((query, ctx) => {
     for (const name of Object.keys(query)) {
-      if (name in listQuery.shape || tagParameter.test(name)) continue;
+      if (Object.hasOwn(listQuery.shape, name) || tagParameter.test(name)) continue;
       ctx.addIssue({ code: "custom", path: [name], message: "unknown parameter" });
     }
   });
