@@ -185,7 +185,10 @@ export interface TaskOptions<
   rateLimit?: RateOption<z.output<Input>>;
   /** Holds its tasks back for a while when they fail too often. Counted over all isolates; nothing without it. */
   circuit?: CircuitOption;
-  /** Single flight: the same input is not run again while it is under way, or its result is fresh. */
+  /**
+   * Single flight: the same input is not run again while it is under way, or its result is fresh. It answers submissions;
+   * members of flows, children and ticks of schedules are runs of their own and always run.
+   */
   cache?: CacheOption;
   /** One call of the handler for many tasks, each of which keeps an id, attempts and a result of its own. */
   batch?: B;

@@ -1,17 +1,17 @@
 /** From a submission to the row that it becomes: every check that can be made before anything is stored. */
 
 import { submissionSchema, type Submission } from "../contract/submission.ts";
-import { definitionKey, submissionKey, type KeyLimit } from "../core/concurrency.ts";
 import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
 import { references, type PlannedTask } from "../core/flow.ts";
 import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
 import type { RetryOptions } from "../core/retry.ts";
 import type { WebhookEvent } from "../core/webhook.ts";
-import { rateOf, type Rate, type Share } from "../core/share.ts";
+import type { Share } from "../core/share.ts";
 import { firstLook } from "../core/wake.ts";
 import { byteLength, type NewTask } from "../results/insert-tasks.ts";
 import { findTask } from "../tasks/registry.ts";
+import { prepareLimits } from "./prepare-limits.ts";
 import { whyNoTarget } from "./webhook-target.ts";
 
 /** Where a submission comes from. */
@@ -50,6 +50,14 @@ export function prepareNode(env: Env, node: PlannedTask, origin: Origin, now: nu
   });
   if (!parsed.success) {
     return refuse(problem("invalid-body", "A node of the flow does not fit the schema.", faults(parsed.error.issues)));
+  }
+  const shared = (["debounce", "throttle"] as const).filter((each) => parsed.data.options?.[each] !== undefined);
+  if (shared.length > 0) {
+    const found = shared.map((each) => ({
+      pointer: `/options/${each}`,
+      detail: "a member of a flow is a run of its own",
+    }));
+    return refuse(problem("invalid-body", "A member of a flow shares its run with no other submission.", found));
   }
   const isStatic = node.passed === null && references(node.input).length === 0;
   return prepareSubmission(env, parsed.data, origin, node.id, now, isStatic ? checkInput : acceptInput);
@@ -91,9 +99,10 @@ export function prepareSubmission(
     ...(options.retry === undefined ? {} : { retry: options.retry }),
     ...(options.webhook === undefined ? {} : { webhook: options.webhook }),
   };
-  const rates = ratesOf(definition, checked.value);
+  const limits = prepareLimits(definition, submission, checked.value, origin.tenant);
+  if (!limits.ok) return limits;
+  const { concurrency, rates } = limits;
   const share = shareOf(definition, submission, checked.input);
-  const limits = keyLimits(definition, submission, checked.value, origin.tenant);
   const state = timing.runAt > now ? "scheduled" : "queued";
   const tags = options.tags && Object.keys(options.tags).length > 0 ? JSON.stringify(options.tags) : null;
   return {
@@ -118,10 +127,10 @@ export function prepareSubmission(
       nodeKey: null,
       node: null,
       waitingFor: null,
-      rates: rates.length > 0 ? JSON.stringify(rates) : null,
+      rates,
       circuit: definition.circuit === null ? null : JSON.stringify(definition.circuit),
       batch: batch === null ? null : JSON.stringify({ size: batch.size, wait: batch.waitMs }),
-      concurrency: limits.length > 0 ? JSON.stringify(limits) : null,
+      concurrency,
       traceparent: origin.traceparent,
       options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,
       tags,
@@ -164,14 +173,6 @@ export function checkInput(definition: TaskDefinition, input: unknown): CheckedI
   return { ok: true, input: text, value: parsed.data };
 }
 
-function ratesOf(definition: TaskDefinition, input: unknown): Rate[] {
-  const { rateLimit: rate, name } = definition;
-  if (rate === null) return [];
-  const part = rate.key === undefined || input === undefined ? "" : rate.key(input);
-  const own = rateOf(definitionKey(name, part), rate.limit, rate.perMs, rate.burst);
-  return [rate.drop ? { ...own, drop: true } : own];
-}
-
 /** With whom the submission shares its task; by its own words first. */
 function shareOf(definition: TaskDefinition, submission: Submission, input: string | null): Share | null {
   const { debounce, throttle } = submission.options ?? {};
@@ -182,20 +183,6 @@ function shareOf(definition: TaskDefinition, submission: Submission, input: stri
   if (throttle) return { kind: "throttle", key: throttle.key, ms: throttle.per };
   if (definition.cacheMs === null) return null;
   return { kind: "cache", key: input ?? "", ms: definition.cacheMs };
-}
-
-/** The limits of the definition and of the submission, all of which must leave a place. */
-function keyLimits(definition: TaskDefinition, submission: Submission, input: unknown, tenant: string): KeyLimit[] {
-  const own = definition.concurrency.flatMap(({ limit, key }): KeyLimit[] => {
-    // An input that is known only when the task starts has no key yet; such a limit is the whole task's.
-    const part = key === undefined || input === undefined ? "" : key(input);
-    return [{ key: definitionKey(definition.name, part), limit }];
-  });
-  const asked = submission.options?.concurrency;
-  const all = asked ? [...own, { key: submissionKey(tenant, asked.key), limit: asked.limit }] : own;
-  // A task has one place under a key, however many of its limits name it: the strictest holds.
-  const strictest = Map.groupBy(all, (each) => each.key);
-  return [...strictest].map(([key, limits]) => ({ key, limit: Math.min(...limits.map((each) => each.limit)) }));
 }
 
 function checkTiming(definition: TaskDefinition, submission: Submission, now: number) {

@@ -4,6 +4,8 @@ import type { ScheduleSpec } from "../contract/schedule.ts";
 import { BELL_MS, DEFAULT_MAX_ATTEMPTS, DEFAULT_RETENTION_MS } from "../core/limits.ts";
 import { firstLook } from "../core/wake.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
+import { findTask } from "../tasks/registry.ts";
+import { wholeTaskLimits } from "./prepare-limits.ts";
 import { prepareSubmission } from "./prepare.ts";
 
 /** A schedule, as far as its ticks' tasks are concerned. */
@@ -18,7 +20,7 @@ export interface Ticking {
 /**
  * The task of the tick at `tick`, which may be past: its delay and its expiry are counted from the tick.
  * Its definition may have changed since the schedule was put; what would be refused now is made all
- * the same, and fails where it can be seen.
+ * the same, and fails where it can be seen; meanwhile it is under the limits of its whole task.
  */
 export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, now: number): NewTask {
   const { tenant, spec, input } = schedule;
@@ -26,7 +28,7 @@ export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, 
   const given = input === null ? {} : { input: JSON.parse(input) as unknown };
   const submission = { task, ...given, ...(options === undefined ? {} : { options }) };
   const prepared = prepareSubmission(env, submission, { tenant, traceparent: null }, id, tick);
-  const made = prepared.ok ? prepared.task : bareTask(schedule, id, tick);
+  const made = prepared.ok ? prepared.task : bareTask(env, schedule, id, tick);
   return {
     ...made,
     dueAt: firstLook(made.state === "queued" ? "queued" : "scheduled", made.runAt, made.expiresAt, now),
@@ -36,8 +38,9 @@ export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, 
   };
 }
 
-function bareTask({ tenant, spec, input }: Ticking, id: string, tick: number): NewTask {
+function bareTask(env: Env, { tenant, spec, input }: Ticking, id: string, tick: number): NewTask {
   const { task, options = {} } = spec;
+  const definition = findTask(task, env);
   return {
     id,
     tenant,
@@ -57,6 +60,7 @@ function bareTask({ tenant, spec, input }: Ticking, id: string, tick: number): N
     nodeKey: null,
     node: null,
     waitingFor: null,
+    ...(definition ? wholeTaskLimits(definition) : {}),
     traceparent: null,
     options: null,
     tags: null,

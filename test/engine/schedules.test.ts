@@ -116,6 +116,20 @@ describe("a tick", () => {
     expect(await tasksOf("gone")).toMatchObject([{ task: "was.removed", state: "queued", lane: "high" }]);
   });
 
+  it("makes its task under the limit of the whole task where its input gives no key any more", async () => {
+    await put("keyless", { task: "test.keyed", every: "10s", input: { key: "a" }, overlap: "allow" });
+    await tick(START + 10 * SECOND);
+    await env.DB.prepare("UPDATE schedules SET input = ?2 WHERE tenant = ?1").bind(tenant, '{"key":"throw"}').run();
+    await tick(START + 20 * SECOND);
+    const { results } = await env.DB.prepare("SELECT concurrency FROM tasks WHERE tenant = ?1 ORDER BY id")
+      .bind(tenant)
+      .all<{ concurrency: string }>();
+    expect(results.map((row) => JSON.parse(row.concurrency) as unknown)).toEqual([
+      [{ key: "task:test.keyed:a", limit: 2 }],
+      [{ key: "task:test.keyed:", limit: 2 }],
+    ]);
+  });
+
   it("keeps the last ten ticks with their tasks", async () => {
     await put("ten", { every: "1s", overlap: "allow" });
     for (const second of upTo(13)) await tick(START + second * SECOND);

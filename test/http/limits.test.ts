@@ -4,7 +4,7 @@ import type { CreatedKey } from "../../src/contract/key.ts";
 import type { LimitResource } from "../../src/contract/limit.ts";
 import type { ProblemResource } from "../../src/contract/problem.ts";
 import { SCOPES } from "../../src/contract/scope.ts";
-import { apiOf, poll, type Answer, type Api } from "./api.ts";
+import { apiOf, poll, type Answer, type Api, type BatchItem } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
 
 let server: Server;
@@ -195,6 +195,46 @@ describe("whose a limit is", () => {
     expect((await put(keyed, { limit: 9 })).body).toMatchObject({ limit: 9, source: "api" });
     const { body } = await root.get<Page>("/v1/limits?task=test.keyed");
     expect(body.items.map((item) => item.id)).toEqual([keyed]);
+  });
+});
+
+describe("a key that a definition's own function cannot compute", () => {
+  const uncountable = (key: unknown) => ({ task: "test.keyed", input: { key } });
+
+  it.each([["throw"], [7], [null], [{}]])(
+    "of %j is a 422 that points at the input, and nothing is stored",
+    async (key) => {
+      const before = (await root.listAll("task=test.keyed")).length;
+      const refusal = {
+        type: "/problems/invalid-input",
+        title: "The input does not fit the task's schema",
+        status: 422,
+        detail: "The key of the concurrency limit of test.keyed cannot be computed for this input.",
+        errors: [{ pointer: "/input", detail: "gives no key for the concurrency limit" }],
+      };
+      expect(await root.post("/v1/tasks", uncountable(key))).toMatchObject({ status: 422, body: refusal });
+      const batch = await root.post<{ items: BatchItem[] }>("/v1/tasks/batch", {
+        tasks: [uncountable(key), uncountable("fine")],
+      });
+      expect(batch.body.items.map((item) => item.status)).toEqual([422, 202]);
+      expect(batch.body.items[0].problem).toEqual(refusal);
+      const schedule = { every: "1h", ...uncountable(key) };
+      expect(refused(await root.call("PUT", "/v1/schedules/keyed", { body: schedule }))).toEqual(refusal.errors);
+      const flow = { chain: [uncountable("fine"), { task: "test.keyed", input: { key } }] };
+      expect(refused(await root.post("/v1/flows", flow))).toEqual([
+        { pointer: "/chain/1/input", detail: refusal.errors[0].detail },
+      ]);
+      expect((await root.listAll("task=test.keyed")).length).toBe(before + 1);
+    },
+  );
+
+  it("fails the parent that would spawn such a child, which says why", async () => {
+    const { id } = await root.submit("test.spawn", { ...uncountable("throw"), n: 1 });
+    const { state, error } = await root.waitForEnd(id);
+    expect([state, error?.message]).toEqual([
+      "failed",
+      "a child task was refused: The key of the concurrency limit of test.keyed cannot be computed for this input.",
+    ]);
   });
 });
 

@@ -1,5 +1,7 @@
 /** Submissions that share a task: debounce, throttle, and the cache of a definition. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { FlowResource } from "../../src/contract/flow.ts";
+import type { ProblemResource } from "../../src/contract/problem.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, type Api } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
@@ -222,5 +224,38 @@ describe("a cache", () => {
     );
     expect([first.status, second.status]).toEqual([202, 202]);
     expect(second.body.id).toBe(first.body.id);
+  });
+});
+
+describe("members of flows, children and ticks", () => {
+  const ranAs = (result: unknown) => (result as { ranAs: string }[]).map((each) => each.ranAs);
+
+  it("are runs of their own, though their task has a cache", async () => {
+    const node = { task: "test.cached", input: { value: newKey() } };
+    const { id } = await api.submit(node.task, node.input);
+    await api.waitForEnd(id);
+    const flow = await api.post<FlowResource>("/v1/flows", { group: [node, node] });
+    const { body } = await api.get<FlowResource>(`/v1/flows/${flow.body.id}`, { prefer: "wait=20" });
+    expect(ranAs(body.result)).toEqual(body.nodes.map((each) => each.task.id));
+    const parent = await api.submit("test.spawn", { ...node, n: 2 });
+    expect(new Set([...ranAs((await api.waitForEnd(parent.id)).result), id]).size).toBe(3);
+    expect((await api.call("PUT", "/v1/schedules/cached", { body: { every: "1h", ...node } })).status).toBe(201);
+    const { body: tick } = await api.post<TaskResource>("/v1/schedules/cached/run");
+    expect(ranAs([(await api.waitForEnd(tick.id)).result])).toEqual([tick.id]);
+  });
+
+  it("take no debounce and no throttle", async () => {
+    const node = (options: object) => ({ task: "test.noop", options });
+    const debounce = { debounce: { key: "k", wait: "1s" } };
+    const throttle = { throttle: { key: "k", per: "1s" } };
+    const flow = { chain: [node(debounce), node({})], onError: node(throttle) };
+    const refused = await api.post<ProblemResource>("/v1/flows", flow);
+    expect(refused.status).toBe(422);
+    expect(refused.body.errors?.map((each) => each.pointer)).toEqual([
+      "/chain/0/options/debounce",
+      "/onError/options/throttle",
+    ]);
+    const schedule = await api.call("PUT", "/v1/schedules/shared", { body: { every: "1h", ...node(debounce) } });
+    expect(schedule.status).toBe(422);
   });
 });
