@@ -53,6 +53,8 @@ it("fails, cancels what has not ended, and runs its error task once, whoever die
       "header.1": "cancelled",
       body: "cancelled",
     });
+    // Nothing is left to the clock but to see that it ends.
+    expect(await readNextDeadline(env.DB)).toBeNull();
     await end();
     expect(await inputAt(id, "onError")).toEqual({ flowId: id, failed: [] });
     await look(LIVES, later(4));

@@ -1,10 +1,14 @@
 /** What an attempt that undoes steps makes of a handler: which steps, in which order, and each once whoever dies. */
 import { env } from "cloudflare:workers";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type { TaskResource } from "../../src/contract/task.ts";
 import type { TaskContext, TryOptions } from "../../src/core/define-task.ts";
 import { NonRetryableError } from "../../src/core/errors.ts";
 import { OBJECT } from "../../src/core/wake.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
+import { readTasks } from "../../src/results/read-tasks.ts";
+import { noop } from "../../src/tasks/fixtures/values.ts";
+import { AssembledWorker } from "./assembled-worker.ts";
 import { DurableTask, type Handler } from "./durable-task.ts";
 import { passTime, realTime } from "./passing-time.ts";
 
@@ -88,6 +92,28 @@ describe("the order of undoing", () => {
     });
     expect(ending).toMatchObject(undone);
     expect(did.done).toEqual(["instead", "-instead"]);
+  });
+});
+
+describe("an attempt that is out of time", () => {
+  it("is waited for a little once it has steps to undo: what a deaf step did is known, and undone", async () => {
+    const did = effects();
+    const run = vi.spyOn(noop, "run").mockImplementation(async (_: unknown, ctx: TaskContext) => {
+      await did.step(ctx, "quick");
+      await ctx.step("deaf", () => scheduler.wait(1_600), { undo: () => void did.done.push("-deaf") });
+      return null;
+    });
+    const worker = new AssembledWorker();
+    const body = { task: "test.noop", options: { timeout: "1s", maxAttempts: 1 } };
+    const { id } = await (await worker.fetch("/v1/tasks", { body })).json<{ id: string }>();
+    await worker.deliver();
+    expect((await readTasks(env.DB, [id]))[0]).toMatchObject({ state: "queued", attempt: 1 });
+    await worker.deliver();
+    run.mockRestore();
+    const task = await (await worker.fetch(`/v1/tasks/${id}`)).json<TaskResource>();
+    expect(task).toMatchObject({ state: "failed", error: { type: "timeout" } });
+    expect(task.attempts?.map((attempt) => attempt.outcome)).toEqual(["timeout", "undone"]);
+    expect(did.done).toEqual(["quick", "-deaf", "-quick"]);
   });
 });
 

@@ -4,8 +4,8 @@ import { apiOf, poll, type Api } from "../http/api.ts";
 import { startReceiver, type Receiver } from "../http/receiver.ts";
 import { startServer, type Server } from "../http/server.ts";
 
-/** Before each step and each undoing: long enough for a kill to come between two of them. */
-const STEP_MS = 1_500;
+/** Before each undoing: long enough for a kill to come between two of them. */
+const UNDO_MS = 1_500;
 
 let server: Server;
 let api: Api;
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([server?.stop(), receiver?.stop()]));
 
 it("goes on where it was when the service is killed in the middle", async () => {
-  const { id } = await api.submit("test.undo", { steps: 3, url: `${receiver.origin}/`, ms: STEP_MS, failAfter: 3 });
+  const { id } = await api.submit("test.undo", { steps: 3, url: `${receiver.origin}/`, undoMs: UNDO_MS, failAfter: 3 });
   const undone = () =>
     receiver.at("/").flatMap(({ body }) => {
       const { undo, attempt } = JSON.parse(body) as { undo?: string; attempt: number };
@@ -31,7 +31,7 @@ it("goes on where it was when the service is killed in the middle", async () => 
     () => undone().length > 0 || null,
   );
   // What was told a moment ago is remembered by now, and the next one is not told yet.
-  await new Promise((done) => setTimeout(done, STEP_MS / 3));
+  await new Promise((done) => setTimeout(done, UNDO_MS / 3));
   await server.kill9();
   const before = undone();
   await server.restart();

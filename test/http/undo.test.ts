@@ -96,8 +96,8 @@ describe("a task that finally fails", () => {
   });
 
   it("ends as it was to when undoing takes longer than its timeout, and tells what is left", async () => {
-    const { id } = await submit({ steps: 2, failAfter: 2, ms: 1_400 }, { timeout: "3s", maxAttempts: 1 });
-    // The undoing of the first step would be told after 2.8 s, and the second's undoing hangs.
+    const { id } = await submit({ steps: 2, failAfter: 2 }, { timeout: "2s", maxAttempts: 1 });
+    // Nobody answers the undoing of the first step.
     receiver.reply(`/${paths}`, (nth) => (nth < 4 ? 204 : null));
     const task = await api.waitForEnd(id);
     expect(task).toMatchObject({ state: "failed", error: { message: "failed after s2, as asked" } });
@@ -131,7 +131,7 @@ describe("a cancel with undo", () => {
   });
 
   it("undoes what a sleeping task has done, and says so until it has ended", async () => {
-    const { id, told } = await submit({ napMs: 3_600_000, ms: 600 });
+    const { id, told } = await submit({ napMs: 3_600_000, undoMs: 700 });
     await api.waitUntil(id, 15_000, (task) => task.state === "waiting");
     const answer = await cancel(id, { undo: true });
     expect(answer).toMatchObject({ status: 202, body: { state: "queued", cancelRequestedAt: expect.any(String) } });
@@ -180,7 +180,7 @@ describe("a cancel with undo", () => {
   });
 
   it("is refused where the task undoes its steps because it has failed", async () => {
-    const { id } = await submit({ failAfter: 3, ms: 300 });
+    const { id } = await submit({ failAfter: 3, undoMs: 400 });
     await api.waitUntil(id, 15_000, (task) => task.attempts?.[0]?.outcome === "failed");
     expect(await cancel(id, { undo: true })).toMatchObject({ status: 409, body: { type: "/problems/conflict" } });
     expect(await api.waitForEnd(id)).toMatchObject({ state: "failed", cancelRequestedAt: null });
