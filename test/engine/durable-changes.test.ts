@@ -121,6 +121,27 @@ describe("a handler that has not changed", () => {
     expect(won).toEqual(["the sleep", "the sleep", "the sleep"]);
   });
 
+  it("has a race won by a signal again also where the sleep beside it is over since", async () => {
+    const won: string[] = [];
+    const handler: Handler = async (ctx) => {
+      const signal = ctx.waitForSignal<string>("go");
+      // Its way to the race is longer than that of the sleep.
+      const slowly = signal.then((word) => word).then((word) => word);
+      const winner = (await Promise.race([ctx.sleep("1m"), slowly])) ?? "the sleep";
+      won.push(winner);
+      for (let n = 0; n < 2; n++) await ctx.sleep("1h");
+      return winner;
+    };
+    const task = await DurableTask.store(handler);
+    await task.attempt();
+    await task.send("go", "the signal");
+    let ending = await task.attempt();
+    while (ending.outcome === "suspended") ending = await task.attempt();
+    expect(ending).toMatchObject({ outcome: "succeeded", result: '"the signal"' });
+    expect(won.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(won)).toEqual(new Set(["the signal"]));
+  });
+
   it("takes the same way again after a failure that it has caught", async () => {
     const did = effects();
     const handler: Handler = async (ctx) => {

@@ -191,7 +191,7 @@ describe("a wait", () => {
       return Promise.race(first === "sleep" ? [sleep(), signal()] : [signal(), sleep()]);
     };
     for (const first of ["sleep", "signal"] as const) {
-      const task = await DurableTask.store((ctx) => race(ctx, first));
+      const task = await DurableTask.store((ctx) => race(ctx, first), { readsSlowly: true });
       expect(await task.attempt()).toMatchObject({ outcome: "suspended", wait: { type: "several", signals: ["go"] } });
       await task.send("go", "now");
       expect(await task.row()).toMatchObject({ state: "queued" });
@@ -200,8 +200,9 @@ describe("a wait", () => {
   });
 
   it("for children is not forgotten beside a sleep", async () => {
-    const task = await DurableTask.store((ctx) =>
-      Promise.race([ctx.sleep("1d"), ctx.call("test.identity", 1), ctx.call("test.identity", 2)]),
+    const task = await DurableTask.store(
+      (ctx) => Promise.race([ctx.sleep("1d"), ctx.call("test.identity", 1), ctx.call("test.identity", 2)]),
+      { readsSlowly: true },
     );
     const ending = await task.attempt();
     expect(ending).toMatchObject({

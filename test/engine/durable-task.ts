@@ -17,6 +17,7 @@ import type { WholeTaskRow } from "../../src/results/task-row.ts";
 import { noop } from "../../src/tasks/fixtures/values.ts";
 import { AttemptRunner } from "../../src/worker/attempt-runner.ts";
 import type { AttemptControl } from "../../src/worker/control.ts";
+import { databaseOver, executeOn } from "./database-over.ts";
 import { hearingEnv } from "./limited-tasks.ts";
 import { jumpTo } from "./passing-time.ts";
 import { claimOne, endOf, newTask, newTenant } from "./webhook-tasks.ts";
@@ -24,6 +25,18 @@ import { claimOne, endOf, newTask, newTenant } from "./webhook-tasks.ts";
 export type Handler = (ctx: TaskContext) => Promise<unknown>;
 
 const { env: quiet } = hearingEnv();
+
+/** Longer than anything else that an attempt does here. */
+const SLOW_MS = 100;
+
+/** Reads of signals and of children take their time. */
+const slowReads: Env = {
+  ...quiet,
+  DB: databaseOver(async (statements) => {
+    if (statements.some(({ sql }) => /FROM signals|AS result, error/.test(sql))) await scheduler.wait(SLOW_MS);
+    return executeOn(env.DB)(statements);
+  }),
+};
 
 /** Nobody stops the attempt. */
 const UNSTOPPED = {
@@ -33,18 +46,20 @@ const UNSTOPPED = {
 
 export class DurableTask {
   readonly #handler: Handler;
+  readonly #env: Env;
   readonly id: string;
 
-  private constructor(id: string, handler: Handler) {
+  private constructor(id: string, handler: Handler, bindings: Env) {
     this.id = id;
     this.#handler = handler;
+    this.#env = bindings;
   }
 
-  static async store(handler: Handler, more: { timeoutMs?: number } = {}): Promise<DurableTask> {
-    const { timeoutMs } = more;
-    const task = newTask(newTenant(), { maxAttempts: 10, ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }) });
+  /** `readsSlowly`: what it waits for is read later than everything else. */
+  static async store(handler: Handler, { readsSlowly = false } = {}): Promise<DurableTask> {
+    const task = newTask(newTenant(), { maxAttempts: 10 });
     await insertTasks(env.DB, [task]);
-    return new DurableTask(task.id, handler);
+    return new DurableTask(task.id, handler, readsSlowly ? slowReads : quiet);
   }
 
   async row(): Promise<WholeTaskRow> {
@@ -68,7 +83,7 @@ export class DurableTask {
       result = await handler(ctx);
       return null;
     });
-    const { ending } = await new AttemptRunner(createExecutionContext(), quiet).run(task, UNSTOPPED);
+    const { ending } = await new AttemptRunner(createExecutionContext(), this.#env).run(task, UNSTOPPED);
     run.mockRestore();
     return ending.outcome === "succeeded" ? { ...ending, result: JSON.stringify(result) } : ending;
   }
