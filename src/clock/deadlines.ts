@@ -6,11 +6,13 @@ import { readNextDeadline, readOverdue } from "../results/flow-deadlines.ts";
 /** Flows ended in one tick. */
 const MAX_FLOWS = 100;
 
-/** When a flow that could not be ended is looked at again. */
+/** Between two looks while deadlines have passed: some may be left, or could not be ended. */
 const AGAIN_MS = 1_000;
 
 /** Ends the flows whose deadline has passed; answers when to look again, in ms since the epoch. */
 export async function keepDeadlines(env: Env, now: number): Promise<number | null> {
+  const next = await readNextDeadline(env.DB);
+  if (next === null || next > now) return next;
   for (const id of await readOverdue(env.DB, now, MAX_FLOWS)) {
     try {
       await endOverdue(env, id, now);
@@ -19,6 +21,5 @@ export async function keepDeadlines(env: Env, now: number): Promise<number | nul
       console.warn(JSON.stringify({ event: "flow_not_ended", flowId: id, error: String(error) }));
     }
   }
-  const next = await readNextDeadline(env.DB);
-  return next === null ? null : Math.max(next, now + AGAIN_MS);
+  return now + AGAIN_MS;
 }

@@ -189,6 +189,16 @@ describe("control", () => {
     await expect(client.get(task)).rejects.toBeInstanceOf(NotFoundError);
   });
 
+  it("cancels with undo", async () => {
+    const task = await client.submit("test.undo", { steps: 1, napMs: 3_600_000 });
+    await expect.poll(async () => (await client.get(task)).state, { timeout: 10_000 }).toBe("waiting");
+
+    expect((await client.cancel(task, { undo: true })).state).toBe("queued");
+    await expect(client.wait(task)).rejects.toBeInstanceOf(TaskCancelledError);
+    expect((await client.get(task)).attempts?.at(-1)?.outcome).toBe("undone");
+    expect(await client.cancelAll({ ids: [task.id] }, { undo: true })).toEqual({ matched: 0, changed: 0 });
+  });
+
   it("sends signals", async () => {
     const task = await client.submit("test.signal", { name: "approved" });
     await client.signal(task, "approved", { by: "anna" });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import type { TaskContext, TryOptions } from "../../src/core/define-task.ts";
 import { NonRetryableError } from "../../src/core/errors.ts";
+import { MAX_CRASHES } from "../../src/core/limits.ts";
 import { OBJECT } from "../../src/core/wake.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
@@ -92,6 +93,23 @@ describe("the order of undoing", () => {
     });
     expect(ending).toMatchObject(undone);
     expect(did.done).toEqual(["instead", "-instead"]);
+  });
+});
+
+describe("a task whose worker is lost too often", () => {
+  it("undoes what it had done before, and tells why it has failed", async () => {
+    const did = effects();
+    const task = await DurableTask.store(async (ctx) => {
+      await did.step(ctx, "a");
+      await ctx.sleep("1h");
+    });
+    await task.attempt();
+    for (let crashes = 0; crashes < MAX_CRASHES; crashes++) await task.end(await task.claim(), { outcome: "crashed" });
+    expect(await task.row()).toMatchObject({ state: "queued", crashes: 0 });
+    expect(await task.attempt()).toMatchObject(undone);
+    expect(did.done).toEqual(["a", "-a"]);
+    const { state, error } = await task.row();
+    expect([state, JSON.parse(error!)]).toMatchObject(["failed", { type: "worker_lost" }]);
   });
 });
 

@@ -140,7 +140,9 @@ describe("a cancel with undo", () => {
     // It goes on, whatever is asked of it now, and for longer than a cancel takes to be heard of.
     expect((await cancel(id, { undo: true })).status).toBe(202);
     expect((await cancel(id)).status).toBe(202);
-    expect(await api.waitForEnd(id)).toMatchObject({ state: "cancelled" });
+    const ended = await api.waitForEnd(id);
+    expect(ended).toMatchObject({ state: "cancelled" });
+    expect(outcomes(ended)).toEqual(["suspended", "undone"]);
     expect(told()).toEqual([...DONE, ...UNDONE]);
     expect((await cancel(id)).status).toBe(200);
   });
