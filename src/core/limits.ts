@@ -57,6 +57,12 @@ export const MAX_BATCH = 1_000;
 /** Inputs of one handler call: with what lies in their rows they still fit into one answer of D1 and into one call. */
 export const MAX_BATCH_SIZE = 500;
 
+/**
+ * Characters of the results of one call together: what goes from one invocation to another may be 32 MiB, and a character
+ * may be two bytes of it.
+ */
+export const MAX_BATCH_RESULT_LENGTH = 12_000_000;
+
 /** How long tasks may gather. */
 export const MAX_BATCH_WAIT_MS = 86_400_000;
 

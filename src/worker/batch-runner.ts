@@ -3,6 +3,7 @@
 import { faultOfResults, type BatchContext } from "../core/batch.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { AttemptAborted } from "../core/errors.ts";
+import { MAX_BATCH_RESULT_LENGTH } from "../core/limits.ts";
 import type { Ending } from "../core/settle.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Ran } from "./attempt-runner.ts";
@@ -72,7 +73,8 @@ async function handle(env: Env, definition: TaskDefinition, members: Member[], s
     const returned = await definition.batch!.run(inputs, ctx);
     const fault = faultOfResults(returned, inputs.length);
     if (fault !== null) return members.map(() => invalidOutput(fault));
-    return await Promise.all(members.map(({ task }, i) => endingOf(definition, task, (returned as unknown[])[i])));
+    const results = returned as unknown[];
+    return bounded(await Promise.all(members.map(({ task }, i) => endingOf(definition, task, results[i]))));
   } catch (thrown) {
     return members.map(({ task }) => withDelay(definition, task, thrown));
   }
@@ -80,6 +82,20 @@ async function handle(env: Env, definition: TaskDefinition, members: Member[], s
 
 async function endingOf(definition: TaskDefinition, task: ClaimedTask, result: unknown): Promise<Ending> {
   return result instanceof Error ? withDelay(definition, task, result) : checkOutput(definition, result);
+}
+
+/** What is over the limit fails, and is tried again with fewer others. */
+function bounded(endings: Ending[]): Ending[] {
+  let length = 0;
+  return endings.map((ending) => {
+    if (ending.outcome !== "succeeded") return ending;
+    if (length + ending.result.length <= MAX_BATCH_RESULT_LENGTH) {
+      length += ending.result.length;
+      return ending;
+    }
+    const message = `the results of a call may be ${MAX_BATCH_RESULT_LENGTH} characters together. Make the batch smaller`;
+    return { outcome: "failed", error: { type: "ResultTooLargeError", message }, retryable: true };
+  });
 }
 
 async function resultOf({ ending, reporter }: Member): Promise<Ran> {

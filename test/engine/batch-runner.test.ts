@@ -70,6 +70,20 @@ it("leaves out whom the schema does not know any more, and does not wait for the
   ]);
 });
 
+it("fails those whose results do not fit into one answer with the others", async () => {
+  const inputs = Array.from({ length: 14 }, (_, n) => n);
+  const large = defineTask({
+    name: "large",
+    input: z.number(),
+    output: z.string(),
+    batch: { size: 14, wait: "1s" },
+    run: (all) => all.map((n) => (n === 13 ? "small" : "x".repeat(999_000))),
+  });
+  const ran = await runTogether(env, large, await claimed(inputs), new BatchControl([]));
+  const outcomes = ran.map(({ ending }) => ("error" in ending ? ending.error.type : ending.outcome));
+  expect(outcomes).toEqual(inputs.map((n) => (n === 12 ? "ResultTooLargeError" : "succeeded")));
+});
+
 it("stops all where the supervisors are gone", async () => {
   const tasks = await claimed([1, 2]);
   const handler = define(async (inputs, { signal }) => {
