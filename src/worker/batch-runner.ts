@@ -81,7 +81,13 @@ async function handle(env: Env, definition: TaskDefinition, members: Member[], s
 }
 
 async function endingOf(definition: TaskDefinition, task: ClaimedTask, result: unknown): Promise<Ending> {
-  return result instanceof Error ? withDelay(definition, task, result) : checkOutput(definition, result);
+  if (result instanceof Error) return withDelay(definition, task, result);
+  try {
+    return await checkOutput(definition, result);
+  } catch (thrown) {
+    // A schema that throws is this one's error, too.
+    return withDelay(definition, task, thrown);
+  }
 }
 
 /** What is over the limit fails, and is tried again with fewer others. */

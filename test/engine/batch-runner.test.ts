@@ -84,6 +84,25 @@ it("fails those whose results do not fit into one answer with the others", async
   expect(outcomes).toEqual(inputs.map((n) => (n === 12 ? "ResultTooLargeError" : "succeeded")));
 });
 
+it("fails only the one whose result makes the schema throw", async () => {
+  const choosy = defineTask({
+    name: "choosy",
+    input: z.number(),
+    output: z.number().refine((n) => {
+      if (n === 2) throw new Error("no two");
+      return true;
+    }),
+    batch: { size: 3, wait: "1s" },
+    run: (inputs) => inputs,
+  });
+  const ran = await runTogether(env, choosy, await claimed([1, 2, 3]), new BatchControl([]));
+  expect(ran.map(({ ending }) => ("error" in ending ? ending.error.message : ending.outcome))).toEqual([
+    "succeeded",
+    "no two",
+    "succeeded",
+  ]);
+});
+
 it("stops all where the supervisors are gone", async () => {
   const tasks = await claimed([1, 2]);
   const handler = define(async (inputs, { signal }) => {
