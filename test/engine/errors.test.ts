@@ -92,6 +92,8 @@ const KINDS = {
   later: { task: "test.noop", options: { delay: "4s" }, state: "succeeded" },
   talks: { task: "test.log", input: { lines: 3 }, state: "succeeded" },
   reports: { task: "test.progress", input: { steps: 2, ms: 1 }, state: "succeeded" },
+  together: { task: "test.batch", input: { value: 1 }, state: "succeeded" },
+  togetherAgain: { task: "test.batch", input: { value: 2, fail: "error" }, state: "succeeded" },
 } as const;
 
 type Kind = keyof typeof KINDS;
