@@ -73,7 +73,8 @@ function wordsOf(row: BucketRow, name: LimitName, definition: TaskDefinition | u
   if (row.override !== null) return JSON.parse(row.override) as RateWords;
   const declared = declaredRate(name, definition);
   if (row.interval === null || row.tolerance === null) return declared;
-  if (declared !== null && declared.per / declared.limit === row.interval) {
+  // D1 may read a fraction from JSON as its neighbour.
+  if (declared !== null && Math.abs(declared.per / declared.limit - row.interval) < 1e-6) {
     return { ...declared, burst: burstOf(row.interval, row.tolerance) };
   }
   // What another version of the code has said, whose words are not known.

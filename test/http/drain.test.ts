@@ -5,6 +5,7 @@ import type { LaneResource } from "../../src/contract/lane.ts";
 import type { ProblemResource } from "../../src/contract/problem.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, poll, type Api, type BatchItem } from "./api.ts";
+import { startReceiver } from "./receiver.ts";
 import { startServer, type Server } from "./server.ts";
 
 let server: Server;
@@ -118,6 +119,29 @@ describe("a lane that drains", () => {
     expect(body.state).toBe("succeeded");
     expect(await laneOf("bulk")).toMatchObject({ draining: true, queued: 0, running: 0 });
     await lane("bulk", "resume");
+  });
+
+  it("still delivers the webhooks of what it has, and runs the error task of a flow", async () => {
+    const receiver = await startReceiver();
+    const webhook = { url: `${receiver.origin}/` };
+    await api.submit("test.sleep", { ms: 1_500 }, { webhook });
+    const { body: flow } = await api.post<FlowResource>("/v1/flows", {
+      chain: [
+        { task: "test.sleep", input: { ms: 1_500 } },
+        { task: "test.fail", input: { message: "no", retryable: false } },
+      ],
+      onError: { task: "test.noop" },
+    });
+    await lane("default", "drain");
+    await poll(
+      () => "nothing was delivered",
+      20_000,
+      () => (receiver.at("/").length === 1 ? true : null),
+    );
+    const { body } = await api.get<FlowResource>(`/v1/flows/${flow.id}`, { prefer: "wait=20" });
+    expect(body.nodes.map((node) => node.task.state)).toEqual(["succeeded", "failed", "succeeded"]);
+    await lane("default", "resume");
+    await receiver.stop();
   });
 
   it("is paused, draining or open, whichever was said last; a pause that becomes a drain lets go what it held", async () => {
