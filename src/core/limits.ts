@@ -29,6 +29,9 @@ export const TIMER_SLACK_MS = 5_000;
 /** A task that was cut off this often is not started again: it probably brings its worker down. */
 export const MAX_CRASHES = 3;
 
+/** Undoing that was cut short this often is given up: more, because what is not undone stays done. */
+export const MAX_UNDO_CRASHES = 10;
+
 /** Attempts kept in a task's history; older ones are dropped from its middle. */
 export const MAX_HISTORY = 50;
 

@@ -4,8 +4,8 @@
  */
 
 import { describeError, NonRetryableError, RetryAfterError, type TaskError } from "./errors.ts";
-import { BELL_MS, MAX_CRASHES, MAX_HORIZON_MS } from "./limits.ts";
-import { retryDelay, type RetryPolicy } from "./retry.ts";
+import { BELL_MS, MAX_CRASHES, MAX_HORIZON_MS, MAX_UNDO_CRASHES } from "./limits.ts";
+import { DEFAULT_RETRY, retryDelay, type RetryPolicy } from "./retry.ts";
 import type { State } from "./states.ts";
 import { errorAfterUndo, type Undoing, type UndoFailure } from "./undo.ts";
 
@@ -99,7 +99,7 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
   const same = { outcome: ending.outcome, result: null, error: null, attemptError: null, failures, crashes };
   const ended = { runAt: null, dueAt: null };
   if (attempt.undoing) {
-    const cut = cutShort(attempt.undoing, ending, crashes, policy, now, random);
+    const cut = cutShort(attempt.undoing, ending, crashes, now, random);
     if (cut !== null) return { ...same, ...ended, ...cut };
   }
   switch (ending.outcome) {
@@ -148,14 +148,13 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
 }
 
 /**
- * Undoing that was cut short goes on where it was, as often as a task may be cut off; then the task ends
- * as it was to, and tells what happened. What one undo function throws is no such failure. Null for other endings.
+ * Undoing that was cut short goes on where it was; if that happens too often, the task ends as it was to, and
+ * tells what happened. What one undo function throws is no such failure. Null for other endings.
  */
 function cutShort(
   undoing: Undoing,
   ending: Ending,
   crashes: number,
-  policy: RetryPolicy,
   now: number,
   random: number,
 ): (Partial<Settlement> & { state: State }) | null {
@@ -164,12 +163,12 @@ function cutShort(
   const attemptError = outcome === "crashed" ? LOST : ending.error;
   const counted = { attemptError, crashes: crashes + 1 };
   const isOver = outcome === "timeout" || (outcome === "failed" && !ending.retryable);
-  if (isOver || crashes + 1 >= MAX_CRASHES) {
+  if (isOver || crashes + 1 >= MAX_UNDO_CRASHES) {
     const error = errorAfterUndo(undoing, [{ step: null, error: attemptError }]);
     return { ...counted, state: undoing.state, error };
   }
   if (outcome === "crashed") return { ...counted, state: "queued", runAt: now, dueAt: now + BELL_MS };
-  const at = now + retryDelay(policy, crashes + 1, random);
+  const at = now + retryDelay(DEFAULT_RETRY, crashes + 1, random);
   return { ...counted, state: "retrying", runAt: at, dueAt: at };
 }
 

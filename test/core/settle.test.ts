@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NonRetryableError, RetryAfterError, SYSTEM_ERRORS } from "../../src/core/errors.ts";
-import { MAX_ATTEMPTS, MAX_CRASHES, MAX_HORIZON_MS } from "../../src/core/limits.ts";
+import { MAX_ATTEMPTS, MAX_CRASHES, MAX_HORIZON_MS, MAX_UNDO_CRASHES } from "../../src/core/limits.ts";
 import { DEFAULT_RETRY, retryDelay } from "../../src/core/retry.ts";
 import { endingOf, OUTCOMES, settle, type Ending, type Running } from "../../src/core/settle.ts";
 import { ARROWS, isTerminal, type State } from "../../src/core/states.ts";
@@ -208,7 +208,7 @@ describe("an attempt that undoes steps", () => {
 
   it("goes on where it was cut short, until it was so too often, and never ends another way", () => {
     fc.assert(
-      fc.property(undoings, fc.array(cuts, { minLength: MAX_CRASHES }), randoms, (undoing, ends, random) => {
+      fc.property(undoings, fc.array(cuts, { minLength: MAX_UNDO_CRASHES }), randoms, (undoing, ends, random) => {
         let running: Running = { failures: 3, crashes: 0, maxAttempts: 3, undoing };
         let state: State = "running";
         let error = null;

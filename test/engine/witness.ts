@@ -3,7 +3,13 @@
  * The database itself writes down the moves, so nothing passes unseen between two looks.
  */
 
-import { DEFAULT_RETENTION_MS, MAX_CRASHES, MAX_HISTORY, TIMER_SLACK_MS } from "../../src/core/limits.ts";
+import {
+  DEFAULT_RETENTION_MS,
+  MAX_CRASHES,
+  MAX_HISTORY,
+  MAX_UNDO_CRASHES,
+  TIMER_SLACK_MS,
+} from "../../src/core/limits.ts";
 import { ARROWS, isTerminal, type State } from "../../src/core/states.ts";
 import { historyOf, TASK_COLUMNS, type TaskRow } from "../../src/results/task-row.ts";
 import type { Execute } from "./database-over.ts";
@@ -106,7 +112,10 @@ export function wrongWith(row: Seen, now: number): string[] {
   const history = historyOf(row);
   const numbers = history.map((entry) => entry.number);
   must(row.failures <= row.maxAttempts, "it failed more often than it may");
-  must(row.crashes <= MAX_CRASHES, "it was cut off more often than is allowed");
+  must(
+    row.crashes <= (row.undo === null && !isTerminal(row.state) ? MAX_CRASHES : MAX_UNDO_CRASHES),
+    "it was cut off more often than is allowed",
+  );
   must(history.length <= MAX_HISTORY, "its history is too long");
   must(
     numbers.every((number, i) => number > (numbers[i - 1] ?? 0)),
