@@ -26,6 +26,12 @@ export const HELD_LOOK_MS = 3_600_000;
 /** The lease of a claim may end this much before the row's timer without moving the timer. */
 export const TIMER_SLACK_MS = 5_000;
 
+/**
+ * How long after its turn under a rate the clock looks at a task. The worker that heard of it starts it in time; this is
+ * for one that has died.
+ */
+export const TURN_GRACE_MS = 1_000;
+
 /** A task that was cut off this often is not started again: it probably brings its worker down. */
 export const MAX_CRASHES = 3;
 

@@ -7,12 +7,18 @@ import { declareLimits } from "./declare-limits.ts";
 import { drop } from "./drop.ts";
 import { tellObjects } from "./tell.ts";
 
+/** What a worker has to do. */
+export interface Taken {
+  claimed: ClaimedTask[];
+  /** Keys of the rates under which others wait for their turn. */
+  rates: string[];
+}
+
 /**
- * Claims those of `ids` that are queued and may start, and whoever starts together with them; the rest is somebody else's
- * already, or waits for its turn.
+ * Claims those of `ids` that are queued and may start at `now` (ms since the epoch), and whoever starts together with them;
+ * the rest is somebody else's already, or waits for its turn.
  */
-export async function claim(env: Env, ids: string[]): Promise<ClaimedTask[]> {
-  const now = Date.now();
+export async function claim(env: Env, ids: string[], now = Date.now()): Promise<Taken> {
   await declareLimits(env, now);
   const holder = crypto.randomUUID();
   const alone = await claimTasks(env.DB, ids, holder, now);
@@ -28,7 +34,7 @@ export async function claim(env: Env, ids: string[]): Promise<ClaimedTask[]> {
     next === null ? null : pokeClock(env, next),
     impatient.length === 0 ? null : drop(env, impatient, now),
   ]);
-  return claimed;
+  return { claimed, rates: alone.rates };
 }
 
 /** Never throws, because what starts alone is claimed already: who gathers is rung for again when the time has come. */

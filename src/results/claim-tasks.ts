@@ -114,16 +114,27 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'runni
 const waitingSql = (tried: string) => `
 SELECT MIN(due_at) FILTER (WHERE rates IS NOT NULL OR circuit IS NOT NULL) AS at,
   json_group_array(id) FILTER (WHERE started_at IS NULL AND rates->0->>'drop' AND ${tried}) AS impatient,
+  json_group_array(DISTINCT rates->0->>'key') FILTER (WHERE rates IS NOT NULL AND batch IS NULL) AS rates,
   json_group_array(id) FILTER (WHERE batch IS NOT NULL) AS gathering, MAX(batch->>'size') AS size
 FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'
   AND (rates IS NOT NULL OR circuit IS NOT NULL OR batch IS NOT NULL)`;
 
+interface Waiting {
+  at: number | null;
+  rates: string;
+  impatient: string;
+  gathering: string;
+  size: number | null;
+}
+
 /** What a claim has got. */
 export interface Claim {
   claimed: ClaimedTask[];
-  /** When the next of those that a rate, a circuit or their batch holds back may start, in ms since the epoch; null where no timer was set. */
+  /** When the clock must look at the next of those that a rate, a circuit or their batch holds back, in ms since the epoch; null where no timer was set. */
   nextTurn: number | null;
+  /** The rates under whose lines some of them wait. */
+  rates: string[];
   /** Ids of those that wait, though they would rather end. */
   impatient: string[];
   /** Ids of those that start only with others, and the size of the largest of their batches. */
@@ -165,16 +176,14 @@ export async function claimTasks(
       ...(timers === undefined ? [] : [db.prepare(timers).bind(list, now)]),
     ]),
   );
-  const [waiting] = rowsOf<{ at: number | null; impatient: string; gathering: string; size: number | null }>(
-    results,
-    5,
-  );
+  const [waiting] = rowsOf<Waiting>(results, 5);
   const turns = [waiting?.at ?? null, ...rowsOf<{ at: number }>(results, 6).map((row) => row.at)].filter(
     (at) => at !== null,
   );
   return {
     claimed: rowsOf<ClaimedTask>(results, 2),
     nextTurn: turns.length > 0 ? Math.min(...turns) : null,
+    rates: JSON.parse(waiting?.rates ?? "[]") as string[],
     impatient: JSON.parse(waiting?.impatient ?? "[]") as string[],
     gathering: JSON.parse(waiting?.gathering ?? "[]") as string[],
     size: waiting?.size ?? 0,

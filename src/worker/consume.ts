@@ -14,6 +14,7 @@ import { Committer } from "./committer.ts";
 import { findDefinition } from "./definitions.ts";
 import { beat, runningIn } from "./running.ts";
 import { supervise } from "./supervise.ts";
+import { keepTurns } from "./turns.ts";
 
 /** Attempts of one lane that run side by side in an isolate; more wait in the queue. */
 const MAX_RUNNING = 200;
@@ -48,7 +49,8 @@ export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promi
 /** Never throws: a thrown error would have messages delivered again that were already acknowledged. */
 export async function consume(batch: MessageBatch<unknown>, env: Env, ctx: ExecutionContext): Promise<void> {
   const lane = LANE_OF_QUEUE.exec(batch.queue)?.[1] ?? "default";
-  const works: Promise<void>[] = [];
+  const works: Promise<unknown>[] = [];
+  const starter = { hasRoom: () => runningIn(lane) < MAX_RUNNING, work: (tasks: ClaimedTask[]) => workOff(env, tasks) };
   const ids = [...new Set(batch.messages.flatMap((message) => idsOf(message.body)))];
   try {
     for (let i = 0; i < ids.length; i += CHUNK) {
@@ -56,7 +58,8 @@ export async function consume(batch: MessageBatch<unknown>, env: Env, ctx: Execu
         batch.retryAll({ delaySeconds: 5 });
         return;
       }
-      const work = workOff(env, await claim(env, ids.slice(i, i + CHUNK)));
+      const { claimed, rates } = await claim(env, ids.slice(i, i + CHUNK));
+      const work = Promise.all([workOff(env, claimed), ...rates.map((key) => keepTurns(env, key, starter))]);
       ctx.waitUntil(work.then(() => writeLastCounts(env)));
       works.push(work);
     }

@@ -169,7 +169,7 @@ export class BatchWorld {
         const ids = this.#bells[n];
         if (!ids) return;
         if (!step.keep) this.#bells.splice(n, 1);
-        const claimed = await at(now, () => claim(env, ids));
+        const { claimed } = await at(now, () => claim(env, ids));
         this.#checkClaim(claimed, now);
         if (step.trouble === null) await this.#checkNoneIsFull(ids);
         return;

@@ -322,7 +322,7 @@ describe("the sizes of what goes to D1", () => {
     });
     await storeAll(service.env, { waitUntil: () => {} }, tasks);
     const ids = tasks.map((task) => task.id);
-    const claimed = await claim(service.env, ids);
+    const { claimed } = await claim(service.env, ids);
     expect(claimed).toHaveLength(1_000);
     const commits = claimed.map((task, i): Commit => ({
       ...settle(task, { outcome: "succeeded", result: text(i) }, DEFAULT_RETRY, now, 0),

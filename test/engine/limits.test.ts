@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { keepLine } from "../../src/clock/line.ts";
 import { parseLimitId } from "../../src/core/limit-name.ts";
+import { TURN_GRACE_MS } from "../../src/core/limits.ts";
 import { rateOf } from "../../src/core/share.ts";
 import { changePlaces, changeRate, findLimit, listLimits, restoreLimit } from "../../src/engine/limits.ts";
 import { forgetBuckets, holdBack } from "../../src/results/buckets.ts";
@@ -201,7 +202,7 @@ describe("a rate", () => {
     const now = Date.now();
     expect((await claimAt(ids, now)).claimed).toHaveLength(1);
     const waiting = ids.slice(1);
-    expect(await dueOf(waiting)).toEqual(waiting.map((_, i) => now + (i + 1) * 60_000));
+    expect(await dueOf(waiting)).toEqual(waiting.map((_, i) => now + (i + 1) * 60_000 + TURN_GRACE_MS));
     await changeRate(bindings, READER, name, { limit: 10, per: 1_000, burst: 1 }, now + 1);
     expect(await dueOf(waiting)).toEqual(waiting.map((_, i) => now + 101 + i * 100));
     await changeRate(bindings, READER, name, { limit: 1, per: 1_000, burst: 1 }, now + 2);

@@ -223,7 +223,7 @@ export class World {
         if (!ids) return null;
         if (!step.keep) this.#bells.splice(n, 1);
         for (const id of ids) expect(id, (task) => model.claimed(task, now));
-        return async () => this.#answered(await at(now, () => claim(env, ids)));
+        return async () => this.#answered((await at(now, () => claim(env, ids))).claimed);
       }
       case "end": {
         const ending = step.ending;

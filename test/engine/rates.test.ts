@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { TURN_GRACE_MS } from "../../src/core/limits.ts";
 import { rateOf } from "../../src/core/share.ts";
 import { forgetBuckets, holdBack } from "../../src/results/buckets.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
@@ -19,7 +20,7 @@ interface Start {
 }
 
 /**
- * Lets a clock ring as the real one does, in virtual time: for whoever is due, in bells of a hundred, until nobody waits.
+ * Claims in virtual time whoever's turn it is, in bells of a hundred, until nobody waits.
  * `onStart` says what becomes of those who start; answers the starts in their order.
  */
 async function runVirtually(
@@ -39,16 +40,16 @@ async function runVirtually(
       await onStart(claimed, now);
     }
     const next = await env.DB.prepare(
-      "SELECT MIN(due_at) AS at FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'",
+      "SELECT MIN(due_at) - ?2 AS at FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'",
     )
-      .bind(JSON.stringify(ids))
+      .bind(JSON.stringify(ids), TURN_GRACE_MS)
       .first<number | null>("at");
     if (next === null) return { starts, claims };
     now = Math.max(now, next);
     const { results } = await env.DB.prepare(
       "SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND due_at <= ?2 ORDER BY id",
     )
-      .bind(JSON.stringify(ids), now)
+      .bind(JSON.stringify(ids), now + TURN_GRACE_MS)
       .all<{ id: string }>();
     due = results.map((row) => row.id);
   }
@@ -80,7 +81,7 @@ describe("a rate of ten a second, burst 1", () => {
   it("says when the next one may start, and sooner nobody may", async () => {
     const ids = await insertLimited(3, { rates: [rateOf(newKey(), 10, 1_000, 1)] });
     const now = Date.now();
-    expect((await claimAt(ids, now)).nextTurn).toBe(now + TEN_A_SECOND);
+    expect((await claimAt(ids, now)).nextTurn).toBe(now + TEN_A_SECOND + TURN_GRACE_MS);
     expect((await claimAt(ids, now + TEN_A_SECOND - 1)).claimed).toEqual([]);
     expect((await claimAt(ids, now + TEN_A_SECOND)).claimed).toHaveLength(1);
   });
@@ -173,7 +174,7 @@ describe("an upstream's wish to be left alone", () => {
     const [first] = (await claimAt([ids[0]!], now)).claimed;
     await holdBack(env.DB, first!.id, first!.attempt, now + HELD_MS);
     const held = await claimAt(ids, now + HELD_MS - 1);
-    expect(held).toMatchObject({ claimed: [], nextTurn: now + HELD_MS, impatient: [] });
+    expect(held).toMatchObject({ claimed: [], nextTurn: now + HELD_MS + TURN_GRACE_MS, impatient: [] });
     expect((await claimAt([other!], now)).claimed).toHaveLength(1);
     expect((await claimAt(ids, now + HELD_MS)).claimed).toHaveLength(1);
     expect((await claimAt(ids, now + HELD_MS + 99)).claimed).toHaveLength(0);
@@ -229,7 +230,11 @@ describe("a rate that drops", () => {
     const now = Date.now();
     const { claimed } = await claimAt(ids, now);
     await commitAttempts(env.DB, [endOf(claimed[0]!, { outcome: "crashed" })]);
-    expect(await claimAt(ids, now + 1)).toMatchObject({ claimed: [], impatient: [], nextTurn: now + 100 });
+    expect(await claimAt(ids, now + 1)).toMatchObject({
+      claimed: [],
+      impatient: [],
+      nextTurn: now + 100 + TURN_GRACE_MS,
+    });
   });
 });
 
@@ -273,7 +278,7 @@ describe("a rate beside other limits", () => {
     const [free] = await insertLimited(1, { rates });
     const { nextTurn, claimed } = await claimAt([...held, free!], now + 10);
     expect(claimed).toEqual([]);
-    expect(nextTurn).toBe(now + TEN_A_SECOND);
+    expect(nextTurn).toBe(now + TEN_A_SECOND + TURN_GRACE_MS);
     // A claim that has nobody to give a turn to names none in the past, or the clock would ring for ever.
     const later = await claimAt(held, now + 200);
     expect(later.claimed).toEqual([]);

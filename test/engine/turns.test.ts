@@ -1,0 +1,121 @@
+/** The line of a rate as a worker keeps it: everybody at their turn, in their order, whatever else happens to the line. */
+import { env } from "cloudflare:workers";
+import { expect, it } from "vitest";
+import { TURN_GRACE_MS } from "../../src/core/limits.ts";
+import { rateOf, type Rate } from "../../src/core/share.ts";
+import { cancelTasks } from "../../src/results/cancel-tasks.ts";
+import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
+import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { pauseLane } from "../../src/results/lanes.ts";
+import { readTasks } from "../../src/results/read-tasks.ts";
+import { keepTurns } from "../../src/worker/turns.ts";
+import { claimAt, hearingEnv, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
+
+const INTERVAL_MS = 20;
+
+const newRate = (burst = 1): Rate => rateOf(newKey(), 50, 1_000, burst);
+
+interface Start {
+  task: ClaimedTask;
+  at: number;
+}
+
+/** Keeps the line of this rate until nobody waits there; answers who was worked on, and when. */
+async function keep({ key }: Rate, onStart: (start: Start) => Promise<void> = async () => {}): Promise<Start[]> {
+  const starts: Start[] = [];
+  const work = async ([task]: ClaimedTask[]) => {
+    starts.push({ task: task!, at: Date.now() });
+    await onStart(starts.at(-1)!);
+  };
+  await keepTurns(hearingEnv().env, key, { hasRoom: () => true, work });
+  return starts.toSorted((a, b) => a.task.startedAt - b.task.startedAt);
+}
+
+const idsOf = (starts: Start[]) => starts.map((start) => start.task.id);
+
+const gapsOf = (starts: Start[]) => starts.slice(1).map((start, i) => start.task.startedAt - starts[i]!.task.startedAt);
+
+it("starts all in their order, an interval apart by the record, and runs none before its start", async () => {
+  const rate = newRate();
+  const ids = await insertLimited(41, { rates: [rate] });
+  await claimAt(ids.slice(0, 1));
+  const starts = await keep(rate);
+  expect(idsOf(starts)).toEqual(ids.slice(1));
+  expect(Math.min(...gapsOf(starts))).toBeGreaterThanOrEqual(INTERVAL_MS);
+  // A timer may be a millisecond early.
+  expect(starts.filter(({ task, at }) => at < task.startedAt - 1)).toEqual([]);
+  const took = starts.at(-1)!.task.startedAt - starts[0]!.task.startedAt;
+  const exact = gapsOf(starts).filter((gap) => gap === INTERVAL_MS).length;
+  console.log(`40 starts in ${took} ms, ideally ${39 * INTERVAL_MS}; ${exact} of 39 gaps are exact`);
+});
+
+it("makes one line of what it starts and what bells claim meanwhile", async () => {
+  const rate = newRate();
+  const ids = await insertLimited(30, { rates: [rate] });
+  const { claimed } = await claimAt(ids.slice(0, 1));
+  const rung: ClaimedTask[] = [];
+  const ring = async () => {
+    rung.push(...(await claimAt(ids)).claimed);
+  };
+  const [starts, second] = await Promise.all([keep(rate, ring), keep(rate)]);
+  // In one isolate one keeps it.
+  expect(second).toEqual([]);
+  const all = [...starts, ...[...claimed, ...rung].map((task) => ({ task, at: task.startedAt }))];
+  const inOrder = all.toSorted((a, b) => a.task.startedAt - b.task.startedAt);
+  expect(idsOf(inOrder).toSorted()).toEqual(ids);
+  expect(Math.min(...gapsOf(inOrder))).toBeGreaterThanOrEqual(INTERVAL_MS);
+});
+
+it("passes over who is cancelled, whose lane is paused, and who lacks a place", async () => {
+  const rate = newRate();
+  const rates = [rate];
+  const concurrency = [{ key: newKey(), limit: 1 }];
+  const [holder] = await insertLimited(1, { concurrency });
+  await claimAt([holder!]);
+  await pauseLane(env.DB, "bulk", null, null, Date.now());
+  const [first, gone, ...rest] = await insertLimited(6, { rates });
+  const held = [limitedTask({ rates, concurrency }), limitedTask({ rates }, { lane: "bulk" })];
+  await insertTasks(env.DB, held);
+  await claimAt([first!]);
+  const starts = await keep(rate, async ({ task }) => {
+    if (task.id === rest[0]) await cancelTasks(env.DB, [rest[3]!], null, Date.now());
+    else await cancelTasks(env.DB, [gone!], null, Date.now());
+  });
+  expect(idsOf(starts)).toContain(rest[0]);
+  const states = (
+    await readTasks(
+      env.DB,
+      held.map((task) => task.id),
+    )
+  ).map((row) => row.state);
+  expect(states).toEqual(["queued", "queued"]);
+});
+
+it("spends what a burst has saved up, and then goes on at the rate", async () => {
+  const rate = newRate(5);
+  const ids = await insertLimited(15, { rates: [rate] });
+  await claimAt(ids.slice(0, 1), Date.now() - 60_000);
+  const starts = await keep(rate);
+  expect(idsOf(starts)).toEqual(ids.slice(1));
+  const span = starts.at(-1)!.task.startedAt - starts[0]!.task.startedAt;
+  expect(span).toBeGreaterThanOrEqual((starts.length - 5) * INTERVAL_MS);
+});
+
+it("leaves a line whose first does not start though the rate would let it", async () => {
+  const rate = newRate();
+  const [first] = await insertLimited(1, { rates: [rate] });
+  await claimAt([first!]);
+  const expired = limitedTask({ rates: [rate] }, { expiresAt: Date.now() - 1 });
+  await insertTasks(env.DB, [expired]);
+  expect(await keep(rate)).toEqual([]);
+});
+
+it("leaves a line to the clock where there is no room, and who waits there is looked at soon after its turn", async () => {
+  const rate = newRate();
+  const ids = await insertLimited(2, { rates: [rate] });
+  const now = Date.now();
+  await claimAt(ids, now);
+  await keepTurns(hearingEnv().env, rate.key, { hasRoom: () => false, work: async () => {} });
+  const [, waiting] = await readTasks(env.DB, ids);
+  expect(waiting).toMatchObject({ state: "queued", dueAt: now + INTERVAL_MS + TURN_GRACE_MS });
+});
