@@ -21,7 +21,7 @@ import { callsOf } from "../../src/worker/batch-call.ts";
 import { Actor, type Trouble } from "./actor.ts";
 import { databaseOver, type Execute } from "./database-over.ts";
 
-export const SIZE = 3;
+const SIZE = 3;
 const WAIT_MS = 1_000;
 
 /** At most so many of a limited program run at once. */
