@@ -37,8 +37,9 @@ it("goes on where it was when the service is killed in the middle", async () => 
   await server.restart();
   const task = await api.waitForEnd(id, 40_000);
 
-  expect(before).toEqual([{ undo: "s3", attempt: 2 }]);
-  expect(undone()).toEqual([...before, { undo: "s2", attempt: 3 }, { undo: "s1", attempt: 3 }]);
+  expect(undone().map(({ undo }) => undo)).toEqual(["s3", "s2", "s1"]);
+  expect(undone().map(({ attempt }) => attempt)).toEqual([2, 2, 2].fill(3, before.length));
+  expect(before.length).toBeLessThan(3);
   expect(receiver.at("/")).toHaveLength(6);
   expect(task).toMatchObject({ state: "failed", error: { message: "failed after s3, as asked" } });
   expect(task.error?.data).toBeUndefined();
