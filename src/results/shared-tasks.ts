@@ -53,7 +53,7 @@ export async function storeShared(db: D1Database, task: NewTask, share: Share, n
 /** Longer than any task is kept by default; a window that is forgotten early only makes one task more. */
 const KEPT_MS = 30 * 86_400_000;
 
-/** The window's task takes this submission's input, and its start moves: at most to the end of the longest wait. */
+/** The window's task takes this submission's input with its limits, and its start moves: at most to the end of the longest wait. */
 function replaceInput(
   db: D1Database,
   task: NewTask,
@@ -62,15 +62,20 @@ function replaceInput(
   now: number,
 ): D1PreparedStatement[] {
   const find = `SELECT w.task_id FROM windows AS w WHERE w.tenant = ?1 AND w.kind = ?2 AND w.task = ?3 AND w.key = ?4`;
+  const waiting = `tasks.id = (${find}) AND tasks.state = 'scheduled' AND tasks.started_at IS NULL`;
+  const limits = `FROM tasks, json_each(tasks.concurrency) AS own WHERE ${waiting}`;
   const large = task.input !== null && byteLength(task.input) > INLINE_PAYLOAD_BYTES;
   const start =
     "MIN(?5, COALESCE((SELECT opened_at FROM windows AS w WHERE w.tenant = ?1 AND w.kind = ?2 AND w.task = ?3 AND w.key = ?4) + ?6, ?5))";
   return [
     db
+      .prepare(`DELETE FROM places WHERE (key, task_id) IN (SELECT own.value->>'key', tasks.id ${limits})`)
+      .bind(...name),
+    db
       .prepare(
         `UPDATE tasks SET input = ?7, overflow = overflow & ~${OVERFLOW.input} | ?8, options = ?9, tags = ?10,
-           run_at = ${start}, due_at = ${start}
-         WHERE id = (${find}) AND state = 'scheduled' AND started_at IS NULL`,
+           concurrency = ?11, rates = ?12, run_at = ${start}, due_at = ${start}
+         WHERE ${waiting}`,
       )
       .bind(
         ...name,
@@ -80,13 +85,28 @@ function replaceInput(
         large ? OVERFLOW.input : 0,
         task.options,
         task.tags,
+        task.concurrency ?? null,
+        task.rates ?? null,
       ),
+    db
+      .prepare(
+        `INSERT INTO places (key, task_id, running) SELECT own.value->>'key', tasks.id, 0 ${limits}
+         ON CONFLICT DO NOTHING`,
+      )
+      .bind(...name),
+    db
+      .prepare(
+        `INSERT INTO limits (key, max, asked) SELECT own.value->>'key', own.value->>'limit', own.value->>'limit' ${limits}
+         ON CONFLICT (key) DO UPDATE SET asked = excluded.asked, max = COALESCE(override, excluded.asked)
+           WHERE asked IS NOT excluded.asked`,
+      )
+      .bind(...name),
     ...(large
       ? [
           db
             .prepare(
               `INSERT INTO payloads (task_id, kind, body)
-               SELECT id, 'input', ?5 FROM tasks WHERE id = (${find}) AND state = 'scheduled' AND started_at IS NULL
+               SELECT id, 'input', ?5 FROM tasks WHERE ${waiting}
                ON CONFLICT DO UPDATE SET body = excluded.body`,
             )
             .bind(...name, task.input),

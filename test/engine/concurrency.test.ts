@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { keepLine } from "../../src/clock/line.ts";
 import type { KeyLimit } from "../../src/core/concurrency.ts";
 import type { Ending } from "../../src/core/settle.ts";
+import { rateOf } from "../../src/core/share.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { rescue } from "../../src/engine/rescue.ts";
 import { retry } from "../../src/engine/retry.ts";
@@ -16,6 +17,7 @@ import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { readKeyLines } from "../../src/results/lines.ts";
 import { forgetLimits, isAnyoneWaiting, readIdleKeys, readNextInLine } from "../../src/results/places.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
+import { storeShared } from "../../src/results/shared-tasks.ts";
 import { claimAt, claimIds, disagreements, hearingEnv, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";
 
@@ -184,6 +186,25 @@ describe("the places", () => {
     );
     console.log(`places agreed with the tasks after each of ${steps} steps of 40 programs`);
   }, 120_000);
+
+  it("are those of the last input of a debounced task, and none are left of the inputs before", async () => {
+    const [before, after] = [newKey(), newKey()];
+    const share = { kind: "debounce", key: newKey(), ms: 1_000 } as const;
+    const now = Date.now();
+    const debounced = (key: string, limit: number) =>
+      limitedTask(
+        { concurrency: [{ key, limit }], rates: [rateOf(key, 1, 1_000, 1)] },
+        { state: "scheduled", runAt: now + 1_000, tenant: "debounced" },
+      );
+    const id = await storeShared(env.DB, debounced(before, 1), share, now);
+    expect(await storeShared(env.DB, debounced(after, 2), share, now + 1)).toBe(id);
+    expect(await disagreements()).toEqual([]);
+    expect(await env.DB.prepare("SELECT max FROM limits WHERE key = ?1").bind(after).first("max")).toBe(2);
+    await startTasks(env.DB, [id!], now + 2_000);
+    const { claimed } = await claimAt([id!], now + 2_000);
+    expect(claimed.map((task) => task.concurrency)).toEqual([JSON.stringify([{ key: after, limit: 2 }])]);
+    expect([await runningOf(before), await runningOf(after)]).toEqual([0, 1]);
+  });
 
   it("go with the tasks, and the limit of a key that nobody uses with them", async () => {
     const key = newKey();
