@@ -20,7 +20,7 @@ export async function persist<T>(call: () => Promise<T>): Promise<T> {
       return await call();
     } catch (error) {
       const pause = PAUSES[i];
-      if (pause === undefined || FINAL.test(String(error))) throw error;
+      if (pause === undefined || isFinal(error)) throw error;
       await scheduler.wait(pause * (0.5 + Math.random()));
     }
   }
@@ -31,12 +31,17 @@ export async function persistOr503<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await persist(call);
   } catch (error) {
-    if (FINAL.test(String(error))) throw error;
+    if (isFinal(error)) throw error;
     console.error(JSON.stringify({ event: "results_backend_silent", error: String(error) }));
     throw new ProblemError(problem("unavailable", "The results backend did not answer. Nothing was lost; try again."), {
       "Retry-After": "1",
     });
   }
+}
+
+/** Whether the statement itself is wrong, and not the way to D1. */
+export function isFinal(error: unknown): boolean {
+  return FINAL.test(String(error));
 }
 
 /** The rows of one result of a batch. */

@@ -23,12 +23,16 @@ import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { readEnds } from "../results/flows.ts";
 import { readSignal, type StoredSignal } from "../results/signals.ts";
 import { Journal } from "./journal.ts";
+import { reached, UnreachableError } from "./reached.ts";
 import type { Reporter } from "./reporter.ts";
 import { failureOf, isSteering, textOf, thrownAgain, tryStep } from "./step.ts";
 import { Undos } from "./undos.ts";
 
 /** A year, the longest a task may sleep. */
 const MAX_SLEEP_MS = 366 * 86_400_000;
+
+/** When an attempt is followed by another that could not reach what it needed. */
+const LOOK_AGAIN_MS = 5_000;
 
 interface Pending {
   until: number | null;
@@ -179,7 +183,7 @@ export class Durable {
           `an earlier attempt spawned ${ids.length} of ${task} where this one wants ${inputs.length} (${entry.key})`,
         );
       }
-      const ids = await spawn(this.#env, this.#task, entry.key, task, inputs, options);
+      const ids = await reached(spawn(this.#env, this.#task, entry.key, task, inputs, options));
       if (ids === null) throw new AttemptAborted("lost", "the task was asked to stop, or is in another attempt");
       await this.#journal.end({ ...entry, value: JSON.stringify(ids) });
       return ids;
@@ -189,7 +193,7 @@ export class Durable {
   async #results(ids: string[]): Promise<unknown[]> {
     return this.#during(async () => {
       // Read before its turn, so that what ended after it is not given before.
-      const reading = readEnds(this.#env.DB, ids);
+      const reading = reached(readEnds(this.#env.DB, ids));
       const entry = await this.#begin("join", ids[0]!, reading);
       const ended = await reading;
       const missing = ids.find((id) => !ended.has(id));
@@ -228,7 +232,7 @@ export class Durable {
   async #take(name: string): Promise<StoredSignal | null> {
     for (const seq of await this.#journal.takenBefore()) this.#taken.add(seq);
     for (;;) {
-      const signal = await readSignal(this.#env.DB, this.#task.id, name, [...this.#taken]);
+      const signal = await reached(readSignal(this.#env.DB, this.#task.id, name, [...this.#taken]));
       // Another branch of the handler may have taken it meanwhile.
       if (signal !== null && this.#taken.has(signal.seq)) continue;
       if (signal !== null) this.#taken.add(signal.seq);
@@ -244,6 +248,10 @@ export class Durable {
     this.#active++;
     try {
       return await call();
+    } catch (error) {
+      // Neither the handler nor the task is at fault: a later attempt looks again, and none is used up.
+      if (error instanceof UnreachableError) return await this.#wait({ until: Date.now() + LOOK_AGAIN_MS });
+      throw error;
     } finally {
       this.#active--;
       this.#settle();

@@ -6,6 +6,7 @@ import { progressObject } from "../engine/tell.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { persist } from "../results/d1.ts";
+import { reached } from "./reached.ts";
 import { markObject } from "../results/read-tasks.ts";
 import { historyOf } from "../results/task-row.ts";
 import { Replay } from "./replay.ts";
@@ -131,7 +132,7 @@ export class Journal {
   async #write({ entries, kept }: Group): Promise<void> {
     this.#group = null;
     try {
-      const isKept = await persist(async () => this.#object.writeJournal(this.#task.attempt, entries));
+      const isKept = await reached(persist(async () => this.#object.writeJournal(this.#task.attempt, entries)));
       for (const each of kept) {
         each.resolve(isKept);
         // One after the other, as a later attempt will be given them.
@@ -149,8 +150,8 @@ export class Journal {
 
   async #read(): Promise<Opened> {
     const { id, run, attempt, object } = this.#task;
-    if (!(object & OBJECT.used)) await markObject(this.#env.DB, id, OBJECT.used);
-    const all = await persist(async () => this.#object.openJournal(run, attempt));
+    if (!(object & OBJECT.used)) await reached(markObject(this.#env.DB, id, OBJECT.used));
+    const all = await reached(persist(async () => this.#object.openJournal(run, attempt)));
     if (all === null) throw new AttemptAborted("lost", "the task is in another attempt");
     for (const entry of all) {
       this.#position = Math.max(this.#position, entry.began, entry.ended ?? 0);

@@ -255,6 +255,29 @@ describe("a wait", () => {
   });
 });
 
+describe("a silent platform", () => {
+  it.each(["openJournal", "writeJournal", "readSignal"])(
+    "uses up no attempt, and takes no other way in the handler (%s)",
+    async (call) => {
+      const did = effects();
+      let silent = true;
+      const handler: Handler = async (ctx) => {
+        const first = await did.step(ctx, "a").catch(() => did.step(ctx, "instead of a"));
+        const second = await ctx.waitForSignal("go").catch(() => "no signal");
+        return [first, second];
+      };
+      const task = await DurableTask.store(handler, { isSilent: (asked) => silent && asked === call });
+      await task.send("go", "now");
+      expect(await task.attempt()).toMatchObject({ outcome: "suspended", wait: { type: "sleep", signals: [] } });
+      silent = false;
+      expect(resultOf(await task.attempt())).toEqual(["a", "now"]);
+      expect(await task.row()).toMatchObject({ failures: 0, crashes: 0 });
+      // What was done and could not be written down is done again.
+      expect(did.done).toEqual(call === "writeJournal" ? ["a", "a"] : ["a"]);
+    },
+  );
+});
+
 describe("the children of a task", () => {
   const joined = ({ wait }: { wait?: { tasks: string[][] } }) => wait!.tasks[0]!;
 

@@ -8,6 +8,7 @@ import { NO_START, type Ending } from "../../src/core/settle.ts";
 import { signal } from "../../src/engine/signal.ts";
 import type { TaskEvent } from "../../src/contract/event.ts";
 import { progressObject } from "../../src/engine/tell.ts";
+import type { ProgressApi } from "../../src/progress/snapshot.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { startTasks } from "../../src/results/due-tasks.ts";
@@ -44,6 +45,22 @@ const UNSTOPPED = {
   undoable: async () => {},
 } as unknown as AttemptControl;
 
+function silentWhere(isSilent: (call: string) => boolean): Env {
+  const listen = async <T>(call: string, answer: () => Promise<T>): Promise<T> => {
+    if (isSilent(call)) throw new Error("Network connection lost.");
+    return answer();
+  };
+  const DB = databaseOver(async (statements) =>
+    listen(statements[0]!.sql.includes("FROM signals") ? "readSignal" : "another", () => executeOn(env.DB)(statements)),
+  );
+  const getByName = (id: string): Pick<ProgressApi, "openJournal" | "writeJournal"> => ({
+    openJournal: (run, attempt) => listen("openJournal", () => progressObject(env, id).openJournal(run, attempt)),
+    writeJournal: (attempt, entries) =>
+      listen("writeJournal", () => progressObject(env, id).writeJournal(attempt, entries)),
+  });
+  return { ...quiet, DB, PROGRESS: { getByName } as unknown as Env["PROGRESS"] };
+}
+
 export class DurableTask {
   readonly #handler: Handler;
   readonly #env: Env;
@@ -55,11 +72,18 @@ export class DurableTask {
     this.#env = bindings;
   }
 
-  /** `readsSlowly`: what it waits for is read later than everything else. */
-  static async store(handler: Handler, { readsSlowly = false } = {}): Promise<DurableTask> {
+  /**
+   * `readsSlowly`: what it waits for is read later than everything else. `isSilent`: whether its progress object,
+   * or D1 where it asks for signals, does not answer now.
+   */
+  static async store(
+    handler: Handler,
+    { readsSlowly = false, isSilent }: { readsSlowly?: boolean; isSilent?: (call: string) => boolean } = {},
+  ): Promise<DurableTask> {
     const task = newTask(newTenant(), { maxAttempts: 10 });
     await insertTasks(env.DB, [task]);
-    return new DurableTask(task.id, handler, readsSlowly ? slowReads : quiet);
+    const bindings = isSilent ? silentWhere(isSilent) : readsSlowly ? slowReads : quiet;
+    return new DurableTask(task.id, handler, bindings);
   }
 
   async row(): Promise<WholeTaskRow> {
