@@ -17,7 +17,8 @@ process.env["WRANGLER_LOG"] ??= "warn";
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 2_500;
-const USAGE = "usage: npm run serve -- --port P --persist DIR --api-key KEY [--fixtures] [--allow-origin ORIGIN ...]";
+const USAGE =
+  "usage: npm run serve -- --port P --persist DIR --api-key KEY [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...]";
 
 export type ServeOptions = {
   /** 0 picks a free one. */
@@ -27,6 +28,8 @@ export type ServeOptions = {
   apiKey: string;
   /** The test.* tasks exist, and webhooks may go to loopback addresses. */
   fixtures?: boolean;
+  /** Every task may call loopback addresses, `http.request` too. */
+  allowLoopback?: boolean;
   /** The demo page's two routes are open to everyone. */
   publicDemo?: boolean;
   /** Origins that may call from a browser. */
@@ -78,6 +81,7 @@ function miniflareOptions(options: ServeOptions, persist: string) {
       ...config.vars,
       API_KEY: options.apiKey,
       FIXTURES: options.fixtures ? "1" : "",
+      ALLOW_LOOPBACK: options.allowLoopback ? "1" : "",
       PUBLIC_DEMO: options.publicDemo ? "1" : "",
       ALLOW_ORIGINS: (options.allowOrigins ?? []).join(","),
       // Every lease that was granted before this moment belongs to a process that is gone.
@@ -188,6 +192,7 @@ async function main(): Promise<void> {
       persist: { type: "string" },
       "api-key": { type: "string" },
       fixtures: { type: "boolean", default: false },
+      "allow-loopback": { type: "boolean", default: false },
       "allow-origin": { type: "string", multiple: true, default: [] },
     },
   });
@@ -200,6 +205,7 @@ async function main(): Promise<void> {
     persist: values.persist,
     apiKey: values["api-key"],
     fixtures: values.fixtures,
+    allowLoopback: values["allow-loopback"],
     publicDemo: values.fixtures,
     allowOrigins: values["allow-origin"],
   });

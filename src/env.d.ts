@@ -17,8 +17,10 @@ interface Env {
   API_KEY?: string;
   /** `"1"`: the demo page's two routes are open to everybody. */
   PUBLIC_DEMO?: string;
-  /** `"1"`: the fixture tasks exist, and loopback targets are allowed. */
+  /** `"1"`: the fixture tasks exist, and webhooks and `csv.*` may have loopback targets. */
   FIXTURES?: string;
+  /** `"1"`: every task and webhook may have loopback targets. */
+  ALLOW_LOOPBACK?: string;
   /** How many tasks of one tenant may be on their way at once; empty: as many as they like. */
   MAX_LIVE_TASKS?: string;
   /** Comma-separated origins that browsers may call from. */

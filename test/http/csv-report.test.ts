@@ -26,7 +26,7 @@ function tableOf(rows: number): Buffer {
 }
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ allowLoopback: true });
   api = apiOf(server);
   const file = tableOf(ROWS);
   files = createServer(async (request, response) => {

@@ -17,6 +17,8 @@ export type ServerOptions = {
   port?: number;
   key?: string;
   allowOrigins?: string[];
+  /** `http.request` too may call this machine. */
+  allowLoopback?: boolean;
   env?: Record<string, string>;
 };
 
@@ -68,6 +70,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 async function launch(options: ServerOptions, key: string, persist: string, port: number) {
   const args = ["scripts/serve.ts", "--port", String(port), "--persist", persist, "--api-key", key];
   if (options.fixtures ?? true) args.push("--fixtures");
+  if (options.allowLoopback) args.push("--allow-loopback");
   for (const origin of options.allowOrigins ?? []) args.push("--allow-origin", origin);
   const child = spawn("node", args, {
     cwd: root,

@@ -255,8 +255,9 @@ describe("outbound guard", () => {
     );
   });
 
-  it("allows loopback only where the fixtures are", () => {
+  it("allows loopback only where the fixtures are, or where it is said", () => {
     expect(outboundPolicy({ FIXTURES: "1" })).toEqual(LOCAL);
+    expect(outboundPolicy({ ALLOW_LOOPBACK: "1" })).toEqual(LOCAL);
     expect(outboundPolicy({ FIXTURES: "0" })).toEqual(STRICT);
     expect(outboundPolicy({})).toEqual(STRICT);
   });
