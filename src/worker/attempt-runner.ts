@@ -6,7 +6,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { AttemptAborted } from "../core/errors.ts";
-import type { Ending } from "../core/settle.ts";
+import { endingOf, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
 import type { RunOptions } from "../engine/prepare.ts";
 import { holdBack } from "../results/buckets.ts";
@@ -103,6 +103,8 @@ async function handle(
     const run = async () => checkOutput(definition, await definition.run(input.data, context));
     return await Promise.race([run(), wait]);
   } catch (thrown) {
+    // It is not the handler that has failed.
+    if (task.undo !== null) return endingOf(thrown);
     if (thrown instanceof RateLimited) await holdBack(env.DB, task.id, task.attempt, Date.now() + thrown.delayMs);
     if (thrown instanceof Snoozed) return { outcome: "snoozed", delayMs: thrown.delayMs };
     return withDelay(definition, task, thrown);

@@ -14,6 +14,7 @@ import {
   StepMismatchError,
 } from "../core/errors.ts";
 import { faults } from "../core/problems.ts";
+import { MAX_CRASHES } from "../core/limits.ts";
 import type { Wait } from "../core/settle.ts";
 import { isTerminal } from "../core/states.ts";
 import type { UndoFailure } from "../core/undo.ts";
@@ -73,7 +74,7 @@ export class Durable {
     this.#yieldAfter = yieldAfter;
     this.#reporter = reporter;
     this.#journal = new Journal(env, task, onUndoable);
-    this.#undos = new Undos(this.#journal, signal);
+    this.#undos = new Undos(this.#journal, signal, task.crashes + 1 < MAX_CRASHES);
   }
 
   /** Resolves when the handler can only wait. */

@@ -14,14 +14,17 @@ const PATIENCE_MS = 2_000;
 export class Undos {
   readonly #journal: Journal;
   readonly #signal: AbortSignal;
+  readonly #mayTryAgain: boolean;
   readonly #known = new Map<string, () => Promise<unknown>>();
   readonly #wanted = new Set<string>();
   readonly #complete = Promise.withResolvers<void>();
   #isCalling = false;
 
-  constructor(journal: Journal, signal: AbortSignal) {
+  /** `mayTryAgain`: whether another attempt may find out what this one cannot. */
+  constructor(journal: Journal, signal: AbortSignal, mayTryAgain: boolean) {
     this.#journal = journal;
     this.#signal = signal;
+    this.#mayTryAgain = mayTryAgain;
   }
 
   /** Whether an undo function is being called this very moment. */
@@ -55,13 +58,22 @@ export class Undos {
     return failures;
   }
 
-  /** What the handler throws is of no interest: it has failed before, or was cancelled. */
+  /**
+   * What the handler throws is of no interest, because it has failed before, unless it has not come to every step:
+   * then it may do so in another attempt.
+   */
   async #collect(steps: JournalEntry[], replay: () => Promise<unknown>, suspended: Promise<unknown>): Promise<void> {
     for (const { key } of steps) this.#wanted.add(key);
     if (this.#wanted.size === 0) return;
-    const ended = replay().catch(() => undefined);
+    let failure: string | null = null;
+    const ended = replay().catch((thrown: unknown) => {
+      failure = describeError(thrown).message;
+    });
     const late = Promise.race([ended, suspended]).then(() => scheduler.wait(PATIENCE_MS));
     await Promise.race([this.#complete.promise, late, aborted(this.#signal)]);
+    if (this.#wanted.size > 0 && failure !== null && this.#mayTryAgain && !this.#signal.aborted) {
+      throw new Error(`the handler failed before it came to every step that is to be undone: ${failure}`);
+    }
   }
 
   /** Undoes one step; answers why it could not. */

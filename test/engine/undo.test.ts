@@ -214,6 +214,30 @@ describe("undoing", () => {
     expect(did.done).toEqual(["a", "b", "b", "-b", "-a"]);
   });
 
+  it("tries again where the handler failed before it came to every step, and tells in the end", async () => {
+    const did = effects();
+    let down = 1;
+    const handler: Handler = async (ctx) => {
+      await did.step(ctx, "a");
+      if (ctx.attempt > 1 && down-- > 0) throw new NonRetryableError("what it needs is down");
+      await did.step(ctx, "b");
+      fail();
+    };
+    const task = await DurableTask.store(handler);
+    await task.attempt();
+    expect(await task.attempt()).toMatchObject({ outcome: "failed", retryable: true });
+    expect(await task.row()).toMatchObject({ state: "retrying", crashes: 1 });
+    expect(await task.attempt()).toMatchObject(undone);
+    expect(did.done).toEqual(["a", "b", "-b", "-a"]);
+
+    down = Infinity;
+    const other = await DurableTask.store(handler);
+    await other.attempt();
+    for (let n = 1; n < MAX_CRASHES; n++) expect(await other.attempt()).toMatchObject({ outcome: "failed" });
+    expect(await other.attempt()).toMatchObject({ failures: [{ step: "b", error: { type: "UndoUnknownError" } }] });
+    expect(did.done).toEqual(["a", "b", "-b", "-a", "a", "b", "-a"]);
+  });
+
   it("refuses an undo function that would wait for something durable", async () => {
     const did = effects();
     const ending = await failAndUndo(async (ctx) => {

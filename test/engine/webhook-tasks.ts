@@ -8,9 +8,11 @@ import type { OptionsInput } from "../../src/contract/submission.ts";
 import { WEBHOOK_EVENTS, type WebhookEvent } from "../../src/core/webhook.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
+import type { Undoing } from "../../src/core/undo.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
 import type { Commit } from "../../src/results/commit-attempts.ts";
 import type { NewTask } from "../../src/results/insert-tasks.ts";
+import { jsonOf } from "../../src/results/task-row.ts";
 import { insertWebhook } from "../../src/results/store-webhook.ts";
 import type { WebhookRow } from "../../src/results/webhook-row.ts";
 
@@ -45,7 +47,7 @@ export async function claimOne(db: D1Database, id: string): Promise<ClaimedTask>
 export function endOf(task: ClaimedTask, ending: Ending = { outcome: "succeeded", result: "null" }): Commit {
   const at = Date.now();
   return {
-    ...settle(task, ending, DEFAULT_RETRY, at, 0.5),
+    ...settle({ ...task, undoing: jsonOf<Undoing>(task.undo) }, ending, DEFAULT_RETRY, at, 0.5),
     id: task.id,
     attempt: task.attempt,
     startedAt: task.startedAt,
