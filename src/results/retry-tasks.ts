@@ -2,6 +2,7 @@
 
 import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
+import { submissionKey } from "../core/concurrency.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
 import { IN_RUN, readRuns } from "./ended-runs.ts";
@@ -21,32 +22,50 @@ WHERE ${GUARD}`;
 const NO_LARGE_INPUT = `
 DELETE FROM payloads WHERE kind = 'input' AND task_id IN (SELECT id FROM tasks WHERE ${GUARD})`;
 
-const INLINE_INPUT = `UPDATE tasks SET input = ?2, overflow = overflow & ~${OVERFLOW.input} WHERE ${GUARD}`;
+// What the submission itself asked for stays.
+const LIMITS = `rates = ?4, concurrency = (
+  SELECT CASE WHEN COUNT(*) > 0 THEN json_group_array(json(value)) END FROM (
+    SELECT value FROM json_each(?3)
+    UNION ALL SELECT value FROM json_each(tasks.concurrency) WHERE value->>'key' LIKE '${submissionKey("%", "%")}'))`;
+
+const INLINE_INPUT = `UPDATE tasks SET ${LIMITS}, input = ?2, overflow = overflow & ~${OVERFLOW.input} WHERE ${GUARD}`;
 
 const LARGE_INPUT = `
 INSERT INTO payloads (task_id, kind, body) SELECT id, 'input', ?2 FROM tasks WHERE ${GUARD}
 ON CONFLICT DO UPDATE SET body = excluded.body`;
 
-const MARK_LARGE = `UPDATE tasks SET input = NULL, overflow = overflow | ${OVERFLOW.input} WHERE ${GUARD}`;
+const MARK_LARGE = `UPDATE tasks SET ${LIMITS}, input = ?2, overflow = overflow | ${OVERFLOW.input} WHERE ${GUARD}`;
+
+/** An input that takes the place of another, with the limits that its definition puts it under. All of them JSON. */
+export interface NewInput {
+  text: string;
+  concurrency: string | null;
+  rates: string | null;
+}
 
 /**
- * Queues the failed, cancelled and expired ones of `ids` again, with a new input (JSON text) if one
+ * Queues the failed, cancelled and expired ones of `ids` again, with a new input if one
  * is given, and answers those whose new run this call has begun. `caller` names the call: of two that
  * come at once only one has begun the run.
  */
 export async function retryTasks(
   db: D1Database,
   ids: string[],
-  input: string | null,
+  input: NewInput | null,
   caller: string,
   now: number,
 ): Promise<Belled[]> {
   const runs = await readRuns(db, ids);
   const statements: D1PreparedStatement[] = [];
-  if (input !== null && byteLength(input) <= INLINE_PAYLOAD_BYTES) {
-    statements.push(db.prepare(NO_LARGE_INPUT).bind(runs), db.prepare(INLINE_INPUT).bind(runs, input));
-  } else if (input !== null) {
-    statements.push(db.prepare(LARGE_INPUT).bind(runs, input), db.prepare(MARK_LARGE).bind(runs));
+  if (input !== null) {
+    const { text, concurrency, rates } = input;
+    const values = [runs, text, concurrency, rates];
+    if (byteLength(text) <= INLINE_PAYLOAD_BYTES) {
+      statements.push(db.prepare(NO_LARGE_INPUT).bind(runs), db.prepare(INLINE_INPUT).bind(...values));
+    } else {
+      const large = [runs, null, concurrency, rates];
+      statements.push(db.prepare(LARGE_INPUT).bind(runs, text), db.prepare(MARK_LARGE).bind(...large));
+    }
   }
   statements.push(
     db.prepare(RETRY).bind(runs, now, caller),

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { retry } from "../../src/engine/retry.ts";
+import { rateOf } from "../../src/core/share.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
@@ -9,6 +10,7 @@ import { replayTasks } from "../../src/results/replay-tasks.ts";
 import { retryFlow } from "../../src/engine/flow-control.ts";
 import { readFlow } from "../../src/results/flows.ts";
 import { failed, flowOf, newFlow, play } from "./flow-tasks.ts";
+import { disagreements } from "./limited-tasks.ts";
 import { claimOne, endOf, newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
 
 const background = { waitUntil: () => {} };
@@ -30,6 +32,8 @@ async function failAgain(id: string): Promise<void> {
     .bind(id, Date.now() + HOUR)
     .run();
 }
+
+const input = (text: string) => ({ text, concurrency: null, rates: null });
 
 const runOf = async (id: string) => (await readTasks(env.DB, [id]))[0]?.run;
 
@@ -58,7 +62,7 @@ describe("a retry", () => {
   it("that is repeated because its answer was lost begins no third run after the second has failed", async () => {
     const id = await failedAhead();
     const db = losingAnswers(() => failAgain(id));
-    await retry(quietEnv(db), background, [id], '{"another":1}', Date.now() + 2 * HOUR);
+    await retry(quietEnv(db), background, [id], input('{"another":1}'), Date.now() + 2 * HOUR);
     expect((await readTasks(env.DB, [id]))[0]).toMatchObject({ run: 2, state: "failed", input: '{"another":1}' });
   });
 
@@ -68,6 +72,24 @@ describe("a retry", () => {
     expect((await Promise.all(asked)).flat()).toEqual([id]);
     expect(await runOf(id)).toBe(2);
   });
+
+  it.each([10, 50_000])(
+    "with another input of %i bytes is under its limits, and those of the submission",
+    async (size) => {
+      const [mine, before, after] = ["tenant:t:retried", "task:test.keyed:a", "task:test.keyed:b"];
+      const places = (key: string) => ({ key, limit: 2 });
+      const concurrency = JSON.stringify([places(before), places(mine)]);
+      const task = { ...newTask(newTenant()), concurrency };
+      await insertTasks(env.DB, [task]);
+      await failAgain(task.id);
+      const text = JSON.stringify("x".repeat(size));
+      const limits = { concurrency: JSON.stringify([places(after)]), rates: JSON.stringify([rateOf(after, 1, 1, 1)]) };
+      await retry(quietEnv(), background, [task.id], { text, ...limits }, Date.now());
+      const claimed = await claimOne(env.DB, task.id);
+      expect(JSON.parse(claimed.concurrency!)).toEqual([places(after), places(mine)]);
+      expect(await disagreements()).toEqual([]);
+    },
+  );
 
   it("of a flow does not mind such a clock either", async () => {
     const id = await newFlow({ chain: [{ task: "test.noop" }] });

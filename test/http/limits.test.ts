@@ -228,6 +228,22 @@ describe("a key that a definition's own function cannot compute", () => {
     },
   );
 
+  it("is a 422 of a retry too, which takes its new input under the limit of that", async () => {
+    const { id } = await root.submit("test.keyed", { key: "old", ms: 20_000 });
+    await root.post(`/v1/tasks/${id}/cancel`);
+    await root.waitForEnd(id);
+    const again = (key: string) => root.post(`/v1/tasks/${id}/retry`, { input: { key, ms: 20_000 } });
+    expect(refused(await again("throw"))?.map((each) => each.pointer)).toEqual(["/input"]);
+    expect((await again("new")).status).toBe(202);
+    await poll(
+      () => "the new key is not used",
+      20_000,
+      async () => ((await get("concurrency:test.keyed:new")).used === 1 ? true : null),
+    );
+    expect(await get("concurrency:test.keyed:old")).toMatchObject({ used: 0, waiting: 0 });
+    await root.post(`/v1/tasks/${id}/cancel`);
+  });
+
   it("fails the parent that would spawn such a child, which says why", async () => {
     const { id } = await root.submit("test.spawn", { ...uncountable("throw"), n: 1 });
     const { state, error } = await root.waitForEnd(id);

@@ -7,7 +7,9 @@ import { isTerminal } from "../../core/states.ts";
 import { cancel } from "../../engine/cancel.ts";
 import { deleteEnded } from "../../engine/delete.ts";
 import { checkInput } from "../../engine/prepare.ts";
+import { prepareLimits } from "../../engine/prepare-limits.ts";
 import { retry } from "../../engine/retry.ts";
+import type { NewInput } from "../../results/retry-tasks.ts";
 import { findTask } from "../../tasks/registry.ts";
 import { operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
@@ -76,7 +78,7 @@ export const retryTask = operation({
   problems: ["not-found", "unknown-task", "conflict", "invalid-input"],
   async handle({ c, env, principal, params, body }) {
     const before = await findRow(env, principal, params["id"]!);
-    const input = body.input === undefined ? null : newInput(env, before.task, body.input);
+    const input = body.input === undefined ? null : newInput(env, before.tenant, before.task, body.input);
     const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now());
     if (again === undefined) {
       refuse("conflict", `Only a failed, cancelled or expired task runs again; this one is ${before.state}.`);
@@ -111,10 +113,12 @@ export const deleteTask = operation({
   },
 });
 
-function newInput(env: Env, task: string, input: unknown): string | null {
+function newInput(env: Env, tenant: string, task: string, input: unknown): NewInput {
   const definition = findTask(task, env);
   if (!definition) refuse("unknown-task", `No task is called ${JSON.stringify(task)} here any more.`);
   const checked = checkInput(definition, input);
   if (!checked.ok) throw new ProblemError(checked.problem);
-  return checked.input;
+  const limits = prepareLimits(definition, { task }, checked.value, tenant);
+  if (!limits.ok) throw new ProblemError(limits.problem);
+  return { text: checked.input ?? "null", concurrency: limits.concurrency, rates: limits.rates };
 }
