@@ -93,6 +93,18 @@ it("a claim of one takes all who start with it, and answers the same when it is 
   expect(await claim(ids)).toEqual(ids.toSorted());
 });
 
+it("a thousand items of a hundred each are ten whole batches, also where ten bells are heard at once", async () => {
+  const now = Date.now();
+  const size = 100;
+  const tasks = items(1_000, now).map((task) => ({ ...task, batch: JSON.stringify({ size, wait: WAIT_MS }) }));
+  await insertTasks(env.DB, tasks);
+  const bells = Array.from({ length: 10 }, (_, i) => tasks.slice(i * size, (i + 1) * size).map((task) => task.id));
+  const claims = await Promise.all(bells.map((ids, i) => claimGathered(env.DB, ids, size, `bell ${i}`, now)));
+  const whole = claims.map(({ claimed }) => claimed.length);
+  expect(whole.filter((count) => count % size !== 0)).toEqual([]);
+  expect(whole.reduce((sum, count) => sum + count)).toBe(1_000);
+});
+
 it("ten that are posted alone cost one message", async () => {
   const worker = new AssembledWorker();
   const post = (value: number) =>
