@@ -5,11 +5,11 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { appendFile, cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { appendFile, cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { json } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -95,6 +95,7 @@ describe("what the README has its reader do", () => {
   let service: ChildProcess;
   let printed = "";
   let url: string;
+  let key: string;
   let api: Api;
 
   beforeAll(async () => {
@@ -104,7 +105,8 @@ describe("what the README has its reader do", () => {
     await copySources(copy, `http://127.0.0.1:${port}`);
     service = await start(copy, (line) => (printed += line));
     url = /serves on (\S+)/.exec(printed)?.[1] ?? "";
-    api = apiOf({ url, key: /^ {2}Key +(\S+)/m.exec(printed)?.[1] ?? "" });
+    key = /^ {2}Key +(\S+)/m.exec(printed)?.[1] ?? "";
+    api = apiOf({ url, key });
   }, 120_000);
 
   afterAll(async () => {
@@ -142,6 +144,7 @@ describe("what the README has its reader do", () => {
     expect(output("# Follow it")).toMatch(/event: progress\n[^]*event: done\ndata: .*"result":"Processed item coffee"/);
     expect(output("# Cancel it")).toMatch(/"state":"(running|cancelled)".*"state":"cancelled"/);
     expect(new Set(output("# Repeat").match(/(?<="id":")task_\w+/g)).size).toBe(1);
+    expect(JSON.parse(output('"greet"'))).toMatchObject({ state: "succeeded", result: "Hello, Ada!" });
     expect(JSON.parse(output("csv.summarize"))).toMatchObject({ state: "succeeded", result: { rows: 2 } });
     expect(JSON.parse(output("/v1/flows"))).toMatchObject({
       state: "succeeded",
@@ -183,6 +186,23 @@ describe("what the README has its reader do", () => {
     expect(task).toMatchObject({ state: "failed", error: { message: "the carrier refuses" } });
     expect(task.error?.data).toBeUndefined();
     expect(takenBack).toEqual(["/labels/B-2-1", "/labels/B-1-1"]);
+  });
+
+  it("tests its own task", async () => {
+    const [file] = samples.filter(({ info }) => info.startsWith("test/")).map(({ info }) => info);
+    const vitest = join(root, "node_modules/vitest/vitest.mjs");
+    const { stdout } = await run("node", [vitest, "run", file ?? "", "--no-color"], copy);
+    expect(stdout).toMatch(/Tests +1 passed/);
+  });
+
+  it("is called by the client that it builds", async () => {
+    await run("node", ["scripts/build.ts"], copy);
+    const typescript = join(root, "node_modules/typescript/bin/tsc");
+    const options = ["--strict", "--noEmit", "--target", "es2024", "--module", "nodenext", "--types", "node"];
+    await run("node", [typescript, ...options, "shop/ship.ts", "--ignoreConfig"], copy);
+    const env = { ...process.env, LOVAGE_URL: url, API_KEY: key };
+    const { stdout } = await promisify(execFile)("node", ["shop/ship.ts"], { cwd: copy, env });
+    expect(stdout).toMatch(/2 of 2\nA-10-1, A-10-2\n$/);
   });
 
   it("lists only operations that its description has", async () => {
@@ -230,6 +250,7 @@ async function copySources(to: string, carrier: string): Promise<void> {
     const code = body.replaceAll("https://carrier.example", carrier);
     const added = info.startsWith("append ");
     const path = join(to, info.replace("append ", ""));
+    await mkdir(dirname(path), { recursive: true });
     await (added ? appendFile(path, code) : writeFile(path, code));
   }
 }
