@@ -65,14 +65,12 @@ export class Undos {
   async #collect(steps: JournalEntry[], replay: () => Promise<unknown>, suspended: Promise<unknown>): Promise<void> {
     for (const { key } of steps) this.#wanted.add(key);
     if (this.#wanted.size === 0) return;
-    let failure: string | null = null;
-    const ended = replay().catch((thrown: unknown) => {
-      failure = describeError(thrown).message;
-    });
+    const failures: string[] = [];
+    const ended = replay().catch((thrown: unknown) => void failures.push(describeError(thrown).message));
     const late = Promise.race([ended, suspended]).then(() => scheduler.wait(PATIENCE_MS));
     await Promise.race([this.#complete.promise, late, aborted(this.#signal)]);
-    if (this.#wanted.size > 0 && failure !== null && this.#mayTryAgain && !this.#signal.aborted) {
-      throw new Error(`the handler failed before it came to every step that is to be undone: ${failure}`);
+    if (this.#wanted.size > 0 && failures.length > 0 && this.#mayTryAgain && !this.#signal.aborted) {
+      throw new Error(`the handler failed before it came to every step that is to be undone: ${failures.join()}`);
     }
   }
 
