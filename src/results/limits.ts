@@ -5,7 +5,7 @@ import { persistOr503 } from "./d1.ts";
 import { retimeStatement } from "./turns.ts";
 
 /** Those who wait under one limit are counted up to here. */
-export const MAX_WAITING = 10_000;
+const MAX_WAITING = 10_000;
 
 /** Keys from one to before another and after a third, and beside them some that may have no row. */
 export interface KeyRange {
