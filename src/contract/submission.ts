@@ -18,9 +18,20 @@ export const instantSchema = z.iso.datetime({ offset: true }).transform((text) =
 
 const TAG_NAME = /^[a-z0-9_.-]{1,40}$/;
 
-export const tagsSchema = z
-  .record(z.string().regex(TAG_NAME, "a tag's name is 1 to 40 of a-z, 0-9, _, . and -"), z.string().max(200))
-  .refine((tags) => Object.keys(tags).length <= 16, "at most 16 tags");
+// A record would leave a member of this name out without a word.
+const UNSEEN = "__proto__";
+
+export const tagsSchema = z.preprocess(
+  (tags: Record<string, string>, check) => {
+    if (typeof tags === "object" && tags !== null && Object.hasOwn(tags, UNSEEN)) {
+      check.addIssue({ code: "custom", path: [UNSEEN], message: "no tag may have this name" });
+    }
+    return tags;
+  },
+  z
+    .record(z.string().regex(TAG_NAME, "a tag's name is 1 to 40 of a-z, 0-9, _, . and -"), z.string().max(200))
+    .refine((tags) => Object.keys(tags).length <= 16, "at most 16 tags"),
+);
 
 /** How this run differs from what the task's definition says. Durations parse to ms, instants to ms since the epoch. */
 export const optionsSchema = z

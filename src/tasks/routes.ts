@@ -57,11 +57,12 @@ routes.on("POST", ["/item", "/item/"], isSmall, async (c) => {
   return c.json({ id: task.id, url: `/check-task/${task.id}`, links: task.links });
 });
 
-routes.get("/check-task/:id", async (c) => {
+routes.on("GET", ["/check-task/:id", "/check-task/:id/"], async (c) => {
   isOpen(c.env);
   const id = c.req.param("id");
   const task = isTaskId(id) ? await getTask({ env: c.env, tenant: TENANT }, id) : null;
-  if (!task) throw new ProblemError(problem("not-found", "There is no item with this id."));
+  // The tenant may have other tasks, which are nobody's to see.
+  if (task?.task !== processItem.name) throw new ProblemError(problem("not-found", "There is no item with this id."));
   const status = statusOf(task);
   return c.json({
     task_id: task.id,

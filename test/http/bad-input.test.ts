@@ -130,6 +130,11 @@ describe("a submission", () => {
       ["/options/tags"],
     ],
     ["tag in capitals", noop({ tags: { Customer: "1" } }), ["/options/tags/Customer"]],
+    [
+      "tag that no object would show",
+      '{ "task": "test.noop", "options": { "tags": { "__proto__": "1" } } }',
+      ["/options/tags/__proto__"],
+    ],
     ["tag with no name", noop({ tags: { "": "1" } }), ["/options/tags/"]],
     ["tag with a long name", noop({ tags: { ["t".repeat(41)]: "1" } }), [`/options/tags/${"t".repeat(41)}`]],
     ["tag with a long value", noop({ tags: { t: "1".repeat(201) } }), ["/options/tags/t"]],
@@ -418,6 +423,12 @@ describe("a verb", () => {
         const answer = await refusal("POST", `/v1/tasks/${verb}`, { body });
         expect(answer).toEqual(problem(422, "invalid-body", ["/filter"]));
       }
+      const untagged = await refusal("POST", `/v1/tasks/${verb}`, { body: { filter: { tags: {} } } });
+      expect(untagged).toEqual(problem(422, "invalid-body", ["/filter/tags"]));
+      const hidden = await refusal("POST", `/v1/tasks/${verb}`, {
+        body: '{ "filter": { "tags": { "__proto__": "" } } }',
+      });
+      expect(hidden).toEqual(problem(422, "invalid-body", ["/filter/tags/__proto__"]));
     }
   });
 });

@@ -103,6 +103,15 @@ describe("the reference's page", () => {
     }
   });
 
+  it("sees none of the tenant's other tasks", async () => {
+    const { body } = await api.post<{ key: string }>("/v1/keys", { name: "demo", scopes: ["submit"], tenant: "demo" });
+    const authorization = `Bearer ${body.key}`;
+    const task = { task: "test.identity", input: { value: "secret" } };
+    const other = await api.post<{ id: string }>("/v1/tasks", task, { authorization });
+    expect(other.status).toBe(202);
+    expect(await api.get(`/check-task/${other.body.id}`, { authorization: null })).toMatchObject({ status: 404 });
+  });
+
   it("gets a 413 for what is far too large for an item", async () => {
     expect(await post("x".repeat(20_000))).toMatchObject({
       status: 413,

@@ -22,7 +22,7 @@ const filterSchema = z
     state: z.union([z.array(z.enum(STATES)).min(1), z.enum(STATES).transform((state) => [state])]),
     task: z.string().max(100),
     lane: z.string().meta({ examples: [...LANES] }),
-    tags: tagsSchema,
+    tags: tagsSchema.refine((tags) => Object.keys(tags).length > 0, "no tag would mean every task: name at least one"),
     createdAfter: instantSchema,
     createdBefore: instantSchema,
     flowId: z.string(),
