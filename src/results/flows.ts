@@ -203,13 +203,14 @@ export interface Failure {
   failed: { key: string; taskId: string; error: unknown }[];
 }
 
-/** The members that failed by themselves. */
+/** The members that failed by themselves; where the deadline has passed, also those that it ended. */
 export async function readFailure(db: D1Database, flowId: string): Promise<Failure> {
   const { results } = await persist(() =>
     db
       .prepare(
         `SELECT id, node_key AS nodeKey, error FROM tasks
-         WHERE id IN ${MEMBERS} AND state IN ('failed', 'expired') AND error->>'type' <> 'dependency_failed'
+         WHERE id IN ${MEMBERS} AND error->>'type' <> 'dependency_failed' AND (state IN ('failed', 'expired')
+             OR state = 'cancelled' AND EXISTS (SELECT 1 FROM flows WHERE id = ?1 AND overdue > 0))
            AND node->>'ignored' IS NULL AND node->>'onError' IS NULL ORDER BY id LIMIT 1000`,
       )
       .bind(flowId)

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { keepDeadlines } from "../../src/clock/deadlines.ts";
+import type { FlowFailure } from "../../src/contract/typed-flow.ts";
 import { readNextDeadline } from "../../src/results/flow-deadlines.ts";
 import { flowOf, inputAt, newFlow, play, statesOf, succeeded, workerOn } from "./flow-tasks.ts";
 import { mortal, type Death } from "./mortal-db.ts";
@@ -56,7 +57,12 @@ it("fails, cancels what has not ended, and runs its error task once, whoever die
     // Nothing is left to the clock but to see that it ends.
     expect(await readNextDeadline(env.DB)).toBeNull();
     await end();
-    expect(await inputAt(id, "onError")).toEqual({ flowId: id, failed: [] });
+    const { failed } = (await inputAt(id, "onError")) as FlowFailure;
+    expect(failed.map(({ key, error }) => [key, error.type])).toEqual([
+      ["header.0", "cancelled"],
+      ["header.1", "cancelled"],
+      ["body", "cancelled"],
+    ]);
     await look(LIVES, later(4));
     await play(id, "onError", succeeded(null));
     const flow = await flowOf(id);
