@@ -11,10 +11,11 @@ import { durationSchema } from "../core/duration.ts";
 import { MAX_TIMEOUT_MS } from "../core/limits.ts";
 import { fetchRange } from "./csv/byte-range.ts";
 import { columnSchema } from "./csv/column-summary.ts";
+import { MAX_CSV_BYTES } from "./csv/csv-source.ts";
 import { CsvReader } from "./csv/csv-reader.ts";
 import { Utf8Decoder } from "./csv/decode-utf8.ts";
 import { cutsOf, QuoteScan, scanSchema } from "./csv/scan-quotes.ts";
-import { TableSummary, tableStateSchema } from "./csv/table-summary.ts";
+import { MAX_COLUMNS_OF_PARTS, TableSummary, tableStateSchema } from "./csv/table-summary.ts";
 import { brokenCsv } from "./csv/csv-error.ts";
 import { csvSummarize } from "./csv-summarize.ts";
 import { httpRequest } from "./http-request.ts";
@@ -67,8 +68,8 @@ export const csvPart = defineTask({
 const summarySchema = z.object({ rows: z.int(), columns: z.array(columnSchema) });
 
 /**
- * `csv.report`: the summary of a large file at an address whose server gives ranges (otherwise it is
- * read in one pass, as by `csv.summarize`). With `approval` it waits for the signal `approve` and its
+ * `csv.report`: what `csv.summarize` says, of a large file at an address whose server gives ranges (otherwise, or where
+ * the parts could not tell as much, it is read in one pass). With `approval` it waits for the signal `approve` and its
  * body `{"approved": true}`; with `deliverTo` the report is posted there.
  */
 export const csvReport = defineTask({
@@ -86,7 +87,7 @@ export const csvReport = defineTask({
   run: async ({ url: at, parts, approval, deliverTo }, ctx) => {
     const size = await ctx.step("look", () => lookAt(at, ctx));
     const report =
-      size === null
+      size === null || (size.names.length > MAX_COLUMNS_OF_PARTS && size.total <= MAX_CSV_BYTES)
         ? { ...(await ctx.call(csvSummarize, { url: at })), parts: 1 }
         : await inParts(ctx, at, size, parts);
 
@@ -143,7 +144,9 @@ async function inParts(ctx: TaskContext, at: string, { total, names }: Look, par
   const whole = new TableSummary(names);
   for (const summary of summaries) whole.merge(summary);
   ctx.progress(3, 3, "merged");
-  return { ...whole.end(), parts: summaries.length };
+  // What is too much for a part to tell, but not too much to be counted, is counted in one pass.
+  const isDone = whole.isSure || total > MAX_CSV_BYTES;
+  return { ...(isDone ? whole.end() : await ctx.call(csvSummarize, { url: at })), parts: summaries.length };
 }
 
 async function readRange(

@@ -15,12 +15,16 @@ let files: HttpServer;
 let origin: string;
 const posted: unknown[] = [];
 
-/** Quoted fields with line breaks and quotes in them, so that a careless cut would show. */
+/**
+ * Quoted fields with line breaks and quotes in them, so that a careless cut would show; and columns of few, some
+ * thousand and nothing but different values, so that careless counting would.
+ */
 function tableOf(rows: number): Buffer {
-  const lines = ["id,name,amount,day,note\n"];
+  const lines = ["id,name,customer,amount,day,note\n"];
   for (let i = 0; i < rows; i++) {
     const note = i % 50 === 0 ? `"a ""quoted"" text,\nwith a break ${i % 7}"` : "x";
-    lines.push(`${i},name ${i % 1000},${(i % 977) / 4},2026-01-${String(1 + (i % 28)).padStart(2, "0")},${note}\n`);
+    const day = `2026-01-${String(1 + (i % 28)).padStart(2, "0")}`;
+    lines.push(`${i},name ${i % 1000},c${(i * 7) % 30_000},${(i % 977) / 4},${day},${note}\n`);
   }
   return Buffer.from(lines.join(""));
 }
@@ -28,13 +32,14 @@ function tableOf(rows: number): Buffer {
 beforeAll(async () => {
   server = await startServer({ allowLoopback: true });
   api = apiOf(server);
-  const file = tableOf(ROWS);
+  const [long, short] = [tableOf(ROWS), tableOf(12_000)];
   files = createServer(async (request, response) => {
     if (request.method === "POST") {
       posted.push(await json(request));
       response.end("{}");
       return;
     }
+    const file = request.url === "/short.csv" ? short : long;
     const range = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? "");
     if (range === null || request.url === "/whole.csv") {
       response.writeHead(200, { "content-length": file.length }).end(file);
@@ -81,6 +86,18 @@ it(
     expect(posted).toEqual([{ ...(expected.result as object), parts: 8 }]);
   },
 );
+
+it("counts different values as csv.summarize does, in however many parts", { timeout: 120_000 }, async () => {
+  const url = `${origin}/short.csv`;
+  const whole = await api.submit("csv.summarize", { url });
+  const { result: expected } = await api.waitForEnd(whole.id, 60_000);
+  expect(expected).toMatchObject({ columns: [{ name: "id", distinct: 12_000 }, {}, { distinct: 12_000 }, {}, {}, {}] });
+  for (const parts of [1, 3]) {
+    const { id } = await api.submit("csv.report", { url, parts });
+    const { result } = await api.waitForEnd(id, 60_000);
+    expect(result).toEqual({ ...(expected as object), parts, approved: null, delivered: null });
+  }
+});
 
 it("reads a file in one pass where the server gives no ranges", { timeout: 120_000 }, async () => {
   const { id } = await api.submit("csv.report", { url: `${origin}/whole.csv` });

@@ -98,14 +98,19 @@ export class ColumnSummary {
     };
   }
 
-  /** All that is known, to be merged with what another part of the same file gave. */
-  state(): ColumnState {
+  /** Whether {@link summary} is what it would be had all values been added here, and not in parts. */
+  get isSure(): boolean {
+    return this.#distinct.isSure;
+  }
+
+  /** All that is known, to be merged with what another part of the same file gave. `bytes`: for its different values. */
+  state(bytes: number): ColumnState {
     return {
       name: this.#name,
       type: this.#type,
       count: this.#count,
       nulls: this.#nulls,
-      distinct: this.#distinct.sketch(),
+      distinct: this.#distinct.sketch(bytes),
       numbers: this.#numbers.state(),
       texts: this.#texts.state(),
       dates: this.#dates.state(),

@@ -10,10 +10,15 @@ const REGISTERS = 2 ** INDEX_BITS;
 /** A rank counts leading zeros of the 64 − 14 remaining bits, from 1. */
 const MAX_RANK = 64 - INDEX_BITS + 1;
 
-/** Hashes that a sketch passes on as they are; more make it registers. */
-const SKETCHED_HASHES = 8_000;
+/** The least that a sketch must have room for. */
+export const MIN_SKETCH_BYTES = REGISTERS;
 
-/** What a counter has counted. */
+const HASH_BYTES = 8;
+
+/** An estimate that is larger than the limit by this factor, six standard errors, is of more values than the limit. */
+const SURELY_MORE = 1.05;
+
+/** What a counter has counted. `exact`: as hashes, else as registers. */
 export interface DistinctSketch {
   exact: boolean;
   data: string;
@@ -30,6 +35,8 @@ export class DistinctCounter {
   #slots = new Uint32Array(128);
   #size = 0;
   #registers: Uint8Array | null = null;
+  /** There are registers, and perhaps only because others had no room for hashes. */
+  #isGuessed = false;
   #high = 0;
   #low = 0;
 
@@ -45,12 +52,21 @@ export class DistinctCounter {
   /** How many were different, exactly or by estimate. */
   count(): number {
     if (this.#registers === null) return this.#size;
-    return Math.max(this.#limit + 1, Math.round(estimate(this.#registers)));
+    const known = this.#isGuessed ? 0 : this.#limit + 1;
+    return Math.max(known, Math.round(estimate(this.#registers)));
   }
 
-  /** What it has counted, small enough to be passed on: few hashes as they are, many as registers. Base64. */
-  sketch(): DistinctSketch {
-    if (this.#registers === null && this.#size <= SKETCHED_HASHES) {
+  /**
+   * Whether {@link count} is what one counter would say that had seen all itself. It is not where what was merged was
+   * passed on as registers, only because there was no room for hashes, and all together may be few enough to be exact.
+   */
+  get isSure(): boolean {
+    return this.#registers === null || !this.#isGuessed || estimate(this.#registers) > this.#limit * SURELY_MORE;
+  }
+
+  /** What it has counted, as base64 of at most `bytes` ({@link MIN_SKETCH_BYTES} or more): as hashes if they fit, else as registers. */
+  sketch(bytes: number): DistinctSketch {
+    if (this.#registers === null && this.#size * HASH_BYTES <= bytes) {
       const words = new Uint32Array(this.#size * 2);
       let at = 0;
       this.#each((high, low) => {
@@ -68,6 +84,7 @@ export class DistinctCounter {
   merge({ exact, data }: DistinctSketch): void {
     const bytes = Uint8Array.fromBase64(data);
     if (!exact) {
+      this.#isGuessed = true;
       if (this.#registers === null) this.#estimateFromNow();
       for (const [i, rank] of bytes.entries()) {
         if (this.#registers && rank > (this.#registers[i] ?? 0)) this.#registers[i] = rank;

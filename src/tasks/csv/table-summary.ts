@@ -3,10 +3,17 @@
 import { ColumnSummary, columnStateSchema, type columnSchema } from "./column-summary.ts";
 import { brokenCsv } from "./csv-error.ts";
 import { CsvReader } from "./csv-reader.ts";
+import { MIN_SKETCH_BYTES } from "./distinct-counter.ts";
 import { z } from "zod";
 
 /** Different values that all columns together may count exactly; 16 bytes each, of an isolate's 128 MB. */
 const EXACT_VALUES = 800_000;
+
+/** What a part may tell of the different values of all columns together: in base64 and with the rest it must fit into a result. */
+const SKETCH_BYTES = 640_000;
+
+/** A wider table is not summarized in parts. */
+export const MAX_COLUMNS_OF_PARTS = Math.floor(SKETCH_BYTES / MIN_SKETCH_BYTES);
 
 /** All that is known of a part of a file. */
 export const tableStateSchema = z.object({ rows: z.int(), columns: z.array(columnStateSchema) });
@@ -42,7 +49,13 @@ export class TableSummary {
   /** The end of a part: all that is known, to be merged with the other parts. */
   endPart(): TableState {
     this.#reader.end();
-    return { rows: this.#rows, columns: this.#columns.map((column) => column.state()) };
+    const bytes = Math.floor(SKETCH_BYTES / this.#columns.length);
+    return { rows: this.#rows, columns: this.#columns.map((column) => column.state(bytes)) };
+  }
+
+  /** Whether the parts told enough: {@link end} is then what it would be for the whole file in one pass. */
+  get isSure(): boolean {
+    return this.#columns.every((column) => column.isSure);
   }
 
   /** Takes in what another part of the same file gave. */

@@ -70,4 +70,26 @@ describe("DistinctCounter", () => {
     expect(count(texts.toReversed(), 1_000)).toBe(count(texts, 1_000));
     expect(count(numbered(1_001, String), 1_000)).toBeGreaterThan(1_000);
   });
+
+  it.each([
+    { n: 5_000, bytes: 16_384, sure: false },
+    { n: 5_000, bytes: 40_000, sure: true },
+    { n: 12_000, bytes: 16_384, sure: false },
+    { n: 12_000, bytes: 96_000, sure: true },
+    { n: 99_000, bytes: 640_000, sure: false },
+    { n: 120_000, bytes: 16_384, sure: true },
+  ])("merges parts of $n values to what one counter says, or says that it cannot", ({ n, bytes, sure }) => {
+    const all = [...numbered(2 * n, (i) => `value ${i % n}`)];
+    const expected = count(all, 100_000);
+    for (const parts of [1, 2]) {
+      const whole = new DistinctCounter(100_000);
+      for (let part = 0; part < parts; part++) {
+        const counter = new DistinctCounter(100_000);
+        for (const text of all.slice((part * all.length) / parts, ((part + 1) * all.length) / parts)) counter.add(text);
+        whole.merge(counter.sketch(bytes));
+      }
+      expect(whole.isSure, `${parts} parts`).toBe(sure);
+      expect(Math.abs(whole.count() / expected - 1), `${parts} parts`).toBeLessThan(sure ? 1e-12 : 0.03);
+    }
+  });
 });
