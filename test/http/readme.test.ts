@@ -199,10 +199,10 @@ describe("what the README has its reader do", () => {
     await run("node", ["scripts/build.ts"], copy);
     const typescript = join(root, "node_modules/typescript/bin/tsc");
     const options = ["--strict", "--noEmit", "--target", "es2024", "--module", "nodenext", "--types", "node"];
-    await run("node", [typescript, ...options, "shop/ship.ts", "--ignoreConfig"], copy);
+    await run("node", [typescript, ...options, "kitchen/brew.ts", "--ignoreConfig"], copy);
     const env = { ...process.env, LOVAGE_URL: url, API_KEY: key };
-    const { stdout } = await promisify(execFile)("node", ["shop/ship.ts"], { cwd: copy, env });
-    expect(stdout).toMatch(/2 of 2\nA-10-1, A-10-2\n$/);
+    const { stdout } = await promisify(execFile)("node", ["kitchen/brew.ts"], { cwd: copy, env });
+    expect(stdout).toMatch(/3 of 3\nProcessed item tea\n$/);
   });
 
   it("lists only operations that its description has", async () => {
