@@ -6,6 +6,7 @@ import type { TaskContext } from "../../src/core/define-task.ts";
 import { progressObject } from "../../src/engine/tell.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
+import { randomOf } from "../core/flow-random.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
 import { DurableTask, effects, type Handler } from "./durable-task.ts";
 import { passTime, realTime } from "./passing-time.ts";
@@ -266,7 +267,9 @@ describe("a silent platform", () => {
         const second = await ctx.waitForSignal("go").catch(() => "no signal");
         return [first, second];
       };
-      const task = await DurableTask.store(handler, { isSilent: (asked) => silent && asked === call });
+      const task = await DurableTask.store(handler, {
+        isSilent: (asked) => silent && asked === call && "before",
+      });
       await task.send("go", "now");
       expect(await task.attempt()).toMatchObject({ outcome: "suspended", wait: { type: "sleep", signals: [] } });
       silent = false;
@@ -274,6 +277,40 @@ describe("a silent platform", () => {
       expect(await task.row()).toMatchObject({ failures: 0, crashes: 0 });
       // What was done and could not be written down is done again.
       expect(did.done).toEqual(call === "writeJournal" ? ["a", "a"] : ["a"]);
+    },
+  );
+
+  it.each([1, 2, 3])(
+    "is lived through where most calls are not answered, before or after they were done (%i)",
+    async (n) => {
+      const random = randomOf(env.TEST_SEED + n);
+      const isSilent = () => random() < 0.65 && (random() < 0.5 ? "before" : "after");
+      const did = effects();
+      const handler: Handler = async (ctx) => {
+        const branch = async (name: string) => {
+          const results = [await did.step(ctx, `${name}1`), await did.step(ctx, `${name}2`)];
+          await ctx.sleep("1m");
+          return [...results, await ctx.waitForSignal(name)];
+        };
+        return Promise.all([branch("a"), branch("b")]);
+      };
+      const task = await DurableTask.store(handler, { isSilent });
+      await task.send("a", 1);
+      await task.send("b", 2);
+      let attempts = 1;
+      let ending = await task.attempt();
+      for (; ending.outcome === "suspended"; attempts++) ending = await task.attempt();
+      console.log(`seed ${env.TEST_SEED} + ${n}: ${attempts} attempts, steps run: ${did.done.join(" ")}`);
+      expect(resultOf(ending)).toEqual([
+        ["a1", "a2", 1],
+        ["b1", "b2", 2],
+      ]);
+      expect(await task.row()).toMatchObject({ failures: 0, crashes: 0 });
+      // Whatever was kept is not done again, so no branch goes back behind what it has come to.
+      for (const name of ["a", "b"]) {
+        const steps = did.done.filter((step) => step.startsWith(name));
+        expect(steps).toEqual(steps.toSorted());
+      }
     },
   );
 });

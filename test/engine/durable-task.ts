@@ -45,18 +45,26 @@ const UNSTOPPED = {
   undoable: async () => {},
 } as unknown as AttemptControl;
 
-function silentWhere(isSilent: (call: string) => boolean): Env {
+/** When a call is not answered: before it was done, or after. */
+type Silence = (call: string) => "before" | "after" | false;
+
+function silentWhere(isSilent: Silence): Env {
   const listen = async <T>(call: string, answer: () => Promise<T>): Promise<T> => {
-    if (isSilent(call)) throw new Error("Network connection lost.");
-    return answer();
+    const silence = isSilent(call);
+    const lost = () => new Error("Network connection lost.");
+    if (silence === "before") throw lost();
+    const answered = await answer();
+    if (silence === "after") throw lost();
+    return answered;
   };
   const DB = databaseOver(async (statements) =>
     listen(statements[0]!.sql.includes("FROM signals") ? "readSignal" : "another", () => executeOn(env.DB)(statements)),
   );
-  const getByName = (id: string): Pick<ProgressApi, "openJournal" | "writeJournal"> => ({
+  const getByName = (id: string): Pick<ProgressApi, "openJournal" | "writeJournal" | "report"> => ({
     openJournal: (run, attempt) => listen("openJournal", () => progressObject(env, id).openJournal(run, attempt)),
     writeJournal: (attempt, entries) =>
       listen("writeJournal", () => progressObject(env, id).writeJournal(attempt, entries)),
+    report: (report) => listen("report", () => progressObject(env, id).report(report)),
   });
   return { ...quiet, DB, PROGRESS: { getByName } as unknown as Env["PROGRESS"] };
 }
@@ -78,7 +86,7 @@ export class DurableTask {
    */
   static async store(
     handler: Handler,
-    { readsSlowly = false, isSilent }: { readsSlowly?: boolean; isSilent?: (call: string) => boolean } = {},
+    { readsSlowly = false, isSilent }: { readsSlowly?: boolean; isSilent?: Silence } = {},
   ): Promise<DurableTask> {
     const task = newTask(newTenant(), { maxAttempts: 10 });
     await insertTasks(env.DB, [task]);
