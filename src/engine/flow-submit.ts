@@ -15,8 +15,8 @@ import { deadlineAt } from "./flow-deadline.ts";
 import { newId, newTaskIds } from "./ids.ts";
 import { prepareNode, type Origin } from "./prepare.ts";
 import { admit } from "./quota.ts";
+import { findMade, madeBefore, type RequestKey } from "./request-key.ts";
 import type { Background } from "./store.ts";
-import type { RequestKey } from "./submit.ts";
 
 /** Stores the flow and rings for the tasks that start it; answers its id. Throws a 422 with every fault of the graph. */
 export async function submitFlow(
@@ -27,19 +27,22 @@ export async function submitFlow(
   request: RequestKey | null,
   now: number,
 ): Promise<{ id: string; replayed: boolean }> {
-  const flow = compile(env, body, origin, now);
-  await admit(env, origin.tenant, flow.tasks.length, now);
+  let flow: NewFlow;
+  try {
+    flow = compile(env, body, origin, now);
+    await admit(env, origin.tenant, flow.tasks.length, now);
+  } catch (refusal) {
+    const id = await findMade<string>(env, request, now);
+    if (id !== null) return { id, replayed: true };
+    throw refusal;
+  }
   const lanes = [...new Set([...flow.tasks, ...flow.onError].map((task) => task.lane))];
   const made = JSON.stringify(flow.id);
   const claim = request === null ? undefined : { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS, lanes };
   for (;;) {
     const { stored, remembered } = await insertFlow(env.DB, flow, lanes, claim);
     if (request !== null && remembered !== null && remembered.made !== made) {
-      if (remembered.fingerprint === request.fingerprint) {
-        return { id: JSON.parse(remembered.made) as string, replayed: true };
-      }
-      const detail = "This key was used with another body in the last 24 hours. Use a new key for a new request.";
-      throw new ProblemError(problem("idempotency-key-reused", detail));
+      return { id: madeBefore(request, remembered), replayed: true };
     }
     if (stored) break;
     await demandAccepting(env, lanes, now);

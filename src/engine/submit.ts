@@ -1,24 +1,17 @@
 /** Submits tasks: what was checked is stored, and then rung for. */
 
 import { IDEMPOTENCY_MS } from "../core/limits.ts";
-import { ProblemError, problem, type Problem } from "../core/problems.ts";
+import { problem, type Problem } from "../core/problems.ts";
 import { newRow } from "../results/new-row.ts";
 import { readTasks } from "../results/read-tasks.ts";
-import { readRemembered, type IdempotencyClaim, type NewTask, type Remembered } from "../results/insert-tasks.ts";
+import type { IdempotencyClaim, NewTask } from "../results/insert-tasks.ts";
 import { readDrains, type Drain } from "../results/drains.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
 import { laneDrains } from "./drain.ts";
 import type { Prepared } from "./prepare.ts";
 import { admit } from "./quota.ts";
+import { findMade, madeBefore, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeOne, storeShare, type Background } from "./store.ts";
-
-/** The caller's name for a request, so that repeating it makes nothing twice. */
-export interface RequestKey {
-  tenant: string;
-  key: string;
-  /** Of the request's path and body. */
-  fingerprint: string;
-}
 
 /** One item's fate. */
 export type Submitted = { ok: true; row: WholeTaskRow } | { ok: false; problem: Problem };
@@ -38,9 +31,18 @@ export async function submit(
   now: number,
 ): Promise<Submission> {
   const tasks = prepared.flatMap((each) => (each.ok ? [each.task] : []));
-  if (tasks.length > 0) await admit(env, tasks[0]!.tenant, tasks.length, now);
+  if (tasks.length === 0) {
+    return (await repeat(env, prepared, request, now)) ?? { items: prepared.map(submitted), replayed: false };
+  }
+  try {
+    await admit(env, tasks[0]!.tenant, tasks.length, now);
+  } catch (refusal) {
+    const earlier = await repeat(env, prepared, request, now);
+    if (earlier) return earlier;
+    throw refusal;
+  }
   if (prepared.some((each) => each.ok && each.share)) return submitShared(env, background, prepared, request, now);
-  if (request !== null && tasks.length > 0) return submitOnce(env, background, prepared, tasks, request, now);
+  if (request !== null) return submitOnce(env, background, prepared, tasks, request, now);
   const refused = await storePlain(env, background, tasks);
   const items = withoutRefused(prepared, ({ id }) => refused.get(id), now).map(submitted);
   return { items, replayed: false };
@@ -90,8 +92,8 @@ async function submitShared(
   now: number,
 ): Promise<Submission> {
   // A window may have passed since the first request with this key, so the key comes before it.
-  const known = request && (await readRemembered(env.DB, request.tenant, request.key, now));
-  if (known) return replay(env, prepared, request, known);
+  const earlier = await repeat(env, prepared, request, now);
+  if (earlier) return earlier;
   const ids = new Map<number, string>();
   const refused = new Set<NewTask>();
   for (const [i, each] of prepared.entries()) {
@@ -110,7 +112,7 @@ async function submitShared(
     const claim = claimOf(prepared, request, now, ids);
     const remembered = await storeOnce(env, background, plain, claim);
     if (remembered === null) return submitAccepted(env, background, prepared, request, now);
-    if (remembered.made !== claim.made) return replay(env, prepared, request, remembered);
+    if (remembered.made !== claim.made) return replay(env, prepared, madeBefore(request, remembered));
   }
   const rows = new Map((await readTasks(env.DB, [...ids.values()])).map((row) => [row.id, row]));
   const items = accepted.map((each, i): Submitted => {
@@ -131,7 +133,7 @@ async function submitOnce(
   const claim = claimOf(prepared, request, now);
   const remembered = await storeOnce(env, background, tasks, claim);
   if (remembered === null) return submitAccepted(env, background, prepared, request, now);
-  if (remembered.made !== claim.made) return replay(env, prepared, request, remembered);
+  if (remembered.made !== claim.made) return replay(env, prepared, madeBefore(request, remembered));
   return { items: prepared.map(submitted), replayed: false };
 }
 
@@ -149,18 +151,19 @@ function claimOf(
   return { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS, lanes: [...new Set(lanes)] };
 }
 
-/** The answer to a request whose key has made something before. */
-async function replay(
+/** The answer to a request whose key has made something before; null where it has not. */
+async function repeat(
   env: Env,
   prepared: Prepared[],
-  request: RequestKey,
-  remembered: Remembered,
-): Promise<Submission> {
-  if (remembered.fingerprint !== request.fingerprint) {
-    const detail = "This key was used with another body in the last 24 hours. Use a new key for a new request.";
-    throw new ProblemError(problem("idempotency-key-reused", detail));
-  }
-  return { items: await recall(env, JSON.parse(remembered.made) as (string | null)[], prepared), replayed: true };
+  request: RequestKey | null,
+  now: number,
+): Promise<Submission | null> {
+  const made = await findMade<(string | null)[]>(env, request, now);
+  return made && replay(env, prepared, made);
+}
+
+async function replay(env: Env, prepared: Prepared[], made: (string | null)[]): Promise<Submission> {
+  return { items: await recall(env, made, prepared), replayed: true };
 }
 
 /** The tasks that the first request with this key has made, as they are now. */

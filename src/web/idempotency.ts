@@ -1,6 +1,6 @@
 /** The Idempotency-Key header: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 
-import type { RequestKey } from "../engine/submit.ts";
+import type { RequestKey } from "../engine/request-key.ts";
 import type { AppContext } from "./operation.ts";
 import { refuse } from "./problem.ts";
 
@@ -14,7 +14,13 @@ export async function requestKey(c: AppContext, tenant: string, body: unknown): 
   if (!VISIBLE.test(key)) {
     refuse("invalid-idempotency-key", "Use 1 to 255 visible ASCII characters, such as a UUID.");
   }
-  const text = `${new URL(c.req.url).pathname}\n${JSON.stringify(body)}`;
+  const text = `${new URL(c.req.url).pathname}\n${JSON.stringify(body, inOrder)}`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return { tenant, key, fingerprint: new Uint8Array(digest).toBase64() };
+}
+
+/** JSON's members have no order, so a client may write them in another one when it asks again. */
+function inOrder(_name: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -8,7 +8,8 @@ import { readTasks } from "../../src/results/read-tasks.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";
-import { submit, type RequestKey } from "../../src/engine/submit.ts";
+import type { RequestKey } from "../../src/engine/request-key.ts";
+import { submit } from "../../src/engine/submit.ts";
 import { submitFlow } from "../../src/engine/flow-submit.ts";
 import { newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
 

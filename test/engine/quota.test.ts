@@ -7,9 +7,16 @@ import { createApp } from "../../src/web/app.ts";
 
 const app = createApp();
 
-async function call(max: string, method: string, path: string, body?: unknown, key = "test-key"): Promise<Response> {
+async function call(
+  max: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  key = "test-key",
+  more: Record<string, string> = {},
+): Promise<Response> {
   const context = createExecutionContext();
-  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", ...more };
   const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };
   const answer = await app.fetch(new Request(`http://lovage${path}`, init), { ...env, MAX_LIVE_TASKS: max }, context);
   await waitOnExecutionContext(context);
@@ -55,5 +62,17 @@ describe("the quota on live tasks", () => {
     expect((await call("1", "POST", "/v1/tasks", later, one)).status).toBe(429);
     expect((await call("1", "POST", "/v1/tasks", later, other)).status).toBe(202);
     expect((await call("", "POST", "/v1/tasks", later, one)).status).toBe(202);
+  });
+
+  it.each([
+    ["task", "/v1/tasks", later],
+    ["batch", "/v1/tasks/batch", { tasks: [later] }],
+    ["flow", "/v1/flows", { chain: [later] }],
+  ])("does not refuse the repetition of a %s that was let in", async (what, path, body) => {
+    const key = await keyOf(`repeated-${what}`);
+    const submit = (name: string) => call("1", "POST", path, body, key, { "idempotency-key": name });
+    const [first, again, other] = [await submit("one"), await submit("one"), await submit("two")];
+    expect([again.status, again.headers.get("idempotency-replayed")]).toEqual([first.status, "true"]);
+    expect(other.status).toBe(429);
   });
 });

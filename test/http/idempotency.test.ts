@@ -80,6 +80,14 @@ describe("a submission with a key", () => {
     expect((await api.listAll("tag.plot=reused")).map((task) => task.id)).toEqual([body.id]);
   });
 
+  it("is the same one in whatever order its members come", async () => {
+    const first = await post("ordered", { task: "test.identity", input: { value: [{ a: 1, b: 2 }], kind: "x" } });
+    const second = await post("ordered", { input: { kind: "x", value: [{ b: 2, a: 1 }] }, task: "test.identity" });
+    expect([second.status, isReplayed(second), second.body.id]).toEqual([202, "true", first.body.id]);
+    const other = await post("ordered", { task: "test.identity", input: { value: [{ a: 2, b: 1 }], kind: "x" } });
+    expect(other).toMatchObject({ status: 422, body: { type: "/problems/idempotency-key-reused" } });
+  });
+
   it("may have the key in quotes, and of 255 characters", async () => {
     const body = { task: "test.noop" };
     const [bare, quoted] = [await post("quoted", body), await post('"quoted"', body)];
@@ -137,5 +145,38 @@ describe("a batch with a key", () => {
     const answer = await postBatch("batch-reused", [good("other"), good("other")]);
     expect(answer).toMatchObject({ status: 422, body: { type: "/problems/idempotency-key-reused" } });
     expect(await api.listAll("tag.plot=other")).toHaveLength(1);
+  });
+});
+
+describe("a request that came too late if it were new", () => {
+  const LATER_MS = 1_500;
+  const noop = { task: "test.noop" };
+  type Made = Partial<TaskResource> & { items?: BatchItem[] };
+
+  const requests = (at: string): [what: string, path: string, body: unknown][] => [
+    ["a task with an expiry", "/v1/tasks", { ...noop, options: { expiresAt: at } }],
+    ["a batch", "/v1/tasks/batch", { tasks: [{ ...noop, options: { expiresAt: at } }] }],
+    ["a batch of which one can wait", "/v1/tasks/batch", { tasks: [noop, { ...noop, options: { expiresAt: at } }] }],
+    ["a flow of tasks with an expiry", "/v1/flows", { chain: [{ ...noop, options: { expiresAt: at } }] }],
+    ["a flow with a deadline", "/v1/flows", { chain: [noop], deadline: at }],
+  ];
+
+  const send = (key: string, path: string, body: unknown) => api.post<Made>(path, body, { "idempotency-key": key });
+  const idsIn = ({ id, items }: Made) => items?.map((item) => item.task?.id) ?? [id];
+
+  it("is answered as the first was, and refused with a new key", async () => {
+    const at = new Date(Date.now() + LATER_MS);
+    const kept = requests(at.toISOString());
+    const firsts = await Promise.all(kept.map(([, path, body], i) => send(`late-${i}`, path, body)));
+    await new Promise((done) => setTimeout(done, at.getTime() - Date.now() + 50));
+    for (const [i, [what, path, body]] of kept.entries()) {
+      const first = firsts[i]!;
+      const again = await send(`late-${i}`, path, body);
+      expect([what, again.status, isReplayed(again)]).toEqual([what, first.status, "true"]);
+      expect(idsIn(again.body)).toEqual(idsIn(first.body));
+      const fresh = await send(`new-${i}`, path, body);
+      const status = fresh.body.items?.at(-1)!.status ?? fresh.status;
+      expect([what, isReplayed(fresh), status]).toEqual([what, null, 422]);
+    }
   });
 });

@@ -51,8 +51,6 @@ export const submitTask = operation({
     const key = await requestKey(c, principal.tenant, body);
     const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
     const prepared = prepareSubmission(env, body, origin, newTaskIds(1)[0]!, now);
-    if (!prepared.ok) throw new ProblemError(prepared.problem);
-
     const { items, replayed } = await submit(env, c.executionCtx, [prepared], key, now);
     const item = items[0]!;
     if (!item.ok) throw new ProblemError(item.problem);
