@@ -47,11 +47,8 @@ export class RetryAfterError extends Error {
   }
 }
 
-/**
- * Thrown by `ctx.waitForSignal` when its timeout passed first. Unless it is caught the task has failed: another
- * attempt would only remember that nothing came.
- */
-export class SignalTimeoutError extends NonRetryableError {
+/** Thrown by `ctx.waitForSignal` when its timeout passed first. Unless it is caught the attempt has failed; the next one waits anew. */
+export class SignalTimeoutError extends Error {
   override readonly name = "SignalTimeoutError";
 }
 

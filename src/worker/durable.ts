@@ -131,7 +131,7 @@ export class Durable {
   async waitForSignal<T>(name: string, { timeout, schema }: SignalOptions<T> = {}): Promise<T> {
     return this.#during(async () => {
       const entry = await this.#begin("signal", name);
-      if (entry.value !== null && entry.signal === null) throw tooLate(name);
+      if (entry.error !== null) throw tooLate(name);
       if (entry.value !== null) {
         const body: unknown = JSON.parse(entry.value);
         return schema ? schema.parse(body) : (body as T);
@@ -152,8 +152,9 @@ export class Durable {
         this.#reporter.tellLog("warn", `a signal ${JSON.stringify(name)} does not fit and was passed over`, data);
       }
       if (until !== null && until <= Date.now()) {
-        await this.#journal.end({ ...entry, until, value: "null" });
-        throw tooLate(name);
+        const late = tooLate(name);
+        await this.#journal.end({ ...entry, until, error: failureOf(late) });
+        throw late;
       }
       return this.#wait({ until, signal: name });
     });

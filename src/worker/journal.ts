@@ -158,24 +158,25 @@ export class Journal {
       this.#length += entry.value?.length ?? 0;
     }
     // Nothing is tried again while what was done is undone: the handler is to take the way that it took.
-    const tried = this.#task.undo === null ? this.#triedInVain() : null;
-    const again = all.filter((entry) => entry.error !== null && entry.attempt === tried);
+    const tried = this.#task.undo === null ? this.#triedInVain() : new Set<number>();
+    const again = all.filter((entry) => entry.error !== null && tried.has(entry.attempt));
     // What an attempt did after a failure it may have done because of it: it need not be asked for again.
-    const branch = Math.min(...again.map((entry) => entry.began));
-    const done = all.flatMap(({ key, began, ended, attempt: by }) =>
-      ended === null || (by === tried && began >= branch) ? [] : [{ key, ended }],
+    const isBranch = ({ attempt: by, began }: JournalEntry) =>
+      again.some((failure) => failure.attempt === by && failure.began <= began);
+    const done = all.flatMap((entry) =>
+      entry.ended === null || isBranch(entry) ? [] : [{ key: entry.key, ended: entry.ended }],
     );
     const kept = all.filter((entry) => !again.includes(entry));
     return { entries: new Map(kept.map((entry) => [entry.key, entry])), replay: new Replay(done) };
   }
 
   /**
-   * The attempt before, where it ended with a failure: what failed in it is tried again. A failure in an
-   * attempt that went on to a wait, or was cut off, is remembered as its handler has caught it.
+   * The attempts that ended with a failure: what failed in them is tried again. A failure in an attempt
+   * that went on to a wait, or was cut off, is remembered as its handler has caught it.
    */
-  #triedInVain(): number | null {
-    const last = historyOf(this.#task).at(-1);
-    return last && last.outcome !== "suspended" && last.outcome !== "crashed" ? last.number : null;
+  #triedInVain(): Set<number> {
+    const failed = historyOf(this.#task).filter(({ outcome }) => outcome !== "suspended" && outcome !== "crashed");
+    return new Set(failed.map((attempt) => attempt.number));
   }
 
   #blank(key: string): JournalEntry {

@@ -106,8 +106,18 @@ describe("a signal", () => {
     expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded", result: [null, "second", "third"] });
   });
 
-  it("that does not come in time fails the task that does not catch it, with its name and at once", async () => {
-    const { id } = await api.submit("test.signal", { name: "never", timeout: "200ms" });
+  it("that does not come in time fails the attempt, and the next one waits anew", async () => {
+    const options = { maxAttempts: 2, retry: { base: "10ms" } };
+    const { id } = await api.submit("test.signal", { name: "late", timeout: "1s" }, options);
+    await api.waitUntil(id, 20_000, ({ state, attempt }) => state === "waiting" && attempt > 2);
+    await expectKept(id, "late", "here");
+    const task = await api.waitForEnd(id);
+    expect(task).toMatchObject({ state: "succeeded", result: "here" });
+    expect(task.attempts?.map((attempt) => attempt.outcome)).toEqual(["suspended", "failed", "suspended", "succeeded"]);
+  });
+
+  it("that does not come in time fails the task that does not catch it, with its name", async () => {
+    const { id } = await api.submit("test.signal", { name: "never", timeout: "200ms" }, { maxAttempts: 1 });
     const waiting = await waitForSignal(id, "never");
     expect(typeof (waiting.waitingFor as { until: string }).until).toBe("string");
     const task = await api.waitForEnd(id);
