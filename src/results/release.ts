@@ -15,27 +15,55 @@ const TERMINAL = sqlStates(TERMINAL_STATES);
 const LIVE = sqlStates(LIVE_STATES);
 
 /** A member of a flow that has not been released; one that is asleep is `waiting` too, but not for these. */
-const WAITS = "tasks.state = 'waiting' AND tasks.waiting_for->>'type' = 'needs'";
+const waits = (table: string) => `${table}.state = 'waiting' AND ${table}.waiting_for->>'type' = 'needs'`;
+const WAITS = waits("tasks");
 
-/** ?1 is a JSON array of ids that may have ended, ?2 the time. */
-const ABANDON = `
+/** Ids that one error names. */
+const MAX_CAUSES = 100;
+
+/** It will never run, because something that it needs did not succeed; and its error has room for one id more. */
+const ABANDONED = (table: string) => `(${table}.state IN ('failed', 'cancelled')
+  AND ${table}.error->>'type' = 'dependency_failed' AND json_array_length(${table}.error, '$.data.taskIds') < ${MAX_CAUSES})`;
+
+/** All whom the bad ends of ?1 (a JSON array of ids) reach, with the causes: a task that ran is its own, one that never ran hands on what it names. */
+const DOOMED = `
 WITH RECURSIVE doomed (id, cause, state) AS (
-  SELECT next.value, cause.value, ended.state
-  FROM tasks AS ended, json_each(ended.node, '$.next') AS next, json_each(CASE ended.error->>'type'
-    WHEN 'dependency_failed' THEN ended.error->'$.data.taskIds' ELSE json_array(ended.id) END) AS cause
-  WHERE ended.id IN (SELECT value FROM json_each(?1)) AND ended.node IS NOT NULL AND ended.state IN ${ENDED_BADLY}
+  SELECT id, cause, state FROM (
+    SELECT next.value AS id, cause.value AS cause, ended.state AS state,
+      ROW_NUMBER() OVER (PARTITION BY next.value ORDER BY ended.state = 'cancelled', cause.value) AS place
+    FROM tasks AS ended, json_each(ended.node, '$.next') AS next, json_each(CASE
+      WHEN ended.error->>'type' = 'dependency_failed' AND json_array_length(ended.error, '$.data.taskIds') > 0
+      THEN ended.error->'$.data.taskIds' ELSE json_array(ended.id) END) AS cause
+    WHERE ended.id IN (SELECT value FROM json_each(?1)) AND ended.node IS NOT NULL AND ended.state IN ${ENDED_BADLY})
+  WHERE place <= ${MAX_CAUSES}
   UNION
   SELECT next.value, doomed.cause, doomed.state
   FROM doomed JOIN tasks AS gone ON gone.id = doomed.id, json_each(gone.node, '$.next') AS next
-  WHERE gone.state = 'waiting' AND gone.waiting_for->>'type' = 'needs')
-UPDATE tasks SET state = verdict.state, finished_at = ?2, retain_until = ?2 + tasks.retention_ms,
-  due_at = ${dueWhenEnded("?2")}, waiting_for = NULL, run_at = ?2,
+  WHERE ${waits("gone")} OR ${ABANDONED("gone")})`;
+
+const causesOf = (blamed: string) => `
+  SELECT id, json_group_array(DISTINCT cause) FILTER (WHERE place <= ${MAX_CAUSES}) AS causes,
+    SUM(state <> 'cancelled') > 0 AS failed
+  FROM (SELECT *, DENSE_RANK() OVER (PARTITION BY id ORDER BY cause) AS place FROM (${blamed})) GROUP BY id`;
+
+/** Those that another need's bad end has reached before are told of this one, too. */
+const BLAME = `${DOOMED}
+UPDATE tasks SET error = json_set(tasks.error, '$.data.taskIds', json(verdict.causes))
+FROM (${causesOf(`
+  SELECT id, cause, state FROM doomed
+  UNION
+  SELECT task.id, known.value, task.state FROM tasks AS task, json_each(task.error, '$.data.taskIds') AS known
+  WHERE task.id IN (SELECT id FROM doomed) AND ${ABANDONED("task")}`)}) AS verdict
+WHERE tasks.id = verdict.id AND ${ABANDONED("tasks")}
+  AND json_array_length(verdict.causes) > json_array_length(tasks.error, '$.data.taskIds')`;
+
+/** ?2 is the time. */
+const ABANDON = `${DOOMED}
+UPDATE tasks SET state = CASE WHEN verdict.failed THEN 'failed' ELSE 'cancelled' END, finished_at = ?2,
+  retain_until = ?2 + tasks.retention_ms, due_at = ${dueWhenEnded("?2")}, waiting_for = NULL, run_at = ?2,
   error = json_object('type', 'dependency_failed', 'message', 'a task that this one needs did not succeed',
     'data', json_object('taskIds', json(verdict.causes)))
-FROM (
-  SELECT id, CASE WHEN SUM(state <> 'cancelled') > 0 THEN 'failed' ELSE 'cancelled' END AS state,
-    json_group_array(DISTINCT cause) AS causes
-  FROM doomed GROUP BY id) AS verdict
+FROM (${causesOf("SELECT id, cause, state FROM doomed")}) AS verdict
 WHERE tasks.id = verdict.id AND ${WAITS}`;
 
 /** All of ?1, and what ended because of them. */
@@ -139,7 +167,7 @@ export interface Released {
 
 /** Ends those of a flow that wait in vain for one of `ids` (a JSON array), and queues those that wait for nothing more. */
 export function settleStatements(db: D1Database, ids: string, now: number): D1PreparedStatement[] {
-  return [db.prepare(ABANDON).bind(ids, now), db.prepare(RELEASE).bind(ids, now)];
+  return [db.prepare(BLAME).bind(ids), db.prepare(ABANDON).bind(ids, now), db.prepare(RELEASE).bind(ids, now)];
 }
 
 /**

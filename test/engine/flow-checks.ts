@@ -14,20 +14,23 @@ interface Past {
   outcome: Outcome;
 }
 
-/** The attempts of each task's latest run, by its id. */
-export type Pasts = Map<string, Past[]>;
+/** Of each task by its id: the attempts of its latest run, and whose success it needs. */
+export type Pasts = Map<string, { attempts: Past[]; needs: string[] }>;
 
 export async function pastsOf(db: D1Database, flow: FlowResource): Promise<Pasts> {
   const ids = JSON.stringify(flow.nodes.map((node) => node.task.id));
   const { results } = await db
-    .prepare("SELECT id, run, history FROM tasks WHERE id IN (SELECT value FROM json_each(?1))")
+    .prepare(
+      `SELECT id, run, COALESCE(history, '[]') AS history, COALESCE(node->'needs', '[]') AS needs FROM tasks
+       WHERE id IN (SELECT value FROM json_each(?1))`,
+    )
     .bind(ids)
-    .all<{ id: string; run: number; history: string | null }>();
+    .all<{ id: string; run: number; history: string; needs: string }>();
   return new Map(
-    results.map(({ id, run, history }) => [
-      id,
-      (JSON.parse(history ?? "[]") as Past[]).filter((past) => past.run === run),
-    ]),
+    results.map(({ id, run, history, needs }) => {
+      const attempts = (JSON.parse(history) as Past[]).filter((past) => past.run === run);
+      return [id, { attempts, needs: JSON.parse(needs) as string[] }];
+    }),
   );
 }
 
@@ -53,7 +56,7 @@ export function disagreements(world: FlowWorld, member: Member, flow: FlowResour
   for (const key of expected.keys()) if (!known.has(key)) complain(`has no ${key}`);
   for (const [key, node] of known) {
     const reading = expected.get(key);
-    if (reading) wrong.push(...nodeDisagreements(member.name, node, reading, pasts.get(node.task.id) ?? [], flow));
+    if (reading) wrong.push(...nodeDisagreements(member.name, node, reading, pasts.get(node.task.id)!.attempts));
     else complain(`has a ${key}`);
   }
   return wrong;
@@ -80,13 +83,7 @@ function failureOf(flow: FlowResource, { nodes }: FlowReading) {
   return { flowId: flow.id, failed };
 }
 
-function nodeDisagreements(
-  name: string,
-  { key, task }: Node,
-  { end, result }: NodeReading,
-  past: Past[],
-  flow: FlowResource,
-): string[] {
+function nodeDisagreements(name: string, { key, task }: Node, { end, result }: NodeReading, past: Past[]): string[] {
   const wrong: string[] = [];
   const complain = (what: string) => void wrong.push(`${name}: ${key} ${what}`);
   const state = end === "succeeded" ? "succeeded" : "failed";
@@ -97,13 +94,6 @@ function nodeDisagreements(
   if (end === "abandoned") {
     if (past.length > 0) complain(`ran, although something that it needs did not succeed`);
     if (task.error?.type !== "dependency_failed") complain(`ended with ${task.error?.type}`);
-    const { taskIds } = (task.error?.data ?? { taskIds: [] }) as { taskIds: string[] };
-    const culprits = flow.nodes.filter((node) => taskIds.includes(node.task.id));
-    if (culprits.length === 0) complain("names nobody that failed");
-    for (const culprit of culprits) {
-      if (culprit.task.state === "succeeded") complain(`blames ${culprit.key}, which succeeded`);
-      if (culprit.task.error?.type === "dependency_failed") complain(`blames ${culprit.key}, which never ran`);
-    }
   } else {
     if (past.some(({ number }, i) => number !== task.attempt - past.length + 1 + i))
       complain("counts its attempts wrongly");
@@ -115,6 +105,28 @@ function nodeDisagreements(
     if (failures > 3 || crashes > 3) complain(`failed ${failures} times and was lost ${crashes} times`);
   }
   return wrong;
+}
+
+/** Checks that whatever never ran names all that ended badly before it, and nothing else. */
+export function blameDisagreements(member: Member, flow: FlowResource, pasts: Pasts): string[] {
+  const tasks = new Map(flow.nodes.map(({ task }) => [task.id, task]));
+  const neverRan = (id: string) => tasks.get(id)?.error?.type === "dependency_failed";
+  const causes = new Map<string, Set<string>>();
+  const causesOf = (id: string): Set<string> => {
+    if (tasks.get(id)?.state === "succeeded") return new Set();
+    if (!neverRan(id)) return new Set([id]);
+    const known = causes.get(id) ?? new Set(pasts.get(id)!.needs.flatMap((need) => [...causesOf(need)]));
+    causes.set(id, known);
+    return known;
+  };
+  return flow.nodes.flatMap(({ key, task }) => {
+    if (!neverRan(task.id)) return [];
+    const { taskIds } = task.error!.data as { taskIds: string[] };
+    const expected = [...causesOf(task.id)];
+    return same(taskIds.toSorted(), expected.toSorted())
+      ? []
+      : [`${member.name}: ${key} names ${show(taskIds)}, must name ${show(expected)}`];
+  });
 }
 
 /** Checks a flow that was cancelled while it ran: nothing is left, and what had succeeded has the right result. */

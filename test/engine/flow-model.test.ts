@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import {
+  blameDisagreements,
   cancelDisagreements,
   disagreements,
   isErrorKey,
@@ -35,6 +36,7 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
   const breaches = await leftovers(world);
   for (const { member, flow, pasts } of flows) {
     world.figures.tasks += flow.nodes.length;
+    breaches.push(...blameDisagreements(member, flow, pasts));
     if (cancelled.has(member) && flow.state === "cancelled") breaches.push(...cancelDisagreements(world, member, flow));
     else if (isOverdue(flow)) {
       world.figures.overdue++;
@@ -67,6 +69,7 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
   await world.run();
   breaches.push(...(await leftovers(world)));
   for (const { member, flow, pasts } of await readAll(world)) {
+    breaches.push(...blameDisagreements(member, flow, pasts));
     const past = before.get(member.name);
     if (!past) continue;
     const say = (what: string) => void breaches.push(`${member.name}: ${what}`);

@@ -68,6 +68,48 @@ describe("a release", () => {
   });
 });
 
+describe("what never runs", () => {
+  it("names all that it needed and that failed, whenever that came, and so does all below it", async () => {
+    const header = [noop, { chain: [noop, noop] }, noop];
+    const id = await newFlow({ chain: [{ chord: { header, body: noop } }, noop] });
+    const named = async () => {
+      const { nodes } = await flowOf(id);
+      const causes = (key: string) =>
+        (nodes.find((node) => node.key === key)!.task.error!.data as { taskIds: string[] }).taskIds;
+      expect(causes("1")).toEqual(causes("0.body"));
+      return causes("1").map((cause) => nodes.find(({ task }) => task.id === cause)!.key);
+    };
+    await play(id, "0.header.0", failed);
+    expect(await named()).toEqual(["0.header.0"]);
+    await play(id, "0.header.1.0", succeeded(1));
+    const worker = workerOn();
+    const claimed = await worker.claim([await idAt(id, "0.header.1.1")]);
+    for (let i = 0; i < 2; i++) await worker.end(claimed, () => failed, Date.now());
+    expect(await named()).toEqual(["0.header.0", "0.header.1.1"]);
+    await play(id, "0.header.2", succeeded(1));
+    expect(await named()).toEqual(["0.header.0", "0.header.1.1"]);
+    expect(await flowOf(id)).toMatchObject({ state: "failed", counts: { failed: 4, succeeded: 2 } });
+  });
+
+  it("ends, too, where a handler's own error is called like that of what never runs", async () => {
+    const id = await newFlow({ chain: [noop, noop] });
+    await play(id, "0", { ...failed, error: { type: "dependency_failed", message: "mine" } });
+    const { state, nodes } = await flowOf(id);
+    expect(state).toBe("failed");
+    expect(nodes[1]!.task.error).toMatchObject({ data: { taskIds: [nodes[0]!.task.id] } });
+  });
+
+  it("names a hundred of more", async () => {
+    const many = 150;
+    const id = await newFlow({ chord: { header: Array.from({ length: many }, () => noop), body: noop } });
+    const worker = workerOn();
+    const ids = (await flowOf(id)).nodes.slice(0, many).map(({ task }) => task.id);
+    for (const some of [ids.slice(0, 40), ids.slice(40)]) await worker.end(await worker.claim(some), () => failed);
+    const { data } = (await flowOf(id)).nodes.at(-1)!.task.error!;
+    expect(new Set((data as { taskIds: string[] }).taskIds).size).toBe(100);
+  });
+});
+
 describe("a retry", () => {
   it("forgets a large result where the next one is small", async () => {
     const id = await newFlow({ chain: [noop, noop] });

@@ -59,7 +59,7 @@ export function workerOn(db: D1Database = env.DB) {
 
 export const succeeded = (result: unknown): Ending => ({ outcome: "succeeded", result: JSON.stringify(result) });
 
-export const failed: Ending = { outcome: "failed", error: { type: "Error", message: "no" }, retryable: false };
+export const failed = { outcome: "failed", error: { type: "Error", message: "no" }, retryable: false } satisfies Ending;
 
 /** Claims the flow's task at this place and ends it; answers who is released by that. */
 export async function play(flowId: string, key: string, ending: Ending): Promise<CommitAnswer> {
