@@ -6,7 +6,9 @@ import { commit } from "../../src/engine/commit.ts";
 import { expire } from "../../src/engine/expire.ts";
 import { writeCounts } from "../../src/engine/observe.ts";
 import { describeStats } from "../../src/engine/stats.ts";
+import { countLive } from "../../src/results/count-live.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { countTasks } from "../../src/results/live-counts.ts";
 import { addRollups, beginningOf, forgetRollups, readRollups, SPANS } from "../../src/results/rollups.ts";
 import { countRows } from "./count-rows.ts";
 import { claimOne, endOf, newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
@@ -50,6 +52,18 @@ describe("figures", () => {
     expect(stats.states).toMatchObject({ queued: 2, scheduled: 1, succeeded: 0 });
     expect(stats.lanes.find((each) => each.lane === "bulk")!.states.queued).toBe(1);
     expect(stats.lastHour.waitMs).toEqual({ p50: null, p95: null });
+  });
+
+  it("count those who wait without a time, and of more than the bound no more", async () => {
+    const queued = newTask(tenant);
+    const waiting = Array.from({ length: 6 }, () => ({ ...newTask(tenant), state: "waiting" as const, dueAt: null }));
+    await insertTasks(env.DB, [queued, ...waiting]);
+    const { states } = await describeStats(quietEnv(), tenant, Date.now());
+    expect(states).toMatchObject({ queued: 1, waiting: 6 });
+    expect(await countLive(env.DB, tenant, 100)).toBe(7);
+    const all = await countTasks(env.DB, tenant, 10_000);
+    expect([all.capped, all.counts.length]).toEqual([false, 2]);
+    expect((await countTasks(env.DB, tenant, 5)).capped).toBe(true);
   });
 
   it("count tasks that end without an attempt", async () => {

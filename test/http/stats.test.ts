@@ -66,6 +66,40 @@ describe("the figures", () => {
     await owner.post(`/v1/tasks/${scheduled.id}/cancel`);
   });
 
+  it("count those who wait for a signal, for their children, or for others of their flow", async () => {
+    const owner = await keyFor("waiting", ["submit", "read", "cancel"]);
+    const heard = await owner.submit("test.signal", { name: "go" });
+    const timed = await owner.submit("test.signal", { name: "go", timeout: "1h" });
+    const parent = await owner.submit("test.spawn", { task: "test.signal", input: { name: "go" }, n: 2 });
+    const later = { task: "test.noop" };
+    await owner.post("/v1/flows", { chain: [{ task: "test.noop", options: { delay: "1h" } }, later, later] });
+    const counted = (what: Stats) => [what.states, ...what.tasks.map(({ task, states }) => ({ task, ...states }))];
+    const figures = await poll(
+      () => "not everything waits",
+      20_000,
+      async () => {
+        const now = await stats(owner);
+        return now.states.running + now.states.queued === 0 ? now : null;
+      },
+    );
+    expect(counted(figures)).toMatchObject([
+      { waiting: 7, scheduled: 1 },
+      { task: "test.noop", waiting: 2, scheduled: 1 },
+      { task: "test.signal", waiting: 4 },
+      { task: "test.spawn", waiting: 1 },
+    ]);
+    const { body: metrics } = await owner.get<string>("/metrics");
+    expect(metrics).toContain('lovage_tasks{task="test.spawn",lane="default",state="waiting"} 1');
+
+    await Promise.all([heard, timed].map(({ id }) => owner.post(`/v1/tasks/${id}/signals/go`)));
+    await owner.post(`/v1/tasks/${parent.id}/cancel`);
+    await poll(
+      () => "those who went on still count as waiting",
+      20_000,
+      async () => (await stats(owner)).states.waiting === 2 || null,
+    );
+  });
+
   it("are of the caller's tenant alone", async () => {
     const stranger = await keyFor("stranger", ["read"]);
     expect((await stats(stranger)).states.succeeded).toBe(0);
@@ -83,6 +117,24 @@ describe("the figures", () => {
     await server.kill9();
     await server.restart();
     expect((await stats(owner)).states.succeeded).toBe(2);
+  });
+
+  it("count all that a worker runs which a kill of the one before it left over", async () => {
+    const owner = await keyFor("left-over", ["submit", "read"]);
+    const submission: Submission = { task: "test.noop", options: { delay: "1s" } };
+    const tasks = await owner.submitAll(Array.from({ length: 60 }, () => submission));
+    await server.kill9();
+    const killedAt = Date.now();
+    await server.restart();
+    const ended = await Promise.all(tasks.map((task) => owner.waitForEnd(task.id)));
+    const after = ended.filter((task) => Date.parse(task.finishedAt!) > killedAt).length;
+    expect(after).toBeGreaterThan(0);
+    await poll(
+      () => "not all are counted",
+      10_000,
+      async () => (await stats(owner)).states.succeeded >= after || null,
+    );
+    expect((await stats(owner)).states.succeeded).toBeLessThanOrEqual(tasks.length);
   });
 });
 
