@@ -73,7 +73,9 @@ export async function readConstraints(db: D1Database, id: string, lane: string, 
         .bind(lane, now),
       db
         .prepare(
-          `SELECT open_until AS openUntil, probe FROM tasks JOIN circuits ON circuits.task = tasks.task
+          `SELECT open_until AS openUntil,
+             (SELECT id FROM tasks AS own WHERE own.id = probe AND own.tenant = tasks.tenant) AS probe
+           FROM tasks JOIN circuits ON circuits.task = tasks.task
            WHERE tasks.id = ?1 AND tasks.circuit IS NOT NULL AND open_until IS NOT NULL`,
         )
         .bind(id),

@@ -18,36 +18,40 @@ export interface Place {
 export interface KeyLine extends Place {
   key: string;
   limit: number;
-  /** Ids of those who have the places, and when they started, in ms since the epoch. */
+  /** Of those who have the places: the ids of the tenant's own, and when each of them all started, in ms since the epoch. */
   heldBy: string[];
   startedAts: number[];
 }
 
 const KEY_LINES = `
 SELECT wanted.value AS key, COALESCE((SELECT max FROM limits WHERE key = wanted.value), 0) AS "limit",
-  (SELECT json_group_array(json_array(tasks.id, tasks.started_at)) FROM places JOIN tasks ON tasks.id = places.task_id
+  (SELECT json_group_array(json_array(CASE tasks.tenant WHEN ?3 THEN tasks.id END, tasks.started_at)) FROM places JOIN tasks ON tasks.id = places.task_id
     WHERE places.key = wanted.value AND running = 1) AS holders,
   (SELECT json_array(COUNT(*), SUM(tasks.state = 'queued')) FROM (
       SELECT task_id FROM places WHERE key = wanted.value AND running = 0 AND task_id < ?2 LIMIT ${MAX_LOOKED + 1}) AS before
     JOIN tasks ON tasks.id = before.task_id) AS ahead
 FROM json_each(?1) AS wanted`;
 
-/** The lines of a task's keys. */
-export async function readKeyLines(db: D1Database, taskId: string, keys: string[]): Promise<KeyLine[]> {
+/** The lines of a task's keys, of which the definition's are shared by all tenants. */
+export async function readKeyLines(
+  db: D1Database,
+  { id, tenant }: { id: string; tenant: string },
+  keys: string[],
+): Promise<KeyLine[]> {
   if (keys.length === 0) return [];
   const { results } = await persistOr503(() =>
     db
       .prepare(KEY_LINES)
-      .bind(JSON.stringify(keys), taskId)
+      .bind(JSON.stringify(keys), id, tenant)
       .all<{ key: string; limit: number; holders: string; ahead: string }>(),
   );
   return results.map(({ key, limit, holders, ahead }) => {
-    const held = JSON.parse(holders) as [string, number][];
+    const held = JSON.parse(holders) as [string | null, number][];
     const [looked, waiting] = JSON.parse(ahead) as [number, number | null];
     return {
       key,
       limit,
-      heldBy: held.map(([id]) => id),
+      heldBy: held.flatMap(([holder]) => holder ?? []),
       startedAts: held.map(([, startedAt]) => startedAt),
       position: (waiting ?? 0) + 1,
       capped: looked > MAX_LOOKED,

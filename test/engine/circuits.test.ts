@@ -22,7 +22,8 @@ let names = 0;
 const newName = () => `circuit.${++names}`;
 
 async function insert(task: string, count: number): Promise<string[]> {
-  const tasks = Array.from({ length: count }, () => limitedTask({}, { task, circuit: JSON.stringify(CIRCUIT) }));
+  const more = { tenant: task, task, circuit: JSON.stringify(CIRCUIT) };
+  const tasks = Array.from({ length: count }, () => limitedTask({}, more));
   await insertTasks(env.DB, tasks);
   return tasks.map((each) => each.id).toSorted();
 }
@@ -209,6 +210,9 @@ it("is named by the explanation of a task that it holds back, with whoever tries
   expect((await explanationOf(ids[1]!, now + CIRCUIT.cooldown)).reasons).toEqual([
     { code: "circuit_open", task, until, probe: ids[0] },
   ]);
+  // Another tenant's ids are nobody else's to know.
+  await env.DB.prepare("UPDATE tasks SET tenant = 'other' WHERE id = ?1").bind(ids[0]).run();
+  expect((await explanationOf(ids[1]!, now + CIRCUIT.cooldown)).reasons).toMatchObject([{ probe: null }]);
   const [free] = await insert(newName(), 1);
   const [row] = await readTasks(env.DB, [free!]);
   expect((await explain(env, row!, now)).reasons).toMatchObject([

@@ -15,6 +15,7 @@ import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { readDue, startTasks } from "../../src/results/due-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { readKeyLines } from "../../src/results/lines.ts";
+import { readTasks } from "../../src/results/read-tasks.ts";
 import { forgetLimits, isAnyoneWaiting, readIdleKeys, readNextInLine } from "../../src/results/places.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
@@ -284,8 +285,12 @@ describe("the next in line", () => {
     await insertTasks(env.DB, [limitedTask({ concurrency }, { state: "scheduled", runAt: Date.now() + 1e9 })]);
     const [last] = await insertLimited(1, { concurrency });
     await claimAt(ids);
-    expect(await readKeyLines(env.DB, last!, [key])).toMatchObject([
-      { key, limit: 1, heldBy: [ids[0]], position: 2, capped: false },
-    ]);
+    const line = { key, limit: 1, position: 2, capped: false };
+    const [holder] = await readTasks(env.DB, [ids[0]!]);
+    const own = await readKeyLines(env.DB, { id: last!, tenant: holder!.tenant }, [key]);
+    expect(own).toMatchObject([{ ...line, heldBy: [holder!.id] }]);
+    // Another tenant's ids are nobody else's to know.
+    const other = await readKeyLines(env.DB, { id: last!, tenant: "other" }, [key]);
+    expect(other).toMatchObject([{ ...line, heldBy: [], startedAts: [expect.any(Number)] }]);
   });
 });
