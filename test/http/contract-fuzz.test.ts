@@ -15,7 +15,7 @@ import { startServer, type Server } from "./server.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 300);
 const SEED = Number(process.env["FUZZ_SEED"] ?? 20_261_121);
-const AT_ONCE = 8;
+const AT_ONCE = 24;
 
 type Generated = { path: string; headers: Record<string, string>; body: string | Uint8Array | null };
 
