@@ -29,7 +29,11 @@ const key = newKey();
 const rate = rateOf(newKey(), 10, 1_000, 1);
 
 const LINES: [string, Limits, (db: D1Database, task: Parameters<typeof readPlaceInLane>[1]) => Promise<Place>][] = [
-  ["a key", { concurrency: [{ key, limit: 1 }] }, async (db, { id }) => (await readKeyLines(db, id, [key]))[0]!],
+  [
+    "a key",
+    { concurrency: [{ key, limit: 1 }] },
+    async (db, { id }) => (await readKeyLines(db, { id, tenant: "t" }, [key]))[0]!,
+  ],
   ["a rate", { rates: [rate] }, (db, { id }) => readPlaceUnderRate(db, id, rate.key)],
   ["a lane", {}, (db, task) => readPlaceInLane(db, task, Date.now())],
 ];
