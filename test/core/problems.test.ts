@@ -78,11 +78,12 @@ describe("the problems", () => {
     }
   });
 
-  it("are 503 and one 500 where the fault is ours", () => {
+  it("are one 500 and two 503 where the caller is not at fault", () => {
     const ours = Object.entries(PROBLEMS).filter(([, { status }]) => status >= 500);
     expect(Object.fromEntries(ours.map(([name, { status }]) => [name, status]))).toEqual({
       internal: 500,
       unavailable: 503,
+      "lane-draining": 503,
     });
   });
 });
