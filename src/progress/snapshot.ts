@@ -41,6 +41,8 @@ export interface JournalEntry {
   until: number | null;
   /** The number of the signal that it took. */
   signal: number | null;
+  /** An attempt did it behind a failure with which it ended; another way may be taken by now, so it need not be asked for again. */
+  loose?: true;
   /** The step says how to undo it. */
   undo?: true;
 }

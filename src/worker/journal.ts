@@ -160,14 +160,19 @@ export class Journal {
     // Nothing is tried again while what was done is undone: the handler is to take the way that it took.
     const tried = this.#task.undo === null ? this.#triedInVain() : new Set<number>();
     const again = all.filter((entry) => entry.error !== null && tried.has(entry.attempt));
-    // What an attempt did after a failure it may have done because of it: it need not be asked for again.
-    const isBranch = ({ attempt: by, began }: JournalEntry) =>
-      again.some((failure) => failure.attempt === by && failure.began <= began);
-    const done = all.flatMap((entry) =>
-      entry.ended === null || isBranch(entry) ? [] : [{ key: entry.key, ended: entry.ended }],
+    const behind = all.filter(({ attempt: by, began }) =>
+      again.some((failure) => failure.attempt === by && failure.began < began),
     );
-    const kept = all.filter((entry) => !again.includes(entry));
-    return { entries: new Map(kept.map((entry) => [entry.key, entry])), replay: new Replay(done) };
+    const entries = new Map(all.map((entry) => [entry.key, entry]));
+    for (const entry of behind) entries.set(entry.key, { ...entry, loose: true });
+    for (const entry of again) entries.set(entry.key, { ...entry, ended: null, error: null, until: null });
+    // Written down, because what tells them apart is gone once the failure has been tried again.
+    const changed = [...behind, ...again].map(({ key }) => entries.get(key)!);
+    if (changed.length > 0) await reached(persist(async () => this.#object.writeJournal(attempt, changed)));
+    const done = [...entries.values()].flatMap(({ key, ended, loose }) =>
+      ended === null || loose ? [] : [{ key, ended }],
+    );
+    return { entries, replay: new Replay(done) };
   }
 
   /**

@@ -175,11 +175,13 @@ describe("a handler that has not changed", () => {
         )
         .catch(() => did.step(ctx, "comfort"));
       if (fails) throw new Error("the attempt fails");
+      await ctx.sleep("1h");
       return mood;
     };
     const task = await DurableTask.store(handler);
     expect(await task.attempt()).toMatchObject({ outcome: "failed", retryable: true });
     fails = false;
+    expect(await task.attempt()).toMatchObject({ outcome: "suspended" });
     expect(await task.attempt()).toMatchObject({ outcome: "succeeded", result: '"well"' });
     expect(did.done).toEqual(["first", "shaky", "comfort", "shaky"]);
   });
