@@ -170,7 +170,7 @@ describe("a request that came too late if it were new", () => {
     const firsts = await Promise.all(kept.map(([, path, body], i) => send(`late-${i}`, path, body)));
     await new Promise((done) => setTimeout(done, at.getTime() - Date.now() + 50));
     for (const [i, [what, path, body]] of kept.entries()) {
-      const first = firsts[i]!;
+      const first = firsts[i];
       const again = await send(`late-${i}`, path, body);
       expect([what, again.status, isReplayed(again)]).toEqual([what, first.status, "true"]);
       expect(idsIn(again.body)).toEqual(idsIn(first.body));
