@@ -254,6 +254,14 @@ describe("a wait", () => {
     await task.send("n", 3);
     expect(resultOf(await task.attempt())).toEqual([{ ok: true }, 3]);
   });
+
+  it("is not over for a signal that is one more than a task is sent", async () => {
+    const task = await DurableTask.store((ctx) => ctx.waitForSignal("go"));
+    await task.attempt();
+    await env.DB.prepare("UPDATE tasks SET signals = 1000 WHERE id = ?1").bind(task.id).run();
+    await expect(task.send("go", 1)).rejects.toThrow("1000 signals");
+    expect(await task.row()).toMatchObject({ state: "waiting" });
+  });
 });
 
 describe("a silent platform", () => {
