@@ -1,5 +1,5 @@
 /**
- * The README, taken at its word: its samples are put into a copy of the sources, the copy is type-checked and started as `npm start`
+ * The README and the two guides it leads to, taken at their word: their samples are put into a copy of the sources, the copy is type-checked and started as `npm start`
  * does, and its commands run against it in one shell, in order. A `bash` sample that says `start` or `deploy` is not run.
  */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
@@ -19,7 +19,8 @@ import { ARROWS } from "../../src/core/states.ts";
 import { apiOf, type Api } from "./api.ts";
 
 const root = join(import.meta.dirname, "../..");
-const readme = readFileSync(join(root, "README.md"), "utf8");
+const guides = ["README.md", "src/tasks/README.md", "src/web/README.md"];
+const readme = guides.map((name) => readFileSync(join(root, name), "utf8")).join("\n");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<
   "scripts" | "dependencies" | "devDependencies",
   Record<string, string>
