@@ -4,7 +4,7 @@
  */
 import { execSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,8 +19,14 @@ function packages(lockfile) {
   }
 }
 
+/** The Node that the scripts run on where the host's is too old; its package fetches it when it is installed, unless npm was told to run no scripts. */
+function hasNode() {
+  return Boolean(process.features.typescript) || existsSync(join(root, "node_modules/node/bin"));
+}
+
 /** Compares versions, not times: a checkout touches the lockfile without changing it. */
 function isInstalled() {
+  if (!hasNode()) return false;
   const wanted = packages("package-lock.json");
   const present = packages("node_modules/.package-lock.json");
   if (wanted === undefined || present === undefined) return false;
@@ -70,6 +76,12 @@ if (!isInstalled()) {
       // The engine warnings of a host with an older Node do not apply: the `node` package brings the one that scripts run on.
       execSync("npm ci --no-audit --no-fund --loglevel=error", { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
     } catch {
+      process.exitCode = 1;
+    }
+    if (process.exitCode === undefined && !hasNode()) {
+      process.stderr.write(
+        `Node ${process.version} cannot run this, and npm runs no install scripts that would fetch one that can (ignore-scripts).\n`,
+      );
       process.exitCode = 1;
     }
   });
