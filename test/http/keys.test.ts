@@ -119,6 +119,20 @@ describe("scopes", () => {
     expect(await statusOf(cancel, "DELETE", `/v1/tasks/${body.id}`)).toBe(204);
   });
 
+  it("let a reader see the webhooks, and none of their secrets", async () => {
+    const admin = await holder({ scopes: ["admin"] });
+    const read = await holder({ scopes: ["read"] });
+    const hook = { url: "http://127.0.0.1:9/", events: ["task.expired"] };
+    const { body } = await admin.post<{ id: string; secret: string }>("/v1/webhooks", hook);
+    for (const path of ["", `/${body.id}`, `/${body.id}/deliveries`, "/default/deliveries"]) {
+      const seen = await read.get(`/v1/webhooks${path}`);
+      expect([path, seen.status, JSON.stringify(seen.body).includes("whsec_")]).toEqual([path, 200, false]);
+    }
+    expect(await statusOf(read, "GET", "/v1/webhooks/default")).toBe(403);
+    expect(await statusOf(read, "PATCH", `/v1/webhooks/${body.id}`, { paused: true })).toBe(403);
+    expect(await statusOf(read, "DELETE", `/v1/webhooks/${body.id}`)).toBe(403);
+  });
+
   it("name the one that is missing", async () => {
     const read = await holder({ scopes: ["read"] });
     const { headers, body } = await read.post<ProblemResource>("/v1/tasks", { task: "test.noop" });

@@ -23,7 +23,7 @@ export const listDeliveriesOperation = operation({
   tag: "webhooks",
   summary: "List an endpoint's deliveries, newest first",
   description: "With every attempt and what the receiver answered. They are kept for a week after their end.",
-  scope: "admin",
+  scope: "read",
   query: z.strictObject(pageQuery),
   answers: { 200: { description: "A page of deliveries", schema: deliveryListSchema, headers: ["Link"] } },
   problems: ["not-found", "invalid-cursor", "unavailable"],

@@ -70,7 +70,7 @@ export const listWebhooksOperation = operation({
   path: "/v1/webhooks",
   tag: "webhooks",
   summary: "List endpoints, newest first",
-  scope: "admin",
+  scope: "read",
   query: z.strictObject(pageQuery),
   answers: { 200: { description: "A page of endpoints", schema: webhookListSchema, headers: ["Link"] } },
   problems: ["invalid-cursor", "unavailable"],
@@ -107,7 +107,7 @@ export const getWebhook = operation({
   path: "/v1/webhooks/{id}",
   tag: "webhooks",
   summary: "Read an endpoint",
-  scope: "admin",
+  scope: "read",
   answers: { 200: { description: "The endpoint, without its secret", schema: webhookSchema } },
   problems: ["not-found", "unavailable"],
   async handle({ c, env, principal, params }) {
