@@ -21,7 +21,7 @@ export const PROBLEMS = {
   "invalid-json": {
     status: 400,
     title: "The body is not JSON",
-    meaning: "The body could not be read as JSON in UTF-8, or is nested too deeply.",
+    meaning: "The body broke off, could not be read as JSON in UTF-8, or is nested too deeply.",
     remedy: "The detail says where reading stopped. Let a JSON library write the body instead of joining text.",
   },
   "invalid-query": {
@@ -120,9 +120,10 @@ export const PROBLEMS = {
   },
   "unsupported-media-type": {
     status: 415,
-    title: "The body must be application/json",
-    meaning: "The Content-Type header says that the body is something other than JSON, or is missing.",
-    remedy: "Send Content-Type: application/json.",
+    title: "The body must be application/json, not compressed",
+    meaning:
+      "The Content-Type header says that the body is something other than JSON, or is missing; or the Content-Encoding header says that it is compressed.",
+    remedy: "Send Content-Type: application/json, and the body as it is.",
   },
   "invalid-body": {
     status: 422,

@@ -3,6 +3,7 @@
 import { submissionSchema, type Submission } from "../contract/submission.ts";
 import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
 import { references, type PlannedTask } from "../core/flow.ts";
+import { writeJson } from "../core/json.ts";
 import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
 import type { RetryOptions } from "../core/retry.ts";
@@ -142,8 +143,8 @@ export function prepareSubmission(
 type CheckedInput = { ok: true; input: string | null; value: unknown } | { ok: false; problem: Problem };
 
 /** An input with references in it, as it was written. */
-function acceptInput(_definition: TaskDefinition, input: unknown): CheckedInput {
-  return { ok: true, input: input === undefined ? null : JSON.stringify(input), value: undefined };
+function acceptInput(definition: TaskDefinition, input: unknown): CheckedInput {
+  return writeInput(definition, input, undefined);
 }
 
 /**
@@ -161,8 +162,15 @@ export function checkInput(definition: TaskDefinition, input: unknown): CheckedI
       ),
     );
   }
-  if (input === undefined) return { ok: true, input: null, value: parsed.data };
-  const text = JSON.stringify(input);
+  return writeInput(definition, input, parsed.data);
+}
+
+function writeInput(definition: TaskDefinition, input: unknown, value: unknown): CheckedInput {
+  if (input === undefined) return { ok: true, input: null, value };
+  const { text, fault } = writeJson(input, ["input"]);
+  if (fault !== null) {
+    return refuse(problem("invalid-input", `The input of ${definition.name} has a number that is too large.`, [fault]));
+  }
   if (text.length > MAX_PAYLOAD_BYTES / 3 && byteLength(text) > MAX_PAYLOAD_BYTES) {
     return refuse(
       problem("payload-too-large", `An input may be ${MAX_PAYLOAD_BYTES} bytes long.`, [
@@ -170,7 +178,7 @@ export function checkInput(definition: TaskDefinition, input: unknown): CheckedI
       ]),
     );
   }
-  return { ok: true, input: text, value: parsed.data };
+  return { ok: true, input: text, value };
 }
 
 /** With whom the submission shares its task; by its own words first. */
@@ -196,7 +204,10 @@ function checkTiming(definition: TaskDefinition, submission: Submission, now: nu
   if (debounce && (options.delay !== undefined || options.runAt !== undefined)) {
     fault("debounce", "a debounced task starts after its wait; leave out delay and runAt");
   }
-  const wait = debounce ? Math.min(debounce.wait, debounce.maxWait ?? debounce.wait) : (options.delay ?? 0);
+  if (debounce?.maxWait !== undefined && debounce.maxWait < debounce.wait) {
+    fault("debounce/maxWait", "is shorter than wait");
+  }
+  const wait = debounce?.wait ?? options.delay ?? 0;
   const runAt = Math.max(now, options.runAt ?? now + wait);
   if (runAt - now > MAX_HORIZON_MS) fault("runAt", "is more than ten years ahead");
 

@@ -9,6 +9,9 @@ import { wholeNumber } from "./request.ts";
 /** What a browser waits before it reconnects, in ms. */
 const RECONNECT_MS = 1_000;
 
+/** The last is for proxies that would hold events back. */
+const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" };
+
 /** The query's `after`, for callers who cannot send a header. */
 export const afterQuery = wholeNumber(0, Number.MAX_SAFE_INTEGER)
   .optional()
@@ -27,7 +30,7 @@ export async function answerLive(c: AppContext, feed: Feed, given: number | unde
   if (c.req.header("upgrade")?.toLowerCase() === "websocket") return overWebSocket(c, feed, after);
   const wantsStream = c.req.header("accept")?.includes("text/event-stream");
   // Nobody reads the body of an answer to HEAD, so a stream for it would never end.
-  if (wantsStream && c.req.raw.method !== "HEAD") return overSse(c, feed, after);
+  if (wantsStream) return c.req.raw.method === "HEAD" ? c.body(null, 200, SSE_HEADERS) : overSse(c, feed, after);
   return c.json({ items: await feed.list(after) }, 200);
 }
 
@@ -50,8 +53,7 @@ function overSse(c: AppContext, feed: Feed, after: number): Response {
       else await stream.writeSSE({ id: String(event.seq), event: event.type, data: JSON.stringify(event) });
     }
   });
-  response.headers.set("Cache-Control", "no-store");
-  response.headers.set("X-Accel-Buffering", "no");
+  for (const [name, value] of Object.entries(SSE_HEADERS)) response.headers.set(name, value);
   return response;
 }
 

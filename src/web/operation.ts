@@ -8,9 +8,10 @@ import { z } from "zod";
 import type { Scope } from "../contract/scope.ts";
 import type { ProblemName } from "../core/problems.ts";
 import type { LinkUse } from "../engine/links.ts";
+import { fit, readJson } from "./body.ts";
 import type { AnswerHeader } from "./openapi/headers.ts";
 import { authenticate, authenticateFor, demand, type Principal } from "./principal.ts";
-import { fit, readJson, readQuery } from "./request.ts";
+import { readQuery } from "./request.ts";
 import type { RequestIdVariables } from "./request-id.ts";
 
 export type AppContext = Context<{ Bindings: Env; Variables: RequestIdVariables }>;
@@ -98,7 +99,8 @@ const NOBODY: Principal = { tenant: "", scopes: new Set(), isBootstrap: false, i
 
 async function identify(definition: Operation, c: AppContext, params: Record<string, string>): Promise<Principal> {
   if (definition.scope === null) return NOBODY;
-  if (definition.link) return authenticateFor(c, params["id"] ?? "", definition.link, definition.scope);
+  const byLink = c.req.query("token") !== undefined && c.req.header("authorization") === undefined;
+  if (definition.link || byLink) return authenticateFor(c, params["id"] ?? "", definition.link, definition.scope);
   const principal = await authenticate(c);
   demand(principal, definition.scope);
   return principal;

@@ -43,8 +43,13 @@ export function demand(principal: Principal, scope: Scope): void {
   });
 }
 
-/** Who may follow or cancel this one task: the bearer of a capability link, or of a key. */
-export async function authenticateFor(c: AppContext, taskId: string, use: LinkUse, scope: Scope): Promise<Principal> {
+/** Who may follow or cancel this one task: the bearer of a capability link of this use, if there is one, or of a key. */
+export async function authenticateFor(
+  c: AppContext,
+  taskId: string,
+  use: LinkUse | undefined,
+  scope: Scope,
+): Promise<Principal> {
   const token = c.req.query("token");
   if (token === undefined) {
     const principal = await authenticate(c);

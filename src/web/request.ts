@@ -1,50 +1,16 @@
-/** Reads what a request carries, and refuses what is not well formed before anything looks at it. */
+/** Reads a request's query and headers, and refuses what is not well formed before anything looks at it. */
 
 import type { Context } from "hono";
 import { z } from "zod";
-import { MAX_BODY_BYTES, MAX_JSON_DEPTH } from "../core/limits.ts";
 import { faults, type Fault } from "../core/problems.ts";
 import { refuse } from "./problem.ts";
 
-const JSON_TYPE = /^application\/(json|[a-z0-9.+-]+\+json)\s*(;|$)/i;
+/** Of any version but ff: later ones may say more after these four fields. */
+const TRACEPARENT =
+  /^(?!ff)(?<version>[0-9a-f]{2})-(?<ids>(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16})-(?<flags>[0-9a-f]{2})(?<more>-.*)?$/;
 
-const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-/** A refused body is read to its end up to here: a client that is still sending would not see the answer. */
-const MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES;
-
-/** The body as JSON; undefined where there is none at all. */
-export async function readJson(c: Context): Promise<unknown> {
-  const declared = Number(c.req.header("content-length") ?? 0);
-  if (declared > MAX_DISCARDED_BYTES) tooLarge();
-  const bytes = await readBounded(c.req.raw.body);
-  if (bytes.byteLength === 0) return undefined;
-  if (!JSON_TYPE.test(c.req.header("content-type") ?? "")) {
-    refuse("unsupported-media-type", "Send the body as application/json.", undefined, { Accept: "application/json" });
-  }
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
-  } catch {
-    refuse("invalid-json", "The body is not UTF-8.");
-  }
-  if (depthOf(text) > MAX_JSON_DEPTH)
-    refuse("invalid-json", `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    refuse("invalid-json", `The body is not JSON: ${(error as Error).message.slice(0, 200)}`);
-  }
-}
-
-/** A body that a schema describes. */
-export function fit<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
-  const parsed = schema.safeParse(body);
-  if (!parsed.success) {
-    refuse("invalid-body", "The body does not fit the schema.", faults(parsed.error.issues));
-  }
-  return parsed.data;
-}
+/** The longest that a caller may wait, in seconds. */
+const MAX_WAIT_S = 60;
 
 /** The query's parameters; one that is given more than once is a list. */
 export function readQuery<S extends z.ZodType>(c: Context, schema: S): z.output<S> {
@@ -75,55 +41,23 @@ export function wholeNumber(min: number, max: number) {
     .meta({ type: "integer", minimum: min, maximum: max });
 }
 
-/** The caller's trace, where the header is one: https://www.w3.org/TR/trace-context/ */
+/** The caller's trace in the version that we speak, where the header is one: https://www.w3.org/TR/trace-context/ */
 export function traceparentOf(c: Context): string | null {
-  const header = c.req.header("traceparent");
-  return header !== undefined && TRACEPARENT.test(header) ? header : null;
+  const fields = TRACEPARENT.exec(c.req.header("traceparent") ?? "")?.groups;
+  if (fields === undefined) return null;
+  const { version, ids, flags, more } = fields;
+  if (version === "00") return more === undefined ? `00-${ids}-${flags}` : null;
+  // All that is known of a later version's flags is whether it is sampled.
+  return `00-${ids}-0${Number.parseInt(flags!, 16) & 1}`;
 }
 
-/** Seconds that the caller prefers to wait (RFC 7240); 0 where none are given. */
-export function preferredWait(c: Context): number {
-  const wait = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?/i.exec(c.req.header("prefer") ?? "")?.[1];
-  return wait === undefined ? 0 : Math.min(60, Number(wait));
-}
-
-async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
-  if (body === null) return new Uint8Array();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > MAX_DISCARDED_BYTES) break;
-    if (size <= MAX_BODY_BYTES) chunks.push(chunk);
-  }
-  if (size > MAX_BODY_BYTES) tooLarge();
-  if (chunks.length === 1) return chunks[0]!;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
-}
-
-function tooLarge(): never {
-  refuse("payload-too-large", `A body may be ${MAX_BODY_BYTES} bytes long.`);
-}
-
-/** How deep brackets nest outside of strings, without parsing: a parser may run out of stack first. */
-function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i++) {
-    const char = text.charCodeAt(i);
-    if (inString) {
-      if (char === 92) i++;
-      else if (char === 34) inString = false;
-    } else if (char === 34) inString = true;
-    else if (char === 91 || char === 123) deepest = Math.max(deepest, ++depth);
-    else if (char === 93 || char === 125) depth--;
-  }
-  return deepest;
+/** Seconds that the caller prefers to wait (RFC 7240), which the answer says are granted; null where none are given. */
+export function grantWait(c: Context): number | null {
+  const given = /(?:^|[,;\s])wait\s*=\s*("[^"]*"|[^\s,;]*)/i.exec(c.req.header("prefer") ?? "")?.[1] ?? "";
+  // What is no number of seconds is no such preference.
+  const seconds = /^("?)(\d+)\1$/.exec(given)?.[2];
+  if (seconds === undefined) return null;
+  const wait = Math.min(MAX_WAIT_S, Number(seconds));
+  c.header("Preference-Applied", `wait=${wait}`);
+  return wait;
 }

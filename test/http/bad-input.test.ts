@@ -1,4 +1,7 @@
 /** Every way of getting a request wrong: each has its answer, and leaves neither a task nor a word in the log. */
+import { once } from "node:events";
+import { connect } from "node:net";
+import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { ProblemResource } from "../../src/contract/problem.ts";
 import { apiOf, type Api, type BatchItem, type Call } from "./api.ts";
@@ -42,6 +45,20 @@ async function refusal(method: string, path: string, call?: Call) {
 /** The same as it is expected. */
 function problem(status: number, name: string, pointers: string[] = []) {
   return { status: [status, status], contentType: "application/problem+json", type: `/problems/${name}`, pointers };
+}
+
+/** What is answered to a submission whose bytes no client library would send. */
+async function overSocket(header: string, body: string): Promise<string> {
+  const { hostname, port } = new URL(server.url);
+  const socket = connect(Number(port), hostname);
+  const head = ["POST /v1/tasks HTTP/1.1", `host: ${hostname}`, `authorization: Bearer ${server.key}`, header];
+  socket.write(`${[...head, "content-type: application/json", "connection: close"].join("\r\n")}\r\n\r\n${body}`);
+  let answer = "";
+  socket.setEncoding("utf8").on("data", (text: string) => {
+    answer += text;
+  });
+  await once(socket, "close");
+  return answer;
 }
 
 const submission = (body: unknown, headers: Call["headers"] = {}) => refusal("POST", "/v1/tasks", { body, headers });
@@ -116,6 +133,11 @@ describe("a submission", () => {
     ["timeout over its lane's limit", noop({ timeout: "11m" }), ["/options/timeout"]],
     ["timeout over every lane's limit", noop({ timeout: "15m", lane: "long" }), ["/options/timeout"]],
     ["timeout of nothing", noop({ timeout: 0 }), ["/options/timeout"]],
+    [
+      "most of a debounce below its wait",
+      noop({ debounce: { key: "k", wait: "5s", maxWait: "1s" } }),
+      ["/options/debounce/maxWait"],
+    ],
     ["lane that does not exist", noop({ lane: "express" }), ["/options/lane"]],
     ["retention below a second", noop({ retention: "999ms" }), ["/options/retention"]],
     ["retention over a year", noop({ retention: "366d" }), ["/options/retention"]],
@@ -172,6 +194,67 @@ describe("a submission", () => {
     // A string would get a content type of its own from fetch.
     const body = new TextEncoder().encode('{"task":"test.noop"}');
     expect(await submission(body, { "content-type": type })).toEqual(problem(415, "unsupported-media-type"));
+  });
+});
+
+describe("a number that JSON's readers take for infinite", () => {
+  const digits = "9".repeat(400);
+
+  it.each([
+    ["in an input", '{"task":"test.noop","input":1e400}', "/input"],
+    ["deep in an input", '{"task":"test.identity","input":{"value":{"a/b":[null,-1E+400]}}}', "/input/value/a~1b/1"],
+    ["written out", `{"task":"test.noop","input":[${digits}]}`, "/input/0"],
+  ])("%s is a 422 that points at it", async (_, body, pointer) => {
+    expect(await submission(body)).toEqual(problem(422, "invalid-input", [pointer]));
+  });
+
+  it("is its own item's fault in a batch", async () => {
+    const good = '{"task":"no.such.task","input":null}';
+    const { body } = await api.post<{ items: BatchItem[] }>(
+      "/v1/tasks/batch",
+      `{"tasks":[${good},{"task":"test.noop","input":1e999}]}`,
+    );
+    expect(body.items.map(({ problem: found }) => [found?.type, found?.errors?.[0]?.pointer])).toEqual([
+      ["/problems/unknown-task", "/task"],
+      ["/problems/invalid-input", "/input"],
+    ]);
+  });
+
+  it.each([
+    ["of a node", '{"chain":[{"task":"test.noop","input":{"a":1e400}}]}', "/chain/0/input/a"],
+    [
+      "beside a reference",
+      '{"chain":[{"task":"test.noop"},{"task":"test.noop","input":[{"$from":"previous"},1e400]}]}',
+      "/chain/1/input/1",
+    ],
+    ["in a map", '{"map":{"task":"test.noop","inputs":[1,1e400]}}', "/map/inputs/1"],
+  ])("%s is a fault of its flow", async (_, body, pointer) => {
+    expect(await refusal("POST", "/v1/flows", { body })).toEqual(problem(422, "invalid-body", [pointer]));
+  });
+});
+
+describe("a body that cannot be read", () => {
+  it.each(["gzip", "br", "gzip, identity", "x-unknown"])("in the coding %j is a 415", async (coding) => {
+    const headers = { "content-encoding": coding };
+    const body = new Uint8Array(gzipSync('{"task":"test.noop"}'));
+    expect(await submission(body, { ...headers, "content-type": "application/json" })).toEqual(
+      problem(415, "unsupported-media-type"),
+    );
+    const answer = await api.post("/v1/tasks", { task: "test.noop" }, headers);
+    expect(answer.headers.get("accept-encoding")).toBe("identity");
+  });
+
+  it("in the coding identity is read", async () => {
+    const answer = await submission({ task: "no.such.task" }, { "content-encoding": "identity" });
+    expect(answer).toEqual(problem(404, "unknown-task", ["/task"]));
+  });
+
+  it.each([
+    ["whose chunk has no length", "zz\r\n{}\r\n0\r\n\r\n"],
+    ["whose chunk is longer than its length", "2\r\n{}{}\r\n0\r\n\r\n"],
+  ])("%s is a 400", async (_, body) => {
+    const answer = await overSocket("transfer-encoding: chunked", body);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
   });
 });
 

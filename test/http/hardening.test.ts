@@ -111,8 +111,11 @@ describe("HEAD and OPTIONS", () => {
     const { id } = await api.submit("test.noop", null, { delay: "1h" });
     const headers = { accept: "text/event-stream" };
     for (const path of [`/v1/tasks/${id}`, `/v1/tasks/${id}/events`, "/v1/tasks", "/health", "/docs"]) {
-      const { status, body } = await api.call("HEAD", path, { headers });
+      const { status, body, headers: told } = await api.call("HEAD", path, { headers });
       expect([path, status, body]).toEqual([path, 200, ""]);
+      const got = await fetch(server.url + path, { headers: { ...headers, authorization: `Bearer ${server.key}` } });
+      expect([path, told.get("content-type")]).toEqual([path, got.headers.get("content-type")]);
+      await got.body?.cancel();
     }
   });
 
@@ -140,9 +143,29 @@ describe("the trace of a submission", () => {
   });
 
   it("is left out where it is none", async () => {
-    for (const traceparent of ["00-0-0-00", `00-${"0".repeat(32)}-b7ad6b7169203331-01`]) {
+    const ids = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
+    const none = [
+      "00-0-0-00",
+      `00-${"0".repeat(32)}-b7ad6b7169203331-01`,
+      `ff-${ids}-01`,
+      `00-${ids}-01-more`,
+      `01-${ids}-01more`,
+    ];
+    for (const traceparent of none) {
       const { status, body } = await api.post<TaskResource>("/v1/tasks", { task: "test.noop" }, { traceparent });
       expect([status, body.traceparent]).toEqual([202, null]);
+    }
+  });
+
+  it("of a later version is carried on in ours", async () => {
+    const ids = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
+    for (const [given, carried] of [
+      [`01-${ids}-01-what-the-future-holds`, `00-${ids}-01`],
+      [`cc-${ids}-fe`, `00-${ids}-00`],
+      [`01-${ids}-03`, `00-${ids}-01`],
+    ] as const) {
+      const answer = await api.post<TaskResource>("/v1/tasks", { task: "test.noop" }, { traceparent: given });
+      expect(answer.body.traceparent).toBe(carried);
     }
   });
 });

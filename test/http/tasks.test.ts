@@ -85,6 +85,34 @@ describe("a submission", () => {
     await api.post(`/v1/tasks/${answer.body.id}/cancel`);
   });
 
+  it.each([
+    ["wait=0", "wait=0"],
+    ["wait=00", "wait=0"],
+    ['wait="1"', "wait=1"],
+    ["respond-async, wait=1", "wait=1"],
+    ["WAIT = 1", "wait=1"],
+    ["wait=61", "wait=60"],
+    ["wait=99999999999999999999", "wait=60"],
+    ["wait=1.5", null],
+    ["wait=1e9", null],
+    ["wait=-1", null],
+    ["wait=1s", null],
+    ['wait="1', null],
+    ["wait=", null],
+    ["wait", null],
+    ["await=1", null],
+    ["wait=soon, wait=1", null],
+  ])("that prefers %j is told %j of it, and so is a read", async (prefer, applied) => {
+    const { status, headers, body } = await api.post<TaskResource>("/v1/tasks", { task: "test.noop" }, { prefer });
+    expect([applied === null || applied === "wait=0" ? 202 : 200, headers.get("preference-applied")]).toEqual([
+      status,
+      applied,
+    ]);
+    await api.waitForEnd(body.id);
+    const read = await api.get(`/v1/tasks/${body.id}`, { prefer });
+    expect([read.status, read.headers.get("preference-applied")]).toEqual([200, applied]);
+  });
+
   it("may leave out an input that its task does not need", async () => {
     const { id } = await api.submit("test.noop");
     expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded", input: null, result: null });

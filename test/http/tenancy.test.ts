@@ -142,7 +142,20 @@ describe("a signed link", () => {
     expect((await root.get(`/v1/tasks/${another.id}?token=${token}`, withoutKey)).status).toBe(403);
     expect((await root.post(`/v1/tasks/${mine.id}/cancel?token=${token}`, undefined, withoutKey)).status).toBe(403);
     expect((await root.get(`${self}x`, withoutKey)).status).toBe(401);
-    expect((await root.get(`/v1/tasks?token=${token}`, withoutKey)).status).toBe(401);
+    const elsewhere = [
+      ["GET", `/v1/tasks/${mine.id}/explain`],
+      ["POST", `/v1/tasks/${mine.id}/retry`],
+      ["POST", `/v1/tasks/${mine.id}/signals/go`],
+      ["DELETE", `/v1/tasks/${mine.id}`],
+      ["GET", "/v1/tasks"],
+      ["POST", "/v1/tasks"],
+      ["GET", "/v1/keys"],
+    ] as const;
+    for (const [method, path] of elsewhere) {
+      const asked = async (given: string) =>
+        (await root.call(method, `${path}?token=${given}`, { headers: withoutKey })).status;
+      expect([method, path, await asked(token), await asked(`${token}x`)]).toEqual([method, path, 403, 401]);
+    }
     expect([200, 409]).toContain((await root.post(cancel, undefined, withoutKey)).status);
   });
 

@@ -17,7 +17,7 @@ import { operation } from "../operation.ts";
 import { cursorAfter, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import type { Principal } from "../principal.ts";
-import { preferredWait, traceparentOf, wholeNumber } from "../request.ts";
+import { grantWait, traceparentOf, wholeNumber } from "../request.ts";
 import { cancelSchema, optionalBody } from "../tasks/control.ts";
 
 export const postFlow = operation({
@@ -74,14 +74,10 @@ export const getFlow = operation({
   async handle({ c, env, principal, params, query }) {
     let flow = await findFlow(env, principal, params["id"]!);
     const cursor = readCursor(query.cursor, isTaskId) ?? "";
-    const wait = preferredWait(c);
-    if (wait > 0) {
-      c.header("Preference-Applied", `wait=${wait}`);
-      const until = Date.now() + wait * 1_000;
-      while (flow.state === "running" && Date.now() < until && !c.req.raw.signal.aborted) {
-        await scheduler.wait(Math.min(200, until - Date.now()));
-        flow = await findFlow(env, principal, flow.id);
-      }
+    const until = Date.now() + (grantWait(c) ?? 0) * 1_000;
+    while (flow.state === "running" && Date.now() < until && !c.req.raw.signal.aborted) {
+      await scheduler.wait(Math.min(200, until - Date.now()));
+      flow = await findFlow(env, principal, flow.id);
     }
     if (flow.state === "running") c.header("Retry-After", "1");
     return c.json(await show(env, principal, flow, cursor, query.limit), 200);

@@ -12,7 +12,7 @@ import { etagOf, matches } from "../etag.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
-import { preferredWait } from "../request.ts";
+import { grantWait } from "../request.ts";
 import { findRow, linkQuery, retryAfter, show, showLive } from "./shared.ts";
 
 export const getTask = operation({
@@ -35,13 +35,10 @@ export const getTask = operation({
   problems: ["not-found"],
   async handle({ c, env, principal, params, query }) {
     let row = await findRow(env, principal, params["id"]!);
-    const wait = preferredWait(c);
-    if (wait > 0) {
-      c.header("Preference-Applied", `wait=${wait}`);
-      if (!isTerminal(row.state)) {
-        await waitForEnd(env, row.id, wait * 1_000, c.req.raw.signal);
-        row = await findRow(env, principal, row.id);
-      }
+    const wait = grantWait(c) ?? 0;
+    if (wait > 0 && !isTerminal(row.state)) {
+      await waitForEnd(env, row.id, wait * 1_000, c.req.raw.signal);
+      row = await findRow(env, principal, row.id);
     }
     const task = await showLive(env, principal, row, query);
     if (!isTerminal(row.state)) c.header("Retry-After", String(retryAfter(row, Date.now())));

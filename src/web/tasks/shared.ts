@@ -11,6 +11,7 @@ import { OBJECT } from "../../core/wake.ts";
 import type { Progress } from "../../core/define-task.ts";
 import { readTask } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
+import type { AppContext } from "../operation.ts";
 import { refuse } from "../problem.ts";
 import type { Principal } from "../principal.ts";
 import { wholeNumber } from "../request.ts";
@@ -68,6 +69,12 @@ export async function showLive(
     .latestProgress()
     .catch(() => null);
   return latest ? { ...task, progress: latest.data as Progress } : task;
+}
+
+/** Says where the task of an answer is read, and when it is worth it. */
+export function pointTo(c: AppContext, row: WholeTaskRow): void {
+  c.header("Location", `/v1/tasks/${row.id}`);
+  c.header("Retry-After", String(retryAfter(row, Date.now())));
 }
 
 /** Seconds until it is worth asking again: the start of what waits, more patience for what has run for long. */

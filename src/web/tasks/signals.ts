@@ -1,11 +1,12 @@
 /** `POST /v1/tasks/{id}/signals/{name}`. */
 
 import { z } from "zod";
+import { writeJson } from "../../core/json.ts";
 import { isTerminal } from "../../core/states.ts";
 import { signal } from "../../engine/signal.ts";
 import { operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
-import { findRow } from "./shared.ts";
+import { findRow, pointTo } from "./shared.ts";
 
 const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
 
@@ -21,14 +22,23 @@ export const sendSignal = operation({
   link: "signal",
   query: z.strictObject({}),
   body: z.unknown(),
-  answers: { 202: { description: "Kept", schema: z.object({ accepted: z.literal(true) }).meta({ id: "Accepted" }) } },
+  answers: {
+    202: {
+      description: "Kept",
+      schema: z.object({ accepted: z.literal(true) }).meta({ id: "Accepted" }),
+      headers: ["Location", "Retry-After"],
+    },
+  },
   problems: ["invalid-request", "not-found", "conflict", "unavailable"],
   async handle({ c, env, principal, params, body }) {
     const name = params["name"]!;
     if (!NAME.test(name)) refuse("invalid-request", "A signal's name is 1 to 100 letters, digits, _, . and -.");
     const row = await findRow(env, principal, params["id"]!);
     if (isTerminal(row.state)) refuse("conflict", `The task has ended: it is ${row.state}.`);
-    await signal(env, c.executionCtx, row, name, JSON.stringify(body ?? null), Date.now(), principal.linkId);
+    const { text, fault } = writeJson(body ?? null);
+    if (fault !== null) refuse("invalid-body", "The body has a number that is too large.", [fault]);
+    await signal(env, c.executionCtx, row, name, text, Date.now(), principal.linkId);
+    pointTo(c, row);
     return c.json({ accepted: true }, 202);
   },
 });

@@ -13,7 +13,7 @@ import { isTerminal } from "../../core/states.ts";
 import { requestKey } from "../idempotency.ts";
 import { operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
-import { preferredWait, traceparentOf } from "../request.ts";
+import { grantWait, traceparentOf } from "../request.ts";
 import { asSubmitter, findRow, linkQuery, retryAfter, show } from "./shared.ts";
 
 export const submitTask = operation({
@@ -57,13 +57,10 @@ export const submitTask = operation({
     if (replayed) c.header("Idempotency-Replayed", "true");
     c.header("Location", `/v1/tasks/${item.row.id}`);
 
-    const wait = preferredWait(c);
-    if (wait > 0) {
-      c.header("Preference-Applied", `wait=${wait}`);
-      if (await waitForEnd(env, item.row.id, wait * 1_000, c.req.raw.signal)) {
-        const ended = await findRow(env, principal, item.row.id);
-        return c.json(await show(env, asSubmitter(principal), ended, query, { attempts: true }), 200);
-      }
+    const wait = grantWait(c);
+    if (wait !== null && (await waitForEnd(env, item.row.id, wait * 1_000, c.req.raw.signal))) {
+      const ended = await findRow(env, principal, item.row.id);
+      return c.json(await show(env, asSubmitter(principal), ended, query, { attempts: true }), 200);
     }
     if (!isTerminal(item.row.state)) c.header("Retry-After", String(retryAfter(item.row, Date.now())));
     return c.json(await show(env, asSubmitter(principal), item.row, query), 202);

@@ -1,0 +1,95 @@
+/** Reads a request's body as JSON, and refuses what is none before anything looks at it. */
+
+import type { Context } from "hono";
+import type { z } from "zod";
+import { MAX_BODY_BYTES, MAX_JSON_DEPTH } from "../core/limits.ts";
+import { faults } from "../core/problems.ts";
+import { refuse } from "./problem.ts";
+
+const JSON_TYPE = /^application\/(json|[a-z0-9.+-]+\+json)\s*(;|$)/i;
+
+/** A refused body is read to its end up to here: a client that is still sending would not see the answer. */
+const MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES;
+
+/** The body as JSON; undefined where there is none at all. */
+export async function readJson(c: Context): Promise<unknown> {
+  const declared = Number(c.req.header("content-length") ?? 0);
+  if (declared > MAX_DISCARDED_BYTES) tooLarge();
+  const bytes = await readBounded(c.req.raw.body);
+  if (bytes.byteLength === 0) return undefined;
+  if (!JSON_TYPE.test(c.req.header("content-type") ?? "")) {
+    refuse("unsupported-media-type", "Send the body as application/json.", undefined, { Accept: "application/json" });
+  }
+  const coding = c.req.header("content-encoding") ?? "identity";
+  if (coding.toLowerCase() !== "identity") {
+    const detail = `Send the body as it is: the Content-Encoding ${JSON.stringify(coding)} is not read here.`;
+    refuse("unsupported-media-type", detail, undefined, { "Accept-Encoding": "identity" });
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    refuse("invalid-json", "The body is not UTF-8.");
+  }
+  if (depthOf(text) > MAX_JSON_DEPTH)
+    refuse("invalid-json", `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    refuse("invalid-json", `The body is not JSON: ${(error as Error).message.slice(0, 200)}`);
+  }
+}
+
+/** A body that a schema describes. */
+export function fit<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) {
+    refuse("invalid-body", "The body does not fit the schema.", faults(parsed.error.issues));
+  }
+  return parsed.data;
+}
+
+async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body) {
+      size += chunk.byteLength;
+      if (size > MAX_DISCARDED_BYTES) break;
+      if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+    }
+  } catch {
+    refuse("invalid-json", "The body broke off, or is not framed as its headers say.");
+  }
+  if (size > MAX_BODY_BYTES) tooLarge();
+  if (chunks.length === 1) return chunks[0]!;
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}
+
+function tooLarge(): never {
+  refuse("payload-too-large", `A body may be ${MAX_BODY_BYTES} bytes long.`);
+}
+
+/** How deep brackets nest outside of strings, without parsing: a parser may run out of stack first. */
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charCodeAt(i);
+    if (inString) {
+      if (char === 92) i++;
+      else if (char === 34) inString = false;
+    } else if (char === 34) inString = true;
+    else if (char === 91 || char === 123) deepest = Math.max(deepest, ++depth);
+    else if (char === 93 || char === 125) depth--;
+  }
+  return deepest;
+}
