@@ -9,6 +9,9 @@ import { rhythmOf, type Rhythm, type Timing } from "./rhythm.ts";
 export const OVERLAPS = ["skip", "queue", "allow", "replace"] as const;
 export type Overlap = (typeof OVERLAPS)[number];
 
+/** What becomes of a look's ticks. `follow`: as `skip`, but behind a task that is made up for, or waits for one, they queue. */
+export type LookOverlap = Overlap | "follow";
+
 /** Which of the ticks that were missed are made up for. */
 export const CATCH_UPS = ["none", "last", "all"] as const;
 export type CatchUp = (typeof CATCH_UPS)[number];
@@ -32,7 +35,7 @@ export interface Plan {
 export interface Look {
   /** Ticks to make tasks for, oldest first. */
   ticks: number[];
-  overlap: Overlap;
+  overlap: LookOverlap;
   /** The tick to wait for; it may be due already. Null where none ever comes. */
   nextAt: number | null;
 }
@@ -51,9 +54,9 @@ export function lookAt(plan: Plan, due: number, now: number, max = MAX_TICKS_PER
     ticks.push(nextAt);
     nextAt = rhythm.next(nextAt);
   }
-  // None that was missed may be skipped, so they run one after the other.
-  const chained = overlap === "skip" && isMissed(rhythm, due, now);
-  return { ticks, overlap: chained ? "queue" : overlap, nextAt };
+  if (overlap !== "skip") return { ticks, overlap, nextAt };
+  // None that was missed may be skipped, so they run one after the other, and none because those are still at it.
+  return { ticks, overlap: ticks.length > 1 || isMissed(rhythm, due, now) ? "queue" : "follow", nextAt };
 }
 
 /** The ticks since `due` that are in time, and the last of those before if it is made up for. */

@@ -32,14 +32,16 @@ export function isKeyId(text: string): boolean {
 
 /**
  * The task id that this name has at this time (ms since the epoch): the same for everybody who asks,
- * and in the order of time among all others. A UUIDv7 whose random bits are a hash of the name (RFC 9562 §5.7).
+ * and in the order of time among all others. A UUIDv7 whose random bits are a hash of the name (RFC 9562 §5.7);
+ * `nth` (0 to 4,095) is its place among those of the same time (§6.2), where it has one.
  */
-export async function namedTaskId(name: string, at: number): Promise<string> {
+export async function namedTaskId(name: string, at: number, nth?: number): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(name)));
   const bytes = hash.slice(0, 16);
   const time = new DataView(new ArrayBuffer(8));
   time.setBigUint64(0, BigInt(at) << 16n);
   bytes.set(new Uint8Array(time.buffer, 0, 6));
+  if (nth !== undefined) bytes.set([nth >> 8, nth & 0xff], 6);
   bytes[6] = (bytes[6]! & 0x0f) | 0x70;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return TypeID.fromUUIDBytes("task", bytes).toString();

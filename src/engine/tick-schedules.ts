@@ -83,9 +83,10 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
     const { tenant, id, revision, lastTask } = row;
     const { nextAt, overlap } = look;
     const schedule = { ...ticking, input: byKey.get(`${tenant}/${id}`) ?? null };
-    const ids = await Promise.all(look.ticks.map((at) => namedTaskId(`${tenant}/${id}`, at)));
+    const ids = await Promise.all(look.ticks.map((at, i) => namedTaskId(`${tenant}/${id}/${at}`, now, i)));
+    const isMadeUp = overlap === "queue" && ticking.spec.overlap === "skip";
     const ticks = orNoted(row, () =>
-      look.ticks.map((at, i) => ({ at, task: tickTask(env, schedule, ids[i]!, at, now) })),
+      look.ticks.map((at, i) => ({ at, task: tickTask(env, schedule, ids[i]!, at, now, isMadeUp ? i + 1 : 0) })),
     );
     if (ticks) schedules.push({ tenant, id, revision, nextAt, overlap, manual: false, lastTask, ticks });
   }

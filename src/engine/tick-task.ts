@@ -18,23 +18,26 @@ export interface Ticking {
 }
 
 /**
- * The task of the tick at `tick`, which may be past: its delay and its expiry are counted from the tick.
+ * The task that is made at `now` of the tick at `tick`, which may be past: its delay and its expiry are counted from the tick.
  * Its definition may have changed since the schedule was put; what would be refused now is made all
- * the same, and fails where it can be seen; meanwhile it is under the limits of its whole task.
+ * the same, and fails where it can be seen; meanwhile it is under the limits of its whole task. `behind`: see {@link FlowNode}.
  */
-export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, now: number): NewTask {
+export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, now: number, behind = 0): NewTask {
   const { tenant, spec, input } = schedule;
   const { task, options } = spec;
   const given = input === null ? {} : { input: JSON.parse(input) as unknown };
   const submission = { task, ...given, ...(options === undefined ? {} : { options }) };
   const prepared = prepareSubmission(env, submission, { tenant, traceparent: null }, id, tick);
   const made = prepared.ok ? prepared.task : bareTask(env, schedule, id, tick);
+  const runAt = Math.max(now, made.runAt);
   return {
     ...made,
-    dueAt: firstLook(made.state === "queued" ? "queued" : "scheduled", made.runAt, made.expiresAt, now),
+    createdAt: now,
+    runAt,
+    dueAt: firstLook(made.state === "queued" ? "queued" : "scheduled", runAt, made.expiresAt, now),
     tags: JSON.stringify({ ...options?.tags, schedule: schedule.id, tick: new Date(tick).toISOString() }),
     // The end of a tick's task is asked whom it releases: with `overlap: "queue"`, the next one's.
-    node: "{}",
+    node: JSON.stringify(behind > 0 ? { behind } : {}),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { NO_START } from "../core/settle.ts";
-import type { Overlap } from "../core/schedule.ts";
+import type { LookOverlap } from "../core/schedule.ts";
 import { LIVE_STATES, sqlStates } from "../core/states.ts";
 import { cancellationOf, cancelStatements, type Cancellation } from "./cancel-tasks.ts";
 import { persist, rowsOf } from "./d1.ts";
@@ -18,7 +18,7 @@ export interface ScheduleTicks {
   revision: number;
   /** What the schedule waits for from now on. */
   nextAt: number | null;
-  overlap: Overlap;
+  overlap: LookOverlap;
   /** By hand: it does not make the next tick forget a task that is still live. */
   manual: boolean;
   /** The task of the tick before, as it was read. */
@@ -42,27 +42,35 @@ const MAX_LAST_RUNS = 10;
 
 const REPLACED = "replaced by the schedule's next tick";
 
-const LAST_IS_LIVE = `EXISTS (SELECT 1 FROM tasks AS last WHERE last.id = schedules.last_task AND last.state IN ${LIVE})`;
+const lastIsLive = (and = "") =>
+  `EXISTS (SELECT 1 FROM tasks AS last WHERE last.id = schedules.last_task AND last.state IN ${LIVE}${and})`;
+
+// As many that are in time may queue behind those that are made up for as those are: a task that takes longer than
+// from tick to tick would otherwise never catch up, and never skip again.
+const CATCHES_UP = "COALESCE(last.node->>'behind', 0) > 0";
 
 const unchanged = (json: string) =>
   `schedules.tenant = ${json}->>'tenant' AND schedules.id = ${json}->>'schedule' AND schedules.revision = ${json}->>'revision'`;
 
 const CONDITION: Condition = {
-  guard: `EXISTS (SELECT 1 FROM schedules WHERE ${unchanged("v")} AND NOT (v->>'overlap' = 'skip' AND ${LAST_IS_LIVE}))`,
+  guard: `EXISTS (SELECT 1 FROM schedules WHERE ${unchanged("v")} AND NOT (v->>'overlap' = 'skip' AND ${lastIsLive()})
+    AND NOT (v->>'overlap' = 'follow' AND ${lastIsLive(` AND NOT ${CATCHES_UP}`)}))`,
   payloadGuard: "EXISTS (SELECT 1 FROM tasks WHERE id = ?1 AND overflow <> 0)",
   values: [],
 };
 
 /** Who starts after whom. */
 const PAIRS = `pairs AS (
-  SELECT v.value->>'id' AS id, COALESCE(v.value->>'previous', schedules.last_task) AS previous
+  SELECT v.value->>'id' AS id, COALESCE(v.value->>'previous', schedules.last_task) AS previous, schedules.last_task AS last
   FROM json_each(?1) AS v CROSS JOIN schedules ON ${unchanged("v.value")})`;
 
 // A task without a node would not be asked, when it ends, whom it releases.
 const WAIT = `
 WITH ${PAIRS}
 UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = expires_at,
-  node = jsonb_object('needsEnd', jsonb_array(pairs.previous), 'runAt', tasks.run_at),
+  node = jsonb_object('needsEnd', jsonb_array(pairs.previous), 'runAt', tasks.run_at, 'behind',
+    MAX(0, COALESCE(tasks.node->>'behind', -1) + COALESCE(
+      (SELECT last.node->>'behind' FROM tasks AS last WHERE last.id = pairs.last AND last.state IN ${LIVE}), 0))),
   waiting_for = json_object('type', 'needs', 'count', 1)
 FROM pairs WHERE tasks.id = pairs.id AND tasks.state IN ('queued', 'scheduled') AND tasks.attempt = 0
   AND EXISTS (SELECT 1 FROM tasks AS need WHERE need.id = pairs.previous AND need.state IN ${LIVE} AND need.node IS NOT NULL)`;
@@ -75,7 +83,7 @@ FROM pairs WHERE tasks.id = pairs.previous
 
 const MOVE = `
 UPDATE schedules SET next_at = v.value->>'nextAt', revision = revision + 1,
-  last_task = CASE WHEN v.value->>'manual' AND ${LAST_IS_LIVE} THEN last_task ELSE COALESCE(
+  last_task = CASE WHEN v.value->>'manual' AND ${lastIsLive()} THEN last_task ELSE COALESCE(
     (SELECT run.value->>'taskId' FROM json_each(v.value, '$.runs') AS run
      WHERE EXISTS (SELECT 1 FROM tasks WHERE tasks.id = run.value->>'taskId') ORDER BY run.key DESC LIMIT 1),
     last_task) END,
@@ -114,7 +122,9 @@ function tickStatements(db: D1Database, schedules: ScheduleTicks[]): D1PreparedS
   const tasks = schedules.flatMap(({ id: schedule, revision, overlap, ticks }) =>
     ticks.map(({ task }) => ({ ...task, schedule, revision, overlap })),
   );
-  const pairs = JSON.stringify(schedules.filter((each) => each.overlap === "queue").flatMap(pairsOf));
+  const pairs = JSON.stringify(
+    schedules.filter(({ overlap }) => overlap === "queue" || overlap === "follow").flatMap(pairsOf),
+  );
   return [
     ...insertStatements(db, tasks, undefined, [], CONDITION).statements,
     ...(pairs === "[]" ? [] : [db.prepare(WAIT).bind(pairs), db.prepare(LINK).bind(pairs)]),

@@ -35,6 +35,7 @@ export async function runTickRounds(kills: number): Promise<{ breaches: string[]
     const startAt = Math.ceil(Date.now() / SECOND) * SECOND;
     const schedules = schedulesFrom(startAt);
     for (const [id, schedule] of schedules) await put(api, id, schedule);
+    const putBy = Date.now();
     for (let kill = 0; kill < kills; kill++) {
       await pause(300 + Math.random() * 900);
       // The tick begins with the second and takes some ten milliseconds.
@@ -47,7 +48,7 @@ export async function runTickRounds(kills: number): Promise<{ breaches: string[]
     await caughtUp(api, [...schedules.keys()], until);
     for (const id of schedules.keys()) await api.call("DELETE", `/v1/schedules/${id}`);
     const tasks = (await api.listAll()).filter((task) => tickOf(task) <= until);
-    return judge(schedules, tasks, startAt, until, kills);
+    return judge(schedules, tasks, { startAt, putBy, until }, kills);
   } finally {
     await server.stop();
   }
@@ -94,8 +95,7 @@ function tickOf(task: TaskResource): number {
 function judge(
   schedules: Map<string, ScheduleInput>,
   tasks: TaskResource[],
-  startAt: number,
-  until: number,
+  { startAt, putBy, until }: { startAt: number; putBy: number; until: number },
   kills: number,
 ): { breaches: string[]; figures: Figures } {
   const breaches: string[] = [];
@@ -117,7 +117,7 @@ function judge(
     ticks += expected.length;
     // The first seconds, while the schedules were being put, are not missed: they had not been put.
     const from = Math.min(...made.keys());
-    if (from > startAt + 5 * SECOND) breaches.push(`${id} began only at ${new Date(from).toISOString()}`);
+    if (from > putBy + 3 * SECOND) breaches.push(`${id} began only at ${new Date(from).toISOString()}`);
     const missing = expected.filter((tick) => tick >= from && !made.has(tick));
     const unexcused =
       overlap === "skip" ? missing.filter((tick) => !isExcused(tick, bySchedule.get(id) ?? [])) : missing;
@@ -128,10 +128,14 @@ function judge(
   return { breaches, figures: { kills, ticks, tasks: tasks.length, outages: outages.length } };
 }
 
-/** With `skip`, a tick that was not missed is left out while the task of the one before is live. */
+/** With `skip`, a tick that was not missed is left out while the task of the one before is live, if that was not missed either. */
 function isExcused(tick: number, tasks: TaskResource[]): boolean {
-  const before = tasks.filter((task) => tickOf(task) < tick).toSorted((a, b) => tickOf(a) - tickOf(b));
-  return Date.parse(before.at(-1)?.finishedAt ?? "") > tick;
+  const before = tasks
+    .filter((task) => tickOf(task) < tick)
+    .toSorted((a, b) => tickOf(a) - tickOf(b))
+    .at(-1);
+  if (before === undefined || Date.parse(before.createdAt) - tickOf(before) > SECOND) return false;
+  return Date.parse(before.finishedAt ?? "") > tick;
 }
 
 /** Of every stretch of missed ticks exactly the last is made up for. */
