@@ -53,6 +53,8 @@ describe("cancelling", () => {
     const id = await running();
     const first = await cancel(id, { reason: "changed my mind" });
     expect(first).toMatchObject({ status: 202, body: { state: "running", cancelRequestedAt: expect.any(String) } });
+    expect(first.headers.get("location")).toBe(`/v1/tasks/${id}`);
+    expect(first.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
     expect((await cancel(id)).body.cancelRequestedAt).toBe(first.body.cancelRequestedAt);
     const task = await api.waitForEnd(id, 10_000);
     expect(task).toMatchObject({

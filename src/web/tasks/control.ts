@@ -13,7 +13,7 @@ import type { NewInput } from "../../results/retry-tasks.ts";
 import { findTask } from "../../tasks/registry.ts";
 import { operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
-import { findRow, retryAfter, show } from "./shared.ts";
+import { findRow, pointTo, show } from "./shared.ts";
 
 /** A POST that needs no member may come with no body at all. */
 export function optionalBody<S extends z.ZodType>(schema: S) {
@@ -40,7 +40,11 @@ export const cancelTask = operation({
   example: { reason: "the order was withdrawn" },
   answers: {
     200: { description: "The task, cancelled", schema: taskSchema },
-    202: { description: "The task, which was asked to stop or undoes its steps first", schema: taskSchema },
+    202: {
+      description: "The task, which was asked to stop or undoes its steps first",
+      schema: taskSchema,
+      headers: ["Location", "Retry-After"],
+    },
   },
   problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, body }) {
@@ -54,6 +58,7 @@ export const cancelTask = operation({
     if (isTerminal(row.state) && row.state !== "cancelled") {
       refuse("conflict", `The task has ended: it is ${row.state}.`);
     }
+    if (!isTerminal(row.state)) pointTo(c, row);
     return c.json(await show(env, principal, row, {}, { attempts: true }), isTerminal(row.state) ? 200 : 202);
   },
 });
@@ -84,8 +89,7 @@ export const retryTask = operation({
       refuse("conflict", `Only a failed, cancelled or expired task runs again; this one is ${before.state}.`);
     }
     const row = await findRow(env, principal, before.id);
-    c.header("Location", `/v1/tasks/${row.id}`);
-    c.header("Retry-After", String(retryAfter(row, Date.now())));
+    pointTo(c, row);
     return c.json(await show(env, principal, row, {}, { attempts: true }), 202);
   },
 });
