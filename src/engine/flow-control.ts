@@ -4,7 +4,7 @@ import { pokeClock } from "../broker/poke.ts";
 import { readErrorTasks, readMemberIds, requestFlowCancel, type FlowRow } from "../results/flows.ts";
 import { retryFlow as retryMembers } from "../results/retry-flow.ts";
 import { cancel } from "./cancel.ts";
-import { newTaskIds } from "./ids.ts";
+import { withFreshIds } from "./error-tasks.ts";
 import { announceReleased } from "./release.ts";
 import type { Background } from "./store.ts";
 
@@ -36,24 +36,10 @@ export async function retryFlow(
   now: number,
   deadline: number | null = null,
 ): Promise<number> {
-  const released = await retryMembers(env.DB, flow, from, await freshErrorTasks(env, flow.id), now, deadline);
+  const errorTasks = await readErrorTasks(env.DB, flow.id);
+  const fresh = errorTasks === null ? null : withFreshIds(errorTasks);
+  const released = await retryMembers(env.DB, flow, from, fresh, now, deadline);
   background.waitUntil(announceReleased(env, released));
   if (deadline !== null && released.length > 0) background.waitUntil(pokeClock(env, deadline));
   return released.length;
-}
-
-/** A flow that fails again runs its error tasks again: as new tasks, because the old ones keep their history. */
-async function freshErrorTasks(env: Env, flowId: string): Promise<string | null> {
-  const text = await readErrorTasks(env.DB, flowId);
-  if (text === null) return null;
-  const ids = [...new Set(text.match(/task_[0-9a-z]{26}/g))];
-  const own = new Set((JSON.parse(text) as { id: string }[]).map((task) => task.id));
-  const fresh = newTaskIds(own.size);
-  const renamed = new Map(
-    ids
-      .filter((id) => own.has(id))
-      .toSorted()
-      .map((id, i) => [id, fresh[i]!]),
-  );
-  return text.replaceAll(/task_[0-9a-z]{26}/g, (id) => renamed.get(id) ?? id);
 }

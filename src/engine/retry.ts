@@ -1,12 +1,16 @@
 /** Runs ended tasks again. */
 
-import { ringBells } from "../broker/bells.ts";
-import { pokeClock } from "../broker/poke.ts";
-import { BELL_MS } from "../core/limits.ts";
+import { readFlowsOf } from "../results/reopen-flows.ts";
 import { retryTasks, type NewInput } from "../results/retry-tasks.ts";
+import { ringBells } from "../broker/bells.ts";
+import { earliest, pokeClock } from "../broker/poke.ts";
+import { withFreshIds } from "./error-tasks.ts";
 import type { Background } from "./store.ts";
 
-/** Starts a new run of those that failed, were cancelled or expired; answers which. */
+/**
+ * Starts a new run of those that failed, were cancelled or expired; answers which. What depends on members of flows
+ * runs after them again, and flows that have ended are open again.
+ */
 export async function retry(
   env: Env,
   background: Background,
@@ -14,8 +18,18 @@ export async function retry(
   input: NewInput | null,
   now: number,
 ): Promise<string[]> {
-  const queued = await retryTasks(env.DB, ids, input, crypto.randomUUID(), now);
-  background.waitUntil(ringBells(env, queued));
-  if (queued.length > 0) background.waitUntil(pokeClock(env, now + BELL_MS));
-  return queued.map((task) => task.id);
+  const flows = (await readFlowsOf(env.DB, ids)).map((flow) => ({
+    ...flow,
+    onError: flow.onError === null ? null : withFreshIds(flow.onError),
+  }));
+  const again = await retryTasks(env.DB, ids, input, crypto.randomUUID(), flows, now);
+  background.waitUntil(
+    ringBells(
+      env,
+      again.filter((task) => task.state === "queued"),
+    ),
+  );
+  const due = earliest(again.map((task) => task.dueAt));
+  if (due !== null) background.waitUntil(pokeClock(env, due));
+  return again.filter((task) => task.asked === 1).map((task) => task.id);
 }

@@ -25,7 +25,7 @@ const CHOSEN = `
       WHERE other.state <> 'succeeded')`;
 
 /** All that comes after the roots. */
-const BELOW = (roots: string) => `below (id) AS (
+export const BELOW = (roots: string) => `below (id) AS (
   SELECT next.value FROM tasks AS task, json_each(task.node, '$.next') AS next WHERE task.id IN (${roots})
   UNION
   SELECT next.value FROM tasks AS task, json_each(task.node, '$.nextOnEnd') AS next WHERE task.id IN (${roots})
@@ -38,9 +38,14 @@ const BELOW = (roots: string) => `below (id) AS (
 const ENDED =
   "EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at = ?2)";
 
-const RESET = `run = run + 1, failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
+/** A task that runs again remembers nothing but its history. */
+export const RESET = `failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
   lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, cancel_undo = 0, error = NULL, progress = NULL, result = NULL,
   object = object & ~${OBJECT.undo}, overflow = overflow & ~${OVERFLOW.result}`;
+
+/** What a member waits for that is not released yet. */
+export const WAIT = `json_object('type', 'needs', 'count',
+  json_array_length(COALESCE(node->'needs', '[]')) + json_array_length(COALESCE(node->'needsEnd', '[]')))`;
 
 const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN ${MEMBERS} AND state = 'queued' AND run_at = ?2`;
 
@@ -67,15 +72,14 @@ export async function retryFlow(
       db
         .prepare(
           `WITH RECURSIVE ${BELOW(roots)}
-        UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, ${RESET},
-          waiting_for = json_object('type', 'needs', 'count',
-            json_array_length(COALESCE(node->'needs', '[]')) + json_array_length(COALESCE(node->'needsEnd', '[]')))
+        UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, run = run + 1, ${RESET},
+          waiting_for = ${WAIT}
         WHERE id IN (SELECT id FROM below) AND state IN ${TERMINAL} AND ${ENDED}`,
         )
         .bind(flowId, finishedAt, from),
       db
         .prepare(
-          `UPDATE tasks SET state = 'queued', run_at = ?4, due_at = ?4 + ${BELL_MS}, ${RESET}, waiting_for = NULL
+          `UPDATE tasks SET state = 'queued', run_at = ?4, due_at = ?4 + ${BELL_MS}, run = run + 1, ${RESET}, waiting_for = NULL
            WHERE id IN (${roots}) AND ${ENDED}`,
         )
         .bind(flowId, finishedAt, from, now),

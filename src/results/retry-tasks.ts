@@ -4,13 +4,13 @@ import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
 import { submissionKey } from "../core/concurrency.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import type { Belled } from "./due-tasks.ts";
 import { IN_RUN, readRuns } from "./ended-runs.ts";
 import { byteLength } from "./insert-tasks.ts";
+import { MAY_RUN_AGAIN, MEMBERS, reopenStatements, waitAgain, type Reopened } from "./reopen-flows.ts";
 import { OBJECT } from "../core/wake.ts";
 import { OVERFLOW } from "./task-row.ts";
 
-const GUARD = `${IN_RUN} AND state IN ${sqlStates(ARROWS.retry.from)}`;
+const GUARD = `${IN_RUN} AND state IN ${sqlStates(ARROWS.retry.from)} AND ${MAY_RUN_AGAIN}`;
 
 const RETRY = `
 UPDATE tasks SET state = 'queued', run = run + 1, holder = ?3, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
@@ -18,6 +18,8 @@ UPDATE tasks SET state = 'queued', run = run + 1, holder = ?3, failures = 0, cra
   cancel_reason = NULL, cancel_undo = 0, object = object & ~${OBJECT.undo}, error = NULL, progress = NULL,
   waiting_for = NULL
 WHERE ${GUARD}`;
+
+const WAIT_AGAIN = waitAgain(`SELECT id FROM tasks WHERE ${GUARD}`);
 
 const NO_LARGE_INPUT = `
 DELETE FROM payloads WHERE kind = 'input' AND task_id IN (SELECT id FROM tasks WHERE ${GUARD})`;
@@ -43,19 +45,40 @@ export interface NewInput {
   rates: string | null;
 }
 
+/** A task whose new run this call has begun. */
+export interface Retried {
+  id: string;
+  lane: string;
+  state: "queued" | "scheduled" | "waiting";
+  dueAt: number | null;
+  /** 1: it is one of those that were asked for; 0: it depends on one. */
+  asked: number;
+}
+
+const ASKED = "SELECT value FROM json_each(?1)";
+
+/** Whom the call ?2 has given a new run. */
+const AGAIN = (ids: string) => `
+SELECT id, lane, state, due_at AS dueAt, id IN (${ASKED}) AS asked FROM tasks
+WHERE id IN (${ids}) AND holder = ?2 AND state IN ('queued', 'scheduled', 'waiting')`;
+
 /**
  * Queues the failed, cancelled and expired ones of `ids` again, with a new input if one
  * is given, and answers those whose new run this call has begun. `caller` names the call: of two that
- * come at once only one has begun the run.
+ * come at once only one has begun the run. What depends on a member of a flow waits for it again, and the flow
+ * is open again if it had ended; see {@link MAY_RUN_AGAIN} for those that stay as they are.
+ * `flows` are those that any of them is a member of.
  */
 export async function retryTasks(
   db: D1Database,
   ids: string[],
   input: NewInput | null,
   caller: string,
+  flows: Reopened[],
   now: number,
-): Promise<Belled[]> {
+): Promise<Retried[]> {
   const runs = await readRuns(db, ids);
+  const list = JSON.stringify(ids);
   const statements: D1PreparedStatement[] = [];
   if (input !== null) {
     const { text, concurrency, rates } = input;
@@ -68,13 +91,12 @@ export async function retryTasks(
     }
   }
   statements.push(
+    // What depends on others of them waits, too; what is left of them begins.
+    ...(flows.length === 0 ? [] : [db.prepare(WAIT_AGAIN).bind(runs, caller)]),
     db.prepare(RETRY).bind(runs, now, caller),
-    db
-      .prepare(
-        `SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'queued'`,
-      )
-      .bind(JSON.stringify(ids), caller),
+    ...(flows.length === 0 ? [] : reopenStatements(db, list, flows, now)),
+    db.prepare(AGAIN(flows.length === 0 ? ASKED : `${ASKED} UNION ${MEMBERS}`)).bind(list, caller),
   );
   const results = await persistOr503(() => db.batch(statements));
-  return rowsOf<Belled>(results, statements.length - 1);
+  return rowsOf<Retried>(results, statements.length - 1);
 }

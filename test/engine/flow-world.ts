@@ -14,6 +14,7 @@ import { cancelFlow, retryFlow } from "../../src/engine/flow-control.ts";
 import { flowInput } from "../../src/engine/flow-input.ts";
 import { presentFlow } from "../../src/engine/flow-read.ts";
 import { submitFlow } from "../../src/engine/flow-submit.ts";
+import { retry } from "../../src/engine/retry.ts";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
 import type { Commit } from "../../src/results/commit-attempts.ts";
@@ -61,6 +62,8 @@ export interface Figures {
   repeatedMessages: number;
   lateEnds: number;
   overdue: number;
+  /** Failed tasks that were tried again while their flow ran. */
+  early: number;
 }
 
 /** More steps than any world has needed by far. */
@@ -91,6 +94,8 @@ export class FlowWorld {
   readonly #kv = new Map<string, unknown>();
   readonly execute: Execute;
   readonly #troubleRate: number;
+  /** Whether somebody tries failed tasks again while their flow runs. */
+  isImpatient = true;
   /** The database as a bystander sees it, whom nothing befalls. */
   readonly db: D1Database;
 
@@ -117,6 +122,7 @@ export class FlowWorld {
       repeatedMessages: 0,
       lateEnds: 0,
       overdue: 0,
+      early: 0,
     };
   }
 
@@ -171,6 +177,12 @@ export class FlowWorld {
       if (row.state === "running") return;
       await retryFlow(mortal, this.#background, row, from, this.now);
     });
+  }
+
+  /** The same by the verb on tasks: those of `ids` that may run again by themselves do, and what depends on them. */
+  async retryTasks(ids: string[]): Promise<void> {
+    this.now++;
+    await this.#insist(async (mortal) => void (await retry(mortal, this.#background, ids, null, this.now)));
   }
 
   async #step(): Promise<boolean> {
@@ -234,6 +246,21 @@ export class FlowWorld {
     // The queue delivers again what was not acknowledged.
     if (!lived && this.#random() < 0.7) this.#messages.push(message!);
     await this.#cancelSome();
+    if (this.isImpatient && this.#random() < 0.4) await this.#retryOne();
+  }
+
+  /** Somebody tries a failed task of a flow that runs again, which will go as it went. */
+  async #retryOne(): Promise<void> {
+    const member = this.pick(this.members.filter((each) => each.id !== null));
+    if (member === null || (await this.rowOf(member)).state !== "running") return;
+    const failed = await this.db
+      .prepare("SELECT id FROM tasks WHERE flow_id = ?1 AND state = 'failed' ORDER BY id")
+      .bind(member.id)
+      .all<{ id: string }>();
+    const task = this.pick(failed.results);
+    if (task === null) return;
+    this.figures.early++;
+    await this.retryTasks([task.id]);
   }
 
   #play(member: Member, task: ClaimedTask, input: unknown): Ending {

@@ -543,16 +543,79 @@ describe("retrying", () => {
     expect(await read(flow.id)).toEqual(flow);
   });
 
-  it("still ends where the failed member was retried by itself meanwhile", async () => {
+  it("a member by itself opens the flow again, there", async () => {
     refused.add("by itself");
-    const flow = await run({ chain: [hook("by itself"), identity] });
+    const flow = await run({ group: [{ chain: [hook("by itself"), identity] }, hook("beside it")] });
+    expect(flow).toMatchObject({ state: "failed", counts: { failed: 2, succeeded: 1 } });
     refused.clear();
-    const { id } = taskAt(flow, "0");
-    await api.post(`/v1/tasks/${id}/retry`);
-    expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded" });
-    expect((await retry(flow.id)).status).toBe(202);
-    expect(await waitForEnd(flow.id)).toMatchObject({ state: "succeeded", result: "by itself" });
-    expect(heard("by itself")).toEqual([2]);
+    const again = await api.post<TaskResource>(`/v1/tasks/${idAt(flow, "0.0")}/retry`);
+    expect(again).toMatchObject({ status: 202, body: { state: "queued" } });
+    expect(await waitForEnd(flow.id)).toMatchObject({ state: "succeeded", result: ["by itself", "beside it"] });
+    expect(heard("by itself", "beside it")).toEqual([2, 1]);
+    expect(await retry(flow.id)).toMatchObject({ status: 409 });
+  });
+
+  it("a member with another input passes on what comes of that, and may fail again", async () => {
+    const flow = await run({ chain: [fail("first"), identity], onError: hook("an input's error") });
+    const task = `/v1/tasks/${idAt(flow, "0")}`;
+    expect(await api.post(`${task}/retry`, { input: { message: "second", retryable: false } })).toMatchObject({
+      status: 202,
+    });
+    const again = await waitForEnd(flow.id);
+    expect(again.error?.data).toMatchObject({ failed: [{ key: "0", error: { message: "second" } }] });
+    expect(taskAt(again, "1")).toMatchObject(abandoned(idAt(flow, "0")));
+    expect(heard("an input's error")).toEqual([2]);
+  });
+
+  it("a task of onError runs that alone, and the flow has failed as before", async () => {
+    refused.add("retried error");
+    const flow = await run({ chain: [fail()], onError: hook("retried error") });
+    refused.clear();
+    expect((await api.post(`/v1/tasks/${idAt(flow, "onError")}/retry`)).status).toBe(202);
+    const again = await waitForEnd(flow.id);
+    expect(again).toMatchObject({ state: "failed", counts: { failed: 1, succeeded: 1 } });
+    expect(heard("retried error")).toEqual([2]);
+  });
+
+  it("many members by a filter opens each of their flows, where each begins once", async () => {
+    refused.add("bulk 0").add("bulk 1");
+    const flows = await Promise.all([0, 1].map((n) => run({ chain: [hook(`bulk ${n}`), identity, identity] })));
+    refused.clear();
+    const ids = flows.flatMap((flow) => flow.nodes.map(({ task }) => task.id));
+    const { body } = await api.post("/v1/tasks/retry", { filter: { ids } });
+    expect(body).toEqual({ matched: 6, changed: 6 });
+    for (const [n, { id }] of flows.entries()) {
+      expect(await waitForEnd(id)).toMatchObject({ state: "succeeded", result: `bulk ${n}` });
+    }
+    expect(heard("bulk 0", "bulk 1")).toEqual([2, 2]);
+  });
+
+  it("a member whose flow still runs lets what depends on it wait for it", async () => {
+    refused.add("early");
+    const sleep = { task: "test.sleep", input: { ms: 3_000 } };
+    const { id } = await submit({ group: [{ chain: [hook("early"), identity] }, sleep] });
+    const failed = await until(id, (flow) => flow.counts.failed === 2);
+    refused.clear();
+    expect((await api.post(`/v1/tasks/${idAt(failed, "0.0")}/retry`)).status).toBe(202);
+    expect(await waitForEnd(id)).toMatchObject({ state: "succeeded", result: ["early", "slept"] });
+    expect(heard("early")).toEqual([2]);
+  });
+
+  it("a member that needs a failure, or whose dependants are at work, is a 409 that says what to do", async () => {
+    const ended = await run({ chain: [fail(), hook("too early")] });
+    const after = { node: { task: "test.sleep", input: { ms: 60_000 } }, needs: ["a"] };
+    const { id } = await submit({ dag: { a: { node: fail(), onFailure: "ignore" }, after } });
+    const used = await until(id, (flow) => taskAt(flow, "after").state === "running");
+    for (const [flow, key] of [
+      [ended, "1"],
+      [used, "a"],
+    ] as const) {
+      const answer = await api.post<ProblemResource>(`/v1/tasks/${idAt(flow, key)}/retry`);
+      const detail = expect.stringContaining(`/v1/flows/${flow.id}/retry`) as unknown;
+      expect(answer).toMatchObject({ status: 409, body: { detail } });
+      expect(taskAt(await read(flow.id), key)).toEqual(taskAt(flow, key));
+    }
+    await cancel(id);
   });
 
   it("a node of a dag whose name begins with onError", async () => {

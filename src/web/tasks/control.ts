@@ -3,13 +3,14 @@
 import { z } from "zod";
 import { taskSchema } from "../../contract/task.ts";
 import { ProblemError } from "../../core/problems.ts";
-import { isTerminal } from "../../core/states.ts";
+import { ARROWS, isTerminal, type State } from "../../core/states.ts";
 import { cancel } from "../../engine/cancel.ts";
 import { deleteEnded } from "../../engine/delete.ts";
 import { checkInput } from "../../engine/prepare.ts";
 import { prepareLimits } from "../../engine/prepare-limits.ts";
 import { retry } from "../../engine/retry.ts";
 import type { NewInput } from "../../results/retry-tasks.ts";
+import type { WholeTaskRow } from "../../results/task-row.ts";
 import { findTask } from "../../tasks/registry.ts";
 import { operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
@@ -70,7 +71,8 @@ export const retryTask = operation({
   tag: "tasks",
   summary: "Run an ended task again",
   scope: "cancel",
-  description: "Its history is kept. `input` replaces the input it had.",
+  description:
+    "Its history is kept. `input` replaces the input it had. What depends on a member of a flow runs again after it, and a flow that has ended is open again.",
   body: optionalBody(z.strictObject({ input: z.unknown().optional() }).meta({ id: "Retry" })),
   example: { input: { name: "herb garden" } },
   answers: {
@@ -85,9 +87,7 @@ export const retryTask = operation({
     const before = await findRow(env, principal, params["id"]!);
     const input = body.input === undefined ? null : newInput(env, before.tenant, before.task, body.input);
     const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now());
-    if (again === undefined) {
-      refuse("conflict", `Only a failed, cancelled or expired task runs again; this one is ${before.state}.`);
-    }
+    if (again === undefined) refuse("conflict", whyNotAgain(before));
     const row = await findRow(env, principal, before.id);
     pointTo(c, row);
     return c.json(await show(env, principal, row, {}, { attempts: true }), 202);
@@ -116,6 +116,13 @@ export const deleteTask = operation({
     return c.body(null, 204);
   },
 });
+
+function whyNotAgain({ state, flowId }: WholeTaskRow): string {
+  if (!(ARROWS.retry.from as readonly State[]).includes(state) || flowId === null) {
+    return `Only a failed, cancelled or expired task runs again; this one is ${state}.`;
+  }
+  return `All that it needs must have succeeded, and what depends on it must not be at work. Once the flow has ended, POST /v1/flows/${flowId}/retry runs again all that failed.`;
+}
 
 function newInput(env: Env, tenant: string, task: string, input: unknown): NewInput {
   const definition = findTask(task, env);
