@@ -2,19 +2,14 @@
 
 import type { FlowResource } from "../contract/flow.ts";
 import type { TaskResource } from "../contract/task.ts";
+import type { Progress } from "../core/define-task.ts";
 import type { Source } from "../core/flow.ts";
 import { taskIdsOf, valueOf } from "../core/flow-value.ts";
 import { STATES } from "../core/states.ts";
 import type { FlowNode } from "../results/flow-node.ts";
-import {
-  countMembers,
-  readEnds,
-  readFailure,
-  readKeys,
-  readMembers,
-  type FlowRow,
-  type Member,
-} from "../results/flows.ts";
+import { readEnds, readFailure } from "../results/flow-values.ts";
+import { countMembers, readKeys, readMembers, type FlowRow, type Member } from "../results/flows.ts";
+import { runningProgress } from "./live-progress.ts";
 import { presentTask, type View } from "./present.ts";
 
 /** Nodes in one answer. */
@@ -33,7 +28,7 @@ export async function presentFlow(
     readMembers(env.DB, row.id, cursor, limit + 1),
   ]);
   const shown = members.slice(0, limit);
-  const keys = await keysOf(env, shown);
+  const [keys, progress] = await Promise.all([keysOf(env, shown), runningProgress(env, shown)]);
   const self = `/v1/flows/${row.id}`;
   return {
     id: row.id,
@@ -41,7 +36,7 @@ export async function presentFlow(
     result: row.state === "succeeded" ? await resultOf(env, row) : null,
     error: await errorOf(env, row),
     counts: Object.fromEntries(STATES.flatMap((state) => (counts[state] ? [[state, counts[state]]] : []))),
-    nodes: shown.map((member) => presentNode(member, keys, view)),
+    nodes: shown.map((member) => presentNode(member, keys, progress, view)),
     nextCursor: members.length > limit ? shown.at(-1)!.id : null,
     createdAt: new Date(row.createdAt).toISOString(),
     finishedAt: row.finishedAt === null ? null : new Date(row.finishedAt).toISOString(),
@@ -53,11 +48,13 @@ export async function presentFlow(
 
 function presentNode(
   member: Member,
-  keys: Map<string, string>,
+  keys: ReadonlyMap<string, string>,
+  progress: ReadonlyMap<string, Progress>,
   view: View,
 ): { key: string; needs: string[]; task: TaskResource } {
   const needs = needsOf(member).map((id) => keys.get(id) ?? id);
-  return { key: member.nodeKey ?? "", needs, task: presentTask(member, view) };
+  const task = presentTask(member, view);
+  return { key: member.nodeKey ?? "", needs, task: { ...task, progress: progress.get(task.id) ?? task.progress } };
 }
 
 function needsOf(member: Member): string[] {

@@ -1,14 +1,13 @@
 /** Flows: their rows, and their members by the ids that the row holds. */
 
 import type { Source } from "../core/flow.ts";
-import type { Known } from "../core/flow-value.ts";
 import type { State } from "../core/states.ts";
 import type { Lived } from "../core/timeline.ts";
-import { persist, persistOr503, rowsOf } from "./d1.ts";
+import { persistOr503, rowsOf } from "./d1.ts";
 import { lanesAccept } from "./drains.ts";
 import { insertStatements, type IdempotencyClaim, type NewTask, type Remembered } from "./insert-tasks.ts";
 import { withLargePayloads } from "./read-tasks.ts";
-import { jsonOf, OVERFLOW, TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
+import { TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 
 export type FlowState = "running" | "succeeded" | "failed" | "cancelled";
 
@@ -101,7 +100,7 @@ export interface Member extends WholeTaskRow {
   node: string | null;
 }
 
-const MEMBERS = `(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)`;
+export const MEMBERS = `(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)`;
 
 /** Members in the order of their ids, which is that of the graph, after `cursor`. */
 export async function readMembers(db: D1Database, flowId: string, cursor: string, limit: number): Promise<Member[]> {
@@ -195,52 +194,4 @@ export async function readKeys(db: D1Database, ids: string[]): Promise<[id: stri
       .all<{ id: string; key: string }>(),
   );
   return results.map((row) => [row.id, row.key]);
-}
-
-/** What onError is passed. */
-export interface Failure {
-  flowId: string;
-  failed: { key: string; taskId: string; error: unknown }[];
-}
-
-/** The members that failed by themselves; where the deadline has passed, also those that it ended. */
-export async function readFailure(db: D1Database, flowId: string): Promise<Failure> {
-  const { results } = await persist(() =>
-    db
-      .prepare(
-        `SELECT id, node_key AS nodeKey, error FROM tasks
-         WHERE id IN ${MEMBERS} AND error->>'type' <> 'dependency_failed' AND (state IN ('failed', 'expired')
-             OR state = 'cancelled' AND EXISTS (SELECT 1 FROM flows WHERE id = ?1 AND overdue > 0))
-           AND node->>'ignored' IS NULL AND node->>'onError' IS NULL ORDER BY id LIMIT 1000`,
-      )
-      .bind(flowId)
-      .all<{ id: string; nodeKey: string; error: string | null }>(),
-  );
-  const failed = results.map((row) => ({ key: row.nodeKey, taskId: row.id, error: withoutStack(row.error) }));
-  return { flowId, failed };
-}
-
-/** How these tasks have ended, with their results. */
-export async function readEnds(db: D1Database, ids: string[]): Promise<Known["ended"]> {
-  const { results } = await persist(() =>
-    db
-      .prepare(
-        `SELECT id, state, CASE WHEN overflow & ${OVERFLOW.result}
-           THEN (SELECT body FROM payloads WHERE task_id = tasks.id AND kind = 'result') ELSE result END AS result, error
-         FROM tasks WHERE id IN (SELECT value FROM json_each(?1))`,
-      )
-      .bind(JSON.stringify(ids))
-      .all<{ id: string; state: State; result: string | null; error: string | null }>(),
-  );
-  return new Map(
-    results.map((row) => [
-      row.id,
-      { state: row.state, result: jsonOf<unknown>(row.result), error: withoutStack(row.error) },
-    ]),
-  );
-}
-
-function withoutStack(error: string | null): unknown {
-  const { stack: _, ...rest } = jsonOf<{ stack?: string }>(error) ?? {};
-  return rest;
 }

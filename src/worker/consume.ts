@@ -6,6 +6,7 @@
 import { idsOf } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
 import { claim } from "../engine/claim.ts";
+import { fillFlowInputs } from "../engine/flow-input.ts";
 import { untilWritten, writeCounts } from "../engine/observe.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { makeDue } from "../results/due-tasks.ts";
@@ -83,8 +84,9 @@ async function hasRoom(lane: string): Promise<boolean> {
 }
 
 /** Runs claimed tasks side by side, and beats while any of them runs. */
-async function workOff(env: Env, tasks: ClaimedTask[]): Promise<void> {
-  if (tasks.length === 0) return;
+async function workOff(env: Env, claimed: ClaimedTask[]): Promise<void> {
+  if (claimed.length === 0) return;
+  const tasks = await fillFlowInputs(env, claimed);
   const committer = new Committer(env);
   let open = true;
   const keepAlive = async () => {

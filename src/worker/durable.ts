@@ -21,7 +21,7 @@ import type { UndoFailure } from "../core/undo.ts";
 import { spawn } from "../engine/spawn.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import { readEnds } from "../results/flows.ts";
+import { readEnds } from "../results/flow-values.ts";
 import { readSignal, type StoredSignal } from "../results/signals.ts";
 import { Journal } from "./journal.ts";
 import { reached, UnreachableError } from "./reached.ts";

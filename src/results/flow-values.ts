@@ -1,0 +1,98 @@
+/** What a flow passes on: how its tasks have ended, and with what. */
+
+import type { Known } from "../core/flow-value.ts";
+import type { State } from "../core/states.ts";
+import { persist } from "./d1.ts";
+import type { FlowNode } from "./flow-node.ts";
+import { MEMBERS } from "./flows.ts";
+import { jsonOf, OVERFLOW } from "./task-row.ts";
+
+/** What onError is passed. */
+export interface Failure {
+  flowId: string;
+  failed: { key: string; taskId: string; error: unknown }[];
+}
+
+/** The members that failed by themselves; where the deadline has passed, also those that it ended. */
+export async function readFailure(db: D1Database, flowId: string): Promise<Failure> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        `SELECT id, node_key AS nodeKey, error FROM tasks
+         WHERE id IN ${MEMBERS} AND error->>'type' <> 'dependency_failed' AND (state IN ('failed', 'expired')
+             OR state = 'cancelled' AND EXISTS (SELECT 1 FROM flows WHERE id = ?1 AND overdue > 0))
+           AND node->>'ignored' IS NULL AND node->>'onError' IS NULL ORDER BY id LIMIT 1000`,
+      )
+      .bind(flowId)
+      .all<{ id: string; nodeKey: string; error: string | null }>(),
+  );
+  const failed = results.map((row) => ({ key: row.nodeKey, taskId: row.id, error: withoutStack(row.error) }));
+  return { flowId, failed };
+}
+
+/** The nodes of those of these tasks that have one of at most so many bytes. */
+export async function readSmallNodes(db: D1Database, ids: string[], bytes: number): Promise<Map<string, FlowNode>> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        `SELECT id, json(node) AS node FROM tasks
+         WHERE id IN (SELECT value FROM json_each(?1)) AND octet_length(node) <= ?2`,
+      )
+      .bind(JSON.stringify(ids), bytes)
+      .all<{ id: string; node: string }>(),
+  );
+  return new Map(results.map((row) => [row.id, JSON.parse(row.node) as FlowNode]));
+}
+
+interface EndRow {
+  id: string;
+  state: State;
+  result: string | null;
+  error: string | null;
+}
+
+/** How these tasks have ended, with their results, as far as those fit into so many bytes together; the smallest first. */
+export async function readSmallEnds(db: D1Database, ids: string[], bytes: number): Promise<Known["ended"]> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        `SELECT id, state, result, error FROM (
+           SELECT id, state, result, error, SUM(size) OVER (ORDER BY size, id) AS total FROM (
+             SELECT id, state, result, error, COALESCE(octet_length(result), 0) + COALESCE(octet_length(error), 0) AS size
+             FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND NOT overflow & ${OVERFLOW.result}))
+         WHERE total <= ?2`,
+      )
+      .bind(JSON.stringify(ids), bytes)
+      .all<EndRow>(),
+  );
+  return endsOf(results);
+}
+
+/** How these tasks have ended, with their results. */
+export async function readEnds(db: D1Database, ids: string[]): Promise<Known["ended"]> {
+  const { results } = await persist(() =>
+    db
+      .prepare(
+        `SELECT id, state, CASE WHEN overflow & ${OVERFLOW.result}
+           THEN (SELECT body FROM payloads WHERE task_id = tasks.id AND kind = 'result') ELSE result END AS result, error
+         FROM tasks WHERE id IN (SELECT value FROM json_each(?1))`,
+      )
+      .bind(JSON.stringify(ids))
+      .all<EndRow>(),
+  );
+  return endsOf(results);
+}
+
+function endsOf(rows: EndRow[]): Known["ended"] {
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      { state: row.state, result: jsonOf<unknown>(row.result), error: withoutStack(row.error) },
+    ]),
+  );
+}
+
+function withoutStack(error: string | null): unknown {
+  const { stack: _, ...rest } = jsonOf<{ stack?: string }>(error) ?? {};
+  return rest;
+}
