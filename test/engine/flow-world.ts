@@ -11,7 +11,7 @@ import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { cancelFlow, retryFlow } from "../../src/engine/flow-control.ts";
-import { flowInput } from "../../src/engine/flow-input.ts";
+import { fillFlowInputs, flowInput } from "../../src/engine/flow-input.ts";
 import { presentFlow } from "../../src/engine/flow-read.ts";
 import { submitFlow } from "../../src/engine/flow-submit.ts";
 import { retry } from "../../src/engine/retry.ts";
@@ -229,7 +229,8 @@ export class FlowWorld {
       this.#messages.push(message!);
     }
     const lived = await this.#mortally(async (mortal) => {
-      const { claimed } = await claimTasks(mortal.DB, message!, crypto.randomUUID(), this.now);
+      const taken = await claimTasks(mortal.DB, message!, crypto.randomUUID(), this.now);
+      const claimed = await fillFlowInputs(mortal, taken.claimed);
       const inputs = await Promise.all(
         claimed.map(async (task) => {
           const written: unknown = task.input === null ? undefined : JSON.parse(task.input);
