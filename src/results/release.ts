@@ -15,7 +15,7 @@ const TERMINAL = sqlStates(TERMINAL_STATES);
 const LIVE = sqlStates(LIVE_STATES);
 
 /** A member of a flow that has not been released; one that is asleep is `waiting` too, but not for these. */
-const waits = (table: string) => `${table}.state = 'waiting' AND ${table}.waiting_for->>'type' = 'needs'`;
+export const waits = (table: string) => `${table}.state = 'waiting' AND ${table}.waiting_for->>'type' = 'needs'`;
 const WAITS = waits("tasks");
 
 /** Ids that one error names. */
@@ -25,8 +25,11 @@ const MAX_CAUSES = 100;
 const ABANDONED = (table: string) => `(${table}.state IN ('failed', 'cancelled')
   AND ${table}.error->>'type' = 'dependency_failed' AND json_array_length(${table}.error, '$.data.taskIds') < ${MAX_CAUSES})`;
 
-/** All whom the bad ends of ?1 (a JSON array of ids) reach, with the causes: a task that ran is its own, one that never ran hands on what it names. */
-const DOOMED = `
+/** Those that may have ended: the ids of ?1, a JSON array. */
+const GIVEN = "SELECT value FROM json_each(?1)";
+
+/** All whom the bad ends of `ended` (SQL) reach, with the causes: a task that ran is its own, one that never ran hands on what it names. */
+const doomed = (ended: string) => `
 WITH RECURSIVE doomed (id, cause, state) AS (
   SELECT id, cause, state FROM (
     SELECT next.value AS id, cause.value AS cause, ended.state AS state,
@@ -34,7 +37,7 @@ WITH RECURSIVE doomed (id, cause, state) AS (
     FROM tasks AS ended, json_each(ended.node, '$.next') AS next, json_each(CASE
       WHEN ended.error->>'type' = 'dependency_failed' AND json_array_length(ended.error, '$.data.taskIds') > 0
       THEN ended.error->'$.data.taskIds' ELSE json_array(ended.id) END) AS cause
-    WHERE ended.id IN (SELECT value FROM json_each(?1)) AND ended.node IS NOT NULL AND ended.state IN ${ENDED_BADLY})
+    WHERE ended.id IN (${ended}) AND ended.node IS NOT NULL AND ended.state IN ${ENDED_BADLY})
   WHERE place <= ${MAX_CAUSES}
   UNION
   SELECT next.value, doomed.cause, doomed.state
@@ -47,7 +50,7 @@ const causesOf = (blamed: string) => `
   FROM (SELECT *, DENSE_RANK() OVER (PARTITION BY id ORDER BY cause) AS place FROM (${blamed})) GROUP BY id`;
 
 /** Those that another need's bad end has reached before are told of this one, too. */
-const BLAME = `${DOOMED}
+const blame = (ended: string) => `${doomed(ended)}
 UPDATE tasks SET error = json_set(tasks.error, '$.data.taskIds', json(verdict.causes))
 FROM (${causesOf(`
   SELECT id, cause, state FROM doomed
@@ -58,7 +61,7 @@ WHERE tasks.id = verdict.id AND ${ABANDONED("tasks")}
   AND json_array_length(verdict.causes) > json_array_length(tasks.error, '$.data.taskIds')`;
 
 /** ?2 is the time. */
-const ABANDON = `${DOOMED}
+const abandon = (ended: string) => `${doomed(ended)}
 UPDATE tasks SET state = CASE WHEN verdict.failed THEN 'failed' ELSE 'cancelled' END, finished_at = ?2,
   retain_until = ?2 + tasks.retention_ms, due_at = ${dueWhenEnded("?2")}, waiting_for = NULL, run_at = ?2,
   error = json_object('type', 'dependency_failed', 'message', 'a task that this one needs did not succeed',
@@ -66,9 +69,9 @@ UPDATE tasks SET state = CASE WHEN verdict.failed THEN 'failed' ELSE 'cancelled'
 FROM (${causesOf("SELECT id, cause, state FROM doomed")}) AS verdict
 WHERE tasks.id = verdict.id AND ${WAITS}`;
 
-/** All of ?1, and what ended because of them. */
-const GONE = `gone (id) AS (
-  SELECT value FROM json_each(?1)
+/** All of `ended` (SQL), and what ended because of them. */
+const gone = (ended: string) => `gone (id) AS (
+  ${ended}
   UNION
   SELECT next.value FROM gone JOIN tasks AS task ON task.id = gone.id, json_each(task.node, '$.next') AS next
     JOIN tasks AS after ON after.id = next.value
@@ -81,8 +84,8 @@ const CANDIDATES = `
 
 const START = "MAX(?2 + COALESCE(tasks.node->>'delay', 0), COALESCE(tasks.node->>'runAt', 0))";
 
-const RELEASE = `
-WITH RECURSIVE ${GONE}
+const release = (ended: string) => `
+WITH RECURSIVE ${gone(ended)}
 UPDATE tasks SET
   state = CASE WHEN ${START} > ?2 THEN 'scheduled' ELSE 'queued' END,
   run_at = ${START},
@@ -138,7 +141,7 @@ UPDATE flows SET finished_at = ?2,
 WHERE ${FLOWS} AND ${ALL_ENDED}`;
 
 const RELEASED = `
-WITH RECURSIVE ${GONE}
+WITH RECURSIVE ${gone(GIVEN)}
 SELECT id, lane, state, due_at AS dueAt FROM tasks
 WHERE state IN ('queued', 'scheduled') AND id IN (${CANDIDATES}
   UNION SELECT task.node->>'wakes' FROM tasks AS task WHERE task.id IN (SELECT value FROM json_each(?1))
@@ -165,9 +168,16 @@ export interface Released {
   dueAt: number;
 }
 
-/** Ends those of a flow that wait in vain for one of `ids` (a JSON array), and queues those that wait for nothing more. */
-export function settleStatements(db: D1Database, ids: string, now: number): D1PreparedStatement[] {
-  return [db.prepare(BLAME).bind(ids), db.prepare(ABANDON).bind(ids, now), db.prepare(RELEASE).bind(ids, now)];
+/**
+ * Ends those of a flow that wait in vain for one of `ended`, and queues those that wait for nothing more. `ended` is SQL
+ * of ids, of a list ?1: the ids of that list itself, unless given.
+ */
+export function settleStatements(db: D1Database, list: string, now: number, ended = GIVEN): D1PreparedStatement[] {
+  return [
+    db.prepare(blame(ended)).bind(list),
+    db.prepare(abandon(ended)).bind(list, now),
+    db.prepare(release(ended)).bind(list, now),
+  ];
 }
 
 /**
