@@ -5,19 +5,18 @@ import type { TaskResource } from "../contract/task.ts";
 import type { ErrorHandler, FlowOf, Graph } from "../contract/typed-flow.ts";
 import type { SubmitArgs, TaskOf } from "../contract/typed-task.ts";
 import type { Duration } from "../core/duration.ts";
-import type { Progress, TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/define-task.ts";
 import { ProblemError, problem } from "../core/problems.ts";
-import { OBJECT } from "../core/wake.ts";
 import { readFlow } from "../results/flows.ts";
 import { readTask } from "../results/read-tasks.ts";
 import { presentFlow } from "./flow-read.ts";
 import { submitFlow as submitGraph } from "./flow-submit.ts";
 import { newTaskIds } from "./ids.ts";
+import { liveProgress } from "./live-progress.ts";
 import { prepare, type Origin } from "./prepare.ts";
 import { presentTask } from "./present.ts";
 import type { Background } from "./store.ts";
 import { submit } from "./submit.ts";
-import { progressObject } from "./tell.ts";
 
 /** On whose behalf the Worker's own code acts. */
 export interface Caller {
@@ -84,11 +83,7 @@ export async function getTask(caller: Pick<Caller, "env" | "tenant">, id: string
   const row = await readTask(caller.env.DB, caller.tenant, id);
   if (!row) return null;
   const task = presentTask(row);
-  if (row.finishedAt !== null || !(row.object & OBJECT.used)) return task;
-  const latest = await progressObject(caller.env, id)
-    .latestProgress()
-    .catch(() => null);
-  return latest ? { ...task, progress: latest.data as Progress } : task;
+  return { ...task, progress: (await liveProgress(caller.env, row)) ?? task.progress };
 }
 
 function originOf({ tenant, traceparent = null }: Caller): Origin {

@@ -1,17 +1,15 @@
 /** Says why a task is where it is, what will move it, and when that is likely. Reads only. */
 
 import type { Explanation, Reason } from "../contract/explanation.ts";
-import type { Progress } from "../core/define-task.ts";
 import { byProgress, byRunTimes, byTimer, latest, type Estimate } from "../core/estimate.ts";
 import type { Wait } from "../core/settle.ts";
-import { OBJECT } from "../core/wake.ts";
 import { readUnfinishedNeeds } from "../results/explain.ts";
 import { jsonOf, type TaskRow } from "../results/task-row.ts";
 import { iso, type Finding } from "./finding.ts";
 import { heldBack } from "./held-back.ts";
+import { liveProgress } from "./live-progress.ts";
 import { recentPerformance } from "./recent.ts";
 import { summaryOf } from "./summary.ts";
-import { progressObject } from "./tell.ts";
 
 export async function explain(env: Env, row: TaskRow, now: number): Promise<Explanation> {
   const findings = await find(env, row, now);
@@ -77,18 +75,9 @@ async function waitingFor(env: Env, row: TaskRow, now: number): Promise<Finding[
 /** What the run itself has told says more than how long others took. */
 async function endOf(env: Env, row: TaskRow, now: number): Promise<Estimate | null> {
   if (row.startedAt === null || row.undo !== null) return null;
-  const progress = row.object & OBJECT.used ? await latestProgress(env, row.id) : null;
+  const progress = await liveProgress(env, row);
   const told = progress && byProgress(row.startedAt, progress.percent, Date.parse(progress.at), now);
   if (told) return told;
   const { run } = await recentPerformance(env, row.tenant, row.task, now);
   return byRunTimes(row.startedAt, run, now);
-}
-
-async function latestProgress(env: Env, id: string): Promise<Progress | null> {
-  try {
-    return ((await progressObject(env, id).latestProgress())?.data ?? null) as Progress | null;
-  } catch {
-    // An estimate is not worth a failed answer.
-    return null;
-  }
 }

@@ -1,8 +1,9 @@
 /** One task URL, and every way to follow it. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/contract/event.ts";
+import type { FlowResource } from "../../src/contract/flow.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
-import { apiOf, type Api } from "./api.ts";
+import { apiOf, poll, type Api } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
 import { listenSse, listenWebSocket, outline } from "./streams.ts";
 
@@ -153,7 +154,7 @@ it("lets a link do what it was made for, for its task, and nothing else", async 
   expect((await open(`/v1/tasks/${b.id}?token=${read}`)).status).toBe(403);
   expect((await open(`/v1/tasks/${a.id}/cancel?token=${read}`, "POST")).status).toBe(403);
   expect((await open(`/v1/tasks/${a.id}?token=${tokenOf(a.links.cancel)}`)).status).toBe(403);
-  expect((await open(`/v1/tasks?token=${read}`)).status).toBe(401);
+  expect((await open(`/v1/tasks?token=${read}`)).status).toBe(403);
 
   const altered = `${read.slice(0, -6)}${read.endsWith("AAAAAA") ? "BBBBBB" : "AAAAAA"}`;
   expect((await open(`/v1/tasks/${a.id}?token=${altered}`)).status).toBe(401);
@@ -173,4 +174,30 @@ it("lets a link expire", async () => {
     const bad = await api.post(`/v1/tasks?links=signed&linksTtl=${ttl}`, { task: "test.noop" });
     expect(bad.status).toBe(400);
   }
+});
+
+it("shows the progress of those that run in lists and in flows, too", async () => {
+  const told = { task: "test.progress", input: { steps: 600, ms: 100 }, options: { tags: { plot: "listed" } } };
+  const quiet = { task: "test.sleep", input: { ms: 60_000 }, options: { tags: { plot: "listed" } } };
+  const { body: flow } = await api.post<FlowResource>("/v1/flows", { group: [told, told, quiet] });
+  const alone = await api.submit(told.task, told.input, told.options);
+  const lists = [
+    async () => api.listAll("tag.plot=listed"),
+    async () => (await api.get<FlowResource>(`/v1/flows/${flow.id}`)).body.nodes.map(({ task }) => task),
+  ];
+  for (const list of lists) {
+    const seen = await poll(
+      () => "not all of them show progress",
+      20_000,
+      async () => {
+        const tasks = await list();
+        const telling = tasks.filter(({ task, progress }) => (task === "test.progress") === (progress !== null));
+        return telling.length === tasks.length ? tasks : null;
+      },
+    );
+    for (const { task, state, progress } of seen) {
+      if (task === "test.progress") expect([state, progress]).toMatchObject(["running", { total: 600 }]);
+    }
+  }
+  await Promise.all([api.post(`/v1/flows/${flow.id}/cancel`), api.post(`/v1/tasks/${alone.id}/cancel`)]);
 });

@@ -66,6 +66,7 @@ export const getFlow = operation({
   path: "/v1/flows/{id}",
   tag: "flows",
   summary: "Read a flow, with a page of its nodes",
+  description: "The progress of what runs is that of this moment for the first 50 of a page.",
   scope: "read",
   headers: { Prefer: "`wait=N`: seconds to wait for the end, at most 60" },
   query: z.strictObject({ limit: wholeNumber(1, 1_000).optional(), cursor: z.string().optional() }),

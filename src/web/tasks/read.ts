@@ -13,7 +13,7 @@ import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import { grantWait } from "../request.ts";
-import { findRow, linkQuery, retryAfter, show, showLive } from "./shared.ts";
+import { findRow, linkQuery, retryAfter, showAll, showLive } from "./shared.ts";
 
 export const getTask = operation({
   id: "getTask",
@@ -82,7 +82,8 @@ export const listTasksOperation = operation({
   path: "/v1/tasks",
   tag: "tasks",
   summary: "List tasks, newest first",
-  description: "`tag.<name>=<value>` filters by a tag; `state` may be given more than once.",
+  description:
+    "`tag.<name>=<value>` filters by a tag; `state` may be given more than once. The progress of what runs is that of this moment for the first 50 of a page.",
   scope: "read",
   query: listQuery,
   openQuery: { name: "tag", pattern: tagParameter.source, description: "Tasks with this tag: `tag.customer=42`" },
@@ -107,7 +108,7 @@ export const listTasksOperation = operation({
     };
     const rows = await listTasks(env.DB, filter, cursor, limit + 1);
     const shown = rows.slice(0, limit);
-    const items = await Promise.all(shown.map((row) => show(env, principal, row)));
+    const items = await showAll(env, principal, shown);
     return page(c, items, rows.length > limit ? cursorAfter(shown.at(-1)!.id) : null);
   },
 });

@@ -2,13 +2,10 @@
 
 import { z } from "zod";
 import type { TaskResource } from "../../contract/task.ts";
-import { isTerminal } from "../../core/states.ts";
 import { isTaskId } from "../../engine/ids.ts";
 import { LINK_TTL, signLinks } from "../../engine/links.ts";
+import { liveProgress, runningProgress } from "../../engine/live-progress.ts";
 import { presentTask, type View } from "../../engine/present.ts";
-import { progressObject } from "../../engine/tell.ts";
-import { OBJECT } from "../../core/wake.ts";
-import type { Progress } from "../../core/define-task.ts";
 import { readTask } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import type { AppContext } from "../operation.ts";
@@ -64,11 +61,14 @@ export async function showLive(
   query: LinkQuery = {},
 ): Promise<TaskResource> {
   const task = await show(env, principal, row, query, { attempts: true });
-  if (isTerminal(row.state) || !(row.object & OBJECT.used)) return task;
-  const latest = await progressObject(env, row.id)
-    .latestProgress()
-    .catch(() => null);
-  return latest ? { ...task, progress: latest.data as Progress } : task;
+  return { ...task, progress: (await liveProgress(env, row)) ?? task.progress };
+}
+
+/** A list of tasks, with the progress of those that run. */
+export async function showAll(env: Env, principal: Principal, rows: WholeTaskRow[]): Promise<TaskResource[]> {
+  const running = await runningProgress(env, rows);
+  const tasks = await Promise.all(rows.map((row) => show(env, principal, row)));
+  return tasks.map((task) => ({ ...task, progress: running.get(task.id) ?? task.progress }));
 }
 
 /** Says where the task of an answer is read, and when it is worth it. */
