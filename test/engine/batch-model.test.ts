@@ -1,7 +1,7 @@
 /** Random programs on the real statements: no call is too large, mixed or early, and nobody is left behind, whoever dies. */
 import fc from "fast-check";
 import { env } from "cloudflare:workers";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
 import { BatchWorld, programs, type Program } from "./batch-world.ts";
 import type { Execute } from "./database-over.ts";
 import { createWorlds } from "./worlds.ts";
@@ -10,7 +10,7 @@ import { createWorlds } from "./worlds.ts";
 const PROGRAMS = 200;
 const WORLDS = 25;
 
-const SEED = env.TEST_SEED;
+const SEED = inject("seed");
 
 let worlds: Execute[] = [];
 

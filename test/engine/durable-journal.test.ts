@@ -1,6 +1,6 @@
 /** The journal outlives the memory of its object and belongs to one attempt; whatever waits, waits for all of it. */
 import { env } from "cloudflare:workers";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { z } from "zod";
 import type { TaskContext } from "../../src/core/define-task.ts";
 import { progressObject } from "../../src/engine/tell.ts";
@@ -291,7 +291,7 @@ describe("a silent platform", () => {
   it.each([1, 2])(
     "is lived through where most calls are not answered, before or after they were done (%i)",
     async (n) => {
-      const random = randomOf(env.TEST_SEED + n);
+      const random = randomOf(inject("seed") + n);
       const isSilent = () => random() < 0.65 && (random() < 0.5 ? "before" : "after");
       const did = effects();
       const handler: Handler = async (ctx) => {
@@ -308,7 +308,7 @@ describe("a silent platform", () => {
       let attempts = 1;
       let ending = await task.attempt();
       for (; ending.outcome === "suspended"; attempts++) ending = await task.attempt();
-      console.log(`seed ${env.TEST_SEED} + ${n}: ${attempts} attempts, steps run: ${did.done.join(" ")}`);
+      console.log(`seed ${inject("seed")} + ${n}: ${attempts} attempts, steps run: ${did.done.join(" ")}`);
       expect(resultOf(ending)).toEqual([
         ["a1", "a2", 1],
         ["b1", "b2", 2],

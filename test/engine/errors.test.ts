@@ -4,7 +4,7 @@
  */
 
 import { env } from "cloudflare:workers";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { isTerminal } from "../../src/core/states.ts";
 import { BROKEN } from "./actor.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
@@ -25,7 +25,7 @@ const CLIENTS = 20;
 const FAILING = 0.1;
 const STORM = 0.9;
 
-const SEED = env.TEST_SEED;
+const SEED = inject("seed");
 
 /** mulberry32: https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
 function randomFrom(seed: number): () => number {

@@ -1,6 +1,6 @@
 /** Random flows on the real statements and the real D1, whoever dies, whatever gets lost or comes twice: each ends as the plain reading of its graph says. */
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, inject, it } from "vitest";
 import {
   blameDisagreements,
   cancelDisagreements,
@@ -19,7 +19,7 @@ import { createWorlds } from "./worlds.ts";
 const WORLDS = 25;
 const FLOWS_PER_WORLD = 20;
 
-const SEED = env.TEST_SEED;
+const SEED = inject("seed");
 
 /** Most flows are small; every twelfth has up to 200 tasks. */
 function sizes(random: () => number): number {

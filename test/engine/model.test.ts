@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { env } from "cloudflare:workers";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import type { Execute } from "./database-over.ts";
 import { programs, World, type Step, type Tally } from "./program.ts";
 import { WITNESS } from "./witness.ts";
@@ -10,7 +10,7 @@ import { createWorlds } from "./worlds.ts";
 const PROGRAMS = 1_000;
 const WORLDS = 40;
 
-const SEED = env.TEST_SEED;
+const SEED = inject("seed");
 
 let worlds: Execute[] = [];
 

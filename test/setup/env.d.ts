@@ -2,7 +2,6 @@
 declare namespace Cloudflare {
   interface Env {
     TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
-    TEST_SEED: number;
   }
   interface GlobalProps {
     mainModule: typeof import("../../src/index.ts");

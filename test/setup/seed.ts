@@ -3,6 +3,12 @@
  * looks further, and `TEST_SEED=<number>` repeats what such a run has found.
  */
 import fc from "fast-check";
-import { env } from "cloudflare:workers";
+import { inject } from "vitest";
 
-fc.configureGlobal({ seed: env.TEST_SEED });
+declare module "vitest" {
+  interface ProvidedContext {
+    seed: number;
+  }
+}
+
+fc.configureGlobal({ seed: inject("seed") });
