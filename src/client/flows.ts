@@ -43,7 +43,7 @@ export interface FlowVerbs {
   /** Submits a graph and waits for its result, as {@link FlowVerbs.wait} does. A signal ends the waiting, not the flow. */
   run<Result>(graph: Graph<Result>, options?: FlowOptions): Promise<Result>;
 
-  /** Reads a flow with the first thousand of its nodes. */
+  /** Reads a flow with its nodes, or as many of the first as are safe to hold where they are large. */
   get<Result = unknown>(flow: FlowRef<Result>, options?: CallOptions): Promise<FlowOf<Result>>;
 
   /** Every node of a flow with its task. */

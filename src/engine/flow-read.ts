@@ -3,7 +3,7 @@
 import type { FlowResource } from "../contract/flow.ts";
 import type { TaskResource } from "../contract/task.ts";
 import type { Progress } from "../core/define-task.ts";
-import type { Source } from "../core/flow.ts";
+import { MAX_NODES, type Source } from "../core/flow.ts";
 import { taskIdsOf, valueOf } from "../core/flow-value.ts";
 import { STATES } from "../core/states.ts";
 import type { FlowNode } from "../results/flow-node.ts";
@@ -12,23 +12,17 @@ import { countMembers, readKeys, readMembers, type FlowRow, type Member } from "
 import { runningProgress } from "./live-progress.ts";
 import { presentTask, type View } from "./present.ts";
 
-/** Nodes in one answer. */
-export const NODES_PER_PAGE = 1_000;
-
-/** The flow with a page of its nodes, those after `cursor` (an id). */
+/** The flow with those of its nodes that are after `cursor` (an id), up to `limit` and to what is safe to hold. */
 export async function presentFlow(
   env: Env,
   row: FlowRow,
   cursor = "",
-  limit = NODES_PER_PAGE,
+  limit = MAX_NODES,
   view: View = {},
 ): Promise<FlowResource> {
-  const [counts, members] = await Promise.all([
-    countMembers(env.DB, row.id),
-    readMembers(env.DB, row.id, cursor, limit + 1),
-  ]);
-  const shown = members.slice(0, limit);
+  const [counts, shown] = await Promise.all([countMembers(env.DB, row.id), readMembers(env.DB, row.id, cursor, limit)]);
   const [keys, progress] = await Promise.all([keysOf(env, shown), runningProgress(env, shown)]);
+  const last = shown.at(-1);
   const self = `/v1/flows/${row.id}`;
   return {
     id: row.id,
@@ -37,7 +31,7 @@ export async function presentFlow(
     error: await errorOf(env, row),
     counts: Object.fromEntries(STATES.flatMap((state) => (counts[state] ? [[state, counts[state]]] : []))),
     nodes: shown.map((member) => presentNode(member, keys, progress, view)),
-    nextCursor: members.length > limit ? shown.at(-1)!.id : null,
+    nextCursor: last && last.after > 0 ? last.id : null,
     createdAt: new Date(row.createdAt).toISOString(),
     finishedAt: row.finishedAt === null ? null : new Date(row.finishedAt).toISOString(),
     cancelRequestedAt: row.cancelRequestedAt === null ? null : new Date(row.cancelRequestedAt).toISOString(),

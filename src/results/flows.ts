@@ -98,17 +98,30 @@ export async function readFlow(db: D1Database, tenant: string, id: string): Prom
 /** A member of a flow, with what its row alone does not show. */
 export interface Member extends WholeTaskRow {
   node: string | null;
+  /** How many come after it. */
+  after: number;
 }
+
+/** Bytes of what varies in the rows of one page, payloads in rows of their own aside: a Worker has 128 MB for all it does. */
+const PAGE_BYTES = 8_388_608;
+
+const VARYING = ["input", "result", "error", "progress", "history", "node"]
+  .map((column) => `COALESCE(octet_length(${column}), 0)`)
+  .join(" + ");
 
 export const MEMBERS = `(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)`;
 
-/** Members in the order of their ids, which is that of the graph, after `cursor`. */
+/** Members in the order of their ids, which is that of the graph, after `cursor`: as many as are light enough, and at least one. */
 export async function readMembers(db: D1Database, flowId: string, cursor: string, limit: number): Promise<Member[]> {
   const { results } = await persistOr503(() =>
     db
       .prepare(
-        `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result, json(tasks.node) AS node FROM tasks
-         WHERE tasks.id IN ${MEMBERS} AND tasks.id > ?2 ORDER BY tasks.id LIMIT ?3`,
+        `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result, json(tasks.node) AS node, place.after FROM (
+           SELECT id, COUNT(*) OVER (ORDER BY id DESC) - 1 AS after,
+             SUM(${VARYING}) OVER (ORDER BY id) - (${VARYING}) AS before
+           FROM tasks WHERE id IN ${MEMBERS} AND id > ?2) AS place
+         JOIN tasks ON tasks.id = place.id
+         WHERE place.before < ${PAGE_BYTES} ORDER BY tasks.id LIMIT ?3`,
       )
       .bind(flowId, cursor, limit)
       .all<Member>(),

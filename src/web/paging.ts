@@ -32,10 +32,15 @@ export function readCursor(cursor: string | undefined, isId: (text: string) => b
 
 /** A page of a list; `nextCursor` is null on the last one. */
 export function page<T>(c: AppContext, items: T[], nextCursor: string | null): Response {
-  if (nextCursor !== null) {
-    const next = new URL(c.req.url);
-    next.searchParams.set("cursor", nextCursor);
-    c.header("Link", `<${next.pathname}${next.search}>; rel="next"`);
-  }
+  linkNext(c, nextCursor);
   return c.json({ items, nextCursor });
+}
+
+/** Links the page after this one, if there is one. `path` is where the pages are read, if not where the request went. */
+export function linkNext(c: AppContext, nextCursor: string | null, path?: string): void {
+  if (nextCursor === null) return;
+  const next = new URL(c.req.url);
+  if (path !== undefined) next.pathname = path;
+  next.searchParams.set("cursor", nextCursor);
+  c.header("Link", `<${next.pathname}${next.search}>; rel="next"`);
 }

@@ -810,13 +810,38 @@ describe("reading", () => {
     const pages: string[][] = [];
     for (let cursor: string | null = ""; cursor !== null;) {
       const query: string = cursor === "" ? "?limit=3" : `?limit=3&cursor=${cursor}`;
-      const { body }: Answer<FlowResource> = await api.get(`/v1/flows/${flow.id}${query}`);
+      const { body, headers }: Answer<FlowResource> = await api.get(`/v1/flows/${flow.id}${query}`);
+      const next = `</v1/flows/${flow.id}?limit=3&cursor=${body.nextCursor}>; rel="next"`;
+      expect(headers.get("link")).toBe(body.nextCursor === null ? null : next);
       expect(body).toMatchObject({ state: "succeeded", counts: { succeeded: 7 }, result: [0, 1, 2, 3, 4, 5, 6] });
       pages.push(body.nodes.map(({ key }) => key));
       cursor = body.nextCursor;
     }
     expect(pages).toEqual([["0", "1", "2"], ["3", "4", "5"], ["6"]]);
   });
+
+  it("shows 1,001 nodes at once, and as many as are light enough where they are heavy", async () => {
+    const light = await submit({ chord: { header: Array.from({ length: 1_000 }, () => value(1)), body: identity } });
+    expect(light).toMatchObject({ nextCursor: null });
+    expect(light.nodes.at(-1)?.key).toBe("body");
+    // Each is just small enough to lie in its row, and comes back as a result.
+    const heavy = { chord: { header: Array.from({ length: 60 }, () => value("x".repeat(16_000))), body: identity } };
+    const many = {
+      chain: [heavy, { map: { task: "test.big", inputs: Array.from({ length: 500 }, () => ({ bytes: 16_000 })) } }],
+    };
+    const flow = await run(many);
+    expect(flow.state).toBe("succeeded");
+    expect(flow.nodes.length).toBeGreaterThan(100);
+    expect(flow.nodes.length).toBeLessThan(561);
+    const keys = flow.nodes.map(({ key }) => key);
+    for (let cursor = flow.nextCursor; cursor !== null;) {
+      const { body }: Answer<FlowResource> = await api.get(`/v1/flows/${flow.id}?cursor=${cursor}`);
+      keys.push(...body.nodes.map(({ key }) => key));
+      cursor = body.nextCursor;
+    }
+    expect(keys).toHaveLength(561);
+    expect(new Set(keys).size).toBe(561);
+  }, 60_000);
 
   it("names needs that are on another page", async () => {
     const { id } = await run({ chain: [value(1), identity] });
@@ -825,7 +850,7 @@ describe("reading", () => {
     expect(body.nodes).toMatchObject([{ key: "1", needs: ["0"] }]);
   });
 
-  it.each(["limit=0", "limit=1001", "limit=x", "cursor=x", "nodes=3"])("refuses ?%s", async (query) => {
+  it.each(["limit=0", "limit=10001", "limit=x", "cursor=x", "nodes=3"])("refuses ?%s", async (query) => {
     const { id } = await submit(value(1));
     expect((await api.get(`/v1/flows/${id}?${query}`)).status).toBe(400);
   });
@@ -841,6 +866,37 @@ describe("reading", () => {
     expect(early.body.state).toBe("running");
     expect(early.headers.get("retry-after")).toBe("1");
     await cancel(other.id);
+  });
+
+  it("waits for the end where that is preferred of a submission", async () => {
+    const prefer = { prefer: "wait=20" };
+    const ended = await api.post<FlowResource>("/v1/flows", add(1, 2), prefer);
+    expect(ended).toMatchObject({ status: 200, body: { state: "succeeded", result: 3 } });
+    expect(ended.headers.get("preference-applied")).toBe("wait=20");
+    expect(ended.headers.get("location")).toBe(`/v1/flows/${ended.body.id}`);
+    expect(ended.headers.get("retry-after")).toBe(null);
+    const sleep = { task: "test.sleep", input: { ms: 60_000 } };
+    const early = await api.post<FlowResource>("/v1/flows", sleep, { prefer: "wait=1" });
+    expect(early).toMatchObject({ status: 202, body: { state: "running" } });
+    expect(early.headers.get("preference-applied")).toBe("wait=1");
+    expect(early.headers.get("retry-after")).toBe("1");
+    await cancel(early.body.id);
+    const invalid = await api.post("/v1/flows", { task: "test.nothing" }, prefer);
+    expect(invalid.status).toBe(422);
+  });
+
+  it("is worth it where and when a cancel or a retry says", async () => {
+    const { id } = await submit({ task: "test.stubborn", input: { ms: 2_000 } });
+    await until(id, (flow) => flow.counts.running === 1);
+    const cancelled = await cancel(id);
+    await waitForEnd(id);
+    const retried = await retry(id);
+    for (const answer of [cancelled, retried]) {
+      expect(answer.status).toBe(202);
+      expect(answer.headers.get("location")).toBe(`/v1/flows/${id}`);
+      expect(answer.headers.get("retry-after")).toBe("1");
+    }
+    await cancel(id);
   });
 
   it("finds the members of a flow in the list", async () => {

@@ -5,6 +5,7 @@ import { eventListSchema } from "../../contract/event.ts";
 import { deadlineSchema, flowSchema, flowSubmissionSchema } from "../../contract/flow.ts";
 import { followFlow, listFlowEvents } from "../../engine/flow-follow.ts";
 import { presentFlow } from "../../engine/flow-read.ts";
+import { MAX_NODES } from "../../core/flow.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { deadlineAt } from "../../engine/flow-deadline.ts";
 import { cancelFlow, retryFlow } from "../../engine/flow-control.ts";
@@ -13,8 +14,8 @@ import { isFlowId, isTaskId } from "../../engine/ids.ts";
 import { readFlow, readMemberAt, type FlowRow } from "../../results/flows.ts";
 import { requestKey } from "../idempotency.ts";
 import { afterQuery, answerLive } from "../live.ts";
-import { operation } from "../operation.ts";
-import { cursorAfter, readCursor } from "../paging.ts";
+import { operation, type AppContext } from "../operation.ts";
+import { cursorAfter, linkNext, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import type { Principal } from "../principal.ts";
 import { grantWait, traceparentOf, wholeNumber } from "../request.ts";
@@ -26,10 +27,12 @@ export const postFlow = operation({
   path: "/v1/flows",
   tag: "flows",
   summary: "Submit a graph of tasks",
-  description: "The whole graph is checked before anything is stored; every fault is pointed at.",
+  description:
+    "The whole graph is checked before anything is stored; every fault is pointed at. With `Prefer: wait=N` it answers the ended flow if that comes in time.",
   scope: "submit",
   headers: {
     "Idempotency-Key": "Makes repeating the request safe",
+    Prefer: "`wait=N`: seconds to wait for the end, at most 60",
     traceparent: "The caller's trace, which the tasks carry on",
   },
   // The compiler finds every fault of a graph, with a pointer to each.
@@ -42,10 +45,15 @@ export const postFlow = operation({
     ],
   },
   answers: {
+    200: {
+      description: "The flow, which has ended within the time to wait",
+      schema: flowSchema,
+      headers: ["Location", "Preference-Applied", "Idempotency-Replayed", "Link"],
+    },
     202: {
       description: "The flow, accepted",
       schema: flowSchema,
-      headers: ["Location", "Retry-After", "Idempotency-Replayed"],
+      headers: ["Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", "Link"],
     },
   },
   problems: ["idempotency-key-reused", "lane-draining", "quota-exceeded"],
@@ -54,9 +62,10 @@ export const postFlow = operation({
     const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
     const { id, replayed } = await submitFlow(env, c.executionCtx, body, origin, key, Date.now());
     if (replayed) c.header("Idempotency-Replayed", "true");
-    c.header("Location", `/v1/flows/${id}`);
-    c.header("Retry-After", "1");
-    return c.json(await show(env, principal, await findFlow(env, principal, id)), 202);
+    const wait = grantWait(c);
+    const flow = await waitForFlow(c, principal, await findFlow(env, principal, id), wait);
+    pointTo(c, flow);
+    return c.json(await show(c, principal, flow), wait !== null && flow.state !== "running" ? 200 : 202);
   },
 });
 
@@ -69,19 +78,22 @@ export const getFlow = operation({
   description: "The progress of what runs is that of this moment for the first 50 of a page.",
   scope: "read",
   headers: { Prefer: "`wait=N`: seconds to wait for the end, at most 60" },
-  query: z.strictObject({ limit: wholeNumber(1, 1_000).optional(), cursor: z.string().optional() }),
-  answers: { 200: { description: "The flow", schema: flowSchema, headers: ["Retry-After", "Preference-Applied"] } },
+  query: z.strictObject({
+    limit: wholeNumber(1, MAX_NODES)
+      .optional()
+      .meta({ description: `Nodes on a page; ${MAX_NODES} unless given, and fewer where they are large` }),
+    cursor: pageQuery.cursor,
+  }),
+  answers: {
+    200: { description: "The flow", schema: flowSchema, headers: ["Retry-After", "Preference-Applied", "Link"] },
+  },
   problems: ["not-found", "invalid-cursor"],
   async handle({ c, env, principal, params, query }) {
-    let flow = await findFlow(env, principal, params["id"]!);
+    const before = await findFlow(env, principal, params["id"]!);
     const cursor = readCursor(query.cursor, isTaskId) ?? "";
-    const until = Date.now() + (grantWait(c) ?? 0) * 1_000;
-    while (flow.state === "running" && Date.now() < until && !c.req.raw.signal.aborted) {
-      await scheduler.wait(Math.min(200, until - Date.now()));
-      flow = await findFlow(env, principal, flow.id);
-    }
+    const flow = await waitForFlow(c, principal, before, grantWait(c));
     if (flow.state === "running") c.header("Retry-After", "1");
-    return c.json(await show(env, principal, flow, cursor, query.limit), 200);
+    return c.json(await show(c, principal, flow, cursor, query.limit), 200);
   },
 });
 
@@ -128,7 +140,11 @@ export const cancelFlowOperation = operation({
   body: optionalBody(cancelSchema),
   answers: {
     200: { description: "The flow, cancelled", schema: flowSchema },
-    202: { description: "The flow, whose running tasks were asked to stop or undo their steps", schema: flowSchema },
+    202: {
+      description: "The flow, whose running tasks were asked to stop or undo their steps",
+      schema: flowSchema,
+      headers: ["Location", "Retry-After", "Link"],
+    },
   },
   problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, body }) {
@@ -137,7 +153,8 @@ export const cancelFlowOperation = operation({
       await cancelFlow(env, before, body.reason ?? null, Date.now(), body.undo);
     } else if (before.state !== "cancelled") refuse("conflict", `The flow has ended: it is ${before.state}.`);
     const flow = await findFlow(env, principal, before.id);
-    return c.json(await show(env, principal, flow), flow.state === "running" ? 202 : 200);
+    if (flow.state === "running") pointTo(c, flow);
+    return c.json(await show(c, principal, flow), flow.state === "running" ? 202 : 200);
   },
 });
 
@@ -151,7 +168,13 @@ export const retryFlowOperation = operation({
     "`from` names a node to begin at instead: it and all that depends on it run again. The flow has no deadline any more, but for one that is given.",
   scope: "cancel",
   body: optionalBody(z.strictObject({ from: z.string().max(1_000).optional(), deadline: deadlineSchema.optional() })),
-  answers: { 202: { description: "The flow, running again", schema: flowSchema } },
+  answers: {
+    202: {
+      description: "The flow, running again",
+      schema: flowSchema,
+      headers: ["Location", "Retry-After", "Link"],
+    },
+  },
   problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, body }) {
     const before = await findFlow(env, principal, params["id"]!);
@@ -167,8 +190,9 @@ export const retryFlowOperation = operation({
     if ((await retryFlow(env, c.executionCtx, before, from, now, deadline)) === 0) {
       refuse("conflict", "There is nothing to run again.");
     }
-    c.header("Location", `/v1/flows/${before.id}`);
-    return c.json(await show(env, principal, await findFlow(env, principal, before.id)), 202);
+    const flow = await findFlow(env, principal, before.id);
+    pointTo(c, flow);
+    return c.json(await show(c, principal, flow), 202);
   },
 });
 
@@ -177,7 +201,26 @@ async function findFlow(env: Env, principal: Principal, id: string): Promise<Flo
   return flow ?? refuse("not-found", "There is no flow with this id.");
 }
 
-async function show(env: Env, principal: Principal, flow: FlowRow, cursor = "", limit?: number) {
-  const shown = await presentFlow(env, flow, cursor, limit, { stacks: principal.scopes.has("admin") });
-  return { ...shown, nextCursor: shown.nextCursor === null ? null : cursorAfter(shown.nextCursor) };
+/** The flow as soon as it has ended, or as it is when the seconds have passed. */
+async function waitForFlow(c: AppContext, principal: Principal, before: FlowRow, seconds: number | null) {
+  let flow = before;
+  const until = Date.now() + (seconds ?? 0) * 1_000;
+  while (flow.state === "running" && Date.now() < until && !c.req.raw.signal.aborted) {
+    await scheduler.wait(Math.min(200, until - Date.now()));
+    flow = await findFlow(c.env, principal, flow.id);
+  }
+  return flow;
+}
+
+/** Says where the flow of an answer is read, and when it is worth it. */
+function pointTo(c: AppContext, flow: FlowRow): void {
+  c.header("Location", `/v1/flows/${flow.id}`);
+  if (flow.state === "running") c.header("Retry-After", "1");
+}
+
+async function show(c: AppContext, principal: Principal, flow: FlowRow, cursor = "", limit?: number) {
+  const shown = await presentFlow(c.env, flow, cursor, limit, { stacks: principal.scopes.has("admin") });
+  const nextCursor = shown.nextCursor === null ? null : cursorAfter(shown.nextCursor);
+  linkNext(c, nextCursor, shown.links.self);
+  return { ...shown, nextCursor };
 }
