@@ -73,7 +73,8 @@ export class Durable {
     this.#signal = signal;
     this.#yieldAfter = yieldAfter;
     this.#reporter = reporter;
-    this.#journal = new Journal(env, task, onUndoable);
+    // A tenth of the attempt's time, so that a changed handler is found out in the time that it has.
+    this.#journal = new Journal(env, task, (yieldAfter - task.startedAt) / 5, onUndoable);
     this.#undos = new Undos(this.#journal, signal, task.crashes + 1 < MAX_CRASHES);
   }
 

@@ -30,6 +30,7 @@ interface Group {
 export class Journal {
   readonly #env: Env;
   readonly #task: ClaimedTask;
+  readonly #patienceMs: number;
   readonly #onUndoable: () => void;
   #isUndoable: boolean;
   readonly #uses = new Map<string, number>();
@@ -40,10 +41,11 @@ export class Journal {
   #writing: Promise<void> = Promise.resolve();
   #hasAdvanced = false;
 
-  /** `onUndoable` is called when a step ends that can be undone, if none has before. */
-  constructor(env: Env, task: ClaimedTask, onUndoable: () => void) {
+  /** `patienceMs` is that of the {@link Replay}; `onUndoable` is called when a step ends that can be undone, if none has before. */
+  constructor(env: Env, task: ClaimedTask, patienceMs: number, onUndoable: () => void) {
     this.#env = env;
     this.#task = task;
+    this.#patienceMs = patienceMs;
     this.#onUndoable = onUndoable;
     this.#isUndoable = (task.object & OBJECT.undo) !== 0;
   }
@@ -172,7 +174,7 @@ export class Journal {
     const done = [...entries.values()].flatMap(({ key, ended, loose }) =>
       ended === null || loose ? [] : [{ key, ended }],
     );
-    return { entries, replay: new Replay(done) };
+    return { entries, replay: new Replay(done, this.#patienceMs) };
   }
 
   /**

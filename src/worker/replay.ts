@@ -5,9 +5,6 @@
 
 import { StepMismatchError } from "../core/errors.ts";
 
-/** How long a call is waited for that earlier attempts did; other branches of the handler may have to come to it first. */
-const PATIENCE_MS = 2_000;
-
 /** What was done, and at which place in the order of all beginnings and ends. */
 interface Done {
   key: string;
@@ -23,12 +20,18 @@ interface Call {
 
 export class Replay {
   readonly #order: Done[];
+  readonly #patienceMs: number;
   #next = 0;
   #calls: Call[] = [];
   #isGiving = false;
   #impatience: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(done: Done[]) {
+  /**
+   * `patienceMs`: how long a call is waited for that earlier attempts did; another branch of the handler may have
+   * work of its own before it comes to it.
+   */
+  constructor(done: Done[], patienceMs: number) {
+    this.#patienceMs = patienceMs;
     this.#order = done.toSorted((a, b) => a.ended - b.ended);
   }
 
@@ -58,7 +61,7 @@ export class Replay {
       await scheduler.wait(0);
     }
     this.#isGiving = false;
-    if (this.#calls.length > 0) this.#impatience = setTimeout(() => this.#refuse(), PATIENCE_MS);
+    if (this.#calls.length > 0) this.#impatience = setTimeout(() => this.#refuse(), this.#patienceMs);
   }
 
   #refuse(): void {

@@ -88,7 +88,7 @@ export class DurableTask {
     handler: Handler,
     { readsSlowly = false, isSilent }: { readsSlowly?: boolean; isSilent?: Silence } = {},
   ): Promise<DurableTask> {
-    const task = newTask(newTenant(), { maxAttempts: 10 });
+    const task = newTask(newTenant(), { maxAttempts: 10, timeout: "20s" });
     await insertTasks(env.DB, [task]);
     const bindings = isSilent ? silentWhere(isSilent) : readsSlowly ? slowReads : quiet;
     return new DurableTask(task.id, handler, bindings);
