@@ -2,6 +2,7 @@
 
 import { ringBells } from "../broker/bells.ts";
 import type { KeyLimit } from "../core/concurrency.ts";
+import type { Belled } from "../results/due-tasks.ts";
 import { readIdleKeys, readNextInLine } from "../results/places.ts";
 
 const KEYS_PER_LOOK = 200;
@@ -14,7 +15,16 @@ export async function ringNextInLine(env: Env, freed: (string | null)[]): Promis
   await ringBells(env, await readNextInLine(env.DB, keys));
 }
 
-/** The same for places whose bell was never rung. Part of the clock's round. */
+/**
+ * Rings for new tasks, and with them for those who may start now because these have raised the limits of such keys:
+ * who asks together is claimed in the order of the line, so nobody overtakes.
+ */
+export async function ringInLine(env: Env, tasks: Belled[], raised: string[]): Promise<void> {
+  const before = await readNextInLine(env.DB, raised).catch(() => []);
+  await ringBells(env, [...new Map([...before, ...tasks].map((task) => [task.id, task])).values()]);
+}
+
+/** Rings for places whose bell was never rung. Part of the clock's round. */
 export async function ringIdleKeys(env: Env): Promise<void> {
   await ringBells(env, await readNextInLine(env.DB, await readIdleKeys(env.DB, KEYS_PER_LOOK)));
 }

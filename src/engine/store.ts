@@ -3,13 +3,13 @@
  * D1 takes one write at a time, so under load this is where the throughput is.
  */
 
-import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import type { Share } from "../core/share.ts";
 import type { Drain } from "../results/drains.ts";
 import { insertTasks, type IdempotencyClaim, type NewTask, type Remembered } from "../results/insert-tasks.ts";
 import { storeShared } from "../results/shared-tasks.ts";
 import { ringWhole } from "./gather.ts";
+import { ringInLine } from "./line.ts";
 
 /** Where background work of a request goes. */
 export interface Background {
@@ -91,9 +91,9 @@ export async function storeAll(
   background: Background,
   tasks: NewTask[],
 ): Promise<ReadonlyMap<string, Drain>> {
-  const { refused } = await insertTasks(env.DB, tasks);
+  const { refused, raised } = await insertTasks(env.DB, tasks);
   const stored = refused.size === 0 ? tasks : tasks.filter((task) => !refused.has(task.id));
-  if (stored.length > 0) announce(env, background, stored);
+  if (stored.length > 0) announce(env, background, stored, raised);
   return refused;
 }
 
@@ -104,8 +104,8 @@ export async function storeOnce(
   tasks: NewTask[],
   claim: IdempotencyClaim,
 ): Promise<Remembered | null> {
-  const { remembered } = await insertTasks(env.DB, tasks, claim);
-  if (remembered?.made === claim.made) announce(env, background, tasks);
+  const { remembered, raised } = await insertTasks(env.DB, tasks, claim);
+  if (remembered?.made === claim.made) announce(env, background, tasks, raised);
   return remembered;
 }
 
@@ -129,13 +129,14 @@ async function hashed(share: Share): Promise<Share> {
   return { ...share, key: new Uint8Array(digest).toBase64() };
 }
 
-function announce(env: Env, background: Background, tasks: NewTask[]): void {
+/** `raised`: concurrency keys whose limit these tasks have raised. */
+function announce(env: Env, background: Background, tasks: NewTask[], raised: string[] = []): void {
   const queued = Map.groupBy(
     tasks.filter((task) => task.state === "queued"),
     (task) => (task.batch ? "together" : "alone"),
   );
   const due = earliest(tasks.map((task) => task.dueAt));
-  background.waitUntil(ringBells(env, queued.get("alone") ?? []));
+  background.waitUntil(ringInLine(env, queued.get("alone") ?? [], raised));
   background.waitUntil(ringWhole(env, queued.get("together") ?? []));
   if (due !== null) background.waitUntil(pokeClock(env, due));
 }

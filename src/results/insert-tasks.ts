@@ -1,5 +1,6 @@
 /** Stores new tasks: one statement for any number of them. */
 
+import type { KeyLimit } from "../core/concurrency.ts";
 import { INLINE_PAYLOAD_BYTES, MAX_PARAM_BYTES } from "../core/limits.ts";
 import type { State } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
@@ -48,6 +49,8 @@ export interface Inserted {
   remembered: Remembered | null;
   /** Without a key: why some were not stored, by their ids. */
   refused: ReadonlyMap<string, Drain>;
+  /** Concurrency keys that have more places now than before. */
+  raised: string[];
 }
 
 /** What a key has made. `made` is JSON text. */
@@ -74,6 +77,10 @@ SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane', v->>'state', v->>'maxAtte
   v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'rates', v->>'circuit', v->>'batch', v->>'traceparent', v->>'options', v->>'tags', v->>'overflow', v->>'input'
 FROM (SELECT value AS v FROM json_each(?1))`;
 
+const RAISED = `
+SELECT limits.key FROM json_each(?1) AS wanted JOIN limits ON limits.key = wanted.value->>'key'
+WHERE override IS NULL AND max < wanted.value->>'limit'`;
+
 const OURS = `EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?2 AND key = ?3 AND made = ?4)`;
 
 /**
@@ -82,13 +89,22 @@ const OURS = `EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?2 AND key = ?3 A
  */
 export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: IdempotencyClaim): Promise<Inserted> {
   const condition = claim ? { guard: OURS, values: [claim.tenant, claim.key, claim.made] } : ACCEPTED;
-  const { statements, remembered } = insertStatements(db, tasks, claim, [], condition);
-  if (statements.length === 0) return { remembered: null, refused: new Map() };
+  const limits = limitsOf(tasks);
+  const before = limits.length === 0 ? [] : [db.prepare(RAISED).bind(JSON.stringify(limits))];
+  const { statements, remembered } = insertStatements(db, tasks, claim, before, condition);
+  if (statements.length === 0) return { remembered: null, refused: new Map(), raised: [] };
   const results = await persistOr503(() => db.batch([...statements, db.prepare(DRAINS)]));
+  const raised = limits.length === 0 ? [] : rowsOf<{ key: string }>(results, claim ? 1 : 0).map((row) => row.key);
   if (remembered !== null) {
-    return { remembered: rowsOf<Remembered>(results, remembered)[0] ?? null, refused: new Map() };
+    return { remembered: rowsOf<Remembered>(results, remembered)[0] ?? null, refused: new Map(), raised };
   }
-  return { remembered: null, refused: await refusedBy(db, rowsOf<Drain>(results, statements.length), tasks) };
+  return { remembered: null, refused: await refusedBy(db, rowsOf<Drain>(results, statements.length), tasks), raised };
+}
+
+/** The limits that will hold, of the latest for each key. */
+function limitsOf(tasks: NewTask[]): KeyLimit[] {
+  const all = tasks.flatMap(({ concurrency }) => (concurrency ? (JSON.parse(concurrency) as KeyLimit[]) : []));
+  return [...new Map(all.map((each) => [each.key, each])).values()];
 }
 
 /** What was stored before its lane began to drain is stored, though this call may have been repeated since. */

@@ -9,11 +9,12 @@ import { rateOf } from "../../src/core/share.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { rescue } from "../../src/engine/rescue.ts";
 import { retry } from "../../src/engine/retry.ts";
+import { storeAll, storeOnce, storeOne, type Background } from "../../src/engine/store.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { readDue, startTasks } from "../../src/results/due-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks, type IdempotencyClaim, type NewTask } from "../../src/results/insert-tasks.ts";
 import { readKeyLines } from "../../src/results/lines.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { forgetLimits, isAnyoneWaiting, readIdleKeys, readNextInLine } from "../../src/results/places.ts";
@@ -95,6 +96,41 @@ describe("a claim", () => {
     await insertLimited(1, { concurrency: [{ key, limit: 2 }] });
     expect(await claimIds(few)).toEqual([]);
     expect(await runningOf(key)).toBe(4);
+  });
+});
+
+describe("a submission with another limit", () => {
+  const claimOf = (made: string): IdempotencyClaim => {
+    const now = Date.now();
+    return { tenant: "t", key: newKey(), fingerprint: made, made, now, expiresAt: now + 60_000, lanes: [] };
+  };
+  const stores: [string, (env: Env, background: Background, task: NewTask) => Promise<unknown>][] = [
+    ["alone", storeOne],
+    ["with others", (...[hearing, background, task]) => storeAll(hearing, background, [task])],
+    ["with an idempotency key", (...[hearing, bg, task]) => storeOnce(hearing, bg, [task], claimOf(task.id))],
+  ];
+
+  it.each(stores)("%s, that raises it, rings for those who wait as well, in their order", async (_, store) => {
+    const key = newKey();
+    const ids = await insertLimited(6, { concurrency: [{ key, limit: 1 }] });
+    expect(await claimIds(ids)).toEqual([ids[0]]);
+    const hearing = hearingEnv();
+    const works: Promise<unknown>[] = [];
+    const background = { waitUntil: (work: Promise<unknown>) => void works.push(work) };
+    const submit = async (limit: number) => {
+      const task = limitedTask({ concurrency: [{ key, limit }] });
+      await store(hearing.env, background, task);
+      await Promise.all(works);
+      return task.id;
+    };
+    const raising = await submit(4);
+    const rung = hearing.rung();
+    expect(rung).toEqual([...ids.slice(1), raising]);
+    expect(await claimIds(rung)).toEqual(ids.slice(1, 4));
+    for (const limit of [4, 2]) {
+      const after = await submit(limit);
+      expect(hearing.rung()).toEqual([after]);
+    }
   });
 });
 

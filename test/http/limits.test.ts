@@ -96,6 +96,19 @@ describe("a concurrency limit of submissions", () => {
     await root.post("/v1/tasks/cancel", { filter: { tags: { key: "raised" } } });
   });
 
+  it("is raised by a later submission, which stands behind those who wait", async () => {
+    const tasks = await under("lifted", 1, 6, 20_000);
+    await standsAt("concurrency::lifted", 1, 5);
+    const [last] = await under("lifted", 4, 1, 20_000);
+    await standsAt("concurrency::lifted", 4, 3);
+    const first = tasks
+      .map((task) => task.id)
+      .toSorted()
+      .slice(0, 4);
+    expect((await running("lifted")).toSorted()).toEqual(first);
+    expect(await root.read(last!.id)).toMatchObject({ state: "queued" });
+  });
+
   it("is kept for a key that nobody uses yet, over a kill -9, and is a limit from the first task on", async () => {
     const id = "concurrency::early";
     expect((await root.get(path(id))).status).toBe(404);
