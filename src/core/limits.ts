@@ -57,8 +57,8 @@ export const INLINE_PAYLOAD_BYTES = 16_384;
 /** The JSON parameter of one set-based statement; D1 refuses a value above 2 MB. */
 export const MAX_PARAM_BYTES = 900_000;
 
-/** Nesting of a request's JSON; SQLite's own parser stops at 1,000. */
-export const MAX_JSON_DEPTH = 200;
+/** Nesting of a request's JSON: SQLite's own parser stops at 1,000, and what is stored of a flow nests a little deeper than its body. */
+export const MAX_JSON_DEPTH = 500;
 
 /** Submissions in one batch request. */
 export const MAX_BATCH = 1_000;

@@ -21,7 +21,7 @@ export const PROBLEMS = {
   "invalid-json": {
     status: 400,
     title: "The body is not JSON",
-    meaning: "The body broke off, could not be read as JSON in UTF-8, or is nested too deeply.",
+    meaning: "The body broke off, or could not be read as JSON in UTF-8.",
     remedy: "The detail says where reading stopped. Let a JSON library write the body instead of joining text.",
   },
   "invalid-query": {
@@ -129,7 +129,7 @@ export const PROBLEMS = {
     status: 422,
     title: "The body does not fit the schema",
     meaning:
-      "The body is JSON and does not fit what the operation takes. Nothing was stored. Unknown members are refused, so that a typing error never passes silently.",
+      "The body is JSON and does not fit what the operation takes, or is nested too deeply. Nothing was stored. Unknown members are refused, so that a typing error never passes silently.",
     remedy:
       "Each entry of errors points into the body (RFC 6901) and says what is wrong there. The schema is in /openapi.json.",
   },

@@ -31,8 +31,12 @@ export async function readJson(c: Context): Promise<unknown> {
   } catch {
     refuse("invalid-json", "The body is not UTF-8.");
   }
-  if (depthOf(text) > MAX_JSON_DEPTH)
-    refuse("invalid-json", `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
+  const { deepest, open } = depthOf(text);
+  if (deepest > MAX_JSON_DEPTH) {
+    const detail = `nested deeper than ${MAX_JSON_DEPTH} levels`;
+    if (open !== 0) refuse("invalid-json", `The body does not close what it opens, and is ${detail}.`);
+    refuse("invalid-body", `The body is ${detail}.`, [{ pointer: "", detail }]);
+  }
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -77,9 +81,9 @@ function tooLarge(): never {
   refuse("payload-too-large", `A body may be ${MAX_BODY_BYTES} bytes long.`);
 }
 
-/** How deep brackets nest outside of strings, without parsing: a parser may run out of stack first. */
-function depthOf(text: string): number {
-  let depth = 0;
+/** How deep brackets nest outside of strings, and how many are open at the end, without parsing: a parser may run out of stack first. */
+function depthOf(text: string): { deepest: number; open: number } {
+  let open = 0;
   let deepest = 0;
   let inString = false;
   for (let i = 0; i < text.length; i++) {
@@ -88,8 +92,8 @@ function depthOf(text: string): number {
       if (char === 92) i++;
       else if (char === 34) inString = false;
     } else if (char === 34) inString = true;
-    else if (char === 91 || char === 123) deepest = Math.max(deepest, ++depth);
-    else if (char === 93 || char === 125) depth--;
+    else if (char === 91 || char === 123) deepest = Math.max(deepest, ++open);
+    else if (char === 93 || char === 125) open--;
   }
-  return deepest;
+  return { deepest, open };
 }

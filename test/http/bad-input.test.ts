@@ -176,11 +176,16 @@ describe("a submission", () => {
     ["of two documents", '{"task":"test.noop"}{"task":"test.noop"}'],
     ["only a blank", " "],
     ["not UTF-8", new Uint8Array([0x22, 0xff, 0x22])],
-    ["nested 201 deep", `{"task":"test.noop","input":${"[".repeat(200)}${"]".repeat(200)}}`],
-    ["nested 100,000 deep", `{"task":"test.noop","input":${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}}`],
     ["nested and never closed", "[".repeat(500_000)],
   ])("whose JSON is %s is a 400", async (_, body) => {
     expect(await submission(body)).toEqual(problem(400, "invalid-json"));
+  });
+
+  it.each([
+    ["501", `{"task":"test.noop","input":${"[".repeat(500)}${"]".repeat(500)}}`],
+    ["100,001", `{"task":"test.noop","input":${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}}`],
+  ])("that is nested %s deep is a 422", async (_, body) => {
+    expect(await submission(body)).toEqual(problem(422, "invalid-body", [""]));
   });
 
   it.each([
