@@ -89,8 +89,16 @@ const MEMBERS: Record<Kind, readonly string[]> = {
   dag: ["dag"],
 };
 
-// Names become members of objects.
-const DAG_NAME = /^(?!__proto__$)[A-Za-z0-9_-]{1,64}$/;
+const DAG_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Names that mean something else. */
+const TAKEN_NAMES: ReadonlyMap<string, string> = new Map([
+  ["previous", '"previous" is what $from calls the value that a node is passed; choose another name'],
+  ["__proto__", "__proto__ is no name of its own in an object; choose another name"],
+]);
+
+/** RFC 6901. */
+const POINTER = /^(\/([^~/]|~[01])*)*$/;
 
 const NOTHING: Built = { result: { value: null }, exits: [] };
 
@@ -274,6 +282,8 @@ class Compiler {
     for (const [name, entry] of Object.entries(dag)) {
       const at = [...path, name];
       if (!DAG_NAME.test(name)) this.fault(at, "a name is 1 to 64 letters, digits, _ and -");
+      const taken = TAKEN_NAMES.get(name);
+      if (taken !== undefined) this.fault(at, taken);
       if (!this.#hasOnly(entry, ["node", "needs", "onFailure"], at)) continue;
       const { needs = [], onFailure = "fail" } = entry;
       if (onFailure !== "fail" && onFailure !== "ignore") this.fault([...at, "onFailure"], '"fail" or "ignore"');
@@ -312,8 +322,11 @@ class Compiler {
       const at = [...inputPath, ...path];
       const { $from: name, path: inner, ...rest } = reference;
       for (const member of Object.keys(rest)) this.fault([...at, member], "unknown member beside $from");
-      if (inner !== undefined && (typeof inner !== "string" || (inner !== "" && !inner.startsWith("/")))) {
-        this.fault([...at, "path"], "a JSON pointer such as /a/0");
+      if (inner !== undefined && (typeof inner !== "string" || !POINTER.test(inner))) {
+        this.fault(
+          [...at, "path"],
+          "a JSON pointer (RFC 6901) such as /a/0, in which ~ is written ~0 and / is written ~1",
+        );
       }
       if (typeof name !== "string") this.fault([...at, "$from"], '"previous" or the name of a needed node');
       else if (name === "previous" && place.passed !== null) sources[name] = place.passed;
@@ -385,11 +398,16 @@ interface Reference {
   path: (string | number)[];
 }
 
+/** Whether a value is a `{"$from": …}` itself. */
+export function isReference(value: unknown): value is Record<string, unknown> {
+  return isObject(value) && "$from" in value;
+}
+
 /** Every `{"$from": …}` in an input. */
 export function references(input: unknown, path: (string | number)[] = []): Reference[] {
   if (Array.isArray(input)) return input.flatMap((item, i) => references(item, [...path, i]));
+  if (isReference(input)) return [{ reference: input, path }];
   if (!isObject(input)) return [];
-  if ("$from" in input) return [{ reference: input, path }];
   return Object.entries(input).flatMap(([name, value]) => references(value, [...path, name]));
 }
 

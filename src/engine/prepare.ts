@@ -4,6 +4,7 @@ import { submissionSchema, type Submission } from "../contract/submission.ts";
 import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
 import { references, type PlannedTask } from "../core/flow.ts";
 import { writeJson } from "../core/json.ts";
+import { staticFaults } from "../core/partial-input.ts";
 import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
 import type { RetryOptions } from "../core/retry.ts";
@@ -144,6 +145,10 @@ type CheckedInput = { ok: true; input: string | null; value: unknown } | { ok: f
 
 /** An input with references in it, as it was written. */
 function acceptInput(definition: TaskDefinition, input: unknown): CheckedInput {
+  const found = input === undefined ? [] : staticFaults(definition.input, input, ["input"]);
+  if (found.length > 0) {
+    return refuse(problem("invalid-input", `The input does not fit the schema of ${definition.name}.`, found));
+  }
   return writeInput(definition, input, undefined);
 }
 

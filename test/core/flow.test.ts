@@ -383,7 +383,7 @@ describe("a fault is pointed at", () => {
     [
       "a name that no object takes as its own",
       { dag: JSON.parse('{ "__proto__": { "node": { "task": "a" } } }') as unknown },
-      ["/dag/__proto__: a name is 1 to 64 letters, digits, _ and -"],
+      ["/dag/__proto__: __proto__ is no name of its own in an object; choose another name"],
     ],
     [
       "a name to be escaped",
@@ -468,12 +468,12 @@ describe("a fault is pointed at", () => {
     [
       "with a path that is no pointer",
       { chain: [A, { ...B, input: { $from: "previous", path: "x" } }] },
-      ["/chain/1/input/path: a JSON pointer such as /a/0"],
+      ["/chain/1/input/path: a JSON pointer (RFC 6901) such as /a/0, in which ~ is written ~0 and / is written ~1"],
     ],
     [
       "with a path that is no text",
       { chain: [A, { ...B, input: { $from: "previous", path: 0 } }] },
-      ["/chain/1/input/path: a JSON pointer such as /a/0"],
+      ["/chain/1/input/path: a JSON pointer (RFC 6901) such as /a/0, in which ~ is written ~0 and / is written ~1"],
     ],
     [
       "in an item of a map",

@@ -754,6 +754,13 @@ describe("a graph with faults", () => {
       [{ pointer: "/dag/a/needs" }, { pointer: "/dag/b/needs" }],
     ],
     ["a reference to nothing", { chain: [add(previous, 1)] }, [{ pointer: "/chain/0/input/x/$from" }]],
+    ["a part that cannot fit", { chain: [value(1), add(previous, "y")] }, [{ pointer: "/chain/1/input/y" }]],
+    [
+      "a path that is no pointer",
+      { chain: [value(1), add({ ...previous, path: "/a~2" }, 1)] },
+      [{ pointer: "/chain/1/input/x/path" }],
+    ],
+    ["a node that is called previous", { dag: { previous: { node: value(1) } } }, [{ pointer: "/dag/previous" }]],
     ["two kinds of node", { group: [], chain: [] }, [{ pointer: "" }]],
     [
       "an onError that does not fit",
@@ -764,6 +771,24 @@ describe("a graph with faults", () => {
     await storedBy(async () => {
       const answer = await refuse(body);
       expect(answer).toMatchObject({ status: 422, body: { type: "/problems/invalid-body", errors } });
+    });
+  });
+
+  it("may nest as deeply as a body may, and no deeper", async () => {
+    const nested = (levels: number, kind: string, inner: Node): Node =>
+      levels === 0 ? inner : { [kind]: [nested(levels - 1, kind, inner)] };
+    expect(await run(nested(248, "chain", value(1)))).toMatchObject({ state: "succeeded", result: 1 });
+    const grouped = await run({ chain: [nested(247, "group", value(1)), identity] });
+    expect(JSON.stringify(grouped.result)).toBe(`${"[".repeat(247)}1${"]".repeat(247)}`);
+    const dag = Array.from({ length: 165 }).reduce<Node>(
+      (node) => ({ dag: { a: { node, onFailure: "ignore" } } }),
+      value(1),
+    );
+    expect(await run(dag)).toMatchObject({ state: "succeeded" });
+    const deep = await refuse(nested(250, "chain", value(1)));
+    expect(deep).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: "", detail: expect.stringContaining("500") as unknown }] },
     });
   });
 
