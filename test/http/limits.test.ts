@@ -106,7 +106,7 @@ describe("a concurrency limit of submissions", () => {
       .toSorted()
       .slice(0, 4);
     expect((await running("lifted")).toSorted()).toEqual(first);
-    expect(await root.read(last!.id)).toMatchObject({ state: "queued" });
+    expect(await root.read(last.id)).toMatchObject({ state: "queued" });
   });
 
   it("is kept for a key that nobody uses yet, over a kill -9, and is a limit from the first task on", async () => {
