@@ -210,12 +210,12 @@ describe("a chord", () => {
     const flow = await submit({ chain: [{ chord: { header, body } }, { task: "test.sum" }] });
     const ended = await waitForEnd(flow.id, 90_000);
     expect(ended).toMatchObject({ state: "succeeded", result: 499_500, counts: { succeeded: 1_002 } });
-    const { body: rest } = await api.get<FlowResource>(`/v1/flows/${flow.id}?cursor=${ended.nextCursor}`);
-    expect(rest.nodes.map(({ key, task }) => [key, task.state, task.attempt])).toEqual([
+    expect(ended.nextCursor).toBe(null);
+    expect(ended.nodes.slice(-2).map(({ key, task }) => [key, task.state, task.attempt])).toEqual([
       ["0.body", "succeeded", 1],
       ["1", "succeeded", 1],
     ]);
-    expect(hooks.of(idAt(rest, "0.body"))).toMatchObject([
+    expect(hooks.of(idAt(ended, "0.body"))).toMatchObject([
       { attempt: 1, body: Array.from({ length: 1_000 }, (_, i) => i) },
     ]);
   });
@@ -371,8 +371,8 @@ describe("a dag", () => {
     };
     const flow = await run({ dag });
     expect(flow).toMatchObject({ state: "failed", error: { data: { failed: [{ key: "a" }, { key: "b.1" }] } } });
-    // It was lost with the first of them.
-    expect(taskAt(flow, "c")).toMatchObject(abandoned(idAt(flow, "a")));
+    // It was lost with the first of them, and names the second, too.
+    expect(taskAt(flow, "c")).toMatchObject(abandoned(idAt(flow, "a"), idAt(flow, "b.1")));
     expect(taskAt(flow, "d").state).toBe("succeeded");
   });
 });

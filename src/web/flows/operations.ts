@@ -5,7 +5,7 @@ import { eventListSchema } from "../../contract/event.ts";
 import { deadlineSchema, flowSchema, flowSubmissionSchema } from "../../contract/flow.ts";
 import { followFlow, listFlowEvents } from "../../engine/flow-follow.ts";
 import { presentFlow } from "../../engine/flow-read.ts";
-import { MAX_NODES } from "../../core/flow.ts";
+import { MAX_EDGES, MAX_NODES } from "../../core/flow.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { deadlineAt } from "../../engine/flow-deadline.ts";
 import { cancelFlow, retryFlow } from "../../engine/flow-control.ts";
@@ -27,8 +27,7 @@ export const postFlow = operation({
   path: "/v1/flows",
   tag: "flows",
   summary: "Submit a graph of tasks",
-  description:
-    "The whole graph is checked before anything is stored; every fault is pointed at. With `Prefer: wait=N` it answers the ended flow if that comes in time.",
+  description: `The whole graph is checked before anything is stored; every fault is pointed at. A flow has at most ${MAX_NODES} tasks and ${MAX_EDGES} edges between them: where a group follows a group, each member needs all of those before. With \`Prefer: wait=N\` it answers the ended flow if that comes in time.`,
   scope: "submit",
   headers: {
     "Idempotency-Key": "Makes repeating the request safe",
