@@ -1,6 +1,5 @@
 /** Submits flows: the whole graph is checked before anything is stored. */
 
-import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { planFlow, type PlannedTask } from "../core/flow.ts";
 import { IDEMPOTENCY_MS } from "../core/limits.ts";
@@ -13,6 +12,7 @@ import type { NewTask } from "../results/insert-tasks.ts";
 import { demandAccepting } from "./drain.ts";
 import { deadlineAt } from "./flow-deadline.ts";
 import { newId, newTaskIds } from "./ids.ts";
+import { ringInLine } from "./line.ts";
 import { prepareNode, type Origin } from "./prepare.ts";
 import { admit } from "./quota.ts";
 import { findMade, madeBefore, type RequestKey } from "./request-key.ts";
@@ -39,8 +39,10 @@ export async function submitFlow(
   const lanes = [...new Set([...flow.tasks, ...flow.onError].map((task) => task.lane))];
   const made = JSON.stringify(flow.id);
   const claim = request === null ? undefined : { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS, lanes };
+  let inserted: Awaited<ReturnType<typeof insertFlow>>;
   for (;;) {
-    const { stored, remembered } = await insertFlow(env.DB, flow, lanes, claim);
+    inserted = await insertFlow(env.DB, flow, lanes, claim);
+    const { stored, remembered } = inserted;
     if (request !== null && remembered !== null && remembered.made !== made) {
       return { id: madeBefore(request, remembered), replayed: true };
     }
@@ -48,9 +50,10 @@ export async function submitFlow(
     await demandAccepting(env, lanes, now);
   }
   background.waitUntil(
-    ringBells(
+    ringInLine(
       env,
       flow.tasks.filter((task) => task.state === "queued"),
+      inserted.raised,
     ),
   );
   const due = earliest([flow.deadline, ...flow.tasks.map((task) => task.dueAt)]);

@@ -5,7 +5,14 @@ import type { State } from "../core/states.ts";
 import type { Lived } from "../core/timeline.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { lanesAccept } from "./drains.ts";
-import { insertStatements, type IdempotencyClaim, type NewTask, type Remembered } from "./insert-tasks.ts";
+import {
+  insertStatements,
+  raisedIn,
+  raisedStatements,
+  type IdempotencyClaim,
+  type NewTask,
+  type Remembered,
+} from "./insert-tasks.ts";
 import { withLargePayloads } from "./read-tasks.ts";
 import { TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 
@@ -47,14 +54,14 @@ SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9 WHERE ${lanesAccept("?10", "?4"
 
 /**
  * Stores a flow and its tasks, all or nothing: only if each of its lanes accepts and, with a key, nobody holds it. Answers
- * whether it is stored, and what the key's holder has made. Safe to repeat.
+ * whether it is stored, what the key's holder has made, and the concurrency keys that have more places now. Safe to repeat.
  */
 export async function insertFlow(
   db: D1Database,
   flow: NewFlow,
   lanes: string[],
   claim?: IdempotencyClaim,
-): Promise<{ stored: boolean; remembered: Remembered | null }> {
+): Promise<{ stored: boolean; remembered: Remembered | null; raised: string[] }> {
   const finishedAt = flow.state === "running" ? null : flow.createdAt;
   const ids = JSON.stringify(flow.tasks.map((task) => task.id).toReversed());
   const onError = flow.onError.length > 0 ? JSON.stringify(flow.onError) : null;
@@ -79,12 +86,19 @@ export async function insertFlow(
         .bind(...values, claim.tenant, claim.key, claim.made)
     : db.prepare(`${INSERT} ON CONFLICT DO NOTHING`).bind(...values);
   const isStored = { guard: "EXISTS (SELECT 1 FROM flows WHERE id = ?2)", values: [flow.id] };
-  const { statements, remembered } = insertStatements(db, flow.tasks, claim, [insert], isStored);
+  const { statements, remembered } = insertStatements(
+    db,
+    flow.tasks,
+    claim,
+    [...raisedStatements(db, flow.tasks), insert],
+    isStored,
+  );
   const stored = db.prepare("SELECT 1 FROM flows WHERE id = ?1").bind(flow.id);
   const results = await persistOr503(() => db.batch([...statements, stored]));
   return {
     stored: rowsOf(results, statements.length).length > 0,
     remembered: remembered === null ? null : (rowsOf<Remembered>(results, remembered)[0] ?? null),
+    raised: raisedIn(results, flow.tasks, claim),
   };
 }
 

@@ -89,16 +89,26 @@ const OURS = `EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?2 AND key = ?3 A
  */
 export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: IdempotencyClaim): Promise<Inserted> {
   const condition = claim ? { guard: OURS, values: [claim.tenant, claim.key, claim.made] } : ACCEPTED;
-  const limits = limitsOf(tasks);
-  const before = limits.length === 0 ? [] : [db.prepare(RAISED).bind(JSON.stringify(limits))];
-  const { statements, remembered } = insertStatements(db, tasks, claim, before, condition);
+  const { statements, remembered } = insertStatements(db, tasks, claim, raisedStatements(db, tasks), condition);
   if (statements.length === 0) return { remembered: null, refused: new Map(), raised: [] };
   const results = await persistOr503(() => db.batch([...statements, db.prepare(DRAINS)]));
-  const raised = limits.length === 0 ? [] : rowsOf<{ key: string }>(results, claim ? 1 : 0).map((row) => row.key);
+  const raised = raisedIn(results, tasks, claim);
   if (remembered !== null) {
     return { remembered: rowsOf<Remembered>(results, remembered)[0] ?? null, refused: new Map(), raised };
   }
   return { remembered: null, refused: await refusedBy(db, rowsOf<Drain>(results, statements.length), tasks), raised };
+}
+
+/** To be stored before the tasks: asks which of their concurrency keys get more places by them. */
+export function raisedStatements(db: D1Database, tasks: NewTask[]): D1PreparedStatement[] {
+  const limits = limitsOf(tasks);
+  return limits.length === 0 ? [] : [db.prepare(RAISED).bind(JSON.stringify(limits))];
+}
+
+/** The answer, where it was asked first in the batch but for the key's claim. */
+export function raisedIn(results: D1Result[], tasks: NewTask[], claim?: IdempotencyClaim): string[] {
+  if (tasks.every((task) => !task.concurrency)) return [];
+  return rowsOf<{ key: string }>(results, claim ? 1 : 0).map((row) => row.key);
 }
 
 /** The limits that will hold, of the latest for each key. */

@@ -7,6 +7,7 @@ import type { KeyLimit } from "../../src/core/concurrency.ts";
 import type { Ending } from "../../src/core/settle.ts";
 import { rateOf } from "../../src/core/share.ts";
 import { commit } from "../../src/engine/commit.ts";
+import { submitFlow } from "../../src/engine/flow-submit.ts";
 import { rescue } from "../../src/engine/rescue.ts";
 import { retry } from "../../src/engine/retry.ts";
 import { storeAll, storeOnce, storeOne, type Background } from "../../src/engine/store.ts";
@@ -14,6 +15,7 @@ import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { readDue, startTasks } from "../../src/results/due-tasks.ts";
+import { readMemberIds } from "../../src/results/flows.ts";
 import { insertTasks, type IdempotencyClaim, type NewTask } from "../../src/results/insert-tasks.ts";
 import { readKeyLines } from "../../src/results/lines.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
@@ -99,6 +101,15 @@ describe("a claim", () => {
   });
 });
 
+/** The task that is stored is another one, under the same limits. */
+async function storeAsFlow(hearing: Env, background: Background, task: NewTask): Promise<string> {
+  const [limit] = JSON.parse(task.concurrency!) as KeyLimit[];
+  const concurrency = { ...limit, key: limit!.key.slice("tenant:t:".length) };
+  const body = { group: [{ task: "test.noop", options: { concurrency } }] };
+  const { id } = await submitFlow(hearing, background, body, { tenant: "t", traceparent: null }, null, Date.now());
+  return (await readMemberIds(env.DB, id))[0]!;
+}
+
 describe("a submission with another limit", () => {
   const claimOf = (made: string): IdempotencyClaim => {
     const now = Date.now();
@@ -107,6 +118,7 @@ describe("a submission with another limit", () => {
   const stores: [string, (env: Env, background: Background, task: NewTask) => Promise<unknown>][] = [
     ["alone", storeOne],
     ["with others", (...[hearing, background, task]) => storeAll(hearing, background, [task])],
+    ["as a flow", storeAsFlow],
     ["with an idempotency key", (...[hearing, bg, task]) => storeOnce(hearing, bg, [task], claimOf(task.id))],
   ];
 
@@ -119,9 +131,9 @@ describe("a submission with another limit", () => {
     const background = { waitUntil: (work: Promise<unknown>) => void works.push(work) };
     const submit = async (limit: number) => {
       const task = limitedTask({ concurrency: [{ key, limit }] });
-      await store(hearing.env, background, task);
+      const id = await store(hearing.env, background, task);
       await Promise.all(works);
-      return task.id;
+      return store === storeAsFlow ? (id as string) : task.id;
     };
     const raising = await submit(4);
     const rung = hearing.rung();
