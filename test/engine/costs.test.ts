@@ -115,6 +115,7 @@ describe("a plain task", () => {
 
 describe("a thousand tasks in one batch", () => {
   it("are one INSERT, at most ten messages, and are claimed and ended in sets", async () => {
+    const began = Date.now();
     const service = worker();
     const ids = await submitBatch(service, 1_000);
     expect(writes).toEqual([{ verb: "INSERT INTO tasks", rows: 2_000 }]);
@@ -130,7 +131,8 @@ describe("a thousand tasks in one batch", () => {
     expect(moves.length).toBeLessThanOrEqual(50);
     expect(calls).toBeLessThanOrEqual(80);
     expect(objects).toBe(0);
-    expect(figures).toBeLessThanOrEqual(12);
+    // They are written every five seconds, however much there is to count.
+    expect(figures).toBeLessThanOrEqual(12 * (1 + Math.floor((Date.now() - began) / 5_000)));
   });
 });
 
