@@ -56,6 +56,8 @@ export default defineConfig({
         // In Node, from outside: these start `npm run serve` themselves.
         test: {
           name: "node",
+          // Most of what they do is wait.
+          maxWorkers: 3,
           include: ["test/{http,client,browser,faults}/**/*.test.ts"],
           globalSetup: ["test/setup/build.ts"],
           testTimeout: 60_000,
