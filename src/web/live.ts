@@ -1,8 +1,9 @@
 /** A feed of events as the caller asks for it: server-sent events, WebSocket frames, or what there is as JSON. */
 
 import { streamSSE } from "hono/streaming";
-import type { TaskEvent } from "../contract/event.ts";
-import type { AppContext } from "./operation.ts";
+import { z } from "zod";
+import { eventListSchema, type TaskEvent } from "../contract/event.ts";
+import type { AppContext, Operation } from "./operation.ts";
 import { refuse } from "./problem.ts";
 import { wholeNumber } from "./request.ts";
 
@@ -12,10 +13,27 @@ const RECONNECT_MS = 1_000;
 /** The last is for proxies that would hold events back. */
 const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" };
 
-/** The query's `after`, for callers who cannot send a header. */
-export const afterQuery = wholeNumber(0, Number.MAX_SAFE_INTEGER)
-  .optional()
-  .meta({ description: "Leaves out the events up to this number" });
+/** What the operations that answer a feed have in common. */
+export const live = {
+  headers: { "Last-Event-ID": "Resumes a stream after this event" },
+  query: z.strictObject({
+    // For callers who cannot send a header.
+    after: wholeNumber(0, Number.MAX_SAFE_INTEGER)
+      .optional()
+      .meta({ description: "Leaves out the events up to this number" }),
+  }),
+  answers: {
+    101: { description: "The events as WebSocket frames" },
+    200: {
+      description: "The events",
+      schema: eventListSchema,
+      also: {
+        "text/event-stream": "Each event as `id` (its `seq`), `event` (its `type`) and `data` (the whole event)",
+      },
+    },
+  },
+  problems: ["invalid-request", "not-found"],
+} satisfies Partial<Operation>;
 
 /** Where events come from. `follow` yields null where nothing came for a while, and ends with the last event. */
 export interface Feed {

@@ -1,7 +1,6 @@
 /** The operations on flows. */
 
 import { z } from "zod";
-import { eventListSchema } from "../../contract/event.ts";
 import { deadlineSchema, flowSchema, flowSubmissionSchema } from "../../contract/flow.ts";
 import { followFlow, listFlowEvents } from "../../engine/flow-follow.ts";
 import { presentFlow } from "../../engine/flow-read.ts";
@@ -13,7 +12,7 @@ import { submitFlow } from "../../engine/flow-submit.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
 import { readFlow, readMemberAt, type FlowRow } from "../../results/flows.ts";
 import { requestKey } from "../idempotency.ts";
-import { afterQuery, answerLive } from "../live.ts";
+import { answerLive, live } from "../live.ts";
 import { operation, type AppContext } from "../operation.ts";
 import { cursorAfter, linkNext, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
@@ -105,19 +104,7 @@ export const getFlowEvents = operation({
   description:
     "Every change of a member is a `state` event with its `key` and `taskId`; the last is `done` with the flow. As JSON, server-sent events or WebSocket frames, like the events of a task.",
   scope: "read",
-  headers: { "Last-Event-ID": "Resumes a stream after this event" },
-  query: z.strictObject({ after: afterQuery }),
-  answers: {
-    101: { description: "The events as WebSocket frames" },
-    200: {
-      description: "The events",
-      schema: eventListSchema,
-      also: {
-        "text/event-stream": "Each event as `id` (its `seq`), `event` (its `type`) and `data` (the whole event)",
-      },
-    },
-  },
-  problems: ["invalid-request", "not-found"],
+  ...live,
   async handle({ c, env, principal, params, query }) {
     const flow = await findFlow(env, principal, params["id"]!);
     const feed = {
