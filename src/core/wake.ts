@@ -52,7 +52,7 @@ export function wake(row: Sleeper, now: number, graceMs = 0, heldUntil = 0): Wak
 }
 
 /** A task that has never started ends at its expiry; one that has is past it. */
-export function hasExpired(row: Pick<Sleeper, "expiresAt" | "startedAt">, now: number): boolean {
+function hasExpired(row: Pick<Sleeper, "expiresAt" | "startedAt">, now: number): boolean {
   return row.startedAt === null && row.expiresAt !== null && row.expiresAt <= now;
 }
 

@@ -7,7 +7,7 @@ import { sign, verify } from "hono/jwt";
 import type { TaskResource } from "../contract/task.ts";
 
 /** `read` is for the task and its events, `cancel` for cancelling it, `signal` for sending it one signal, once. */
-export const LINK_USES = ["read", "cancel", "signal"] as const;
+const LINK_USES = ["read", "cancel", "signal"] as const;
 
 export type LinkUse = (typeof LINK_USES)[number];
 
