@@ -7,7 +7,8 @@ interface Env {
   LANE_LONG: Queue;
   PROGRESS: DurableObjectNamespace<import("./progress/object.ts").ProgressObject>;
   CLOCK: DurableObjectNamespace<import("./clock/object.ts").Clock>;
-  ATTEMPTS: Service<typeof import("./worker/attempt-runner.ts").AttemptRunner>;
+  ATTEMPTS: DurableObjectNamespace<import("./worker/attempt-object.ts").AttemptObject>;
+  RATES: DurableObjectNamespace<import("./worker/rate-object.ts").RateObject>;
   ASSETS: Fetcher;
   /** Guards the public door of a deployment; see `tasks/routes.ts`. */
   DEMO_LIMIT?: RateLimit;

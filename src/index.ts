@@ -5,7 +5,8 @@ import { createApp } from "./web/app.ts";
 
 export { Clock } from "./clock/object.ts";
 export { ProgressObject } from "./progress/object.ts";
-export { AttemptRunner } from "./worker/attempt-runner.ts";
+export { AttemptObject } from "./worker/attempt-object.ts";
+export { RateObject } from "./worker/rate-object.ts";
 
 const app = createApp();
 

@@ -2,14 +2,7 @@
 
 import { z } from "zod";
 import { durationSchema } from "../core/duration.ts";
-import {
-  LANES,
-  MAX_ATTEMPTS,
-  MAX_BATCH,
-  MAX_LONG_TIMEOUT_MS,
-  MAX_RETENTION_MS,
-  MIN_RETENTION_MS,
-} from "../core/limits.ts";
+import { LANES, MAX_ATTEMPTS, MAX_BATCH, MAX_TIMEOUT_MS, MAX_RETENTION_MS, MIN_RETENTION_MS } from "../core/limits.ts";
 import { retrySchema } from "../core/retry.ts";
 import { taskWebhookSchema } from "./webhook.ts";
 
@@ -43,8 +36,8 @@ export const optionsSchema = z
     lane: z.enum(LANES).optional(),
     tags: tagsSchema.optional(),
     maxAttempts: z.int().min(1).max(MAX_ATTEMPTS).optional(),
-    timeout: durationSchema(1, MAX_LONG_TIMEOUT_MS).optional(),
-    softTimeout: durationSchema(1, MAX_LONG_TIMEOUT_MS).optional(),
+    timeout: durationSchema(1, MAX_TIMEOUT_MS).optional(),
+    softTimeout: durationSchema(1, MAX_TIMEOUT_MS).optional(),
     retention: durationSchema(MIN_RETENTION_MS, MAX_RETENTION_MS).optional(),
     retry: retrySchema.optional(),
     concurrency: z.strictObject({ key: z.string().min(1).max(200), limit: z.int().min(1).max(10_000) }).optional(),

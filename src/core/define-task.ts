@@ -12,7 +12,6 @@ import {
   DEFAULT_TIMEOUT_MS,
   LANES,
   MAX_ATTEMPTS,
-  MAX_LONG_TIMEOUT_MS,
   MAX_RETENTION_MS,
   MAX_TIMEOUT_MS,
   MIN_RETENTION_MS,
@@ -163,7 +162,7 @@ export interface TaskOptions<
   retry?: RetryOptions | RetryFunction;
   /** Starts that may fail before the task does. Default 3. */
   maxAttempts?: number;
-  /** Hard limit of one attempt. Default 60 s; at most 10 min, and 14 min on the `long` lane. */
+  /** Hard limit of one attempt. Default 25 s; at most 14 min. */
   timeout?: Duration;
   /** Soft limit: `ctx.signal` aborts, and the handler may still finish until the hard limit. */
   softTimeout?: Duration;
@@ -172,7 +171,7 @@ export interface TaskOptions<
   /** How long the ended task is kept. Default 7 days. */
   retention?: Duration;
   /**
-   * How long the worker may be deaf before its attempt counts as lost. Default 15 s. Declare more
+   * How long the worker may be deaf before its attempt counts as lost. Default 17 s. Declare more
    * for a handler that computes longer than that without awaiting anything.
    */
   lease?: Duration;
@@ -258,7 +257,7 @@ export function defineTask<
     concurrency: concurrencyOf(options.concurrency, between),
   };
   const run: unknown = options.run.bind(options);
-  const timeoutMs = between("timeout", durationMs(options.timeout ?? DEFAULT_TIMEOUT_MS), 1, maxTimeoutMs(lane));
+  const timeoutMs = between("timeout", durationMs(options.timeout ?? DEFAULT_TIMEOUT_MS), 1, MAX_TIMEOUT_MS);
   return {
     name,
     description: options.description ?? "",
@@ -276,8 +275,7 @@ export function defineTask<
       MIN_RETENTION_MS,
       MAX_RETENTION_MS,
     ),
-    leaseMs:
-      options.lease === undefined ? null : between("lease", durationMs(options.lease), 1_000, MAX_LONG_TIMEOUT_MS),
+    leaseMs: options.lease === undefined ? null : between("lease", durationMs(options.lease), 1_000, MAX_TIMEOUT_MS),
     rateLimit: limits.rateLimit,
     cacheMs:
       options.cache === undefined ? null : between("cache.ttl", durationMs(options.cache.ttl), 1, MAX_RETENTION_MS),
@@ -286,9 +284,4 @@ export function defineTask<
     batch: options.batch === undefined ? null : batchOf(options.batch, run as Batch["run"], limits, between),
     run: options.batch === undefined ? (run as Handler<Input, Output>) : refuseAlone(name),
   };
-}
-
-/** Longest hard timeout that an attempt on this lane may have. */
-export function maxTimeoutMs(lane: string): number {
-  return lane === "long" ? MAX_LONG_TIMEOUT_MS : MAX_TIMEOUT_MS;
 }

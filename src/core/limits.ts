@@ -2,29 +2,26 @@
  * The numbers that bound the system, each with its reason. Times are milliseconds, sizes bytes.
  */
 
-/** How long a claim holds without a heartbeat. Short, so that work cut off by a crash goes on soon. */
-export const LEASE_MS = 15_000;
-
-/** How often a running attempt's lease is renewed: three chances before it runs out. */
-export const HEARTBEAT_MS = 5_000;
-
-/** How often a worker asks whether one of its attempts is to stop: cancels are felt within a second. */
-export const CANCEL_POLL_MS = 900;
+/**
+ * How long a claim holds without a heartbeat. With the clock's second look at a lease that ran out, work that a crash
+ * cut off goes on within 20 s. `core/lease.ts` has the leases of older attempts.
+ */
+export const LEASE_MS = 17_000;
 
 /** How long a handler has to end by itself after its signal was aborted. */
 export const CANCEL_GRACE_MS = 5_000;
 
 /**
- * How long after its bell a queued task is looked at again. Just past the lease of a claim that
- * came at once, so that one timer serves both and a plain task never moves it.
+ * How long after its bell a queued task is looked at again: when the lease of a claim that came at once runs out, so
+ * that one timer serves both and a plain task never moves it.
  */
-export const BELL_MS = LEASE_MS + 1_000;
+export const BELL_MS = LEASE_MS;
 
 /** How often the clock looks at a task that waits in a paused lane; who opens the lane wakes it. */
 export const HELD_LOOK_MS = 3_600_000;
 
 /** The lease of a claim may end this much before the row's timer without moving the timer. */
-export const TIMER_SLACK_MS = 5_000;
+export const TIMER_SLACK_MS = 500;
 
 /**
  * How long after its turn under a rate the clock looks at a task. The worker that heard of it starts it in time; this is
@@ -75,23 +72,33 @@ export const MAX_BATCH_RESULT_LENGTH = 12_000_000;
 /** How long tasks may gather. */
 export const MAX_BATCH_WAIT_MS = 86_400_000;
 
-/** Ids that one bell carries: 100 of 35 bytes stay far below the queue's 128 KB per message. */
-export const IDS_PER_BELL = 100;
+/**
+ * Attempts that one event of a consumer starts. They share its six connections that wait for an answer, its 1,000
+ * statements of D1 and its 128 MB (https://developers.cloudflare.com/workers/platform/limits/).
+ */
+export const ATTEMPTS_PER_EVENT = 24;
+
+/** Ids that one bell carries: half of what one event takes, so that a large submission spreads over many events. */
+export const IDS_PER_BELL = 12;
+
+/** Messages in one `sendBatch` call (https://developers.cloudflare.com/queues/platform/limits/). */
+export const BELLS_PER_SEND = 100;
 
 /**
- * Messages in one `sendBatch` call: 50 full bells stay below its 256 KB, and below its 100 messages
- * (https://developers.cloudflare.com/queues/platform/limits/).
+ * Hard limit of an attempt where the task names none, and the longest that runs in a consumer's event: what such an
+ * event leaves in `waitUntil` is cut off 30 s after its handler has returned
+ * (https://developers.cloudflare.com/workers/platform/limits/#duration).
  */
-export const BELLS_PER_SEND = 50;
+export const DEFAULT_TIMEOUT_MS = 25_000;
 
-/** Hard limit of an attempt where the task names none. */
-export const DEFAULT_TIMEOUT_MS = 60_000;
+/** How long an attempt and the commit of its end may take in a consumer's event: the platform's 30 s, less a margin. */
+export const EVENT_MS = 28_500;
 
-/** Longest attempt of a lane other than `long`. */
-export const MAX_TIMEOUT_MS = 10 * 60_000;
+/** Longest attempt: an object's alarm handler, in which such attempts run, is cut off after 15 minutes. */
+export const MAX_TIMEOUT_MS = 14 * 60_000;
 
-/** Longest attempt of the `long` lane: a queue consumer is cut off after 15 minutes. */
-export const MAX_LONG_TIMEOUT_MS = 14 * 60_000;
+/** Attempts that one object runs: as many as may wait for an upstream's answer at once in one event. */
+export const ATTEMPTS_PER_OBJECT = 6;
 
 /** Attempts of a task that says nothing about it. */
 export const DEFAULT_MAX_ATTEMPTS = 3;

@@ -1,7 +1,7 @@
 /** From a submission to the row that it becomes: every check that can be made before anything is stored. */
 
 import { submissionSchema, type Submission } from "../contract/submission.ts";
-import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/define-task.ts";
 import { references, type PlannedTask } from "../core/flow.ts";
 import { writeJson } from "../core/json.ts";
 import { staticFaults } from "../core/partial-input.ts";
@@ -225,11 +225,7 @@ function checkTiming(definition: TaskDefinition, submission: Submission, now: nu
     fault(options.expiresAt === undefined ? "expiresIn" : "expiresAt", "the task would start only after its expiry");
   }
 
-  const lane = options.lane ?? definition.lane;
-  const hard = options.timeout ?? Math.min(definition.timeoutMs, maxTimeoutMs(lane));
-  if (hard > maxTimeoutMs(lane)) {
-    fault("timeout", `the lane ${lane} allows ${maxTimeoutMs(lane)} ms per attempt`);
-  }
+  const hard = options.timeout ?? definition.timeoutMs;
   if (options.softTimeout !== undefined && options.softTimeout > hard) {
     fault("softTimeout", `is longer than the hard timeout of ${hard} ms`);
   }

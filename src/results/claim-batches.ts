@@ -1,6 +1,6 @@
 /** Takes tasks that start together: as many as their batch holds, or what has come when the oldest has waited long enough. */
 
-import { IDS_PER_BELL, MAX_BATCH_SIZE } from "../core/limits.ts";
+import { ATTEMPTS_PER_EVENT, MAX_BATCH_SIZE } from "../core/limits.ts";
 import { claimSql, claimTasks, type Claim, type Claiming } from "./claim-tasks.ts";
 import { persist, persistOr503 } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
@@ -63,8 +63,8 @@ export async function claimGathered(
   holder: string,
   now: number,
 ): Promise<Claim> {
-  // Whole batches, about as many tasks as one bell brings.
-  const limit = Math.ceil(IDS_PER_BELL / size) * size;
+  // Whole batches, about as many tasks as one event takes.
+  const limit = Math.ceil(ATTEMPTS_PER_EVENT / size) * size;
   const { results } = await persist(() => db.prepare(OLDEST).bind(JSON.stringify(ids), limit).all<{ ids: string }>());
   const oldest = results.flatMap((row) => JSON.parse(row.ids) as string[]);
   return claimTasks(db, [...new Set([...ids, ...oldest])], holder, now, TOGETHER);

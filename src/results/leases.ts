@@ -1,44 +1,61 @@
-/** Keeps running attempts alive, and hears what is wanted of them. */
+/** Keeps running attempts alive, and reads what is wanted of them. Both are one statement. */
 
-import { LEASE_MS } from "../core/limits.ts";
-import { persist, rowsOf } from "./d1.ts";
+import { rowsOf } from "./d1.ts";
 
 export interface Held {
   id: string;
   attempt: number;
 }
 
+/** An attempt whose lease is renewed until `until`, in ms since the epoch. */
+export interface Renewal extends Held {
+  until: number;
+}
+
 /** Why an attempt must stop: its task was asked to, or the attempt is no longer the running one. */
 export interface StopOrder extends Held {
   reason: "cancelled" | "lost";
-  cancelReason: string | null;
   /** The row's `object` bits: whether anybody listens. */
   object: number;
 }
 
-const MINE = `(SELECT value->>'id' AS id, value->>'attempt' AS attempt FROM json_each(?1)) AS v`;
-
-const RENEW = `
-UPDATE tasks SET lease_until = ?2 + COALESCE(lease_ms, ${LEASE_MS})
-FROM ${MINE} WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state = 'running'`;
-
-const ORDERS = `
-SELECT v.id, v.attempt, tasks.cancel_reason AS cancelReason, COALESCE(tasks.object, 0) AS object,
-  CASE WHEN tasks.state = 'running' AND tasks.attempt = v.attempt THEN 'cancelled' ELSE 'lost' END AS reason
-FROM ${MINE} LEFT JOIN tasks ON tasks.id = v.id
-WHERE tasks.id IS NULL OR tasks.state <> 'running' OR tasks.attempt <> v.attempt
-  OR tasks.cancel_requested_at IS NOT NULL AND tasks.undo IS NULL`;
-
-/** Renews the leases of these attempts in one statement. */
-export async function renewLeases(db: D1Database, attempts: Held[], now: number): Promise<StopOrder[]> {
-  const list = JSON.stringify(attempts);
-  const results = await persist(() => db.batch([db.prepare(RENEW).bind(list, now), db.prepare(ORDERS).bind(list)]));
-  return rowsOf<StopOrder>(results, 1);
+/** How an attempt's row stands: an attempt that has none is lost. */
+interface Standing extends Held {
+  isCancelled: number;
+  object: number;
 }
 
-/** Asks which of these attempts must stop; only reads. */
+// Undoing is not cancelled: it is how a cancel ends.
+const STANDING = `tasks.id, tasks.attempt, tasks.object,
+  tasks.cancel_requested_at IS NOT NULL AND tasks.undo IS NULL AS isCancelled`;
+
+// The timer moves with the lease, in the same write: the clock need not look at the row only to find it alive.
+const RENEW = `
+UPDATE tasks SET lease_until = v.until, due_at = v.until
+FROM (SELECT value->>'id' AS id, value->>'attempt' AS attempt, value->>'until' AS until FROM json_each(?1)) AS v
+WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state = 'running'
+RETURNING ${STANDING}`;
+
+const ASK = `
+SELECT ${STANDING}
+FROM (SELECT value->>'id' AS id, value->>'attempt' AS attempt FROM json_each(?1)) AS v
+  JOIN tasks ON tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state = 'running'`;
+
+/** Renews these leases; answers which of the attempts must stop. Tried once: the caller's next heartbeat is the next try. */
+export async function renewLeases(db: D1Database, renewals: Renewal[]): Promise<StopOrder[]> {
+  return ordersTo(renewals, await db.prepare(RENEW).bind(JSON.stringify(renewals)).all<Standing>());
+}
+
+/** Answers which of these attempts must stop; only reads. Tried once, like a renewal. */
 export async function readStopOrders(db: D1Database, attempts: Held[]): Promise<StopOrder[]> {
-  const list = JSON.stringify(attempts);
-  const { results } = await persist(() => db.prepare(ORDERS).bind(list).all<StopOrder>());
-  return results;
+  return ordersTo(attempts, await db.prepare(ASK).bind(JSON.stringify(attempts)).all<Standing>());
+}
+
+function ordersTo(attempts: readonly Held[], result: D1Result<Standing>): StopOrder[] {
+  const standing = new Map(rowsOf<Standing>([result], 0).map((row) => [`${row.id}/${row.attempt}`, row]));
+  return attempts.flatMap(({ id, attempt }): StopOrder[] => {
+    const row = standing.get(`${id}/${attempt}`);
+    if (row === undefined) return [{ id, attempt, reason: "lost", object: 0 }];
+    return row.isCancelled === 1 ? [{ id, attempt, reason: "cancelled", object: row.object }] : [];
+  });
 }

@@ -16,7 +16,7 @@ export const processItem = defineTask({
     pause: durationSchema(0, MAX_TIMEOUT_MS).prefault("1s"),
   }),
   output: z.object({ result: z.string() }),
-  // `steps` times `pause` is the caller's choice, so only the lane's own limit cuts it.
+  // `steps` times `pause` is the caller's choice, so only the longest limit cuts it.
   timeout: MAX_TIMEOUT_MS,
   run: async ({ name, steps, pause: pauseMs }, ctx) => {
     for (let step = 1; step <= steps; step++) {

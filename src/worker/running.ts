@@ -1,11 +1,12 @@
 /**
- * The attempts that run in this isolate, whoever claimed them, and the one heartbeat that keeps all
- * of their leases. Only data is shared between invocations: each hears of its own attempts' stop
- * orders by looking here, because an invocation must not act in the context of another.
+ * The attempts that run in this isolate, whichever event claimed them, and the one heartbeat that keeps all of their
+ * leases. Only data is shared between events: each learns of its own attempts' stop orders by looking here, because an
+ * event must not act in the context of another.
  */
 
-import { CANCEL_POLL_MS, HEARTBEAT_MS } from "../core/limits.ts";
+import { leaseAt, pollAfter, renewAfter } from "../core/lease.ts";
 import { readStopOrders, renewLeases, type StopOrder } from "../results/leases.ts";
+import { within } from "./within.ts";
 
 /** A running attempt as the isolate knows it. Instants are ms since the epoch. */
 export interface RunningAttempt {
@@ -15,20 +16,29 @@ export interface RunningAttempt {
   /** What part of a handler's call it is. */
   readonly share: number;
   readonly claimedAt: number;
+  /** The lease that its definition asks for, in ms; null for the default. */
+  readonly leaseMs: number | null;
+  /** When its lease is to be renewed. */
+  renewAt: number;
   /** What was last wanted of it. */
   order: StopOrder["reason"] | null;
-  /** Whether anybody listens to its task, as far as it heard with its orders. */
+  /** Whether anybody listens to its task, as far as its orders told. */
   isWatched: boolean;
   /** Until when a cancelled handler may end by itself; null while it is not cancelled. */
   stopAt: number | null;
 }
 
 const running = new Set<RunningAttempt>();
-let beatAt = 0;
 let askedAt = 0;
 
 /** An attempt younger than this has a fresh lease, and most end before they are worth a question. */
-const YOUNG_MS = 700;
+const FRESH_MS = 700;
+
+/** Between two tries to renew a lease while D1 does not answer, at the least and at the most. */
+const AGAIN_MS = { least: 500, most: 1_500 } as const;
+
+/** A D1 that takes longer is asked again: the answer may never come. */
+const PATIENCE_MS = 2_000;
 
 export function enter(attempt: RunningAttempt): void {
   running.add(attempt);
@@ -36,6 +46,11 @@ export function enter(attempt: RunningAttempt): void {
 
 export function leave(attempt: RunningAttempt): void {
   running.delete(attempt);
+}
+
+/** When the first lease of an attempt is to be renewed, in ms since the epoch. */
+export function firstRenewal(claimedAt: number, ownMs: number | null): number {
+  return claimedAt + renewAfter(leaseAt(0, ownMs));
 }
 
 /** How many handlers of a lane run here, about: parts of calls that ended in part count as well. */
@@ -46,21 +61,39 @@ export function runningIn(lane: string): number {
 }
 
 /**
- * Renews every lease of the isolate when a heartbeat is due, or else asks for stop orders. Called
- * often by every invocation; whoever comes first does it for all.
+ * Renews the leases that are due, and asks now and then whether an attempt is to stop. Every event calls this often;
+ * the first one to come does it for the whole isolate. Throws where D1 does not answer; the next call tries again.
  */
 export async function beat(env: Env): Promise<void> {
   const now = Date.now();
-  const grown = [...running].filter((attempt) => now - attempt.claimedAt > YOUNG_MS);
-  if (grown.length === 0) return;
-  const held = grown.map(({ id, attempt }) => ({ id, attempt }));
-  if (now - beatAt >= HEARTBEAT_MS) {
-    beatAt = askedAt = now;
-    obey(grown, await renewLeases(env.DB, held, now));
-  } else if (now - askedAt >= CANCEL_POLL_MS) {
+  const due = [...running].filter((attempt) => attempt.renewAt <= now);
+  if (due.length > 0) await renew(env, due, now);
+  const grown = [...running].filter((attempt) => now - attempt.claimedAt > FRESH_MS && !due.includes(attempt));
+  if (grown.length > 0 && now - askedAt >= Math.min(...grown.map((attempt) => pollAfter(now - attempt.claimedAt)))) {
     askedAt = now;
-    obey(grown, await readStopOrders(env.DB, held));
+    obey(grown, await answered(readStopOrders(env.DB, grown.map(heldOf))));
   }
+}
+
+async function renew(env: Env, due: RunningAttempt[], now: number): Promise<void> {
+  const again = now + AGAIN_MS.least + Math.random() * (AGAIN_MS.most - AGAIN_MS.least);
+  const renewals = due.map((attempt) => {
+    attempt.renewAt = again;
+    return { ...heldOf(attempt), until: now + leaseAt(now - attempt.claimedAt, attempt.leaseMs) };
+  });
+  const orders = await answered(renewLeases(env.DB, renewals));
+  for (const [i, attempt] of due.entries()) attempt.renewAt = now + renewAfter(renewals[i]!.until - now);
+  obey(due, orders);
+}
+
+function heldOf({ id, attempt }: RunningAttempt): { id: string; attempt: number } {
+  return { id, attempt };
+}
+
+async function answered<T>(asked: Promise<T>): Promise<T> {
+  const answer = await within(asked, PATIENCE_MS);
+  if (answer === "late") throw new Error(`no answer within ${PATIENCE_MS} ms`);
+  return answer;
 }
 
 function obey(attempts: RunningAttempt[], orders: StopOrder[]): void {

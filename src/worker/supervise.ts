@@ -3,58 +3,53 @@
  * and commits its end. Whatever goes wrong here, the lease ends it.
  */
 
-import { CANCEL_GRACE_MS, DEFAULT_TIMEOUT_MS, LEASE_MS } from "../core/limits.ts";
-import { maxTimeoutMs, type TaskDefinition } from "../core/define-task.ts";
-import { DEFAULT_RETRY, retryPolicy, type RetryPolicy } from "../core/retry.ts";
+import { CANCEL_GRACE_MS, MAX_TIMEOUT_MS } from "../core/limits.ts";
 import { settle, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
 import { OBJECT } from "../core/wake.ts";
-import type { RunOptions } from "../engine/prepare.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import { noteLateEnd, type Commit } from "../results/commit-attempts.ts";
+import { noteLateEnd } from "../results/commit-attempts.ts";
 import { jsonOf } from "../results/task-row.ts";
-import type { Ran } from "./attempt-runner.ts";
+import { boundsOf, type Bounds } from "./bounds.ts";
 import type { Committer } from "./committer.ts";
 import { AttemptControl } from "./control.ts";
 import { findDefinition } from "./definitions.ts";
-import { enter, leave, type RunningAttempt } from "./running.ts";
-
-/** Between two offers of an attempt's end to a D1 that does not answer. */
-const COMMIT_AGAIN_MS = 500;
+import type { Ran } from "./run-attempt.ts";
+import { enter, firstRenewal, leave, type RunningAttempt } from "./running.ts";
 
 /** How often a supervisor looks whether its attempt's time is up or a stop order came. */
 const LOOK_EVERY_MS = 200;
 
-interface Bounds {
-  hardMs: number;
-  softMs: number | null;
-  policy: RetryPolicy;
-}
+/** What the event has left at the latest when an attempt's end is committed: no grace lasts longer. */
+const COMMIT_MS = 3_000;
 
-/** How a handler is called for one attempt. Never throws. */
+/** How a handler is called for one attempt. */
 export type Call = (task: ClaimedTask, control: AttemptControl) => Promise<Ran>;
 
+/** The event in which attempts run. */
+export interface Frame {
+  committer: Committer;
+  /** When the platform cuts it off, in ms since the epoch. */
+  endBy: number;
+}
+
 /** Runs a claimed task to the commit of its attempt. `share`: what part of the call it is. Never throws. */
-export async function supervise(
-  env: Env,
-  task: ClaimedTask,
-  committer: Committer,
-  call: Call = (...alone) => runIn(env, ...alone),
-  share = 1,
-): Promise<void> {
+export async function supervise(env: Env, task: ClaimedTask, frame: Frame, call: Call, share = 1): Promise<void> {
   const attempt: RunningAttempt = {
     id: task.id,
     attempt: task.attempt,
     lane: task.lane,
     share,
     claimedAt: task.startedAt,
+    leaseMs: task.leaseMs,
+    renewAt: firstRenewal(task.startedAt, task.leaseMs),
     order: null,
     stopAt: null,
     isWatched: task.object !== 0,
   };
   enter(attempt);
   try {
-    await runToEnd(env, task, attempt, committer, call);
+    await runToEnd(env, task, attempt, frame, call);
   } catch (error) {
     console.error(
       JSON.stringify({
@@ -73,16 +68,16 @@ async function runToEnd(
   env: Env,
   task: ClaimedTask,
   attempt: RunningAttempt,
-  committer: Committer,
+  { committer, endBy }: Frame,
   call: Call,
 ): Promise<void> {
   const bounds = boundsOf(task, findDefinition(task.task, env));
   const control = new AttemptControl(task.object & OBJECT.undo ? CANCEL_GRACE_MS : 0);
   const startedAt = Date.now();
-  const running = call(task, control);
+  const running = callIn(call, task, control);
   const fenced = Promise.withResolvers<Ending | null>();
   const watching = setInterval(() => {
-    const order = watch(attempt, control, startedAt, bounds);
+    const order = watch(attempt, control, startedAt, bounds, endBy - COMMIT_MS);
     if (order !== undefined) fenced.resolve(order);
   }, LOOK_EVERY_MS);
 
@@ -96,31 +91,15 @@ async function runToEnd(
   if ("ending" in first) {
     const ending = tooLate(first.ending, control, startedAt, bounds) ?? first.ending;
     logFailure(task, ending, startedAt);
-    const held = await commitWithPatience(committer, commitOf(task, ending, bounds, first));
+    const held = await committer.add(commitOf(task, ending, bounds, first));
     if (!held) await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
     return;
   }
   logFailure(task, first, startedAt);
-  await commitWithPatience(committer, commitOf(task, first, bounds, null));
+  await committer.add(commitOf(task, first, bounds, null));
   // The handler was told to stop and did not: it stays in this isolate until it ends, and changes nothing.
   const { ending } = await running;
   await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
-}
-
-/**
- * While D1 is silent nobody else can take the task either, so its end is offered for as long as a lease lasts:
- * work that is done is not done again.
- */
-async function commitWithPatience(committer: Committer, entry: Commit): Promise<boolean> {
-  const until = Date.now() + LEASE_MS;
-  for (;;) {
-    try {
-      return await committer.add(entry);
-    } catch (error) {
-      if (Date.now() > until) throw error;
-      await scheduler.wait(COMMIT_AGAIN_MS);
-    }
-  }
 }
 
 /** One line for an attempt that went wrong. Without its error's message, where a handler may have put its input. */
@@ -140,10 +119,10 @@ function logFailure(task: ClaimedTask, ending: Ending, startedAt: number): void 
   );
 }
 
-/** The attempt's own invocation; one that dies is an interruption, not a failure of the task. */
-async function runIn(env: Env, task: ClaimedTask, control: AttemptControl): Promise<Ran> {
+/** A call that is cut short by a fault of ours is an interruption, not a failure of the task. */
+async function callIn(call: Call, task: ClaimedTask, control: AttemptControl): Promise<Ran> {
   try {
-    return await env.ATTEMPTS.run(task, control);
+    return await call(task, control);
   } catch (error) {
     console.warn(
       JSON.stringify({ event: "attempt_died", taskId: task.id, attempt: task.attempt, error: String(error) }),
@@ -152,12 +131,16 @@ async function runIn(env: Env, task: ClaimedTask, control: AttemptControl): Prom
   }
 }
 
-/** The ending to commit without waiting any longer; null where the attempt is no longer ours; undefined to go on. */
+/**
+ * The ending to commit without waiting any longer; null where the attempt is no longer ours; undefined to go on.
+ * `graceUntil`: when the last grace ends, in ms since the epoch.
+ */
 function watch(
   attempt: RunningAttempt,
   control: AttemptControl,
   startedAt: number,
   bounds: Bounds,
+  graceUntil: number,
 ): Ending | null | undefined {
   const ranMs = Date.now() - startedAt;
   if (attempt.order === "lost") {
@@ -166,12 +149,17 @@ function watch(
   }
   if (attempt.order === "cancelled") {
     control.stop({ cause: "cancelled", message: "the task was cancelled", isWatched: attempt.isWatched });
-    attempt.stopAt ??= Date.now() + CANCEL_GRACE_MS;
+    attempt.stopAt ??= Math.min(Date.now() + CANCEL_GRACE_MS, graceUntil);
     if (Date.now() >= attempt.stopAt) return { outcome: "cancelled" };
   }
   if (ranMs >= bounds.hardMs) {
     control.stop({ cause: "timeout", message: timeoutMessage(bounds.hardMs) });
-    if (ranMs >= bounds.hardMs + control.graceMs) return timedOut(bounds.hardMs);
+    if (ranMs >= bounds.hardMs + control.graceMs || Date.now() >= graceUntil) return timedOut(bounds.hardMs);
+  }
+  if (Date.now() >= graceUntil) {
+    // The attempt began late in its event. It is given back, and uses up nothing.
+    control.stop({ cause: "lost", message: "its event is over before its time; the task goes on in another attempt" });
+    return { outcome: "snoozed", delayMs: 0 };
   }
   if (bounds.softMs !== null && ranMs >= bounds.softMs) {
     control.stop({ cause: "soft_timeout", message: `the attempt has run for its soft limit of ${bounds.softMs} ms` });
@@ -192,16 +180,8 @@ function timedOut(hardMs: number): Ending {
 }
 
 function timeoutMessage(hardMs: number): string {
-  return `the attempt did not end within ${hardMs} ms`;
-}
-
-function boundsOf(task: ClaimedTask, definition: TaskDefinition | undefined): Bounds {
-  const options = jsonOf<RunOptions>(task.options) ?? {};
-  const own = typeof definition?.retry === "object" ? retryPolicy(definition.retry) : DEFAULT_RETRY;
-  const hardMs = options.timeoutMs ?? Math.min(definition?.timeoutMs ?? DEFAULT_TIMEOUT_MS, maxTimeoutMs(task.lane));
-  // What undoes is not asked to stop before its time is up.
-  const softMs = task.undo === null ? (options.softTimeoutMs ?? definition?.softTimeoutMs ?? null) : null;
-  return { hardMs, softMs, policy: retryPolicy(options.retry, own) };
+  const most = `${MAX_TIMEOUT_MS / 60_000}m`;
+  return `the attempt did not end within ${hardMs} ms. \`timeout\`, in the task's definition or in the submission's options, allows up to ${most}`;
 }
 
 function commitOf(task: ClaimedTask, ending: Ending, bounds: Bounds, ran: Ran | null) {

@@ -39,7 +39,7 @@ export const webhookTask = defineTask({
   maxAttempts: DELIVERY_ATTEMPTS,
   retry: ({ failures }) => deliveryDelay(failures, Math.random()),
   // Its own limit comes first; this one is for the database.
-  timeout: ANSWER_WITHIN_MS + 15_000,
+  timeout: ANSWER_WITHIN_MS + 8_000,
   run: deliver,
 });
 

@@ -4,18 +4,18 @@
  * ticks when it is told to, and every call to a binding goes through a function of the test.
  */
 
-import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { Bell } from "../../src/broker/bells.ts";
 import { tick } from "../../src/clock/tick.ts";
 import { LANES, type Lane } from "../../src/core/limits.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { createApp } from "../../src/web/app.ts";
-import { AttemptRunner, type Ran } from "../../src/worker/attempt-runner.ts";
 import { consume, consumeDead } from "../../src/worker/consume.ts";
+import { commit } from "../../src/engine/commit.ts";
+import type { Commit } from "../../src/results/commit-attempts.ts";
 import { runningIn } from "../../src/worker/running.ts";
-import type { BatchControl } from "../../src/worker/batch-control.ts";
-import type { AttemptControl } from "../../src/worker/control.ts";
+import { keepTurns } from "../../src/worker/turns.ts";
+import { handlersOf, workOff, type Handlers } from "../../src/worker/work.ts";
 import { vi } from "vitest";
 import { databaseOver, executeOn, type Execute } from "./database-over.ts";
 
@@ -33,6 +33,8 @@ interface Options {
   around?: Around;
   /** What happens to the messages of one `sendBatch`; answers those that will be delivered. */
   post?: (messages: Message[]) => Message[];
+  /** How handlers are called instead; `real` calls them. */
+  handlers?: (real: Handlers) => Handlers;
 }
 
 const app = createApp();
@@ -51,6 +53,9 @@ export class AssembledWorker {
   /** When the clock ticks next, in ms since the epoch. */
   nextTick: number | null = null;
   readonly #kv = new Map<string, unknown>();
+  readonly #handlers: Handlers;
+  /** Work that goes on in objects. */
+  #apart = 0;
   readonly #options: Options;
 
   constructor(options: Options = {}) {
@@ -63,10 +68,20 @@ export class AssembledWorker {
       DB: databaseOver(database(executeOn(env.DB))),
       PROGRESS: { getByName: (id: string) => this.#objectOf(id) } as unknown as Env["PROGRESS"],
       CLOCK: { getByName: () => this.#clock() } as unknown as Env["CLOCK"],
-      ATTEMPTS: {
-        run: (task: ClaimedTask, control: AttemptControl) => this.#run(task, control),
-        runBatch: (tasks: ClaimedTask[], control: BatchControl) => this.#runBatch(tasks, control),
-      } as unknown as Env["ATTEMPTS"],
+      ATTEMPTS: { newUniqueId: () => null, get: () => this.#attemptObject() } as unknown as Env["ATTEMPTS"],
+      RATES: { getByName: (key: string) => this.#rateObject(key) } as unknown as Env["RATES"],
+    };
+    const real = handlersOf(this.env);
+    const { one, together } = options.handlers?.(real) ?? real;
+    this.#handlers = {
+      one: (task, control) => {
+        this.started.push(`${task.id}/${task.attempt}`);
+        return one(task, control);
+      },
+      together: (attempts) => {
+        this.started.push(...attempts.map(({ task }) => `${task.id}/${task.attempt}`));
+        return together(attempts);
+      },
     };
     delete (this.env as Partial<Env>).BOOT_AT;
   }
@@ -100,16 +115,27 @@ export class AssembledWorker {
   /** One batch to the consumer of this queue; answers what became of its messages when the work is done. */
   async deliverTo(queue: string, bodies: Pick<Message, "body">[]): Promise<"acknowledged" | "returned" | "neither"> {
     let fate: "acknowledged" | "returned" | "neither" = "neither";
+    const left: Pick<Message, "body">[] = [];
     const batch = {
       queue,
-      messages: bodies.map(({ body }, i) => ({ id: `m${i}`, timestamp: new Date(), attempts: 1, body })),
+      messages: bodies.map(({ body }, i) => ({
+        id: `m${i}`,
+        timestamp: new Date(),
+        attempts: 1,
+        body,
+        ack: () => void (fate = "acknowledged"),
+        // One that comes back at once was left to another event.
+        retry: (how?: QueueRetryOptions) => void (how === undefined ? left.push({ body }) : (fate = "returned")),
+      })),
       ackAll: () => void (fate = "acknowledged"),
       retryAll: () => void (fate = "returned"),
     } as unknown as MessageBatch;
     if (queue === "lovage-dead") await consumeDead(batch, this.env);
-    else await consume(batch, this.env, invocation().ctx);
+    else await consume(batch, this.env, invocation().ctx, this.#handlers);
     // Not until the last promise of the invocation: it waits some seconds for figures to write.
-    await vi.waitUntil(() => LANES.every((lane) => runningIn(lane) === 0), { timeout: 60_000, interval: 5 });
+    const isIdle = () => this.#apart === 0 && LANES.every((lane) => runningIn(lane) === 0);
+    await vi.waitUntil(isIdle, { timeout: 60_000, interval: 5 });
+    if (left.length > 0) await this.deliverTo(queue, left);
     return fate;
   }
 
@@ -128,14 +154,28 @@ export class AssembledWorker {
     if (at < (this.nextTick ?? Infinity)) this.nextTick = at;
   }
 
-  async #run(task: ClaimedTask, control: AttemptControl): Promise<Ran> {
-    this.started.push(`${task.id}/${task.attempt}`);
-    return new AttemptRunner(createExecutionContext(), this.env).run(task, control);
+  #attemptObject() {
+    const start = async (tasks: ClaimedTask[]) => this.#workApart(tasks);
+    const write = async (commits: Commit[]) => void (await commit(this.env, commits));
+    return { start, commit: write };
   }
 
-  async #runBatch(tasks: ClaimedTask[], control: BatchControl): Promise<Ran[]> {
-    this.started.push(...tasks.map((task) => `${task.id}/${task.attempt}`));
-    return new AttemptRunner(createExecutionContext(), this.env).runBatch(tasks, control);
+  #rateObject(key: string) {
+    const keep = async () => {
+      this.#apart++;
+      const start = (task: ClaimedTask) => this.#workApart([task], task.startedAt - Date.now());
+      void keepTurns(this.env, key, start, 1_000).finally(() => this.#apart--);
+    };
+    return { keep };
+  }
+
+  #workApart(tasks: ClaimedTask[], afterMs = 0): void {
+    this.#apart++;
+    const work = async () => {
+      await scheduler.wait(Math.max(0, afterMs));
+      await workOff(this.env, tasks, Date.now() + 900_000, this.#handlers);
+    };
+    void work().finally(() => this.#apart--);
   }
 
   async #around<T>(binding: Parameters<Around>[0], call: () => Promise<T>): Promise<T> {

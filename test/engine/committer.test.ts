@@ -16,6 +16,6 @@ it("tells an attempt that was taken away from the one in its place, where both e
   await startTasks(env.DB, [task.id], Date.now() + 60_000);
   const second = await claimOne(env.DB, task.id);
   expect([first.attempt, second.attempt]).toEqual([1, 2]);
-  const committer = new Committer(hearingEnv().env);
+  const committer = new Committer(hearingEnv().env, Date.now() + 30_000);
   expect(await Promise.all([committer.add(endOf(first)), committer.add(endOf(second))])).toEqual([false, true]);
 });

@@ -1,6 +1,6 @@
 /** A durable task whose handler is the test's own, and whose attempts are claimed, run and ended when the test says so. */
 
-import { createExecutionContext, evictDurableObject } from "cloudflare:test";
+import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { TaskContext } from "../../src/core/define-task.ts";
@@ -16,8 +16,8 @@ import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import type { WholeTaskRow } from "../../src/results/task-row.ts";
 import { noop } from "../../src/tasks/fixtures/values.ts";
-import { AttemptRunner } from "../../src/worker/attempt-runner.ts";
-import type { AttemptControl } from "../../src/worker/control.ts";
+import { AttemptControl } from "../../src/worker/control.ts";
+import { runAttempt } from "../../src/worker/run-attempt.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
 import { hearingEnv } from "./limited-tasks.ts";
 import { jumpTo } from "./passing-time.ts";
@@ -38,12 +38,6 @@ const slowReads: Env = {
     return executeOn(env.DB)(statements);
   }),
 };
-
-/** Nobody stops the attempt. */
-const UNSTOPPED = {
-  stopped: () => new Promise(() => {}),
-  undoable: async () => {},
-} as unknown as AttemptControl;
 
 /** When a call is not answered: before it was done, or after. */
 type Silence = (call: string) => "before" | "after" | false;
@@ -115,7 +109,7 @@ export class DurableTask {
       result = await handler(ctx);
       return null;
     });
-    const { ending } = await new AttemptRunner(createExecutionContext(), this.#env).run(task, UNSTOPPED);
+    const { ending } = await runAttempt(this.#env, task, new AttemptControl(0));
     run.mockRestore();
     return ending.outcome === "succeeded" ? { ...ending, result: JSON.stringify(result) } : ending;
   }

@@ -22,6 +22,7 @@ import type { Snapshot } from "../../src/progress/snapshot.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { noteLateEnd, type Commit } from "../../src/results/commit-attempts.ts";
 import { readNextDue } from "../../src/results/due-tasks.ts";
+import { LEASE_MS } from "../../src/core/limits.ts";
 import { renewLeases } from "../../src/results/leases.ts";
 import { markObject } from "../../src/results/read-tasks.ts";
 import { historyOf, livedOf } from "../../src/results/task-row.ts";
@@ -239,8 +240,10 @@ export class World {
         const beating = this.#choose(this.#held, step.picks);
         if (beating.length === 0) return null;
         for (const task of beating) expect(task.id, (known) => model.renewed(known, task.attempt, now));
-        const attempts = beating.map(({ id, attempt }) => ({ id, attempt }));
-        return async () => void (await renewLeases(env.DB, attempts, now));
+        const renewals = beating.map(({ id, attempt }) => ({ id, attempt, until: now + LEASE_MS }));
+        // A heartbeat that failed is followed by another.
+        const renew = async () => void (await renewLeases(env.DB, renewals));
+        return async () => renew().catch(renew);
       }
       case "cancel": {
         const ids = this.#choose(this.#ids, step.picks);

@@ -1,6 +1,6 @@
 /** The line of a rate as a worker keeps it: everybody at their turn, in their order, whatever else happens to the line. */
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { TURN_GRACE_MS } from "../../src/core/limits.ts";
 import { rateOf, type Rate } from "../../src/core/share.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
@@ -23,11 +23,13 @@ interface Start {
 /** Keeps the line of this rate until nobody waits there; answers who was worked on, and when. */
 async function keep({ key }: Rate, onStart: (start: Start) => Promise<void> = async () => {}): Promise<Start[]> {
   const starts: Start[] = [];
-  const work = async ([task]: ClaimedTask[]) => {
-    starts.push({ task: task!, at: Date.now() });
-    await onStart(starts.at(-1)!);
+  const works: Promise<void>[] = [];
+  const start = (task: ClaimedTask) => {
+    starts.push({ task, at: Date.now() });
+    works.push(onStart(starts.at(-1)!));
   };
-  await keepTurns(hearingEnv().env, key, { hasRoom: () => true, work });
+  await keepTurns(hearingEnv().env, key, start, 1_000);
+  await Promise.all(works);
   return starts.toSorted((a, b) => a.task.startedAt - b.task.startedAt);
 }
 
@@ -35,15 +37,13 @@ const idsOf = (starts: Start[]) => starts.map((start) => start.task.id);
 
 const gapsOf = (starts: Start[]) => starts.slice(1).map((start, i) => start.task.startedAt - starts[i]!.task.startedAt);
 
-it("starts all in their order, an interval apart by the record, and runs none before its start", async () => {
+it("starts all in their order, an interval apart by the record", async () => {
   const rate = newRate();
   const ids = await insertLimited(41, { rates: [rate] });
   await claimAt(ids.slice(0, 1));
   const starts = await keep(rate);
   expect(idsOf(starts)).toEqual(ids.slice(1));
   expect(Math.min(...gapsOf(starts))).toBeGreaterThanOrEqual(INTERVAL_MS);
-  // A timer may be a millisecond early.
-  expect(starts.filter(({ task, at }) => at < task.startedAt - 1)).toEqual([]);
   const took = starts.at(-1)!.task.startedAt - starts[0]!.task.startedAt;
   const exact = gapsOf(starts).filter((gap) => gap === INTERVAL_MS).length;
   // Were each start late by what its claim takes, hardly any gap would be exact.
@@ -60,9 +60,7 @@ it("makes one line of what it starts and what bells claim meanwhile", async () =
     rung.push(...(await claimAt(ids)).claimed);
   };
   const [starts, second] = await Promise.all([keep(rate, ring), keep(rate)]);
-  // In one isolate one keeps it.
-  expect(second).toEqual([]);
-  const all = [...starts, ...[...claimed, ...rung].map((task) => ({ task, at: task.startedAt }))];
+  const all = [...starts, ...second, ...[...claimed, ...rung].map((task) => ({ task, at: task.startedAt }))];
   const inOrder = all.toSorted((a, b) => a.task.startedAt - b.task.startedAt);
   expect(idsOf(inOrder).toSorted()).toEqual(ids);
   expect(Math.min(...gapsOf(inOrder))).toBeGreaterThanOrEqual(INTERVAL_MS);
@@ -112,12 +110,50 @@ it("leaves a line whose first does not start though the rate would let it", asyn
   expect(await keep(rate)).toEqual([]);
 });
 
-it("leaves a line to the clock where there is no room, and who waits there is looked at soon after its turn", async () => {
+it("answers when a turn comes that is far away, and does not wait for it", async () => {
+  const rate = rateOf(newKey(), 1, 60_000, 1);
+  const ids = await insertLimited(2, { rates: [rate] });
+  const now = Date.now();
+  await claimAt(ids, now);
+  const next = await keepTurns(hearingEnv().env, rate.key, () => expect.unreachable(), 1_000);
+  expect(next).toBeGreaterThan(now + 59_000);
+  expect(next).toBeLessThanOrEqual(now + 60_000);
+});
+
+it("starts no more than it may, and answers that it goes on at once", async () => {
+  const rate = newRate();
+  const ids = await insertLimited(6, { rates: [rate] });
+  await claimAt(ids.slice(0, 1));
+  const started: string[] = [];
+  const next = await keepTurns(hearingEnv().env, rate.key, (task) => void started.push(task.id), 3);
+  expect(started).toEqual(ids.slice(1, 4));
+  expect(next).toBeLessThanOrEqual(Date.now());
+});
+
+it("leaves a waiter to the clock, which looks soon after its turn", async () => {
   const rate = newRate();
   const ids = await insertLimited(2, { rates: [rate] });
   const now = Date.now();
   await claimAt(ids, now);
-  await keepTurns(hearingEnv().env, rate.key, { hasRoom: () => false, work: async () => {} });
   const [, waiting] = await readTasks(env.DB, ids);
   expect(waiting).toMatchObject({ state: "queued", dueAt: now + INTERVAL_MS + TURN_GRACE_MS });
+});
+
+it("runs the waiters of a rate in its object, none before its start", async () => {
+  const rate = newRate();
+  const [first, ...ids] = await insertLimited(20, { rates: [rate] });
+  await claimAt([first!]);
+  await env.RATES.getByName(rate.key).keep();
+  const rows = await vi.waitUntil(
+    async () => {
+      const all = await readTasks(env.DB, ids);
+      return all.every((row) => row.state === "succeeded") && all;
+    },
+    { timeout: 120_000, interval: 50 },
+  );
+  const starts = rows.map((row) => row.startedAt!).toSorted((a, b) => a - b);
+  const gaps = starts.slice(1).map((at, i) => at - starts[i]!);
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(INTERVAL_MS);
+  // A timer may be a millisecond early.
+  expect(rows.filter((row) => row.finishedAt! < row.startedAt! - 1)).toEqual([]);
 });

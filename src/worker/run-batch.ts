@@ -1,50 +1,63 @@
-/** One call of a batch's handler in an invocation of its own, and what became of each of its tasks. */
+/** Calls the handler of a batch once, and says how each of its tasks went. */
 
 import { faultOfResults, type BatchContext } from "../core/batch.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
-import { AttemptAborted } from "../core/errors.ts";
 import { MAX_BATCH_RESULT_LENGTH } from "../core/limits.ts";
 import type { Ending } from "../core/settle.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import type { Ran } from "./attempt-runner.ts";
-import type { BatchControl } from "./batch-control.ts";
 import { itemOf } from "./context.ts";
-import type { StopReason } from "./control.ts";
+import type { AttemptControl } from "./control.ts";
+import { findDefinition } from "./definitions.ts";
 import { checkOutput, givenTo, invalidOutput, withDelay } from "./endings.ts";
 import { Reporter } from "./reporter.ts";
-
-/** Calls shorter than this never ask whether anybody is to stop. */
-const LISTEN_AFTER_MS = 100;
+import { acknowledge, type Ran } from "./run-attempt.ts";
 
 interface Member {
   task: ClaimedTask;
-  abort: AbortController;
+  control: AttemptControl;
   reporter: Reporter;
   input: unknown;
   /** Known already where it cannot take part. */
   ending: Ending | null;
 }
 
-/** Calls the handler once for all of them. Never throws for what it does. */
-export async function runTogether(
+/** An attempt of the batch, and how it hears that it is to stop. */
+export interface Controlled {
+  task: ClaimedTask;
+  control: AttemptControl;
+}
+
+/** Calls the handler once for all of these tasks; answers in their order. Never throws for what it does. */
+export async function runBatch(
   env: Env,
-  definition: TaskDefinition,
-  tasks: ClaimedTask[],
-  control: Pick<BatchControl, "stops">,
+  attempts: readonly Controlled[],
+  definition: TaskDefinition = findDefinition(attempts[0]!.task.task, env)!,
 ): Promise<Ran[]> {
-  const members = tasks.map((task): Member => {
-    return { task, abort: new AbortController(), reporter: new Reporter(env, task), input: undefined, ending: null };
+  const members = attempts.map(({ task, control }): Member => {
+    return { task, control, reporter: new Reporter(env, task), input: undefined, ending: null };
   });
   const all = new AbortController();
-  const listening = setTimeout(() => void listen(control, members, all), LISTEN_AFTER_MS);
-  try {
-    await Promise.all(members.map((member) => prepare(env, definition, member)));
-    const called = members.filter((member) => member.ending === null);
-    const endings = called.length === 0 ? [] : await handle(env, definition, called, all.signal);
-    for (const [i, member] of called.entries()) member.ending = endings[i]!;
-    return await Promise.all(members.map(resultOf));
-  } finally {
-    clearTimeout(listening);
+  for (const { control, reporter } of members) {
+    control.signal.addEventListener("abort", () => {
+      acknowledge(control, reporter);
+      stopTogether(members, all);
+    });
+  }
+  await Promise.all(members.map((member) => prepare(env, definition, member)));
+  const called = members.filter((member) => member.ending === null);
+  // The last one that was to take part may have been stopped meanwhile.
+  stopTogether(members, all);
+  const endings = called.length === 0 ? [] : await handle(env, definition, called, all.signal);
+  for (const [i, member] of called.entries()) member.ending = endings[i]!;
+  return Promise.all(members.map(resultOf));
+}
+
+/** The call as a whole is to stop once each of those that take part is. */
+function stopTogether(members: readonly Member[], all: AbortController): void {
+  const last = members.find(({ control }) => control.signal.aborted);
+  if (last === undefined || all.signal.aborted) return;
+  if (members.every(({ control, ending }) => control.signal.aborted || ending !== null)) {
+    all.abort(last.control.signal.reason);
   }
 }
 
@@ -59,7 +72,7 @@ async function prepare(env: Env, definition: TaskDefinition, member: Member): Pr
 }
 
 async function handle(env: Env, definition: TaskDefinition, members: Member[], signal: AbortSignal): Promise<Ending[]> {
-  const items = members.map(({ task, abort, reporter }) => itemOf(task, abort.signal, reporter));
+  const items = members.map(({ task, control, reporter }) => itemOf(task, control.signal, reporter));
   const ctx: BatchContext = {
     env,
     tenant: members[0]!.task.tenant,
@@ -108,27 +121,4 @@ async function resultOf({ ending, reporter }: Member): Promise<Ran> {
   await reporter.finish();
   const progress = reporter.progress === null ? null : JSON.stringify(reporter.progress);
   return { ending: ending!, progress, used: reporter.used };
-}
-
-async function listen(control: Pick<BatchControl, "stops">, members: Member[], all: AbortController): Promise<void> {
-  try {
-    for (let known = 0; known < members.length;) {
-      const stops = await control.stops(known);
-      known += stops.length;
-      for (const { place, reason } of stops) stop(members, members[place]!, reason, all);
-    }
-  } catch {
-    // The supervisors are gone and the leases run out: whatever this call still does is fenced.
-    for (const member of members) {
-      stop(members, member, { cause: "lost", message: "the attempt lost its worker" }, all);
-    }
-  }
-}
-
-function stop(members: Member[], member: Member, reason: StopReason, all: AbortController): void {
-  const { cause, message, isWatched = false } = reason;
-  const aborted = new AttemptAborted(cause, message);
-  member.abort.abort(aborted);
-  if (cause === "cancelled" && (isWatched || member.reporter.used)) member.reporter.tellAcknowledged();
-  if (members.every(({ abort, ending }) => abort.signal.aborted || ending !== null)) all.abort(aborted);
 }

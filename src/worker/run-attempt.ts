@@ -1,11 +1,6 @@
-/**
- * One attempt in an invocation of its own, reached through the Worker's binding to itself: it has
- * its own CPU limit and connections, and when it dies its siblings live.
- */
+/** Runs the handler of one attempt, and says how it went. */
 
-import { WorkerEntrypoint } from "cloudflare:workers";
 import type { TaskDefinition } from "../core/define-task.ts";
-import { AttemptAborted } from "../core/errors.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
 import type { RunOptions } from "../engine/prepare.ts";
@@ -13,8 +8,6 @@ import { holdBack } from "../results/buckets.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { jsonOf } from "../results/task-row.ts";
 import { createContext, RateLimited, Snoozed } from "./context.ts";
-import type { BatchControl } from "./batch-control.ts";
-import { runTogether } from "./batch-runner.ts";
 import type { AttemptControl } from "./control.ts";
 import { findDefinition } from "./definitions.ts";
 import { Durable } from "./durable.ts";
@@ -30,56 +23,33 @@ export interface Ran {
   used: boolean;
 }
 
-/** Attempts shorter than this never ask whether they are to stop. */
-const LISTEN_AFTER_MS = 100;
-
 /** A task that this version of the Worker does not know yet is tried again after this. */
 const UNKNOWN_TASK_MS = 10_000;
 
 /** … and fails when nobody has known it for this many times, about an hour. */
 const UNKNOWN_TASK_TRIES = 360;
 
-export class AttemptRunner extends WorkerEntrypoint<Env> {
-  /** Runs the handler to its end. Never throws for what a handler does. */
-  async run(task: ClaimedTask, control: AttemptControl): Promise<Ran> {
-    const definition = findDefinition(task.task, this.env);
-    if (!definition) return { ending: unknownTask(task), progress: null, used: false };
-
-    const abort = new AbortController();
-    const reporter = new Reporter(this.env, task);
-    const listening = setTimeout(() => void listen(control, abort, reporter), LISTEN_AFTER_MS);
-    try {
-      const durable = new Durable(this.env, task, abort.signal, yieldAfter(task, definition), reporter, () => {
-        // Lost with its supervisor, who then does not end it either.
-        void control.undoable().catch(() => undefined);
-      });
-      const ending = await handle(this.env, definition, task, abort.signal, reporter, durable);
-      await reporter.finish();
-      return {
-        ending,
-        progress: reporter.progress === null ? null : JSON.stringify(reporter.progress),
-        used: reporter.used || durable.used,
-      };
-    } finally {
-      clearTimeout(listening);
-    }
-  }
-
-  /** Runs the handler of a batch, once for all of these tasks; answers in their order. Never throws for what it does. */
-  async runBatch(tasks: ClaimedTask[], control: BatchControl): Promise<Ran[]> {
-    return runTogether(this.env, findDefinition(tasks[0]!.task, this.env)!, tasks, control);
-  }
+/** Runs the handler to its end. Never throws for what a handler does. */
+export async function runAttempt(env: Env, task: ClaimedTask, control: AttemptControl): Promise<Ran> {
+  const definition = findDefinition(task.task, env);
+  if (!definition) return { ending: unknownTask(task), progress: null, used: false };
+  const reporter = new Reporter(env, task);
+  control.signal.addEventListener("abort", () => acknowledge(control, reporter));
+  const durable = new Durable(env, task, control.signal, yieldAfter(task, definition), reporter, () =>
+    control.undoable(),
+  );
+  const ending = await handle(env, definition, task, control.signal, reporter, durable);
+  await reporter.finish();
+  return {
+    ending,
+    progress: reporter.progress === null ? null : JSON.stringify(reporter.progress),
+    used: reporter.used || durable.used,
+  };
 }
 
-async function listen(control: AttemptControl, abort: AbortController, reporter: Reporter): Promise<void> {
-  try {
-    const { cause, message, isWatched = false } = await control.stopped();
-    abort.abort(new AttemptAborted(cause, message));
-    if (cause === "cancelled" && (isWatched || reporter.used)) reporter.tellAcknowledged();
-  } catch {
-    // The supervisor is gone and its leases run out: whatever this attempt still does is fenced.
-    abort.abort(new AttemptAborted("lost", "the attempt lost its worker"));
-  }
+/** Tells those who listen that the handler has heard of the cancel. */
+export function acknowledge({ reason }: AttemptControl, reporter: Reporter): void {
+  if (reason?.cause === "cancelled" && (reason.isWatched || reporter.used)) reporter.tellAcknowledged();
 }
 
 async function handle(

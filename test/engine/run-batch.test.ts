@@ -7,9 +7,8 @@ import { defineTask } from "../../src/core/define-task.ts";
 import type { AttemptAborted } from "../../src/core/errors.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
-import { BatchControl } from "../../src/worker/batch-control.ts";
-import { runTogether } from "../../src/worker/batch-runner.ts";
 import { AttemptControl } from "../../src/worker/control.ts";
+import { runBatch, type Controlled } from "../../src/worker/run-batch.ts";
 import { newTask, newTenant } from "./webhook-tasks.ts";
 
 async function claimed(inputs: unknown[]): Promise<ClaimedTask[]> {
@@ -21,11 +20,18 @@ async function claimed(inputs: unknown[]): Promise<ClaimedTask[]> {
   return ids.map((id) => claim.claimed.find((task) => task.id === id)!);
 }
 
+function controlled(tasks: ClaimedTask[], controls: AttemptControl[] = []): Controlled[] {
+  return tasks.map((task, i) => ({ task, control: controls[i] ?? new AttemptControl(0) }));
+}
+
 const define = (run: (inputs: number[], ctx: BatchContext) => Promise<(number | Error)[]>) =>
   defineTask({ name: "batched", input: z.number(), output: z.number(), batch: { size: 10, wait: "1s" }, run });
 
 const stopOf = (signal: AbortSignal) =>
-  new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+  new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve());
+  });
 
 it("tells each task's stop to it alone, and the whole call when the last of them is to stop", async () => {
   const controls = [new AttemptControl(0), new AttemptControl(0), new AttemptControl(0)];
@@ -45,7 +51,7 @@ it("tells each task's stop to it alone, and the whole call when the last of them
     return inputs;
   });
   const tasks = await claimed([1, 2, 3]);
-  const ran = await runTogether(env, handler, tasks, new BatchControl(controls));
+  const ran = await runBatch(env, controlled(tasks, controls), handler);
   expect(heard).toEqual([
     [false, false, true, false],
     [true, true, true, true],
@@ -63,7 +69,7 @@ it("leaves out whom the schema does not know any more, and does not wait for the
     await stopOf(signal);
     return inputs;
   });
-  const ran = await runTogether(env, handler, tasks, new BatchControl(controls));
+  const ran = await runBatch(env, controlled(tasks, controls), handler);
   expect(ran.map(({ ending }) => ("error" in ending ? ending.error.type : ending.outcome))).toEqual([
     "InvalidInputError",
     "succeeded",
@@ -79,7 +85,7 @@ it("fails those whose results do not fit into one answer with the others", async
     batch: { size: 14, wait: "1s" },
     run: (all) => all.map((n) => (n === 13 ? "small" : "x".repeat(999_000))),
   });
-  const ran = await runTogether(env, large, await claimed(inputs), new BatchControl([]));
+  const ran = await runBatch(env, controlled(await claimed(inputs)), large);
   const outcomes = ran.map(({ ending }) => ("error" in ending ? ending.error.type : ending.outcome));
   expect(outcomes).toEqual(inputs.map((n) => (n === 12 ? "ResultTooLargeError" : "succeeded")));
 });
@@ -95,24 +101,10 @@ it("fails only the one whose result makes the schema throw", async () => {
     batch: { size: 3, wait: "1s" },
     run: (inputs) => inputs,
   });
-  const ran = await runTogether(env, choosy, await claimed([1, 2, 3]), new BatchControl([]));
+  const ran = await runBatch(env, controlled(await claimed([1, 2, 3])), choosy);
   expect(ran.map(({ ending }) => ("error" in ending ? ending.error.message : ending.outcome))).toEqual([
     "succeeded",
     "no two",
     "succeeded",
-  ]);
-});
-
-it("stops all where the supervisors are gone", async () => {
-  const tasks = await claimed([1, 2]);
-  const handler = define(async (inputs, { signal }) => {
-    await stopOf(signal);
-    return inputs.map(() => signal.reason as AttemptAborted);
-  });
-  const gone = { stops: () => Promise.reject(new Error("the connection is gone")) };
-  const ran = await runTogether(env, handler, tasks, gone);
-  expect(ran.map(({ ending }) => ending)).toMatchObject([
-    { outcome: "failed", error: { type: "AttemptAborted" } },
-    { outcome: "failed", error: { type: "AttemptAborted" } },
   ]);
 });

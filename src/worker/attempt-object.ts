@@ -1,0 +1,57 @@
+/**
+ * The object in which attempts run that take longer than an event of a consumer may, or that were cut off before. Its
+ * alarm keeps it alive for up to 15 minutes. It also commits the ends that an event could not bring to D1 in time.
+ */
+
+import { DurableObject } from "cloudflare:workers";
+import { commit } from "../engine/commit.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+import type { Commit } from "../results/commit-attempts.ts";
+import { workOff } from "./work.ts";
+
+/** How long the alarm's handler may take: the platform's 15 minutes, less a margin. */
+const ALARM_MS = 15 * 60_000 - 10_000;
+
+/** Between two offers of ends to a D1 that does not answer: soon, because the clock gives them some seconds once it does. */
+const COMMIT_AGAIN_MS = 1_000;
+
+/** Ends that could not be committed for this long are given up: their tasks have long been in other attempts. */
+const GIVE_UP_MS = 3_600_000;
+
+export class AttemptObject extends DurableObject<Env> {
+  /** Lost with the object; then the leases of these attempts run out. */
+  #claimed: ClaimedTask[] = [];
+
+  /** Runs these attempts, after it has answered. */
+  async start(tasks: ClaimedTask[]): Promise<void> {
+    this.#claimed.push(...tasks);
+    await this.ctx.storage.setAlarm(Date.now());
+  }
+
+  /** Keeps these ends until D1 has taken them. */
+  async commit(commits: Commit[]): Promise<void> {
+    for (const entry of commits) this.ctx.storage.kv.put<Commit>(`${entry.id}/${entry.attempt}`, entry);
+    await this.ctx.storage.setAlarm(Date.now() + COMMIT_AGAIN_MS);
+  }
+
+  /** Never throws: the platform would run it again. */
+  override async alarm(): Promise<void> {
+    const tasks = this.#claimed.splice(0);
+    if (tasks.length > 0) await workOff(this.env, tasks, Date.now() + ALARM_MS);
+    const kept = [...this.ctx.storage.kv.list<Commit>()].map(([, entry]) => entry);
+    if (kept.length > 0) await this.#write(kept);
+  }
+
+  async #write(commits: Commit[]): Promise<void> {
+    try {
+      await commit(this.env, commits);
+      await this.ctx.storage.deleteAll();
+    } catch (error) {
+      const isOld = commits.some((entry) => Date.now() - entry.at > GIVE_UP_MS);
+      const event = isOld ? "commits_given_up" : "commits_not_written";
+      console.warn(JSON.stringify({ event, taskIds: commits.map((entry) => entry.id), error: String(error) }));
+      if (isOld) await this.ctx.storage.deleteAll();
+      else await this.ctx.storage.setAlarm(Date.now() + COMMIT_AGAIN_MS * (0.5 + Math.random()));
+    }
+  }
+}

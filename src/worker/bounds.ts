@@ -1,0 +1,25 @@
+/** How long an attempt may take, and how it is retried: what its submission says, before what its definition does. */
+
+import type { TaskDefinition } from "../core/define-task.ts";
+import { DEFAULT_TIMEOUT_MS } from "../core/limits.ts";
+import { DEFAULT_RETRY, retryPolicy, type RetryPolicy } from "../core/retry.ts";
+import type { RunOptions } from "../engine/prepare.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+import { jsonOf } from "../results/task-row.ts";
+
+/** Times in ms. */
+export interface Bounds {
+  hardMs: number;
+  /** null: there is none. */
+  softMs: number | null;
+  policy: RetryPolicy;
+}
+
+export function boundsOf(task: ClaimedTask, definition: TaskDefinition | undefined): Bounds {
+  const options = jsonOf<RunOptions>(task.options) ?? {};
+  const own = typeof definition?.retry === "object" ? retryPolicy(definition.retry) : DEFAULT_RETRY;
+  const hardMs = options.timeoutMs ?? definition?.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  // What undoes is not asked to stop before its time is up.
+  const softMs = task.undo === null ? (options.softTimeoutMs ?? definition?.softTimeoutMs ?? null) : null;
+  return { hardMs, softMs, policy: retryPolicy(options.retry, own) };
+}

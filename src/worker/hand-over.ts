@@ -1,0 +1,33 @@
+/** Hands to objects what an event has no time for. */
+
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+import type { Commit } from "../results/commit-attempts.ts";
+
+const TRIES = 3;
+const AGAIN_MS = 100;
+
+/** Has these claimed tasks run in an object of their own. Throws where no object can be reached: their leases run out. */
+export async function startApart(env: Env, tasks: ClaimedTask[]): Promise<void> {
+  await withNewObject(env, async (object) => object.start(tasks));
+}
+
+/** Has these ends committed by an object, for as long as it takes. Throws where no object can be reached. */
+export async function handOver(env: Env, commits: Commit[]): Promise<void> {
+  console.warn(JSON.stringify({ event: "commits_handed_over", taskIds: commits.map((entry) => entry.id) }));
+  await withNewObject(env, async (object) => object.commit(commits));
+}
+
+async function withNewObject(
+  env: Env,
+  call: (object: DurableObjectStub<import("./attempt-object.ts").AttemptObject>) => Promise<void>,
+): Promise<void> {
+  for (let n = 1; ; n++) {
+    try {
+      await call(env.ATTEMPTS.get(env.ATTEMPTS.newUniqueId()));
+      return;
+    } catch (error) {
+      if (n === TRIES) throw error;
+      await scheduler.wait(AGAIN_MS * n * n);
+    }
+  }
+}
