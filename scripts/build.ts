@@ -38,6 +38,12 @@ export async function build(): Promise<void> {
   await unlessFresh("worker", ["src/**", "wrangler.toml", ...everywhere], buildWorker);
 }
 
+/** Brings dist/strict up to date: what `serve --strict` puts around the Worker. */
+export async function buildStrict(): Promise<void> {
+  mkdirSync(dist, { recursive: true });
+  await unlessFresh("strict", ["scripts/strict/**", ...everywhere], buildStrictModule);
+}
+
 /** Brings dist/client up to date: one module without dependencies, and the declarations of it and of the tasks. */
 export async function buildClient(): Promise<void> {
   mkdirSync(dist, { recursive: true });
@@ -138,6 +144,20 @@ const moduleOptions = {
     lib: { entry: join(root, "src/client/index.ts"), formats: ["es"], fileName: () => "index.js" },
   },
 } as const satisfies InlineConfig;
+
+async function buildStrictModule(out: string): Promise<void> {
+  const vite = await import("vite");
+  const entry = join(root, "scripts/strict/runtime/index.ts");
+  await vite.build({
+    ...moduleOptions,
+    build: {
+      ...moduleOptions.build,
+      outDir: out,
+      lib: { ...moduleOptions.build.lib, entry },
+      rolldownOptions: { checks: QUIET, external: [/^cloudflare:/, /^node:/] },
+    },
+  });
+}
 
 async function buildModule(out: string): Promise<void> {
   const vite = await import("vite");

@@ -9,7 +9,10 @@ import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } from "wrangler";
-import { build } from "./build.ts";
+import { build, buildStrict } from "./build.ts";
+import { readStrictOptions, STRICT_OPTIONS, STRICT_USAGE } from "./strict/options.ts";
+import { printReport } from "./strict/report.ts";
+import { FRONT, strictWorkers, type StrictOptions } from "./strict/workers.ts";
 
 // Wrangler's reader would announce the .dev.vars that is not used here.
 process.env["WRANGLER_LOG"] ??= "warn";
@@ -17,8 +20,11 @@ process.env["WRANGLER_LOG"] ??= "warn";
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 2_500;
-const USAGE =
-  "usage: npm run serve -- --port P --persist DIR --api-key KEY [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...]";
+const USAGE = `usage: npm run serve -- --port P --persist DIR --api-key KEY [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...]
+${STRICT_USAGE}`;
+
+/** The cron trigger fires so often where the platform fires it. */
+const CRON_EVERY_MS = 60_000;
 
 export type ServeOptions = {
   /** 0 picks a free one. */
@@ -34,11 +40,15 @@ export type ServeOptions = {
   publicDemo?: boolean;
   /** Origins that may call from a browser. */
   allowOrigins?: string[];
+  /** Production's limits, in several isolates. */
+  strict?: StrictOptions | null;
 };
 
 /** Builds if it must, starts, and resolves to the address once the service answers. From then on a SIGTERM or SIGINT ends this process. */
 export async function serve(options: ServeOptions): Promise<{ url: string; stop: () => Promise<void> }> {
+  const strict = options.strict ?? null;
   await build();
+  if (strict !== null) await buildStrict();
   const persist = resolve(options.persist);
   // Miniflare's temporary files stay below the directory too, so that nothing is left behind elsewhere by a kill.
   const temporary = join(persist, "tmp");
@@ -49,6 +59,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   endRuntimeWithThisProcess();
   const miniflare = new Miniflare(miniflareOptions(options, persist));
   const stop = async () => {
+    if (strict !== null) await printReport(await miniflare.ready).catch(() => {});
     await miniflare.dispose();
     rmSync(temporary, { recursive: true, force: true });
   };
@@ -56,10 +67,12 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   try {
     const address = await miniflare.ready;
     const url = `http://127.0.0.1:${address.port}`;
-    await applyMigrations(miniflare);
+    await applyMigrations(miniflare, strict === null ? undefined : FRONT);
     // Cron triggers never fire by themselves here: this one look wakes the clock after a restart.
-    const worker = await miniflare.getWorker();
-    await worker.scheduled({ cron: "* * * * *" });
+    const worker = await miniflare.getWorker(strict === null ? undefined : FRONT);
+    const watch = async () => worker.scheduled({ cron: "* * * * *" });
+    await watch();
+    if (strict !== null) setInterval(() => void watch().catch(() => {}), CRON_EVERY_MS * strict.scale).unref();
     await untilHealthy(url);
     return { url, stop };
   } catch (error) {
@@ -71,22 +84,27 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
 function miniflareOptions(options: ServeOptions, persist: string) {
   const config = unstable_readConfig({ config: join(root, "wrangler.toml") });
   const { modulesRules: _, ...worker } = unstable_getMiniflareWorkerOptions(config).workerOptions;
+  const bindings = {
+    // From wrangler.toml alone: what .dev.vars says is for `wrangler dev`.
+    ...config.vars,
+    API_KEY: options.apiKey,
+    FIXTURES: options.fixtures ? "1" : "",
+    ALLOW_LOOPBACK: options.allowLoopback ? "1" : "",
+    PUBLIC_DEMO: options.publicDemo ? "1" : "",
+    ALLOW_ORIGINS: (options.allowOrigins ?? []).join(","),
+  };
+  const workers = options.strict
+    ? { workers: strictWorkers(config, worker, bindings, options.strict) }
+    : {
+        ...worker,
+        name: config.name ?? "lovage",
+        modules: [{ type: "ESModule" as const, path: join(root, "dist/worker/index.js") }],
+        modulesRoot: join(root, "dist/worker"),
+        // Every lease that was granted before this moment belongs to a process that is gone.
+        bindings: { ...bindings, BOOT_AT: String(Date.now()) },
+      };
   return convertV4MiniflareOptions({
-    ...worker,
-    name: config.name ?? "lovage",
-    modules: [{ type: "ESModule", path: join(root, "dist/worker/index.js") }],
-    modulesRoot: join(root, "dist/worker"),
-    bindings: {
-      // From wrangler.toml alone: what .dev.vars says is for `wrangler dev`.
-      ...config.vars,
-      API_KEY: options.apiKey,
-      FIXTURES: options.fixtures ? "1" : "",
-      ALLOW_LOOPBACK: options.allowLoopback ? "1" : "",
-      PUBLIC_DEMO: options.publicDemo ? "1" : "",
-      ALLOW_ORIGINS: (options.allowOrigins ?? []).join(","),
-      // Every lease that was granted before this moment belongs to a process that is gone.
-      BOOT_AT: String(Date.now()),
-    },
+    ...workers,
     host: "127.0.0.1",
     port: options.port,
     // "v3" is where wrangler keeps its state below the directory it is given: so both can be used on the same one.
@@ -108,8 +126,8 @@ class ErrorLog extends Log {
 }
 
 /** Applies what is pending, each migration in one transaction with its record. The table is wrangler's own, so `wrangler d1 migrations` agrees. */
-async function applyMigrations(miniflare: Miniflare): Promise<void> {
-  const db = await miniflare.getD1Database("DB");
+async function applyMigrations(miniflare: Miniflare, worker: string | undefined): Promise<void> {
+  const db = await miniflare.getD1Database("DB", worker);
   await db.exec(
     "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
   );
@@ -194,6 +212,7 @@ async function main(): Promise<void> {
       fixtures: { type: "boolean", default: false },
       "allow-loopback": { type: "boolean", default: false },
       "allow-origin": { type: "string", multiple: true, default: [] },
+      ...STRICT_OPTIONS,
     },
   });
   const port = Number(values.port);
@@ -208,6 +227,7 @@ async function main(): Promise<void> {
     allowLoopback: values["allow-loopback"],
     publicDemo: values.fixtures,
     allowOrigins: values["allow-origin"],
+    strict: readStrictOptions(values),
   });
   process.stdout.write(`ready ${url}\n`);
 }

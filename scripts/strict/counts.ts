@@ -1,0 +1,45 @@
+/** What the strict platform counts. Durations are ms. */
+
+import type { EventLimits } from "./limits.ts";
+
+/** Of one kind of event. */
+export interface KindRecord {
+  events: number;
+  /** The most that one event used. */
+  most: {
+    statements: number;
+    subrequests: number;
+    invocations: number;
+    connections: number;
+    handlerMs: number;
+    afterReturnMs: number;
+  };
+  /** How often a limit refused, held up or ended something. */
+  met: {
+    statements: number;
+    subrequests: number;
+    invocations: number;
+    connections: number;
+    handler: number;
+    afterReturn: number;
+  };
+}
+
+/** By kind of event: `fetch`, `queue`, `scheduled`, or a class and its method. */
+export type Records = Record<string, KindRecord>;
+
+/** Of one database. */
+export interface GateRecord {
+  calls: number;
+  statements: number;
+  /** The most calls that waited for their turn at once. */
+  mostQueued: number;
+  refused: { overloaded: number; full: number; failed: number; silent: number };
+  sizeBytes: number;
+}
+
+export interface Report {
+  limits: EventLimits;
+  kinds: Records;
+  databases: Record<string, GateRecord>;
+}

@@ -1,0 +1,166 @@
+/** One event: what it has used, and whether the platform has ended it. Which event code runs in is known by the asynchronous context. */
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { KindRecord } from "../counts.ts";
+import type { EventLimits } from "../limits.ts";
+import { recordOf } from "./records.ts";
+
+/** What an event is refused once it has used as much as it may, in the platform's words. */
+const REFUSALS = {
+  statements: "D1_ERROR: Too many API requests by single Worker invocation.",
+  subrequests: "Too many subrequests by single Worker invocation.",
+  invocations: "Too many subrequests by single Worker invocation.",
+} as const;
+
+const running = new AsyncLocalStorage<PlatformEvent>();
+
+export class PlatformEvent {
+  readonly id = crypto.randomUUID();
+  readonly limits: EventLimits;
+  readonly connections: Connections;
+  readonly #record: KindRecord;
+  readonly #used = { statements: 0, subrequests: 0, invocations: 0 };
+  readonly #afterMs: number;
+  readonly #startedAt = Date.now();
+  readonly #cut = new AbortController();
+  #returnedAt: number | null = null;
+  #pending = 0;
+  #settled = Promise.withResolvers<void>();
+
+  /** `afterMs`: how long it lives on after its handler returned. `parent`: the event that called this one by a binding. */
+  constructor(kind: string, limits: EventLimits, afterMs: number, parent: PlatformEvent | null = null) {
+    this.limits = limits;
+    this.#record = recordOf(kind);
+    this.#record.events += 1;
+    this.#afterMs = afterMs;
+    this.connections = parent?.connections ?? new Connections(limits.connections);
+  }
+
+  /** Aborts once the platform has ended the event. */
+  get signal(): AbortSignal {
+    return this.#cut.signal;
+  }
+
+  get isOver(): boolean {
+    if (!this.#cut.signal.aborted && this.#returnedAt !== null && Date.now() > this.#returnedAt + this.#afterMs) {
+      this.cutOff("afterReturn");
+    }
+    return this.#cut.signal.aborted;
+  }
+
+  /** Whether anything is left that `waitUntil` was given. */
+  get hasPending(): boolean {
+    return this.#pending > 0;
+  }
+
+  /** Resolves when nothing is left any more. */
+  async idle(): Promise<void> {
+    while (this.#pending > 0) await this.#settled.promise;
+  }
+
+  /** Counts a use. Throws what the platform throws when it is one too many. */
+  spend(what: keyof typeof REFUSALS, count = 1): void {
+    const used = this.#used[what] + count;
+    if (used > this.limits[what]) {
+      this.#record.met[what] += 1;
+      throw new Error(REFUSALS[what]);
+    }
+    this.#used[what] = used;
+    this.#record.most[what] = Math.max(this.#record.most[what], used);
+  }
+
+  /** A connection that waits for its headers; resolves, once there is one, to what gives it back. */
+  async connect(): Promise<() => void> {
+    if (this.connections.isFull) this.#record.met.connections += 1;
+    const release = await this.connections.take();
+    this.#record.most.connections = Math.max(this.#record.most.connections, this.connections.taken);
+    return release;
+  }
+
+  /** Passes on the answer of a binding, unless the event is over by then: then nothing ever comes. */
+  async answer<T>(call: () => Promise<T>): Promise<T> {
+    if (this.isOver) return forever();
+    try {
+      const answered = await call();
+      return this.isOver ? await forever() : answered;
+    } catch (error) {
+      if (this.isOver) return forever();
+      throw error;
+    } finally {
+      this.#noteActivity();
+    }
+  }
+
+  /** Its handler has returned. */
+  returned(): void {
+    if (this.#returnedAt !== null) return;
+    this.#returnedAt = Date.now();
+    this.#record.most.handlerMs = Math.max(this.#record.most.handlerMs, this.#returnedAt - this.#startedAt);
+  }
+
+  /** Something that the event waits for after its handler. */
+  waitFor(promise: Promise<unknown>): Promise<unknown> {
+    this.#pending += 1;
+    return promise.finally(() => {
+      this.#pending -= 1;
+      this.#settled.resolve();
+      this.#settled = Promise.withResolvers();
+      this.#noteActivity();
+    });
+  }
+
+  /** The platform ends it. */
+  cutOff(limit: "handler" | "afterReturn"): void {
+    if (this.#cut.signal.aborted) return;
+    this.#record.met[limit] += 1;
+    this.#cut.abort(new Error(`the platform ended the event: ${limit}`));
+  }
+
+  #noteActivity(): void {
+    if (this.#returnedAt === null) return;
+    const afterMs = Math.min(Date.now() - this.#returnedAt, this.#afterMs);
+    this.#record.most.afterReturnMs = Math.max(this.#record.most.afterReturnMs, afterMs);
+  }
+}
+
+/** The connections that an event shares with the Workers that it calls. */
+class Connections {
+  readonly #most: number;
+  readonly #waiting: (() => void)[] = [];
+  taken = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get isFull(): boolean {
+    return this.taken >= this.#most;
+  }
+
+  async take(): Promise<() => void> {
+    if (this.isFull) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.taken += 1;
+    let isGivenBack = false;
+    return () => {
+      if (isGivenBack) return;
+      isGivenBack = true;
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.taken -= 1;
+    };
+  }
+}
+
+/** Runs `handler` as the event. */
+export function within<T>(event: PlatformEvent, handler: () => T): T {
+  return running.run(event, handler);
+}
+
+/** The event that the caller runs in; null where an object is constructed. */
+export function currentEvent(): PlatformEvent | null {
+  return running.getStore() ?? null;
+}
+
+async function forever(): Promise<never> {
+  return new Promise<never>(() => {});
+}

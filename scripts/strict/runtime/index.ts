@@ -1,0 +1,5 @@
+/** What the generated modules of the strict platform import. */
+
+export { StrictReport, strictEntrypoint, strictHandlers, strictObject } from "./entry.ts";
+export { front } from "./front.ts";
+export { D1Gate } from "./gate.ts";

@@ -1,0 +1,149 @@
+/** The Workers that Miniflare runs on the strict platform: the built script several times, and a front before them. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { V4WorkerOptions } from "miniflare";
+import type { Unstable_Config } from "wrangler";
+import { eventLimits, type BindingKind, type DatabaseOptions, type Plan, type StrictConfig } from "./limits.ts";
+
+export interface StrictOptions {
+  plan: Plan;
+  /** What the platform's durations are multiplied by. */
+  scale: number;
+  database: DatabaseOptions;
+}
+
+/** What of a Worker's options differs between the isolates. */
+type WorkerOptions = Pick<
+  V4WorkerOptions,
+  "compatibilityDate" | "compatibilityFlags" | "d1Databases" | "queueConsumers" | "assets" | "cronTriggers"
+> & { durableObjects?: Record<string, object>; serviceBindings?: Services };
+
+const root = join(import.meta.dirname, "../..");
+
+/** The name of the Worker before the others, which holds the bindings that Node uses. */
+export const FRONT = "strict-front";
+
+/** How many isolates there are of each kind. */
+const ISOLATES = 2;
+
+const GATE = { STRICT_GATE: { className: "D1Gate", scriptName: FRONT, useSQLite: true } };
+
+/** `bindings`: the variables. The objects' Worker has the script's own name, and so the same storage as without the strict platform. */
+export function strictWorkers(
+  config: Unstable_Config,
+  worker: WorkerOptions,
+  bindings: Record<string, unknown>,
+  { plan, scale, database }: StrictOptions,
+): V4WorkerOptions[] {
+  const own = config.name ?? "lovage";
+  const limits = eventLimits(plan, scale);
+  const strict: StrictConfig = { limits, bindings: bindingKinds(config, own) };
+  const { queueConsumers, assets, durableObjects, cronTriggers: _, ...rest } = worker;
+  const remoteObjects = Object.fromEntries(
+    Object.entries(durableObjects ?? {}).map(([name, object]) => [name, { scriptName: own, ...object }]),
+  );
+  const script = (name: string) => ({
+    ...rest,
+    name,
+    modulesRoot: root,
+    modules: scriptModules(config, own, strict),
+    bindings,
+    serviceBindings: selfBindings(rest.serviceBindings, own, name),
+  });
+  const names = (kind: string) => Array.from({ length: ISOLATES }, (_unused, i) => `${own}-${kind}-${i + 1}`);
+  const web = names("web");
+  const consumers = names("consumer");
+  const workers = [
+    {
+      name: FRONT,
+      compatibilityDate: worker.compatibilityDate,
+      compatibilityFlags: [...(worker.compatibilityFlags ?? []), "service_binding_extra_handlers"],
+      modulesRoot: root,
+      modules: frontModules(),
+      bindings: {
+        STRICT_DATABASES: Object.keys(worker.d1Databases ?? {}),
+        STRICT_DATABASE: database,
+        STRICT_LIMITS: limits,
+      },
+      d1Databases: worker.d1Databases,
+      durableObjects: { STRICT_GATE: { className: "D1Gate", useSQLite: true } },
+      queueConsumers,
+      serviceBindings: {
+        ...numbered("WEB", web),
+        ...numbered("CONSUMER", consumers),
+        ...numbered(
+          "REPORT",
+          [own, ...web, ...consumers].map((name) => ({ name, entrypoint: "StrictReport" })),
+        ),
+      },
+    },
+    { ...script(own), durableObjects: { ...durableObjects, ...GATE } },
+    ...web.map((name) => ({ ...script(name), assets, durableObjects: { ...remoteObjects, ...GATE } })),
+    ...consumers.map((name) => ({ ...script(name), durableObjects: { ...remoteObjects, ...GATE } })),
+  ];
+  return workers as unknown as V4WorkerOptions[];
+}
+
+type Services = Record<string, string | { name: string; entrypoint?: string }> | undefined;
+
+/** The script's bindings to itself lead to the same isolate. */
+function selfBindings(services: Services, own: string, name: string): Services {
+  return Object.fromEntries(
+    Object.entries(services ?? {}).map(([binding, service]) => [
+      binding,
+      typeof service === "object" && service.name === own ? { ...service, name } : service,
+    ]),
+  );
+}
+
+function bindingKinds(config: Unstable_Config, own: string): Record<string, BindingKind> {
+  const kinds: [string | undefined, BindingKind][] = [
+    ...config.d1_databases.map(({ binding }): [string, BindingKind] => [binding, "d1"]),
+    ...(config.queues.producers ?? []).map(({ binding }): [string, BindingKind] => [binding, "queue"]),
+    ...config.durable_objects.bindings.map(({ name }): [string, BindingKind] => [name, "object"]),
+    ...(config.services ?? []).map(({ binding, service }): [string, BindingKind] => [
+      binding,
+      service === own ? "self" : "service",
+    ]),
+    [config.assets?.binding, "fetcher"],
+  ];
+  return Object.fromEntries(kinds.filter(([name]) => name !== undefined));
+}
+
+/** The built Worker as it is, and an entry module that wraps what it exports. */
+function scriptModules(config: Unstable_Config, own: string, strict: StrictConfig) {
+  const objects = config.durable_objects.bindings.filter((binding) => binding.script_name === undefined);
+  const entrypoints = (config.services ?? []).filter(({ service, entrypoint }) => service === own && entrypoint);
+  const lines = [
+    `import { StrictReport, strictEntrypoint, strictHandlers, strictObject } from "./dist/strict/index.js";`,
+    `import * as app from "./dist/worker/index.js";`,
+    `const config = ${JSON.stringify(strict)};`,
+    `export { StrictReport };`,
+    `export default strictHandlers(app.default, config);`,
+    ...objects.map(({ class_name: name }) => wrapped("strictObject", name)),
+    ...entrypoints.map(({ entrypoint }) => wrapped("strictEntrypoint", entrypoint!)),
+  ];
+  return [esModule("strict-script.js", lines.join("\n")), built("dist/strict/index.js"), built("dist/worker/index.js")];
+}
+
+function wrapped(wrapper: string, name: string): string {
+  return `export const ${name} = ${wrapper}(app.${name}, ${JSON.stringify(name)}, config);`;
+}
+
+function frontModules() {
+  const entry = `export { D1Gate, front as default } from "./dist/strict/index.js";`;
+  return [esModule("strict-front.js", entry), built("dist/strict/index.js")];
+}
+
+function built(path: string) {
+  return esModule(path, readFileSync(join(root, path), "utf8"));
+}
+
+function esModule(path: string, contents: string) {
+  return { type: "ESModule" as const, path: join(root, path), contents };
+}
+
+function numbered<T>(prefix: string, values: T[]): Record<string, T> {
+  return Object.fromEntries(values.map((value, i) => [`${prefix}_${i + 1}`, value]));
+}
