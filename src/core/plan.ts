@@ -1,0 +1,48 @@
+/**
+ * What one invocation may use on the platform's plan, so that other code bounds itself by it. `wrangler.toml` describes the paid plan;
+ * a deployment to the free one sets the variable `PLAN` to "free".
+ * Limits: https://developers.cloudflare.com/workers/platform/limits/ and https://developers.cloudflare.com/d1/platform/limits/
+ */
+
+export interface Budget {
+  /** D1 statements of one invocation; each statement of a batch counts. The platform's limit. */
+  statements: number;
+  /** Subrequests of one invocation: D1 calls, objects, queues and fetches together. The platform's limit. */
+  subrequests: number;
+  /** Attempts that one consumer event starts. */
+  attemptsPerEvent: number;
+  /** Task ids in one queue message. */
+  idsPerBell: number;
+  /** D1 statements that a tick of the clock may use before it leaves the rest to the next tick. */
+  statementsPerTick: number;
+  /** Rows that one bulk request, or one round of background work, changes. */
+  rowsPerBulk: number;
+  /** Progress objects that one invocation calls. */
+  objectsPerCall: number;
+}
+
+const PAID: Budget = {
+  statements: 1_000,
+  subrequests: 10_000,
+  attemptsPerEvent: 24,
+  idsPerBell: 10,
+  statementsPerTick: 400,
+  rowsPerBulk: 500,
+  objectsPerCall: 500,
+};
+
+/** 10 ms of CPU and 50 subrequests: a claim, and for each attempt a commit, a stop poll, an object and a bell. */
+const FREE: Budget = {
+  statements: 50,
+  subrequests: 50,
+  attemptsPerEvent: 5,
+  idsPerBell: 5,
+  statementsPerTick: 30,
+  rowsPerBulk: 100,
+  objectsPerCall: 15,
+};
+
+/** The budget of the plan that `PLAN` names: "free", or the paid one where it is empty. */
+export function budgetOf(env: Pick<Env, "PLAN">): Budget {
+  return env.PLAN === "free" ? FREE : PAID;
+}
