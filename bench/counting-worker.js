@@ -1,4 +1,4 @@
-/** The built Worker with its D1 and its queues counted; `GET /counts` tells. Its Durable Objects and attempts live in the same isolate, and so share the counts. */
+/** The built Worker with its D1 and its queues counted; `GET /counts` tells. Its Durable Objects live in the same isolate, and so share the counts. */
 import worker, * as parts from "../dist/worker/index.js";
 
 const counts = { rowsWritten: 0, rowsRead: 0, statements: 0, messages: 0 };
@@ -58,7 +58,8 @@ const countedClass = (Class) =>
 
 export const Clock = countedClass(parts.Clock);
 export const ProgressObject = countedClass(parts.ProgressObject);
-export const AttemptRunner = countedClass(parts.AttemptRunner);
+export const AttemptObject = countedClass(parts.AttemptObject);
+export const RateObject = countedClass(parts.RateObject);
 
 export default {
   fetch: (request, env, ctx) =>

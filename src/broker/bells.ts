@@ -3,7 +3,8 @@
  * time and never a task, so ringing never fails for its caller.
  */
 
-import { BELLS_PER_SEND, IDS_PER_BELL, type Lane } from "../core/limits.ts";
+import { BELLS_PER_SEND, type Lane } from "../core/limits.ts";
+import { budgetOf } from "../core/plan.ts";
 
 /** What a message on a lane's queue holds. */
 export interface Bell {
@@ -28,16 +29,18 @@ export function queueOf(env: Env, lane: string): Queue<Bell> {
   return queues[lane as Lane] ?? env.LANE_DEFAULT;
 }
 
-/** Rings for these tasks, a hundred ids to a message. A queue that refuses is left to the clock. */
+/** Rings for these tasks, some ids to a message. A queue that refuses is left to the clock. */
 export async function ringBells(env: Env, tasks: readonly Ringing[]): Promise<void> {
   const lanes = Map.groupBy(tasks, (task) => task.lane);
-  await Promise.all([...lanes].map(([lane, members]) => ringLane(queueOf(env, lane), members)));
+  await Promise.all(
+    [...lanes].map(([lane, members]) => ringLane(queueOf(env, lane), members, budgetOf(env).idsPerBell)),
+  );
 }
 
-async function ringLane(queue: Queue<Bell>, tasks: readonly Ringing[]): Promise<void> {
+async function ringLane(queue: Queue<Bell>, tasks: readonly Ringing[], idsPerBell: number): Promise<void> {
   const messages: MessageSendRequest<Bell>[] = [];
-  for (let i = 0; i < tasks.length; i += IDS_PER_BELL) {
-    messages.push({ body: { ids: tasks.slice(i, i + IDS_PER_BELL).map((task) => task.id) } });
+  for (let i = 0; i < tasks.length; i += idsPerBell) {
+    messages.push({ body: { ids: tasks.slice(i, i + idsPerBell).map((task) => task.id) } });
   }
   for (let i = 0; i < messages.length; i += BELLS_PER_SEND) {
     await send(queue, messages.slice(i, i + BELLS_PER_SEND));

@@ -72,15 +72,6 @@ export const MAX_BATCH_RESULT_LENGTH = 12_000_000;
 /** How long tasks may gather. */
 export const MAX_BATCH_WAIT_MS = 86_400_000;
 
-/**
- * Attempts that one event of a consumer starts. They share its six connections that wait for an answer, its 1,000
- * statements of D1 and its 128 MB (https://developers.cloudflare.com/workers/platform/limits/).
- */
-export const ATTEMPTS_PER_EVENT = 24;
-
-/** Ids that one bell carries: half of what one event takes, so that a large submission spreads over many events. */
-export const IDS_PER_BELL = 12;
-
 /** Messages in one `sendBatch` call (https://developers.cloudflare.com/queues/platform/limits/). */
 export const BELLS_PER_SEND = 100;
 
@@ -96,9 +87,6 @@ export const EVENT_MS = 28_500;
 
 /** Longest attempt: an object's alarm handler, in which such attempts run, is cut off after 15 minutes. */
 export const MAX_TIMEOUT_MS = 14 * 60_000;
-
-/** Attempts that one object runs: as many as may wait for an upstream's answer at once in one event. */
-export const ATTEMPTS_PER_OBJECT = 6;
 
 /** Attempts of a task that says nothing about it. */
 export const DEFAULT_MAX_ATTEMPTS = 3;

@@ -9,10 +9,14 @@ export interface Budget {
   statements: number;
   /** Subrequests of one invocation: D1 calls, objects, queues and fetches together. The platform's limit. */
   subrequests: number;
-  /** Attempts that one consumer event starts. */
+  /** Attempts that one consumer event starts: they share its connections that wait for an answer, and its memory. */
   attemptsPerEvent: number;
-  /** Task ids in one queue message. */
+  /** Attempts that one object runs: as many as may wait for an upstream's answer at once in one event. */
+  attemptsPerObject: number;
+  /** Task ids in one queue message: at most as many as an event takes, so that a large submission spreads over many events. */
   idsPerBell: number;
+  /** How much less often than usual a running attempt asks whether it is to stop. */
+  pollFactor: number;
   /** D1 statements that a tick of the clock may use before it leaves the rest to the next tick. */
   statementsPerTick: number;
   /** Rows that one bulk request, or one round of background work, changes. */
@@ -25,7 +29,9 @@ const PAID: Budget = {
   statements: 1_000,
   subrequests: 10_000,
   attemptsPerEvent: 24,
-  idsPerBell: 10,
+  attemptsPerObject: 6,
+  idsPerBell: 12,
+  pollFactor: 1,
   statementsPerTick: 400,
   rowsPerBulk: 500,
   objectsPerCall: 500,
@@ -36,7 +42,9 @@ const FREE: Budget = {
   statements: 50,
   subrequests: 50,
   attemptsPerEvent: 5,
+  attemptsPerObject: 2,
   idsPerBell: 5,
+  pollFactor: 10,
   statementsPerTick: 30,
   rowsPerBulk: 100,
   objectsPerCall: 15,

@@ -1,6 +1,7 @@
 /** Takes queued tasks for the caller to run. */
 
 import { earliest, pokeClock } from "../broker/poke.ts";
+import { budgetOf } from "../core/plan.ts";
 import { claimGathered } from "../results/claim-batches.ts";
 import { claimTasks, type Claim, type ClaimedTask } from "../results/claim-tasks.ts";
 import { declareLimits } from "./declare-limits.ts";
@@ -41,7 +42,7 @@ export async function claim(env: Env, ids: string[], now = Date.now()): Promise<
 async function together(env: Env, { gathering, size }: Claim, holder: string, now: number): Promise<Claim[]> {
   if (gathering.length === 0) return [];
   try {
-    return [await claimGathered(env.DB, gathering, size, holder, now)];
+    return [await claimGathered(env.DB, gathering, size, budgetOf(env).attemptsPerEvent, holder, now)];
   } catch (error) {
     console.warn(JSON.stringify({ event: "batch_not_claimed", ids: gathering.length, error: String(error) }));
     return [];

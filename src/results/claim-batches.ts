@@ -1,6 +1,6 @@
 /** Takes tasks that start together: as many as their batch holds, or what has come when the oldest has waited long enough. */
 
-import { ATTEMPTS_PER_EVENT, MAX_BATCH_SIZE } from "../core/limits.ts";
+import { MAX_BATCH_SIZE } from "../core/limits.ts";
 import { claimSql, claimTasks, type Claim, type Claiming } from "./claim-tasks.ts";
 import { persist, persistOr503 } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
@@ -54,17 +54,17 @@ FROM (${GROUPS}) AS own`;
 
 /**
  * Claims of those who gather with `ids` all that start now, whoever among them was rung for; `size`: of the largest of
- * their batches. Asked again with the same `holder` and ids, it answers the same tasks.
+ * their batches, `most`: about how many tasks, in whole batches. Asked again with the same `holder` and ids, it answers the same tasks.
  */
 export async function claimGathered(
   db: D1Database,
   ids: string[],
   size: number,
+  most: number,
   holder: string,
   now: number,
 ): Promise<Claim> {
-  // Whole batches, about as many tasks as one event takes.
-  const limit = Math.ceil(ATTEMPTS_PER_EVENT / size) * size;
+  const limit = Math.ceil(most / size) * size;
   const { results } = await persist(() => db.prepare(OLDEST).bind(JSON.stringify(ids), limit).all<{ ids: string }>());
   const oldest = results.flatMap((row) => JSON.parse(row.ids) as string[]);
   return claimTasks(db, [...new Set([...ids, ...oldest])], holder, now, TOGETHER);

@@ -5,11 +5,11 @@
 
 import { idsOf, ringBells } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
-import { ATTEMPTS_PER_EVENT, EVENT_MS } from "../core/limits.ts";
+import { EVENT_MS } from "../core/limits.ts";
+import { budgetOf } from "../core/plan.ts";
 import { claim } from "../engine/claim.ts";
 import { untilWritten, writeCounts } from "../engine/observe.ts";
 import { makeDue } from "../results/due-tasks.ts";
-import { findDefinition } from "./definitions.ts";
 import { startApart } from "./hand-over.ts";
 import { placesOf } from "./place.ts";
 import { runningIn } from "./running.ts";
@@ -52,11 +52,11 @@ export async function consume(
     batch.retryAll({ delaySeconds: 1 });
     return;
   }
-  const { ids, taken, left, rest } = shareOf(batch.messages);
+  const { ids, taken, left, rest } = shareOf(batch.messages, budgetOf(env).attemptsPerEvent);
   for (const message of left) message.retry();
   try {
     const { claimed, rates } = await claim(env, ids);
-    const { here, apart } = placesOf(claimed, (name) => findDefinition(name, env));
+    const { here, apart } = placesOf(env, claimed);
     // Counted from here: whatever the claim took, the platform counts from the return of this handler.
     const endBy = Date.now() + EVENT_MS;
     ctx.waitUntil(workOff(env, here, endBy, handlers).then(() => writeLastCounts(env, endBy)));
@@ -84,12 +84,12 @@ interface Share {
   rest: string[];
 }
 
-function shareOf(messages: readonly Message[]): Share {
+function shareOf(messages: readonly Message[], most: number): Share {
   const ids = new Set<string>();
   const taken: Message[] = [];
   const left: Message[] = [];
   for (const message of messages) {
-    if (ids.size >= ATTEMPTS_PER_EVENT) {
+    if (ids.size >= most) {
       left.push(message);
       continue;
     }
@@ -97,7 +97,7 @@ function shareOf(messages: readonly Message[]): Share {
     taken.push(message);
   }
   const all = [...ids];
-  return { ids: all.slice(0, ATTEMPTS_PER_EVENT), taken, left, rest: all.slice(ATTEMPTS_PER_EVENT) };
+  return { ids: all.slice(0, most), taken, left, rest: all.slice(most) };
 }
 
 async function hasRoom(lane: string): Promise<boolean> {

@@ -1,10 +1,11 @@
 /** Where attempts run: short ones in the event that claimed them, all others in objects. */
 
-import type { TaskDefinition } from "../core/define-task.ts";
-import { ATTEMPTS_PER_OBJECT, DEFAULT_TIMEOUT_MS } from "../core/limits.ts";
+import { DEFAULT_TIMEOUT_MS } from "../core/limits.ts";
+import { budgetOf } from "../core/plan.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { callsOf } from "./batch-call.ts";
 import { boundsOf } from "./bounds.ts";
+import { findDefinition } from "./definitions.ts";
 
 export interface Placed {
   /** They end within the time that the platform leaves an event. */
@@ -18,17 +19,14 @@ export interface Placed {
  * that it takes no neighbour with it a second time; several long ones share one, because an object costs by its
  * duration and not by what it does.
  */
-export function placesOf(
-  claimed: readonly ClaimedTask[],
-  definitionOf: (task: string) => TaskDefinition | undefined,
-): Placed {
-  const calls = callsOf(claimed, definitionOf);
+export function placesOf(env: Env, claimed: readonly ClaimedTask[]): Placed {
+  const calls = callsOf(claimed, (name) => findDefinition(name, env));
   const alone = calls.filter(wasCutOff);
   const others = calls.filter((call) => !wasCutOff(call));
-  const long = others.filter((call) => isLong(call, definitionOf));
+  const long = others.filter((call) => isLong(env, call));
   return {
-    here: others.filter((call) => !isLong(call, definitionOf)).flat(),
-    apart: [...alone, ...inGroups(long)],
+    here: others.filter((call) => !isLong(env, call)).flat(),
+    apart: [...alone, ...inGroups(long, budgetOf(env).attemptsPerObject)],
   };
 }
 
@@ -36,12 +34,10 @@ function wasCutOff(call: readonly ClaimedTask[]): boolean {
   return call.some((task) => task.crashes > 0);
 }
 
-function isLong(call: readonly ClaimedTask[], definitionOf: (task: string) => TaskDefinition | undefined): boolean {
-  return call.some((task) => boundsOf(task, definitionOf(task.task)).hardMs > DEFAULT_TIMEOUT_MS);
+function isLong(env: Env, call: readonly ClaimedTask[]): boolean {
+  return call.some((task) => boundsOf(task, findDefinition(task.task, env)).hardMs > DEFAULT_TIMEOUT_MS);
 }
 
-function inGroups(calls: readonly ClaimedTask[][]): ClaimedTask[][] {
-  return Array.from({ length: Math.ceil(calls.length / ATTEMPTS_PER_OBJECT) }, (_, i) =>
-    calls.slice(i * ATTEMPTS_PER_OBJECT, (i + 1) * ATTEMPTS_PER_OBJECT).flat(),
-  );
+function inGroups(calls: readonly ClaimedTask[][], size: number): ClaimedTask[][] {
+  return Array.from({ length: Math.ceil(calls.length / size) }, (_, i) => calls.slice(i * size, (i + 1) * size).flat());
 }

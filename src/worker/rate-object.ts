@@ -1,16 +1,15 @@
 /** Keeps the waiters of one rate, whose key is its name: one object for all isolates, asleep while the next turn is far away. */
 
 import { DurableObject } from "cloudflare:workers";
-import { ATTEMPTS_PER_EVENT } from "../core/limits.ts";
+import { budgetOf } from "../core/plan.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import { findDefinition } from "./definitions.ts";
 import { startApart } from "./hand-over.ts";
 import { placesOf } from "./place.ts";
 import { keepTurns } from "./turns.ts";
 import { workOff } from "./work.ts";
 
-/** Starts of one alarm: each costs about seven statements, and an event may make 1,000. */
-const STARTS_PER_ALARM = 100;
+/** What a start costs of an event's statements. */
+const STATEMENTS_PER_START = 10;
 
 /** Far longer than any attempt that runs here; the platform does not cut off what an object is still doing. */
 const ATTEMPT_MS = 60_000;
@@ -30,8 +29,9 @@ export class RateObject extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#isKeeping = true;
     this.#wasAsked = false;
+    const most = Math.floor(budgetOf(this.env).statements / STATEMENTS_PER_START);
     const start = (task: ClaimedTask) => this.ctx.waitUntil(this.#run(task));
-    const next = await keepTurns(this.env, this.ctx.id.name ?? "", start, STARTS_PER_ALARM);
+    const next = await keepTurns(this.env, this.ctx.id.name ?? "", start, most);
     this.#isKeeping = false;
     if (this.#wasAsked) await this.ctx.storage.setAlarm(Date.now());
     else if (next !== null) await this.ctx.storage.setAlarm(next);
@@ -40,8 +40,8 @@ export class RateObject extends DurableObject<Env> {
   async #run(task: ClaimedTask): Promise<void> {
     // Nothing that was claimed ahead begins before its start.
     await scheduler.wait(Math.max(0, task.startedAt - Date.now()));
-    const { here } = placesOf([task], (name) => findDefinition(name, this.env));
-    if (here.length === 0 || this.#running >= ATTEMPTS_PER_EVENT) return startApart(this.env, [task]);
+    const { here } = placesOf(this.env, [task]);
+    if (here.length === 0 || this.#running >= budgetOf(this.env).attemptsPerEvent) return startApart(this.env, [task]);
     this.#running++;
     try {
       await workOff(this.env, here, Date.now() + ATTEMPT_MS);

@@ -5,6 +5,7 @@
  */
 
 import { leaseAt, pollAfter, renewAfter } from "../core/lease.ts";
+import { budgetOf } from "../core/plan.ts";
 import { readStopOrders, renewLeases, type StopOrder } from "../results/leases.ts";
 import { within } from "./within.ts";
 
@@ -69,7 +70,8 @@ export async function beat(env: Env): Promise<void> {
   const due = [...running].filter((attempt) => attempt.renewAt <= now);
   if (due.length > 0) await renew(env, due, now);
   const grown = [...running].filter((attempt) => now - attempt.claimedAt > FRESH_MS && !due.includes(attempt));
-  if (grown.length > 0 && now - askedAt >= Math.min(...grown.map((attempt) => pollAfter(now - attempt.claimedAt)))) {
+  const pollMs = Math.min(...grown.map((attempt) => pollAfter(now - attempt.claimedAt)));
+  if (now - askedAt >= pollMs * budgetOf(env).pollFactor) {
     askedAt = now;
     obey(grown, await answered(readStopOrders(env.DB, grown.map(heldOf))));
   }

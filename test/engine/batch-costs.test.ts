@@ -59,7 +59,7 @@ it.each([
   rows.push(written());
   const { gathering, size, claimed: alone } = await claimTasks(db, ids, "claim", now + afterMs);
   expect(alone).toEqual([]);
-  const { claimed } = await claimGathered(db, gathering, size, "claim", now + afterMs);
+  const { claimed } = await claimGathered(db, gathering, size, 24, "claim", now + afterMs);
   rows.push(written());
   await commitAttempts(
     db,
@@ -78,7 +78,7 @@ it("a bell that comes before the batch is whole writes nothing", async () => {
   written();
   const ids = tasks.map((task) => task.id);
   const { gathering, size } = await claimTasks(db, ids, "early", now);
-  expect((await claimGathered(db, gathering, size, "early", now)).claimed).toEqual([]);
+  expect((await claimGathered(db, gathering, size, 24, "early", now)).claimed).toEqual([]);
   expect(written()).toBe(0);
 });
 
@@ -88,7 +88,7 @@ it("a claim of one takes all who start with it, and answers the same when it is 
   await insertTasks(env.DB, tasks);
   const ids = tasks.map((task) => task.id);
   const claim = async (rung: string[]) =>
-    (await claimGathered(env.DB, rung, SIZE, "again", now)).claimed.map((task) => task.id).toSorted();
+    (await claimGathered(env.DB, rung, SIZE, 24, "again", now)).claimed.map((task) => task.id).toSorted();
   expect(await claim(ids.slice(-1))).toEqual(ids.toSorted());
   expect(await claim(ids)).toEqual(ids.toSorted());
 });
@@ -99,7 +99,7 @@ it("a thousand items of a hundred each are ten whole batches, also where ten bel
   const tasks = items(1_000, now).map((task) => ({ ...task, batch: JSON.stringify({ size, wait: WAIT_MS }) }));
   await insertTasks(env.DB, tasks);
   const bells = Array.from({ length: 10 }, (_, i) => tasks.slice(i * size, (i + 1) * size).map((task) => task.id));
-  const claims = await Promise.all(bells.map((ids, i) => claimGathered(env.DB, ids, size, `bell ${i}`, now)));
+  const claims = await Promise.all(bells.map((ids, i) => claimGathered(env.DB, ids, size, 24, `bell ${i}`, now)));
   const whole = claims.map(({ claimed }) => claimed.length);
   expect(whole.filter((count) => count % size !== 0)).toEqual([]);
   expect(whole.reduce((sum, count) => sum + count)).toBe(1_000);

@@ -23,7 +23,7 @@ async function insertItems(count: number, limits: Limits, tenant = newTenant()):
   return tasks.map((task) => task.id);
 }
 
-const claimAt = (ids: string[], at: number) => claimGathered(env.DB, ids, SIZE, crypto.randomUUID(), at);
+const claimAt = (ids: string[], at: number) => claimGathered(env.DB, ids, SIZE, 24, crypto.randomUUID(), at);
 
 const end = ({ claimed }: Claim) =>
   commitAttempts(
