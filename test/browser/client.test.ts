@@ -34,7 +34,7 @@ beforeAll(async () => {
   await once(site, "listening");
   origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
   [browser, server] = await Promise.all([launchChromium(), startServer({ allowOrigins: [origin] })]);
-}, 120_000);
+});
 
 afterAll(async () => {
   await Promise.all([browser?.close(), server?.stop()]);

@@ -15,7 +15,7 @@ let server: Server;
 
 beforeAll(async () => {
   [browser, server] = await Promise.all([launchChromium(), startServer({ fixtures: true })]);
-}, 120_000);
+});
 
 afterAll(async () => {
   await Promise.all([browser?.close(), server?.stop()]);
@@ -131,7 +131,7 @@ it("says how to switch the public demo on where it is off", async () => {
   const response = await page.goto(`${closed.url}/`);
   expect(response?.status()).toBe(404);
   expect(await page.locator("body").textContent()).toContain("PUBLIC_DEMO");
-}, 120_000);
+});
 
 /** A tab of its own at `/`, and everything that it complains of: console errors, refusals by the policy, requests that leave the house. */
 async function openPage(url: string): Promise<{ page: Page; complaints: string[] }> {

@@ -11,7 +11,7 @@ let server: Server;
 
 beforeAll(async () => {
   [browser, server] = await Promise.all([launchChromium(), startServer({ fixtures: true })]);
-}, 120_000);
+});
 
 afterAll(async () => {
   await Promise.all([browser?.close(), server?.stop()]);

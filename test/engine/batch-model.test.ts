@@ -51,4 +51,4 @@ it(`batches keep their promises in ${PROGRAMS} random programs`, async () => {
   );
   expect(total("whole")).toBeGreaterThan(PROGRAMS);
   expect(total("calls")).toBeGreaterThan(total("whole"));
-}, 120_000);
+});

@@ -234,7 +234,7 @@ describe("the places", () => {
       { numRuns: 40 },
     );
     console.log(`places agreed with the tasks after each of ${steps} steps of 40 programs`);
-  }, 120_000);
+  });
 
   it("are those of the last input of a debounced task, and none are left of the inputs before", async () => {
     const [before, after] = [newKey(), newKey()];

@@ -31,7 +31,6 @@ const hook = (key: string, lane: "default" | "bulk" = "default"): Submission => 
 const soMany = (key: string, count: number) =>
   poll(
     () => `only ${receiver.answered(key)} of ${count} of ${key} ran`,
-    60_000,
     () => receiver.answered(key) >= count || null,
   );
 
@@ -65,7 +64,7 @@ it("never has more than three of a key at once: 200 tasks on two lanes, killed t
     kills.push(Date.now());
     await server.restart();
   }
-  await api.waitUntilNoneIs(LIVE, 90_000);
+  await api.waitUntilNoneIs(LIVE);
   const tasks = await Promise.all(submitted.map(({ id }) => api.read(id)));
   const most = mostAtOnce(tasks, kills);
   console.log("200 tasks, limit 3, two kills:", {
@@ -79,7 +78,7 @@ it("never has more than three of a key at once: 200 tasks on two lanes, killed t
   expect(
     breachesOf(tasks, { hooks: [], kills, mayFail: () => false }).filter((each) => !/had its effect/.test(each)),
   ).toEqual([]);
-}, 180_000);
+});
 
 it("is fair between keys: with 500 and 5 waiting, the 5 are done before the 500 are half done", async () => {
   const many = await api.submitAll(Array.from({ length: 500 }, () => hook("many")));
@@ -92,4 +91,4 @@ it("is fair between keys: with 500 and 5 waiting, the 5 are done before the 500 
   expect(receiver.most("many")).toBe(LIMIT);
   expect(receiver.most("few")).toBeLessThanOrEqual(LIMIT);
   expect(many.length + few.length).toBe(505);
-}, 120_000);
+});

@@ -22,15 +22,17 @@ export type HookReceiver = {
   close(): Promise<void>;
 };
 
-/** `isRefused` makes an attempt fail on purpose. */
-export async function startHookReceiver(isRefused: (hook: Hook) => boolean = () => false): Promise<HookReceiver> {
+/** `isRefused` makes an attempt fail on purpose; its promise holds the attempt. */
+export async function startHookReceiver(
+  isRefused: (hook: Hook) => boolean | Promise<boolean> = () => false,
+): Promise<HookReceiver> {
   const hooks: Hook[] = [];
   const server = createServer(async (request, response) => {
     const at = Date.now();
     try {
       const hook = { ...((await json(request)) as Omit<Hook, "at">), at };
-      const status = isRefused(hook) ? 500 : 204;
       hooks.push(hook);
+      const status = (await isRefused(hook)) ? 500 : 204;
       response.writeHead(status).end();
     } catch {
       // The sender was killed in the middle of it, so it was not sent.

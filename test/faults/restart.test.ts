@@ -39,12 +39,11 @@ describe("a service that was killed", () => {
     // The first are running or done by then, and the last are waiting.
     await poll(
       () => "hardly anything runs",
-      30_000,
       () => hooks.hooks.length >= 120 || null,
     );
     const before = Object.groupBy(await api.listAll(), (task) => task.state);
     const killedAt = await killAndRestart();
-    await api.waitUntilNoneIs(LIVE, 60_000);
+    await api.waitUntilNoneIs(LIVE);
     const tasks = await readAll(ids);
     const counts = {
       queued: before.queued?.length ?? 0,
@@ -67,11 +66,10 @@ describe("a service that was killed", () => {
     const submitted = await api.submitAll(Array.from({ length: 50 }, () => hook(2_000)));
     await poll(
       () => "not all of them run",
-      30_000,
       () => hooks.hooks.length === 50 || null,
     );
     const killedAt = await killAndRestart();
-    const ended = await Promise.all(submitted.map((task) => api.waitForEnd(task.id, 60_000)));
+    const ended = await Promise.all(submitted.map((task) => api.waitForEnd(task.id)));
     const lastEnd = Math.max(...ended.map((task) => Date.parse(task.finishedAt ?? "")));
     console.log(`killed with 50 tasks of 2 s in flight: all ended ${lastEnd - killedAt} ms after the start`);
     expect(breachesOf(ended, { hooks: hooks.hooks, kills: [killedAt], mayFail: neverOnPurpose })).toEqual([]);
@@ -91,11 +89,10 @@ describe("a service that was killed", () => {
         options: { retry: { backoff: "fixed", base: "1s", jitter: "none" } },
       },
     ]);
-    await api.waitUntil(retried?.id ?? "", 10_000, (task) => task.state === "retrying");
+    await api.waitUntil(retried?.id ?? "", (task) => task.state === "retrying");
     await server.kill9();
     await poll(
       () => "the time did not come",
-      10_000,
       () => Date.now() > Date.parse(due?.runAt ?? "") || null,
     );
     await server.restart();
@@ -117,7 +114,7 @@ describe("a service that was killed", () => {
 
   it("still obeys the cancel that it had confirmed", async () => {
     const { id } = await api.submit("test.stubborn", { ms: 30_000 });
-    await api.waitUntil(id, 10_000, (task) => task.state === "running");
+    await api.waitUntil(id, (task) => task.state === "running");
     expect((await api.post(`/v1/tasks/${id}/cancel`)).status).toBe(202);
     await killAndRestart();
     expect(await api.waitForEnd(id)).toMatchObject({ state: "cancelled", attempt: 1, attempts: [{ number: 1 }] });
@@ -129,7 +126,6 @@ describe("a service that was killed", () => {
     while (kills.length < 3) {
       await poll(
         () => "the next attempt does not run",
-        30_000,
         () => hooks.of(id).length > kills.length || null,
       );
       kills.push(await killAndRestart());

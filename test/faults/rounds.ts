@@ -11,9 +11,6 @@ import { startServer } from "../http/server.ts";
 import { breachesOf, cutOffs } from "./breaches.ts";
 import { startHookReceiver } from "./hook-receiver.ts";
 
-/** What has piled up over the rounds has this long to end after the last one. */
-const END_WITHIN_MS = 180_000;
-
 /** How long before the kill the last requests are sent. */
 const LAST_MOMENT_MS = 40;
 
@@ -133,7 +130,7 @@ export async function runRounds(
     figures.resent += again.length;
     for (const request of again) await submit(request);
     for (const { key } of lost) breaches.push(`${key} was not answered although nothing was killed`);
-    await api.waitUntilNoneIs(LIVE, END_WITHIN_MS);
+    await api.waitUntilNoneIs(LIVE);
 
     const stored = await readAll(api);
     breaches.push(

@@ -27,13 +27,13 @@ beforeAll(async () => {
   const { submitAll } = apiOf(crowded);
   for (let i = 0; i < SCHEDULED; i += batch.length) await submitAll(batch);
   await letNap(crowded);
-}, 120_000);
+});
 
 /** One task falls asleep for real, and its row is copied: ten thousand times that would take minutes here. */
 async function letNap(server: Server): Promise<void> {
   const api = apiOf(server);
   const real = await api.submit("test.nap", { ms: 3_600_000 });
-  await api.waitUntil(real.id, 20_000, (task) => task.state === "waiting");
+  await api.waitUntil(real.id, (task) => task.state === "waiting");
   await server.kill9();
   for (const file of globSync(join(server.persist, "v3/d1/**/*.sqlite"))) copyRow(file, real.id);
   await server.restart();
@@ -93,7 +93,6 @@ async function runAll(server: Server, options: OptionsInput): Promise<TaskResour
   await api.waitForEnd(submitted.at(-1)?.id ?? "");
   return poll(
     () => `${plot} goes on`,
-    30_000,
     async () => {
       const listed = await api.listAll(`tag.plot=${plot}`);
       return listed.filter((task) => task.state === "succeeded").length === PLAIN ? listed : null;

@@ -1,4 +1,5 @@
 /** How the tests talk to the service: plain HTTP with the key, JSON both ways. */
+import type { FlowResource } from "../../src/contract/flow.ts";
 import type { ProblemResource } from "../../src/contract/problem.ts";
 import type { OptionsInput } from "../../src/contract/submission.ts";
 import type { TaskList, TaskResource } from "../../src/contract/task.ts";
@@ -8,6 +9,9 @@ export const LIVE = ["scheduled", "queued", "waiting", "running", "retrying"];
 
 /** A look at something that is still going on, every so often. */
 const LOOK_EVERY_MS = 100;
+
+/** How long a test waits for anything. It matters only where the test fails: a bound on time would test the machine. */
+const PATIENCE_MS = 180_000;
 
 export type Submission = { task: string; input?: unknown; options?: OptionsInput };
 
@@ -84,28 +88,31 @@ export function apiOf({ url, key }: { url: string; key: string }) {
     return body;
   }
 
-  /** The task as it ended; throws where it does not within the time. */
-  async function waitForEnd(id: string, withinMs = 30_000): Promise<TaskResource> {
-    const until = Date.now() + withinMs;
-    for (;;) {
-      const left = Math.max(1, Math.ceil((until - Date.now()) / 1_000));
-      const { status, body } = await get<TaskResource>(`/v1/tasks/${id}`, { prefer: `wait=${Math.min(60, left)}` });
-      if (status !== 200) throw new Error(`${id} could not be read: ${status} ${JSON.stringify(body)}`);
-      if (!LIVE.includes(body.state)) return body;
-      if (Date.now() > until) throw new Error(`${id} is still ${body.state} after ${withinMs} ms`);
-    }
+  /** The resource at this path once it has ended. */
+  async function waitAt<Resource extends { state: string }>(path: string): Promise<Resource> {
+    let state = "never read";
+    return poll(
+      () => `${path} is ${state}`,
+      async () => {
+        const { status, body } = await get<Resource>(path, { prefer: "wait=30" });
+        if (status !== 200) throw new Error(`${path} could not be read: ${status} ${JSON.stringify(body)}`);
+        state = body.state;
+        return LIVE.includes(state) ? null : body;
+      },
+    );
   }
 
-  /** Reads the task again and again until the caller has seen enough; throws where that is not within the time. */
-  async function waitUntil(
-    id: string,
-    withinMs: number,
-    isEnough: (task: TaskResource) => boolean,
-  ): Promise<TaskResource> {
+  /** The task as it ended. */
+  const waitForEnd = (id: string) => waitAt<TaskResource>(`/v1/tasks/${id}`);
+
+  /** The flow as it ended. */
+  const waitForFlow = (id: string) => waitAt<FlowResource>(`/v1/flows/${id}`);
+
+  /** Reads the task again and again until the caller has seen enough. */
+  async function waitUntil(id: string, isEnough: (task: TaskResource) => boolean): Promise<TaskResource> {
     let state = "never read";
     return poll(
       () => `${id} is ${state}`,
-      withinMs,
       async () => {
         const task = await read(id);
         state = task.state;
@@ -130,11 +137,10 @@ export function apiOf({ url, key }: { url: string; key: string }) {
   }
 
   /** Waits until the query finds no task that is in one of these states. */
-  async function waitUntilNoneIs(states: readonly string[], withinMs: number, query = ""): Promise<void> {
+  async function waitUntilNoneIs(states: readonly string[], query = ""): Promise<void> {
     const filter = states.map((state) => `state=${state}`).join("&");
     await poll(
       () => `some task is still ${states.join(" or ")}`,
-      withinMs,
       async () => {
         const { status, body } = await get<TaskList>(`/v1/tasks?limit=1&${filter}&${query}`);
         return status === 200 && body.items.length === 0 ? true : null;
@@ -142,20 +148,16 @@ export function apiOf({ url, key }: { url: string; key: string }) {
     );
   }
 
-  return { call, get, post, submit, submitAll, read, waitForEnd, waitUntil, listAll, waitUntilNoneIs };
+  return { call, get, post, submit, submitAll, read, waitForEnd, waitForFlow, waitUntil, listAll, waitUntilNoneIs };
 }
 
-/** Looks until there is something to answer; throws where there is nothing within the time. */
-export async function poll<T>(
-  complaint: () => string,
-  withinMs: number,
-  look: () => Promise<T | null> | T | null,
-): Promise<T> {
-  const until = Date.now() + withinMs;
+/** Looks until there is something to answer; throws the complaint where there is nothing for too long. */
+export async function poll<T>(complaint: () => string, look: () => Promise<T | null> | T | null): Promise<T> {
+  const end = Date.now() + PATIENCE_MS;
   for (;;) {
     const found = await look();
     if (found !== null) return found;
-    if (Date.now() > until) throw new Error(`${complaint()} after ${withinMs} ms`);
+    if (Date.now() > end) throw new Error(`${complaint()} after ${PATIENCE_MS / 1_000} s`);
     await new Promise((done) => setTimeout(done, LOOK_EVERY_MS));
   }
 }

@@ -88,7 +88,7 @@ describe("gathering", () => {
   it("makes 30 calls of 300 items in one request", async () => {
     const tenant = await Tenant.create();
     await tenant.items(300);
-    await tenant.api.waitUntilNoneIs(["queued", "running"], 30_000);
+    await tenant.api.waitUntilNoneIs(["queued", "running"]);
     expect(sizes(tenant.calls)).toEqual(Array.from({ length: 30 }, () => SIZE));
   });
 
@@ -249,7 +249,6 @@ describe("items come by every way there is:", () => {
     });
     const flow = await poll(
       () => `${body.id} does not end`,
-      20_000,
       async () => {
         const read = (await tenant.api.get<FlowResource>(`/v1/flows/${body.id}`)).body;
         return read.state === "running" ? null : read;
@@ -275,7 +274,7 @@ describe("items come by every way there is:", () => {
     );
     await tenant.api.post("/v1/schedules/tick/run");
     await tenant.called(1);
-    await tenant.api.waitUntilNoneIs(["queued", "running"], 20_000);
+    await tenant.api.waitUntilNoneIs(["queued", "running"]);
     expect((await tenant.api.listAll("task=test.batch")).map((each) => each.result)).toEqual([7]);
   });
 

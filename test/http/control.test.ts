@@ -21,7 +21,7 @@ const conflict = { status: 409, body: { type: "/problems/conflict" } };
 
 async function running(): Promise<string> {
   const { id } = await api.submit("test.sleep", { ms: 60_000 });
-  await api.waitUntil(id, 30_000, (task) => task.state === "running");
+  await api.waitUntil(id, (task) => task.state === "running");
   return id;
 }
 
@@ -31,7 +31,7 @@ const scheduled = async () => (await api.submit("test.noop", null, { delay: "1h"
 async function retrying(): Promise<string> {
   const policy = { backoff: "fixed", base: "1h", jitter: "none" } as const;
   const { id } = await api.submit("test.failTimes", { times: 1 }, { retry: policy });
-  await api.waitUntil(id, 30_000, (task) => task.state === "retrying");
+  await api.waitUntil(id, (task) => task.state === "retrying");
   return id;
 }
 
@@ -56,7 +56,7 @@ describe("cancelling", () => {
     expect(first.headers.get("location")).toBe(`/v1/tasks/${id}`);
     expect(first.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
     expect((await cancel(id)).body.cancelRequestedAt).toBe(first.body.cancelRequestedAt);
-    const task = await api.waitForEnd(id, 10_000);
+    const task = await api.waitForEnd(id);
     expect(task).toMatchObject({
       state: "cancelled",
       result: null,
@@ -89,7 +89,7 @@ describe("cancelling", () => {
       body: { state: "cancelled", attempt: 0, startedAt: null },
     });
     await api.post("/v1/tasks/cancel", { filter: { ids } });
-    await api.waitUntilNoneIs(["queued", "running"], 30_000, "tag.plot=queue");
+    await api.waitUntilNoneIs(["queued", "running"], "tag.plot=queue");
     expect(await api.read(last)).toMatchObject({ state: "cancelled", attempt: 0 });
   });
 
@@ -234,11 +234,11 @@ describe("a bulk verb", () => {
     await plant("mixed", 3, { task: "test.fail", input: { message: "no", retryable: false } });
     await plant("mixed", 2, { task: "test.noop" });
     await plant("mixed", 4, { task: "test.noop" }, { delay: "1h" });
-    await api.waitUntilNoneIs(["queued", "running"], 30_000, "tag.plot=mixed");
+    await api.waitUntilNoneIs(["queued", "running"], "tag.plot=mixed");
     const filter = { tags: { plot: "mixed" } };
     expect(await bulk("retry", { filter, dryRun: true })).toEqual({ matched: 3, changed: 0 });
     expect(await bulk("retry", { filter })).toEqual({ matched: 3, changed: 3 });
-    await api.waitUntilNoneIs(["queued", "running"], 30_000, "tag.plot=mixed");
+    await api.waitUntilNoneIs(["queued", "running"], "tag.plot=mixed");
     expect((await api.listAll("tag.plot=mixed&state=failed")).map((task) => task.attempt)).toEqual([2, 2, 2]);
     expect(await bulk("delete", { filter: { ...filter, state: ["failed", "scheduled"] } })).toEqual({
       matched: 3,
@@ -253,9 +253,9 @@ describe("a bulk verb", () => {
 
   it("stops running tasks, too", async () => {
     await plant("asleep", 30, { task: "test.sleep", input: { ms: 60_000 } });
-    await api.waitUntilNoneIs(["queued"], 30_000, "tag.plot=asleep");
+    await api.waitUntilNoneIs(["queued"], "tag.plot=asleep");
     expect(await bulk("cancel", { filter: { tags: { plot: "asleep" } } })).toEqual({ matched: 30, changed: 30 });
-    await api.waitUntilNoneIs(["running"], 10_000, "tag.plot=asleep");
+    await api.waitUntilNoneIs(["running"], "tag.plot=asleep");
     expect(await api.listAll("tag.plot=asleep&state=cancelled")).toHaveLength(30);
   });
 

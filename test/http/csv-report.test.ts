@@ -65,7 +65,7 @@ it(
   { timeout: 180_000 },
   async () => {
     const whole = await api.submit("csv.summarize", { url: `${origin}/ranges.csv` });
-    const expected = await api.waitForEnd(whole.id, 120_000);
+    const expected = await api.waitForEnd(whole.id);
     expect(expected).toMatchObject({ state: "succeeded", result: { rows: ROWS } });
 
     const report = await api.submit("csv.report", {
@@ -74,7 +74,7 @@ it(
       approval: {},
       deliverTo: origin,
     });
-    await api.waitUntil(report.id, 120_000, (task) => {
+    await api.waitUntil(report.id, (task) => {
       const wait = task.waitingFor as { signals?: string[] } | null;
       return wait?.signals?.includes("approve") ?? false;
     });
@@ -90,25 +90,25 @@ it(
 it("counts different values as csv.summarize does, in however many parts", { timeout: 120_000 }, async () => {
   const url = `${origin}/short.csv`;
   const whole = await api.submit("csv.summarize", { url });
-  const { result: expected } = await api.waitForEnd(whole.id, 60_000);
+  const { result: expected } = await api.waitForEnd(whole.id);
   expect(expected).toMatchObject({ columns: [{ name: "id", distinct: 12_000 }, {}, { distinct: 12_000 }, {}, {}, {}] });
   for (const parts of [1, 3]) {
     const { id } = await api.submit("csv.report", { url, parts });
-    const { result } = await api.waitForEnd(id, 60_000);
+    const { result } = await api.waitForEnd(id);
     expect(result).toEqual({ ...(expected as object), parts, approved: null, delivered: null });
   }
 });
 
 it("reads a file in one pass where the server gives no ranges", { timeout: 120_000 }, async () => {
   const { id } = await api.submit("csv.report", { url: `${origin}/whole.csv` });
-  const { result } = await api.waitForEnd(id, 100_000);
+  const { result } = await api.waitForEnd(id);
   expect(result).toMatchObject({ rows: ROWS, parts: 1, approved: null, delivered: null });
 });
 
 it("fails clearly when the report is refused", { timeout: 120_000 }, async () => {
   const { id } = await api.submit("csv.report", { url: `${origin}/ranges.csv`, parts: 2, approval: {} });
   await api.post(`/v1/tasks/${id}/signals/approve`, { approved: false });
-  const { state, error } = await api.waitForEnd(id, 100_000);
+  const { state, error } = await api.waitForEnd(id);
   expect(state).toBe("failed");
   expect(error?.message).toBe("the report was not approved");
 });

@@ -107,16 +107,15 @@ describe("a lane that drains", () => {
         { task: "test.noop", options: bulk },
       ],
     });
-    await api.waitUntil(retrying.id, 10_000, (task) => task.state === "retrying");
+    await api.waitUntil(retrying.id, (task) => task.state === "retrying");
     await api.waitForEnd(failed.id);
     await lane("bulk", "drain");
     expect((await api.post(`/v1/tasks/${failed.id}/retry`)).status).toBe(202);
     for (const { id } of [scheduled, retrying, parent]) {
-      expect(await api.waitForEnd(id, 20_000)).toMatchObject({ state: "succeeded" });
+      expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded" });
     }
     expect(await api.waitForEnd(failed.id)).toMatchObject({ state: "failed", attempt: 2 });
-    const { body } = await api.get<FlowResource>(`/v1/flows/${flow.id}`, { prefer: "wait=20" });
-    expect(body.state).toBe("succeeded");
+    expect(await api.waitForFlow(flow.id)).toMatchObject({ state: "succeeded" });
     expect(await laneOf("bulk")).toMatchObject({ draining: true, queued: 0, running: 0 });
     await lane("bulk", "resume");
   });
@@ -135,11 +134,10 @@ describe("a lane that drains", () => {
     await lane("default", "drain");
     await poll(
       () => "nothing was delivered",
-      20_000,
       () => (receiver.at("/").length === 1 ? true : null),
     );
-    const { body } = await api.get<FlowResource>(`/v1/flows/${flow.id}`, { prefer: "wait=20" });
-    expect(body.nodes.map((node) => node.task.state)).toEqual(["succeeded", "failed", "succeeded"]);
+    const { nodes } = await api.waitForFlow(flow.id);
+    expect(nodes.map((node) => node.task.state)).toEqual(["succeeded", "failed", "succeeded"]);
     await lane("default", "resume");
     await receiver.stop();
   });
@@ -162,7 +160,6 @@ describe("a lane that drains", () => {
     await server.restart();
     const statuses = await poll(
       () => "still refused",
-      20_000,
       async () => {
         const { status } = await submit();
         expect(status === 202 ? Date.now() >= until : status === 503).toBe(true);
@@ -183,7 +180,6 @@ describe("a lane that drains", () => {
     const ticks = (id: string) => api.listAll(`tag.schedule=${id}`);
     await poll(
       () => "the other schedule has not ticked",
-      20_000,
       async () => ((await ticks("other")).length >= 4 ? true : null),
     );
     expect([await ticks("last"), await ticks("none")]).toEqual([[], []]);
@@ -192,7 +188,6 @@ describe("a lane that drains", () => {
     const resumed = Date.now();
     await poll(
       () => "no tick after the resume",
-      20_000,
       async () => ((await ticks("last")).length > 0 && (await ticks("none")).length > 0 ? true : null),
     );
     const tickOf = (task: TaskResource) => Date.parse(task.tags["tick"]);

@@ -28,7 +28,7 @@ const outcomesOf = (task: TaskResource) => task.attempts?.map((attempt) => attem
 const stepsOf = (id: string) => hooks.of(id).map(({ step, attempt }) => `${step} in ${attempt}`);
 
 const waitFor = (id: string, type: string) =>
-  api.waitUntil(id, 20_000, ({ state, waitingFor }) => {
+  api.waitUntil(id, ({ state, waitingFor }) => {
     return state === "waiting" && (waitingFor as { type: string } | null)?.type === type;
   });
 
@@ -238,14 +238,14 @@ describe("children", () => {
     const busy = { task: "test.sleep", input: { ms: 60_000 }, n: 2 };
     const parents = [await api.submit("test.spawn", napping), await api.submit("test.spawn", busy)];
     const [grandparent, parent] = parents as [TaskResource, TaskResource];
-    await api.waitUntil(grandparent.id, 20_000, (task) => task.state === "waiting");
-    await api.waitUntil(parent.id, 20_000, (task) => task.state === "waiting");
+    await api.waitUntil(grandparent.id, (task) => task.state === "waiting");
+    await api.waitUntil(parent.id, (task) => task.state === "waiting");
     const [middle] = await childrenOf(grandparent.id);
-    await api.waitUntil(middle!.id, 20_000, (task) => task.state === "waiting");
+    await api.waitUntil(middle!.id, (task) => task.state === "waiting");
     const family = [middle!, ...(await childrenOf(middle!.id)), ...(await childrenOf(parent.id))];
     expect(family).toHaveLength(5);
     for (const { id, task } of family) {
-      await api.waitUntil(id, 20_000, ({ state }) => state === (task === "test.sleep" ? "running" : "waiting"));
+      await api.waitUntil(id, ({ state }) => state === (task === "test.sleep" ? "running" : "waiting"));
     }
     for (const { id } of parents) expect((await api.post(`/v1/tasks/${id}/cancel`)).status).toBe(200);
     const ended = await Promise.all([...parents, ...family].map((task) => api.waitForEnd(task.id)));

@@ -19,7 +19,6 @@ beforeAll(async () => {
   );
   await poll(
     () => "the runs are never counted",
-    15_000,
     async () => {
       const { body } = await api.get<Stats>("/v1/stats");
       return body.tasks.some((each) => each.task === "test.stubborn" && each.lastHour.runMs.p50 !== null) ? true : null;
@@ -44,7 +43,6 @@ async function explain(id: string): Promise<Explanation> {
 const explained = (id: string, code: string) =>
   poll(
     () => `${id} is never explained by ${code}`,
-    15_000,
     async () => {
       const explanation = await explain(id);
       return explanation.reasons.some((reason) => reason.code === code) ? explanation : null;
@@ -109,7 +107,7 @@ const cases: Case[] = [
     estimate: endFrom("progress"),
     bring: async () => {
       const { id } = await api.submit("test.progress", { steps: 50, ms: 400 });
-      await api.waitUntil(id, 10_000, (task) => (task.progress?.done ?? 0) > 0);
+      await api.waitUntil(id, (task) => (task.progress?.done ?? 0) > 0);
       return { id, reasons: [{ code: "running", attempt: 1, leaseUntil: INSTANT }] };
     },
   },

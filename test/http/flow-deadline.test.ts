@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import type { ProblemResource } from "../../src/contract/problem.ts";
 import { startHookReceiver, type HookReceiver } from "../faults/hook-receiver.ts";
-import { apiOf, poll, type Api } from "./api.ts";
+import { apiOf, type Api } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
 
 let server: Server;
@@ -27,16 +27,7 @@ async function submit(body: object): Promise<FlowResource> {
   return answer.body;
 }
 
-async function waitForEnd(id: string): Promise<FlowResource> {
-  return poll(
-    () => `${id} still runs`,
-    30_000,
-    async () => {
-      const { body } = await api.get<FlowResource>(`/v1/flows/${id}`, { prefer: "wait=10" });
-      return body.state === "running" ? null : body;
-    },
-  );
-}
+const waitForEnd = (id: string) => api.waitForFlow(id);
 
 const statesOf = (flow: FlowResource) => Object.fromEntries(flow.nodes.map(({ key, task }) => [key, task.state]));
 

@@ -134,7 +134,7 @@ describe("a batch with a key", () => {
     const [first, ...others] = answers.map((answer) => answer.body.items.map((item) => item.task?.id ?? item.status));
     expect(first?.[1]).toBe(404);
     for (const other of others) expect(other).toEqual(first);
-    await api.waitUntilNoneIs(["queued", "running"], 30_000, "tag.plot=batch");
+    await api.waitUntilNoneIs(["queued", "running"], "tag.plot=batch");
     const made = await api.listAll("tag.plot=batch");
     expect(made).toHaveLength(29);
     expect(made.map((task) => hooks.of(task.id).length)).toEqual(made.map(() => 1));

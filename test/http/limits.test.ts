@@ -48,7 +48,6 @@ async function standsAt(id: string, used: number, waiting: number): Promise<Limi
   let seen: LimitResource | null = null;
   return poll(
     () => `${id} is not at ${used} and ${waiting}, but ${JSON.stringify(seen)}`,
-    20_000,
     async () => {
       seen = await get(id);
       return seen.used === used && seen.waiting === waiting ? seen : null;
@@ -160,17 +159,16 @@ describe("a rate", () => {
     await root.waitForEnd(tasks[0].id);
     await poll(
       () => "not five wait",
-      20_000,
       async () => ((await get(id)).waiting === 5 ? true : null),
     );
     expect(await get(id)).toMatchObject({ tokens: 0 });
     await put(id, { limit: 50, per: "1s", burst: 2 });
-    await root.waitUntilNoneIs(["queued", "running"], 20_000, "task=test.rated");
+    await root.waitUntilNoneIs(["queued", "running"], "task=test.rated");
     expect((await remove(id)).status).toBe(204);
     expect(await get(id)).toMatchObject(code);
 
     const upset = await root.submit("test.rated", { holdBackMs: 60_000 });
-    const { runAt } = await root.waitUntil(upset.id, 20_000, (task) => task.state === "scheduled");
+    const { runAt } = await root.waitUntil(upset.id, (task) => task.state === "scheduled");
     const { heldUntil, tokens } = await get(id);
     expect(Math.abs(Date.parse(heldUntil ?? "") - Date.parse(runAt))).toBeLessThan(5_000);
     expect(tokens).toBe(0);
@@ -250,7 +248,6 @@ describe("a key that a definition's own function cannot compute", () => {
     expect((await again("new")).status).toBe(202);
     await poll(
       () => "the new key is not used",
-      20_000,
       async () => ((await get("concurrency:test.keyed:new")).used === 1 ? true : null),
     );
     expect(await get("concurrency:test.keyed:old")).toMatchObject({ used: 0, waiting: 0 });

@@ -117,7 +117,7 @@ it("shows the request, the acknowledgement and the end of a cancel", async () =>
   const task = await api.submit("test.sleep", { ms: 30_000 });
   const url = `${server.url}${task.links.events}`;
   const listening = listenSse(url, { headers: key() });
-  await api.waitUntil(task.id, 10_000, (now) => now.state === "running");
+  await api.waitUntil(task.id, (now) => now.state === "running");
   expect((await api.post(`/v1/tasks/${task.id}/cancel`)).status).toBe(202);
   const states = (await listening).filter((event) => event.type === "state").map((event) => event.data as object);
   const requested = states.findIndex((data) => "cancelRequestedAt" in data);
@@ -191,7 +191,6 @@ it("shows the progress of those that run in lists and in flows, too", async () =
   for (const { count, read } of lists) {
     const shown = await poll(
       () => `no ${count} of them show progress`,
-      20_000,
       async () => {
         const telling = (await read()).filter(({ progress }) => progress !== null);
         return telling.length === count ? telling : null;

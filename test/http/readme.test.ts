@@ -108,7 +108,7 @@ describe("what the README has its reader do", () => {
     url = /serves on (\S+)/.exec(printed)?.[1] ?? "";
     key = /^ {2}Key +(\S+)/m.exec(printed)?.[1] ?? "";
     api = apiOf({ url, key });
-  }, 120_000);
+  });
 
   afterAll(async () => {
     if (service?.pid !== undefined && service.exitCode === null) {

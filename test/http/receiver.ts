@@ -20,14 +20,16 @@ export type Received = {
   at: number;
 };
 
-/** What to answer to the n-th request (1 is the first) of a path; a status, or all of it, or nothing: it stays open. */
+/** What to answer to the n-th request (1 is the first) of a path; a status, or all of it, or nothing: it stays open. A promise holds the request open. */
 export type Reply = number | { status: number; headers: Record<string, string> } | null;
+
+type How = (nth: number, request: Received) => Reply | Promise<Reply>;
 
 export type Receiver = Awaited<ReturnType<typeof startReceiver>>;
 
 export async function startReceiver() {
   const received: Received[] = [];
-  const replies = new Map<string, (nth: number, request: Received) => Reply>();
+  const replies = new Map<string, How>();
 
   async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await text(request);
@@ -43,7 +45,8 @@ export async function startReceiver() {
       at: Date.now(),
     };
     received.push(one);
-    const reply = replies.get(path)?.(at(path).length, one) ?? (replies.has(path) ? null : 204);
+    const how = replies.get(path) ?? (() => 204);
+    const reply = await how(at(path).length, one);
     if (reply === null) return;
     const { status, headers: more } = typeof reply === "number" ? { status: reply, headers: {} } : reply;
     response.writeHead(status, more).end();
@@ -60,14 +63,13 @@ export async function startReceiver() {
     /** The requests that came to a path, oldest first. */
     at,
     /** Answers 204 to everything unless told otherwise. */
-    reply(path: string, how: (nth: number, request: Received) => Reply): void {
+    reply(path: string, how: How): void {
       replies.set(path, how);
     },
     /** The first `count` requests of a path, once so many have come. */
-    async next(path: string, count = 1, withinMs = 20_000): Promise<[Received, ...Received[]]> {
+    async next(path: string, count = 1): Promise<[Received, ...Received[]]> {
       return poll(
         () => `only ${at(path).length} of ${count} requests came to ${path}`,
-        withinMs,
         () => (at(path).length >= count ? (at(path).slice(0, count) as [Received, ...Received[]]) : null),
       );
     },

@@ -30,10 +30,9 @@ async function tasksOf(id: string): Promise<TaskResource[]> {
   return (await api.listAll(`tag.schedule=${id}`)).toReversed();
 }
 
-async function ticked(id: string, count: number, withinMs = 20_000): Promise<TaskResource[]> {
+async function ticked(id: string, count: number): Promise<TaskResource[]> {
   return poll(
     () => `${id} has not made ${count} tasks`,
-    withinMs,
     async () => {
       const tasks = await tasksOf(id);
       return tasks.length >= count ? tasks : null;

@@ -31,7 +31,7 @@ async function expectKept(id: string, name: string, body?: unknown): Promise<voi
 }
 
 const waitForSignal = (id: string, name: string) =>
-  api.waitUntil(id, 20_000, ({ state, waitingFor }) => {
+  api.waitUntil(id, ({ state, waitingFor }) => {
     return state === "waiting" && (waitingFor as { signals: string[] } | null)?.signals.includes(name) === true;
   });
 
@@ -91,7 +91,7 @@ describe("a signal", () => {
     const { id } = await api.submit("test.signals", { name: "n", waits: upTo(6).map(() => null) });
     await waitForSignal(id, "n");
     for (const n of upTo(3)) await expectKept(id, "n", n);
-    await api.waitUntil(id, 20_000, ({ state, attempt }) => state === "waiting" && attempt > 1);
+    await api.waitUntil(id, ({ state, attempt }) => state === "waiting" && attempt > 1);
     for (const n of upTo(3)) await expectKept(id, "n", 3 + n);
     expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded", result: [0, 1, 2, 3, 4, 5] });
   });
@@ -112,7 +112,7 @@ describe("a signal", () => {
   it("that does not come in time throws, and does not take the next one with it", async () => {
     const options = { maxAttempts: 1 } as const;
     const { id } = await api.submit("test.signals", { name: "late", waits: ["300ms", null, "1d"] }, options);
-    await api.waitUntil(id, 20_000, ({ state, attempt }) => state === "waiting" && attempt > 1);
+    await api.waitUntil(id, ({ state, attempt }) => state === "waiting" && attempt > 1);
     await expectKept(id, "late", "second");
     await expectKept(id, "late", "third");
     expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded", result: [null, "second", "third"] });
@@ -121,7 +121,7 @@ describe("a signal", () => {
   it("that does not come in time fails the attempt, and the next one waits anew", async () => {
     const options = { maxAttempts: 2, retry: { base: "10ms" } };
     const { id } = await api.submit("test.signal", { name: "late", timeout: "1s" }, options);
-    await api.waitUntil(id, 20_000, ({ state, attempt }) => state === "waiting" && attempt > 2);
+    await api.waitUntil(id, ({ state, attempt }) => state === "waiting" && attempt > 2);
     await expectKept(id, "late", "here");
     const task = await api.waitForEnd(id);
     expect(task).toMatchObject({ state: "succeeded", result: "here" });
@@ -142,7 +142,7 @@ describe("a signal", () => {
     const { id, links } = await api.submit("test.approval", {});
     await waitForSignal(id, "approve");
     await expectKept(id, "approve", { aproved: true });
-    await api.waitUntil(id, 20_000, ({ state, attempt }) => state === "waiting" && attempt > 1);
+    await api.waitUntil(id, ({ state, attempt }) => state === "waiting" && attempt > 1);
     await expectKept(id, "approve", { approved: true });
     expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded", result: "approved" });
     const { body } = await api.get<{ items: TaskEvent[] }>(links.events);
@@ -211,7 +211,6 @@ describe("a callback address", () => {
     const { id } = await api.submit("test.callback", { name: "answer", url: hooks.url, ...input });
     const told = await poll(
       () => `${id} has not told its address`,
-      20_000,
       () => (hooks.of(id)[0] as (Hook & { address: string }) | undefined) ?? null,
     );
     const { address } = told;
@@ -277,7 +276,6 @@ describe("a callback address", () => {
     const { id, address } = await newCallback({ expiresIn: "1s" });
     await poll(
       () => "it is still good",
-      10_000,
       async () => {
         // Something that is refused whatever the token says, so that it is not used up.
         const { status } = await fetch(server.url + address, { method: "POST", body: "{" });

@@ -86,7 +86,7 @@ describe("a result", () => {
     await api.submitAll(
       Array.from({ length: 12 }, () => ({ task: "test.big", input: { bytes: MIB }, options: { tags } })),
     );
-    await api.waitUntilNoneIs(["queued", "running"], 30_000, "tag.plot=list");
+    await api.waitUntilNoneIs(["queued", "running"], "tag.plot=list");
     const listed = await api.listAll("tag.plot=list");
     expect(listed.map((task) => String(task.result).length)).toEqual(Array.from({ length: 12 }, () => MIB));
   });

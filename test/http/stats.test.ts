@@ -45,7 +45,6 @@ describe("the figures", () => {
     await owner.post(`/v1/tasks/${cancelled.id}/cancel`);
     const figures = await poll(
       () => "not everything is counted",
-      10_000,
       async () => {
         const now = await stats(owner);
         return now.states.succeeded === 26 && now.states.failed === 1 && now.states.cancelled === 1 ? now : null;
@@ -76,7 +75,6 @@ describe("the figures", () => {
     const counted = (what: Stats) => [what.states, ...what.tasks.map(({ task, states }) => ({ task, ...states }))];
     const figures = await poll(
       () => "not everything waits",
-      20_000,
       async () => {
         const now = await stats(owner);
         return now.states.running + now.states.queued === 0 ? now : null;
@@ -95,7 +93,6 @@ describe("the figures", () => {
     await owner.post(`/v1/tasks/${parent.id}/cancel`);
     await poll(
       () => "those who went on still count as waiting",
-      20_000,
       async () => (await stats(owner)).states.waiting === 2 || null,
     );
   });
@@ -111,7 +108,6 @@ describe("the figures", () => {
     await runAll(owner, [{ task: "test.noop" }, { task: "test.noop" }]);
     await poll(
       () => "nothing is counted",
-      10_000,
       async () => (await stats(owner)).states.succeeded === 2 || null,
     );
     await server.kill9();
@@ -131,7 +127,6 @@ describe("the figures", () => {
     expect(after).toBeGreaterThan(0);
     await poll(
       () => "not all are counted",
-      10_000,
       async () => (await stats(owner)).states.succeeded >= after || null,
     );
     expect((await stats(owner)).states.succeeded).toBeLessThanOrEqual(tasks.length);
@@ -151,7 +146,6 @@ describe("the metrics", () => {
     await runAll(owner, MIXTURE);
     const families = await poll(
       () => "not everything is counted",
-      10_000,
       async () => {
         const found = await metrics(owner);
         const ended = found.get("lovage_tasks_ended_total")?.metrics ?? [];
@@ -197,7 +191,6 @@ describe("the metrics", () => {
       await runAll(owner, [{ task: "test.noop" }]);
       await poll(
         () => "nothing is counted",
-        10_000,
         async () => (await count()) === n || null,
       );
       await server.kill9();

@@ -201,7 +201,7 @@ describe("a task that is read", () => {
   it("shows its latest progress while it runs, and keeps the last", async () => {
     const { id } = await api.submit("test.progress", { steps: 8, ms: 300 });
     const seen = new Set<number>();
-    await api.waitUntil(id, 30_000, (task) => {
+    await api.waitUntil(id, (task) => {
       if (task.progress !== null && task.state === "running") seen.add(task.progress.done);
       return task.state === "succeeded";
     });
@@ -288,7 +288,7 @@ describe("the list", () => {
       { task: "test.fail", input: { message: "frost", retryable: false }, options: { tags } },
       { task: "test.sleep", input: { ms: 0 }, options: { tags, delay: "1h" } },
     ]);
-    await api.waitUntilNoneIs(["queued", "running"], 30_000, `tag.plot=${plot}`);
+    await api.waitUntilNoneIs(["queued", "running"], `tag.plot=${plot}`);
     return tasks.map((task) => task.id);
   }
 

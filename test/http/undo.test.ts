@@ -33,7 +33,6 @@ async function submit(input: object, options?: Parameters<Api["submit"]>[2]) {
   const until = (last: string) =>
     poll(
       () => `${id} told ${told().join(" ")}`,
-      15_000,
       () => told().includes(last) || null,
     );
   return { id, told, until };
@@ -132,7 +131,7 @@ describe("a cancel with undo", () => {
 
   it("undoes what a sleeping task has done, and says so until it has ended", async () => {
     const { id, told } = await submit({ napMs: 3_600_000, undoMs: 700 });
-    await api.waitUntil(id, 15_000, (task) => task.state === "waiting");
+    await api.waitUntil(id, (task) => task.state === "waiting");
     const answer = await cancel(id, { undo: true });
     expect(answer).toMatchObject({ status: 202, body: { state: "queued", cancelRequestedAt: expect.any(String) } });
     const { body } = await api.get<Explanation>(`/v1/tasks/${id}/explain`);
@@ -156,7 +155,7 @@ describe("a cancel with undo", () => {
   it("can be asked of many at once", async () => {
     const tasks = await Promise.all([submit({ napMs: 3_600_000 }), submit({ napMs: 3_600_000 })]);
     const ids = tasks.map((task) => task.id);
-    for (const id of ids) await api.waitUntil(id, 15_000, (task) => task.state === "waiting");
+    for (const id of ids) await api.waitUntil(id, (task) => task.state === "waiting");
     const answer = await api.post("/v1/tasks/cancel", { filter: { ids }, undo: true });
     expect(answer).toMatchObject({ status: 200, body: { matched: 2, changed: 2 } });
     for (const { id, told } of tasks) {
@@ -177,13 +176,12 @@ describe("a cancel with undo", () => {
     expect((await api.post(`/v1/flows/${flow.body.id}/cancel`, { undo: true })).status).toBe(202);
     expect(wordsOf(await receiver.next("/child", 6))).toEqual([...DONE, ...UNDONE]);
     expect(wordsOf(await receiver.next("/member", 6))).toEqual([...DONE, ...UNDONE]);
-    const ended = await api.get(`/v1/flows/${flow.body.id}`, { prefer: "wait=10" });
-    expect(ended.body).toMatchObject({ state: "cancelled", counts: { cancelled: 2 } });
+    expect(await api.waitForFlow(flow.body.id)).toMatchObject({ state: "cancelled", counts: { cancelled: 2 } });
   });
 
   it("is refused where the task undoes its steps because it has failed", async () => {
     const { id } = await submit({ failAfter: 3, undoMs: 400 });
-    await api.waitUntil(id, 15_000, (task) => task.attempts?.[0]?.outcome === "failed");
+    await api.waitUntil(id, (task) => task.attempts?.[0]?.outcome === "failed");
     expect(await cancel(id, { undo: true })).toMatchObject({ status: 409, body: { type: "/problems/conflict" } });
     expect(await api.waitForEnd(id)).toMatchObject({ state: "failed", cancelRequestedAt: null });
   });
@@ -194,7 +192,7 @@ describe("a plain cancel", () => {
     const running = await submit({ holdMs: 60_000 });
     const asleep = await submit({ napMs: 3_600_000 });
     await running.until("s3");
-    await api.waitUntil(asleep.id, 15_000, (task) => task.state === "waiting");
+    await api.waitUntil(asleep.id, (task) => task.state === "waiting");
     expect([(await cancel(running.id)).status, (await cancel(asleep.id)).status]).toEqual([202, 200]);
     for (const { id, told } of [running, asleep]) {
       expect(await api.waitForEnd(id)).toMatchObject({ state: "cancelled", attempt: 1 });

@@ -53,7 +53,6 @@ async function deliveriesOf(id: string): Promise<DeliveryResource[]> {
 async function settled(webhookId: string, id: string): Promise<DeliveryResource> {
   return poll(
     () => `${id} has not settled`,
-    10_000,
     async () =>
       (await deliveriesOf(webhookId)).find(
         (each) => each.id === id && ["succeeded", "failed", "retrying"].includes(each.state),
@@ -69,10 +68,10 @@ async function unheard(): Promise<TaskResource> {
     Array.from({ length: 200 }, () => ({ task: "test.sleep", input: { ms: 60_000 }, options: { lane: "bulk", tags } })),
   );
   const task = await noop({ lane: "bulk", expiresIn: "1s" });
-  await api.waitUntil(task.id, 10_000, ({ state }) => state === "expired");
+  await api.waitUntil(task.id, ({ state }) => state === "expired");
   await api.post("/v1/tasks/cancel", { filter: { tags } });
   // Their ends must not reach the endpoints of the tests that follow.
-  await api.waitUntilNoneIs(LIVE, 10_000, "tag.crowd=yes");
+  await api.waitUntilNoneIs(LIVE, "tag.crowd=yes");
   return task;
 }
 
@@ -301,7 +300,6 @@ describe("a receiver that does not take it", () => {
       await noop();
       const delivery = await poll(
         () => "no attempt was made",
-        10_000,
         async () => (await deliveriesOf(id)).find((each) => each.attempts.length > 0) ?? null,
       );
       expect(delivery.attempts).toMatchObject([{ status: null, error: expect.stringContaining("no answer") }]);
@@ -316,7 +314,7 @@ describe("a receiver that answers nobody", () => {
       // More than run side by side in a lane.
       const tags = { hung: "yes" };
       await api.submitAll(Array.from({ length: 400 }, () => ({ task: "test.noop", options: { tags } })));
-      await api.waitUntilNoneIs(LIVE, 20_000, "tag.hung=yes");
+      await api.waitUntilNoneIs(LIVE, "tag.hung=yes");
       await receiver.next(path, 50);
       const other = newPath();
       const startedAt = Date.now();
@@ -353,7 +351,7 @@ describe("replaying", () => {
       const [first] = await receiver.next(path);
       await settled(id, first.id);
       await api.post(`/v1/webhooks/${id}/deliveries/${first.id}/replay`);
-      const [, second] = await receiver.next(path, 2, 5_000);
+      const [, second] = await receiver.next(path, 2);
       expect(second.id).toBe(first.id);
     });
   });
@@ -465,7 +463,7 @@ describe("a submission's own webhook", () => {
     const webhook = { url: receiver.origin + path, events: ["task.cancelled" as const] };
     await api.waitForEnd((await noop({ webhook })).id);
     const { id } = await api.submit("test.sleep", { ms: 60_000 }, { webhook });
-    await api.waitUntil(id, 10_000, (task) => task.state === "running");
+    await api.waitUntil(id, (task) => task.state === "running");
     await api.post(`/v1/tasks/${id}/cancel`, { reason: "enough" });
     const [request] = await receiver.next(path);
     expect(request.payload).toMatchObject({ type: "task.cancelled", data: { id, error: { type: "cancelled" } } });
@@ -490,7 +488,7 @@ describe("a flow", () => {
       await api.post("/v1/flows", {
         chain: [{ task: "test.fail", input: { message: "no", retryable: false } }, { task: "test.noop" }],
       });
-      const requests = await receiver.next(path, 2, 10_000);
+      const requests = await receiver.next(path, 2);
       const types = requests.map(({ payload }) => String(payload.data.error?.type)).toSorted();
       expect(types).toEqual(["NonRetryableError", "dependency_failed"]);
     });
@@ -506,7 +504,7 @@ describe("after kill -9", () => {
     const [first] = await receiver.next(path);
     await server.kill9();
     await server.restart();
-    const [, second] = await receiver.next(path, 2, 30_000);
+    const [, second] = await receiver.next(path, 2);
     expect([second.id, second.payload.data.id]).toEqual([first.id, id]);
   });
 
@@ -520,7 +518,6 @@ describe("after kill -9", () => {
     const tasks = await api.submitAll(submissions);
     await poll(
       () => "nothing has ended",
-      20_000,
       async () => ((await api.read(tasks[0].id)).finishedAt === null ? null : true),
     );
     await server.kill9();
@@ -531,7 +528,6 @@ describe("after kill -9", () => {
     };
     await poll(
       () => `${missing()} are not delivered`,
-      60_000,
       () => (missing() === 0 ? true : null),
     );
     const messages = new Map(receiver.at(path).map(({ id, payload }) => [id, payload.data.id]));

@@ -235,8 +235,8 @@ describe("members of flows, children and ticks", () => {
     const { id } = await api.submit(node.task, node.input);
     await api.waitForEnd(id);
     const flow = await api.post<FlowResource>("/v1/flows", { group: [node, node] });
-    const { body } = await api.get<FlowResource>(`/v1/flows/${flow.body.id}`, { prefer: "wait=20" });
-    expect(ranAs(body.result)).toEqual(body.nodes.map((each) => each.task.id));
+    const { result, nodes } = await api.waitForFlow(flow.body.id);
+    expect(ranAs(result)).toEqual(nodes.map((each) => each.task.id));
     const parent = await api.submit("test.spawn", { ...node, n: 2 });
     expect(new Set([...ranAs((await api.waitForEnd(parent.id)).result), id]).size).toBe(3);
     expect((await api.call("PUT", "/v1/schedules/cached", { body: { every: "1h", ...node } })).status).toBe(201);
