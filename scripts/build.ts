@@ -1,5 +1,6 @@
 /**
- * Builds what is older than its sources: the pages (dist/pages) and the Worker (dist/worker, the very bundle that `wrangler deploy` uploads),
+ * Builds what is older than its sources: the pages (dist/pages), the Worker (dist/worker, the very bundle that `wrangler deploy` uploads) and what the
+ * local service reads of wrangler.toml and the migrations (dist/config),
  * and on request the client that other projects import (dist/client).
  * Each output appears whole or not at all, so that a server which starts meanwhile never reads half of it.
  */
@@ -20,6 +21,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import type { InlineConfig } from "vite";
+import { buildConfig, CONFIG_INPUTS } from "./local-config.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -36,6 +38,7 @@ export async function build(): Promise<void> {
   mkdirSync(join(dist, "pages"), { recursive: true });
   await unlessFresh("pages", ["src/{pages,client,contract,core}/**", ...everywhere], buildPages);
   await unlessFresh("worker", ["src/**", "wrangler.toml", ...everywhere], buildWorker);
+  await unlessFresh("config", [...CONFIG_INPUTS, ...everywhere], buildConfig);
 }
 
 /** Brings dist/strict up to date: what `serve --strict` puts around the Worker. */

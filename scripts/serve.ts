@@ -4,18 +4,15 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
-import { globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { mkdirSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
-import { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } from "wrangler";
 import { build, buildStrict } from "./build.ts";
+import { readLocalConfig } from "./local-config.ts";
 import { readStrictOptions, STRICT_OPTIONS, STRICT_USAGE } from "./strict/options.ts";
 import { printReport } from "./strict/report.ts";
 import { FRONT, strictWorkers, type StrictOptions } from "./strict/workers.ts";
-
-// Wrangler's reader would announce the .dev.vars that is not used here.
-process.env["WRANGLER_LOG"] ??= "warn";
 
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
@@ -82,8 +79,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
 }
 
 function miniflareOptions(options: ServeOptions, persist: string) {
-  const config = unstable_readConfig({ config: join(root, "wrangler.toml") });
-  const { modulesRules: _, ...worker } = unstable_getMiniflareWorkerOptions(config).workerOptions;
+  const { config, worker } = readLocalConfig();
   const bindings = {
     // From wrangler.toml alone: what .dev.vars says is for `wrangler dev`.
     ...config.vars,
@@ -133,11 +129,12 @@ async function applyMigrations(miniflare: Miniflare, worker: string | undefined)
   );
   const { results } = await db.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
   const applied = new Set(results.map((row) => row.name));
-  for (const file of globSync(join(root, "src/results/migrations/*.sql")).toSorted()) {
-    const name = basename(file);
+  for (const { name, statements } of readLocalConfig().migrations) {
     if (applied.has(name)) continue;
-    const statements = unstable_splitSqlQuery(readFileSync(file, "utf8")).map((sql) => db.prepare(sql));
-    await db.batch([...statements, db.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name)]);
+    await db.batch([
+      ...statements.map((sql) => db.prepare(sql)),
+      db.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name),
+    ]);
   }
 }
 

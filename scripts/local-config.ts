@@ -1,0 +1,37 @@
+/** wrangler.toml and the migrations as the local service takes them: read by wrangler when something is built, because loading wrangler costs half of a start. */
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { Unstable_Config, unstable_getMiniflareWorkerOptions } from "wrangler";
+
+const root = join(import.meta.dirname, "..");
+
+export const CONFIG_INPUTS = ["wrangler.toml", "src/results/migrations/*.sql", "scripts/local-config.ts"];
+
+export type LocalConfig = {
+  /** wrangler.toml itself. */
+  config: Unstable_Config;
+  /** The same as Miniflare's options. */
+  worker: ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
+  /** In their order, each as its statements. */
+  migrations: { name: string; statements: string[] }[];
+};
+
+/** What the last build has read. */
+export function readLocalConfig(): LocalConfig {
+  return JSON.parse(readFileSync(join(root, "dist/config/config.json"), "utf8")) as LocalConfig;
+}
+
+/** Reads it all into `config.json` in the folder `out`. */
+export async function buildConfig(out: string): Promise<void> {
+  // Wrangler's reader would announce the .dev.vars that is not used here.
+  process.env["WRANGLER_LOG"] ??= "warn";
+  const { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } = await import("wrangler");
+  const config = unstable_readConfig({ config: join(root, "wrangler.toml") });
+  // The bindings would bring what .dev.vars says; the modules are named by the service itself.
+  const { bindings: _, modulesRules: __, ...worker } = unstable_getMiniflareWorkerOptions(config).workerOptions;
+  const migrations = globSync(join(root, "src/results/migrations/*.sql"))
+    .toSorted()
+    .map((file) => ({ name: basename(file), statements: unstable_splitSqlQuery(readFileSync(file, "utf8")) }));
+  const local = { config, worker, migrations } satisfies LocalConfig;
+  writeFileSync(join(out, "config.json"), JSON.stringify(local));
+}
