@@ -14,7 +14,7 @@ export default defineConfig({
     maxWorkers: 2,
     // What a passing test printed is of no interest.
     silent: "passed-only",
-    provide: { seed },
+    provide: { seed, isFull: process.env["TEST_RUNS"] === "full" },
     projects: [
       {
         // The rules are pure: they need no runtime, and nothing of one file is felt in the next.
@@ -48,6 +48,8 @@ export default defineConfig({
         ],
         test: {
           name: "workerd",
+          // To start the runtime and to load the Worker into it costs more than most of these files do: so they share one.
+          isolate: false,
           include: ["test/core/tasks/**/*.test.ts", "test/engine/**/*.test.ts"],
           setupFiles: ["test/setup/seed.ts", "test/setup/migrations.ts"],
           ...PATIENCE,

@@ -8,7 +8,7 @@ import { launchChromium } from "./chromium.ts";
 const END_WITHIN_MS = 120_000;
 /** The same, with an attempt lost on the way and its lease to run out first. */
 const RESCUE_WITHIN_MS = 240_000;
-const SOON_MS = 30_000;
+const SOON_MS = 120_000;
 
 let browser: Browser;
 let server: Server;

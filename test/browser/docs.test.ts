@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { startServer, type Server } from "../http/server.ts";
 import { launchChromium } from "./chromium.ts";
 
-const SOON_MS = 30_000;
+const SOON_MS = 120_000;
 
 let browser: Browser;
 let server: Server;

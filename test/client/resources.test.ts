@@ -32,13 +32,11 @@ describe("keys", () => {
     expect((await collect(client.keys.list({ limit: 1 }))).map((each) => each.id)).toContain(id);
     await client.keys.revoke(id);
     await expect
-      .poll(
-        async () =>
-          reader
-            .list()
-            .page()
-            .catch((error: unknown) => error),
-        { timeout: 10_000, interval: 200 },
+      .poll(async () =>
+        reader
+          .list()
+          .page()
+          .catch((error: unknown) => error),
       )
       .toBeInstanceOf(UnauthorizedError);
   });
@@ -59,12 +57,12 @@ describe("webhooks", () => {
     expect((await collect(webhooks.list())).map((each) => each.id)).toEqual([id]);
 
     const test = await webhooks.test(id);
-    await expect.poll(ids, { timeout: 20_000 }).toEqual([test.id]);
+    await expect.poll(ids).toEqual([test.id]);
     await expect
-      .poll(async () => (await collect(webhooks.deliveries(id))).map(({ state }) => state), { timeout: 20_000 })
+      .poll(async () => (await collect(webhooks.deliveries(id))).map(({ state }) => state))
       .toEqual(["succeeded"]);
     await webhooks.replayDelivery(id, test.id);
-    await expect.poll(ids, { timeout: 20_000 }).toEqual([test.id, test.id]);
+    await expect.poll(ids).toEqual([test.id, test.id]);
     expect((await webhooks.replay(id, { since: "2100-01-01T00:00:00Z", until: "2100-01-02T00:00:00Z" })).matched).toBe(
       0,
     );

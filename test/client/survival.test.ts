@@ -1,20 +1,28 @@
 /** The client while connections break and the service dies. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Client } from "../../src/client/index.ts";
 import { chain, previous, nodesOf } from "../../src/client/index.ts";
+import { startHookReceiver, type Hook, type HookReceiver } from "../faults/hook-receiver.ts";
 import { startServer, type Server } from "../http/server.ts";
 import { startBreakingProxy } from "./breaking-proxy.ts";
 import { clientOf, collect, type TestTasks } from "./client-of.ts";
 
 let server: Server;
 let client: Client<TestTasks>;
+let hooks: HookReceiver;
 
-beforeEach(async () => {
-  server = await startServer();
+beforeAll(async () => {
+  // The first attempt goes on until it is killed.
+  const hold = ({ attempt }: Hook) => (attempt === 1 ? new Promise<boolean>(() => {}) : false);
+  [server, hooks] = await Promise.all([startServer(), startHookReceiver(hold)]);
   client = clientOf(server);
 });
 
-afterEach(async () => server?.stop());
+afterAll(() => Promise.all([server?.stop(), hooks?.close()]));
+
+/** An attempt of a task whose result is this runs, and is held. */
+const runs = (body: string) =>
+  expect.poll(() => hooks.hooks.some((hook) => hook.body === body && hook.attempt === 1)).toBe(true);
 
 /** Kills the service with -9, and starts it again after a while. */
 async function die(): Promise<void> {
@@ -25,25 +33,25 @@ async function die(): Promise<void> {
 
 describe("a service that is killed and started again", () => {
   it("does not end the waiting for a task", async () => {
-    const task = await client.submit("test.sleep", { ms: 3_000 });
+    const task = await client.submit("test.hook", { url: hooks.url, body: "alone" });
     const waiting = client.wait(task);
-    await new Promise((done) => setTimeout(done, 800));
+    await runs("alone");
     await die();
 
-    expect(await waiting).toBe("slept");
+    expect(await waiting).toBe("alone");
     expect((await client.get(task)).attempts?.map(({ outcome }) => outcome)).toEqual(["crashed", "succeeded"]);
   });
 
   it("does not end the waiting for a flow", async () => {
     const { task } = nodesOf<TestTasks>();
     const flow = await client.flows.submit(
-      chain(task("test.sleep", { ms: 2_000 }), task("test.identity", { value: previous() })),
+      chain(task("test.hook", { url: hooks.url, body: "first" }), task("test.identity", { value: previous() })),
     );
     const waiting = client.flows.wait(flow);
-    await new Promise((done) => setTimeout(done, 500));
+    await runs("first");
     await die();
 
-    expect(await waiting).toBe("slept");
+    expect(await waiting).toBe("first");
   });
 
   it("does not end the following of a task: each event comes once, in order, and then the result", async () => {

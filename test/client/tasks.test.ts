@@ -74,16 +74,15 @@ describe("submit and wait", () => {
   });
 
   it("stops waiting after the timeout, and the task goes on", async () => {
-    const task = await client.submit("test.sleep", { ms: 1_500 });
-    const began = Date.now();
+    const task = await client.submit("test.signal", { name: "go" });
 
     await expect(client.wait(task, { timeout: 300 })).rejects.toBeInstanceOf(WaitTimeoutError);
-    expect(Date.now() - began).toBeLessThan(1_200);
-    expect(await client.wait(task)).toBe("slept");
+    await client.signal(task, "go", "gone");
+    expect(await client.wait(task)).toBe("gone");
   });
 
   it("stops waiting for a signal", async () => {
-    const task = await client.submit("test.sleep", { ms: 1_000 });
+    const task = await client.submit("test.signal", { name: "never" });
     const reason = new Error("enough");
     const abort = new AbortController();
     setTimeout(() => abort.abort(reason), 100);
@@ -191,7 +190,7 @@ describe("control", () => {
 
   it("cancels with undo", async () => {
     const task = await client.submit("test.undo", { steps: 1, napMs: 3_600_000 });
-    await expect.poll(async () => (await client.get(task)).state, { timeout: 10_000 }).toBe("waiting");
+    await expect.poll(async () => (await client.get(task)).state).toBe("waiting");
 
     expect((await client.cancel(task, { undo: true })).state).toBe("queued");
     await expect(client.wait(task)).rejects.toBeInstanceOf(TaskCancelledError);

@@ -4,10 +4,11 @@ import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
 import { BatchWorld, programs, type Program } from "./batch-world.ts";
 import type { Execute } from "./database-over.ts";
+import { runs } from "../setup/runs.ts";
 import { createWorlds } from "./worlds.ts";
 
 /** Programs in all, and those that run side by side. */
-const PROGRAMS = 200;
+const PROGRAMS = runs(75, 200);
 const WORLDS = 25;
 
 const SEED = inject("seed");

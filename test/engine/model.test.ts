@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import type { Execute } from "./database-over.ts";
+import { runs } from "../setup/runs.ts";
 import { programs, World, type Step, type Tally } from "./program.ts";
 import { WITNESS } from "./witness.ts";
 import { createWorlds } from "./worlds.ts";
 
 /** Programs in all, and those that run side by side. */
-const PROGRAMS = 1_000;
+const PROGRAMS = runs(200, 1_000);
 const WORLDS = 40;
 
 const SEED = inject("seed");

@@ -42,7 +42,7 @@ describe("the quota on live tasks", () => {
 
     const { id } = await accepted[0]!.json<TaskResource>();
     await call("3", "POST", `/v1/tasks/${id}/cancel`, undefined, key);
-    await vi.waitUntil(async () => (await submit()).status === 202, { timeout: 15_000, interval: 500 });
+    await vi.waitUntil(async () => (await submit()).status === 202, { timeout: 180_000, interval: 500 });
   });
 
   it("counts a batch as a whole, and takes none of one that does not fit", async () => {

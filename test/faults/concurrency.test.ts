@@ -1,5 +1,5 @@
 /** A limit by key holds over lanes and over kill -9, and no key starves another. */
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, LIVE, poll, type Api, type Submission } from "../http/api.ts";
 import { startServer, type Server } from "../http/server.ts";
@@ -13,14 +13,12 @@ let server: Server;
 let api: Api;
 let receiver: OverlapReceiver;
 
-beforeEach(async () => {
+beforeAll(async () => {
   [server, receiver] = await Promise.all([startServer(), startOverlapReceiver(HOLD_MS)]);
   api = apiOf(server);
 });
 
-afterEach(async () => {
-  await Promise.all([server?.stop(), receiver?.close()]);
-});
+afterAll(() => Promise.all([server?.stop(), receiver?.close()]));
 
 const hook = (key: string, lane: "default" | "bulk" = "default"): Submission => ({
   task: "test.hook",

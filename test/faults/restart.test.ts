@@ -1,5 +1,5 @@
 /** The whole service is killed with -9 in the middle of its work, and started again on the same directory. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { apiOf, LIVE, poll, type Api } from "../http/api.ts";
 import { startServer, type Server } from "../http/server.ts";
 import { breachesOf, cutOffs } from "./breaches.ts";
@@ -8,19 +8,27 @@ import { startHookReceiver, type HookReceiver } from "./hook-receiver.ts";
 let server: Server;
 let api: Api;
 let hooks: HookReceiver;
+/** Whether attempts run until they are killed. */
+let isHeld: boolean;
 
-beforeEach(async () => {
-  [server, hooks] = await Promise.all([startServer(), startHookReceiver()]);
+beforeAll(async () => {
+  server = await startServer();
   api = apiOf(server);
 });
 
-afterEach(async () => {
-  await Promise.all([server?.stop(), hooks?.close()]);
+beforeEach(async () => {
+  isHeld = false;
+  hooks = await startHookReceiver(() => (isHeld ? new Promise<boolean>(() => {}) : false));
 });
 
-/** Answers when it was dead, in ms since the epoch; it is started again in the same moment. */
-async function killAndRestart() {
+afterEach(() => hooks?.close());
+
+afterAll(() => server?.stop());
+
+/** Answers when it was dead, in ms since the epoch; it is started again in the same moment, and attempts end from then on unless they are held further. */
+async function killAndRestart(holdsOn = false) {
   await server.kill9();
+  isHeld = holdsOn;
   const killedAt = Date.now();
   await server.restart();
   return killedAt;
@@ -28,21 +36,25 @@ async function killAndRestart() {
 
 const readAll = (ids: string[]) => Promise.all(ids.map((id) => api.read(id)));
 
-const hook = (ms: number) => ({ task: "test.hook", input: { url: hooks.url, ms } });
+const hook = () => ({ task: "test.hook", input: { url: hooks.url } });
 
 const neverOnPurpose = () => false;
 
 describe("a service that was killed", () => {
   it("ends all of the 500 tasks that were queued or running, none of them twice", async () => {
-    const submitted = await api.submitAll(Array.from({ length: 500 }, () => hook(400)));
+    isHeld = true;
+    await api.post("/v1/lanes/bulk/pause", {});
+    const submitted = await api.submitAll(
+      Array.from({ length: 500 }, (_, i) => ({ ...hook(), options: { lane: i < 400 ? "default" : "bulk" } })),
+    );
     const ids = submitted.map((task) => task.id);
-    // The first are running or done by then, and the last are waiting.
     await poll(
       () => "hardly anything runs",
-      () => hooks.hooks.length >= 120 || null,
+      () => hooks.hooks.length >= 20 || null,
     );
     const before = Object.groupBy(await api.listAll(), (task) => task.state);
     const killedAt = await killAndRestart();
+    await api.post("/v1/lanes/bulk/resume");
     await api.waitUntilNoneIs(LIVE);
     const tasks = await readAll(ids);
     const counts = {
@@ -56,37 +68,35 @@ describe("a service that was killed", () => {
     console.log("killed with 500 tasks queued or running:", counts);
     expect(breachesOf(tasks, { hooks: hooks.hooks, kills: [killedAt], mayFail: neverOnPurpose })).toEqual([]);
     expect(counts.succeeded).toBe(500);
-    expect(counts.queued).toBeGreaterThan(0);
+    expect(counts.queued).toBeGreaterThanOrEqual(100);
     expect(counts.running).toBeGreaterThan(0);
     expect(counts.cutOff).toBeGreaterThan(0);
     expect(counts.ran).toBeLessThanOrEqual(500 + counts.cutOff);
   });
 
-  it("ends 50 tasks of two seconds that were in flight within 25 s", async () => {
-    const submitted = await api.submitAll(Array.from({ length: 50 }, () => hook(2_000)));
+  it("ends 50 tasks that were in flight, each in its second attempt", async () => {
+    isHeld = true;
+    const submitted = await api.submitAll(Array.from({ length: 50 }, hook));
     await poll(
       () => "not all of them run",
       () => hooks.hooks.length === 50 || null,
     );
     const killedAt = await killAndRestart();
     const ended = await Promise.all(submitted.map((task) => api.waitForEnd(task.id)));
-    const lastEnd = Math.max(...ended.map((task) => Date.parse(task.finishedAt ?? "")));
-    console.log(`killed with 50 tasks of 2 s in flight: all ended ${lastEnd - killedAt} ms after the start`);
     expect(breachesOf(ended, { hooks: hooks.hooks, kills: [killedAt], mayFail: neverOnPurpose })).toEqual([]);
     expect(ended.map((task) => [task.state, task.attempt])).toEqual(ended.map(() => ["succeeded", 2]));
     expect(cutOffs(ended)).toBe(50);
     expect(hooks.hooks).toHaveLength(100);
-    expect(lastEnd - killedAt).toBeLessThan(25_000);
   });
 
-  it("starts on time what was scheduled, and at once what became due meanwhile", async () => {
+  it("starts at its time what was scheduled, and what became due meanwhile", async () => {
     const [due, later, retried] = await api.submitAll([
-      { ...hook(0), options: { delay: "1s" } },
-      { ...hook(0), options: { delay: "6s" } },
+      { ...hook(), options: { delay: "6s" } },
+      { ...hook(), options: { delay: "12s" } },
       {
         task: "test.failTimes",
         input: { times: 1 },
-        options: { retry: { backoff: "fixed", base: "1s", jitter: "none" } },
+        options: { retry: { backoff: "fixed", base: "6s", jitter: "none" } },
       },
     ]);
     await api.waitUntil(retried?.id ?? "", (task) => task.state === "retrying");
@@ -103,8 +113,6 @@ describe("a service that was killed", () => {
       ["succeeded", 2],
     ]);
     const startOf = (task?: { startedAt: string | null }) => Date.parse(task?.startedAt ?? "");
-    // The same moment, where the start of the service took longer than the later one's delay.
-    expect(startOf(ended[0])).toBeLessThanOrEqual(startOf(ended[1]));
     expect(startOf(ended[0])).toBeGreaterThanOrEqual(Date.parse(due?.runAt ?? ""));
     expect(startOf(ended[1])).toBeGreaterThanOrEqual(Date.parse(later?.runAt ?? ""));
     expect(
@@ -121,14 +129,16 @@ describe("a service that was killed", () => {
   });
 
   it("gives up on a task that was cut off three times", async () => {
-    const { id } = await api.submit("test.hook", { url: hooks.url, ms: 30_000 });
+    isHeld = true;
+    const { task: name, input } = hook();
+    const { id } = await api.submit(name, input);
     const kills: number[] = [];
     while (kills.length < 3) {
       await poll(
         () => "the next attempt does not run",
         () => hooks.of(id).length > kills.length || null,
       );
-      kills.push(await killAndRestart());
+      kills.push(await killAndRestart(true));
     }
     const task = await api.waitForEnd(id);
     expect(task).toMatchObject({ state: "failed", attempt: 3, error: { type: "worker_lost" } });

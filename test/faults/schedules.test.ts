@@ -1,8 +1,9 @@
-/** Eight kills between and during ticks; `node test/faults/tick-rounds.ts 30` makes as many as one likes. */
+/** Some kills between and during ticks; `node test/faults/tick-rounds.ts 30` makes as many as one likes. */
 import { expect, it } from "vitest";
+import { runs } from "../setup/runs.ts";
 import { runTickRounds } from "./tick-rounds.ts";
 
-const KILLS = 8;
+const KILLS = runs(4, 8);
 
 it(`neither loses nor doubles a tick through ${KILLS} kills, and makes up for exactly one where it is told so`, async () => {
   const { breaches, figures } = await runTickRounds(KILLS);

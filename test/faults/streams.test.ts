@@ -19,7 +19,7 @@ afterAll(() => server.stop());
 /** Listens until `done`, however often the connection breaks meanwhile. */
 async function listenOn(path: string): Promise<TaskEvent[]> {
   const heard: TaskEvent[] = [];
-  const until = Date.now() + 60_000;
+  const until = Date.now() + 180_000;
   while (heard.at(-1)?.type !== "done") {
     if (Date.now() > until) throw new Error(`no done after ${heard.length} events`);
     const after = heard.at(-1)?.seq ?? 0;
@@ -54,13 +54,13 @@ it("goes on after a kill -9 between two connections: in order, none twice, to th
   expect(again.slice(-8)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-it("hears the end of a task whose process is killed around its commit", { timeout: 240_000 }, async () => {
+it("hears the end of a task whose process is killed around its commit", async () => {
   const receiver = await startHookReceiver();
   const rounds = 5;
   for (let round = 0; round < rounds; round++) {
     const task = await api.submit("test.hook", { url: receiver.url, ms: 0 }, { delay: "300ms" });
     const before = listenOn(task.links.events);
-    await expect.poll(() => receiver.of(task.id).length, { timeout: 20_000, interval: 1 }).toBeGreaterThan(0);
+    await expect.poll(() => receiver.of(task.id).length, { interval: 1 }).toBeGreaterThan(0);
     // The commit comes a few milliseconds after the hook; the kill falls before, into or behind it.
     await new Promise((resolve) => setTimeout(resolve, round * 5));
     await server.kill9();

@@ -96,14 +96,14 @@ describe("a lane that drains", () => {
   });
 
   it("finishes what is queued, scheduled and retrying in it, with children, flow members and retries by hand", async () => {
-    const fast = { ...bulk, retry: { backoff: "fixed", base: "1s", jitter: "none" } } as const;
-    const scheduled = await api.submit("test.noop", null, { ...bulk, delay: "2s" });
+    const fast = { ...bulk, retry: { backoff: "fixed", base: "4s", jitter: "none" } } as const;
+    const scheduled = await api.submit("test.noop", null, { ...bulk, delay: "4s" });
     const retrying = await api.submit("test.failTimes", { times: 1 }, fast);
     const parent = await api.submit("test.spawn", { task: "test.noop", input: null, n: 2 }, bulk);
     const failed = await api.submit("test.fail", { message: "no", retryable: false }, bulk);
     const { body: flow } = await api.post<FlowResource>("/v1/flows", {
       chain: [
-        { task: "test.sleep", input: { ms: 1_500 }, options: bulk },
+        { task: "test.signal", input: { name: "go" }, options: bulk },
         { task: "test.noop", options: bulk },
       ],
     });
@@ -111,6 +111,7 @@ describe("a lane that drains", () => {
     await api.waitForEnd(failed.id);
     await lane("bulk", "drain");
     expect((await api.post(`/v1/tasks/${failed.id}/retry`)).status).toBe(202);
+    await api.post(`/v1/tasks/${flow.nodes[0].task.id}/signals/go`);
     for (const { id } of [scheduled, retrying, parent]) {
       expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded" });
     }
@@ -123,15 +124,16 @@ describe("a lane that drains", () => {
   it("still delivers the webhooks of what it has, and runs the error task of a flow", async () => {
     const receiver = await startReceiver();
     const webhook = { url: `${receiver.origin}/` };
-    await api.submit("test.sleep", { ms: 1_500 }, { webhook });
+    const { id } = await api.submit("test.signal", { name: "go" }, { webhook });
     const { body: flow } = await api.post<FlowResource>("/v1/flows", {
       chain: [
-        { task: "test.sleep", input: { ms: 1_500 } },
+        { task: "test.signal", input: { name: "go" } },
         { task: "test.fail", input: { message: "no", retryable: false } },
       ],
       onError: { task: "test.noop" },
     });
     await lane("default", "drain");
+    for (const each of [id, flow.nodes[0].task.id]) await api.post(`/v1/tasks/${each}/signals/go`);
     await poll(
       () => "nothing was delivered",
       () => (receiver.at("/").length === 1 ? true : null),
@@ -184,8 +186,8 @@ describe("a lane that drains", () => {
     );
     expect([await ticks("last"), await ticks("none")]).toEqual([[], []]);
     expect(await api.post("/v1/schedules/last/run")).toMatchObject({ status: 503 });
-    await lane("bulk", "resume");
     const resumed = Date.now();
+    await lane("bulk", "resume");
     await poll(
       () => "no tick after the resume",
       async () => ((await ticks("last")).length > 0 && (await ticks("none")).length > 0 ? true : null),

@@ -107,12 +107,12 @@ describe("steps", () => {
 describe("a nap", () => {
   it("costs no attempt that counts, and says that it is one", async () => {
     const options = { maxAttempts: 1, lane: "high" } as const;
-    const { id } = await api.submit("test.nap", { ms: 2_500, url: hooks.url }, options);
+    const { id } = await api.submit("test.nap", { ms: 6_000, url: hooks.url }, options);
     const asleep = await waitFor(id, "sleep");
     const { until } = asleep.waitingFor as { until: string };
     expect(asleep).toMatchObject({ attempt: 1, waitingFor: { type: "sleep", signals: [], tasks: [] }, runAt: until });
     expect(asleep.attempts).toMatchObject([{ number: 1, outcome: "suspended", error: null }]);
-    expect(Date.parse(until) - Date.parse(asleep.createdAt)).toBeGreaterThanOrEqual(2_500);
+    expect(Date.parse(until) - Date.parse(asleep.createdAt)).toBeGreaterThanOrEqual(6_000);
     await expectNoWorker(id, "high");
     expect(await explain(id)).toMatchObject({ state: "waiting", reasons: [{ code: "sleeping", until }] });
 
@@ -193,7 +193,7 @@ describe("children", () => {
 
   it("are waited for without a worker", async () => {
     const options = { lane: "bulk" } as const;
-    const { id } = await api.submit("test.spawn", { task: "test.sleep", input: { ms: 2_000 }, n: 3 }, options);
+    const { id } = await api.submit("test.spawn", { task: "test.sleep", input: { ms: 8_000 }, n: 3 }, options);
     const waiting = await waitFor(id, "tasks");
     const children = (await childrenOf(id)).map((child) => child.id);
     const [team] = (waiting.waitingFor as { tasks: string[][] }).tasks;

@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => server?.stop());
 
 /** How long runs of `test.stubborn` took lately. */
-const RUN_MS = 3_000;
+const RUN_MS = 5_000;
 
 const newKey = () => `key-${++keys}`;
 

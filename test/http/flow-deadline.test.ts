@@ -40,9 +40,9 @@ describe("a flow that has not ended by its deadline", () => {
         hook("last"),
       ],
       onError: hook("error"),
-      deadline: "2s",
+      deadline: "5s",
     });
-    expect(Date.parse(flow.deadline ?? "") - Date.parse(flow.createdAt)).toBe(2_000);
+    expect(Date.parse(flow.deadline ?? "") - Date.parse(flow.createdAt)).toBe(5_000);
     const ended = await waitForEnd(flow.id);
     expect(ended).toMatchObject({ state: "failed", result: null, deadline: flow.deadline, cancelRequestedAt: null });
     expect(ended.error).toEqual({ type: "deadline_exceeded", message: expect.stringContaining(flow.deadline!) });
@@ -61,11 +61,11 @@ describe("a flow that has not ended by its deadline", () => {
   });
 
   it("runs again what was cancelled, without a deadline or with a new one", async () => {
-    const { id } = await submit({ chain: [hook("first"), hook("slow", 2_500)], deadline: "1s" });
+    const { id } = await submit({ chain: [hook("first"), hook("slow", 8_000)], deadline: "4s" });
     const retry = (body?: object) => api.post<FlowResource>(`/v1/flows/${id}/retry`, body);
     expect(await waitForEnd(id)).toMatchObject({ error: { type: "deadline_exceeded" } });
 
-    const again = await retry({ deadline: "1s" });
+    const again = await retry({ deadline: "4s" });
     expect(again).toMatchObject({ status: 202, body: { state: "running", deadline: expect.any(String), error: null } });
     expect(await waitForEnd(id)).toMatchObject({ error: { type: "deadline_exceeded" }, counts: { cancelled: 1 } });
 
@@ -90,7 +90,7 @@ describe("a deadline", () => {
 
   it("does not end the error task of a flow that has failed before it", async () => {
     const failing = { task: "test.fail", input: { message: "no", retryable: false } };
-    const { id } = await submit({ chain: [failing], onError: hook("tidies up", 2_500), deadline: "1500ms" });
+    const { id } = await submit({ chain: [failing], onError: hook("tidies up", 6_000), deadline: "4s" });
     const ended = await waitForEnd(id);
     expect(ended).toMatchObject({ state: "failed", error: { type: "FlowFailedError" } });
     expect(statesOf(ended)).toEqual({ "0": "failed", onError: "succeeded" });

@@ -53,7 +53,7 @@ describe("a submission with a key", () => {
 
   it("may wait for the end of the first", async () => {
     const body = { task: "test.sleep", input: { ms: 800 } };
-    const headers = { "idempotency-key": "waits", prefer: "wait=30" };
+    const headers = { "idempotency-key": "waits", prefer: "wait=60" };
     const answers = await Promise.all([1, 2, 3].map(() => api.post<TaskResource>("/v1/tasks", body, headers)));
     expect(answers.map((answer) => [answer.status, answer.body.state])).toEqual(answers.map(() => [200, "succeeded"]));
     expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(1);
@@ -149,7 +149,7 @@ describe("a batch with a key", () => {
 });
 
 describe("a request that came too late if it were new", () => {
-  const LATER_MS = 1_500;
+  const LATER_MS = 4_000;
   const noop = { task: "test.noop" };
   type Made = Partial<TaskResource> & { items?: BatchItem[] };
 

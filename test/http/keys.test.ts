@@ -193,9 +193,9 @@ describe("a key's end", () => {
   });
 
   it("comes when it expires, though it was used the moment before", async () => {
-    const expiring = await holder({ scopes: ["read"], expiresAt: new Date(Date.now() + 1_500).toISOString() });
+    const expiring = await holder({ scopes: ["read"], expiresAt: new Date(Date.now() + 4_000).toISOString() });
     expect(await statusOf(expiring, "GET", "/v1/tasks")).toBe(200);
-    await expect.poll(() => statusOf(expiring, "GET", "/v1/tasks"), { timeout: 5_000, interval: 200 }).toBe(401);
+    await expect.poll(() => statusOf(expiring, "GET", "/v1/tasks")).toBe(401);
   });
 
   it("outlasts a restart, as the key does", async () => {

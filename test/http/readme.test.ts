@@ -43,9 +43,6 @@ function tableUnder(heading: string): string[][] {
 
 const quoted = (markdown: string) => [...markdown.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
 
-/** Something that takes a moment is looked at until it is as expected. */
-const PATIENCE = { timeout: 15_000, interval: 100 };
-
 describe("what the README says of the sources", () => {
   it("draws exactly the arrows of the state machine", () => {
     const diagram = samples.find(({ body }) => body.startsWith("stateDiagram-v2"))?.body ?? "";
@@ -166,7 +163,7 @@ describe("what the README has its reader do", () => {
       return tasks.flatMap((task) => (task.result as { labels: string[] }).labels).toSorted();
     };
     const labels = ["A-7-1", "A-7-2", "A-8-1", "A-8-2", "A-9-new-1", "A-9-new-2"];
-    await expect.poll(shipped, PATIENCE).toEqual(labels);
+    await expect.poll(shipped).toEqual(labels);
   });
 
   it.each([
@@ -176,9 +173,7 @@ describe("what the README has its reader do", () => {
     ["422", { state: "failed", error: { type: "NonRetryableError", data: { order: "422" } } }],
   ])("steers its own task as its comments say when the carrier answers %s", async (status, expected) => {
     const { id } = await api.submit("order.ship", { order: status, parcels: 1 });
-    await expect
-      .poll(async () => (await api.get<TaskResource>(`/v1/tasks/${id}`)).body, PATIENCE)
-      .toMatchObject(expected);
+    await expect.poll(async () => (await api.get<TaskResource>(`/v1/tasks/${id}`)).body).toMatchObject(expected);
   });
 
   it("undoes the steps of its own task that fails, the last one first", async () => {
@@ -279,11 +274,14 @@ async function start(cwd: string, heard: (text: string) => void): Promise<ChildP
 
 const MARK = "--- next sample ---";
 
-/** The outputs of the commands, which share one shell. A command that fails, and an answer of 400 or above, rejects. */
+/** The outputs of the commands, which share one shell and wait as long as they may. A command that fails, and an answer of 400 or above, rejects. */
 async function runAll(all: Sample[], cwd: string, url: string): Promise<string[]> {
   const script = [
     'curl() { command curl --fail-with-body "$@"; }',
-    ...all.map(({ body }) => `${body.replaceAll("http://127.0.0.1:8787", url)}\necho '${MARK}'`),
+    ...all.map(
+      ({ body }) =>
+        `${body.replaceAll("http://127.0.0.1:8787", url).replaceAll(/wait=\d+/g, "wait=60")}\necho '${MARK}'`,
+    ),
   ];
   const { stdout } = await run("bash", ["-euo", "pipefail", "-c", script.join("\n")], cwd);
   return stdout.split(MARK).slice(0, -1);

@@ -92,7 +92,7 @@ describe("the reference's page", () => {
   it("is told that an item was revoked when it was cancelled", async () => {
     const { body } = await api.post<Item & { links: { cancel: string } }>("/item", { name: "weeds" }, PAGE);
     expect((await api.post(body.links.cancel, undefined, { authorization: null })).status).toBeLessThan(300);
-    await expect.poll(async () => (await check(body.id)).body.status, { timeout: 15_000 }).toBe("REVOKED");
+    await expect.poll(async () => (await check(body.id)).body.status).toBe("REVOKED");
     expect((await check(body.id)).body).toMatchObject({ task_id: body.id, result: null, progress: null });
   });
 

@@ -52,7 +52,7 @@ describe("a signal", () => {
   });
 
   it("that comes before it is awaited is kept", async () => {
-    const { id } = await api.submit("test.signal", { name: "early" }, { delay: "700ms" });
+    const { id } = await api.submit("test.signal", { name: "early" }, { delay: "3s" });
     await expectKept(id, "early", [1, 2]);
     expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded", attempt: 1, result: [1, 2] });
   });
@@ -111,7 +111,7 @@ describe("a signal", () => {
 
   it("that does not come in time throws, and does not take the next one with it", async () => {
     const options = { maxAttempts: 1 } as const;
-    const { id } = await api.submit("test.signals", { name: "late", waits: ["300ms", null, "1d"] }, options);
+    const { id } = await api.submit("test.signals", { name: "late", waits: ["1s", null, "1d"] }, options);
     await api.waitUntil(id, ({ state, attempt }) => state === "waiting" && attempt > 1);
     await expectKept(id, "late", "second");
     await expectKept(id, "late", "third");
@@ -129,7 +129,7 @@ describe("a signal", () => {
   });
 
   it("that does not come in time fails the task that does not catch it, with its name", async () => {
-    const { id } = await api.submit("test.signal", { name: "never", timeout: "200ms" }, { maxAttempts: 1 });
+    const { id } = await api.submit("test.signal", { name: "never", timeout: "3s" }, { maxAttempts: 1 });
     const waiting = await waitForSignal(id, "never");
     expect(typeof (waiting.waitingFor as { until: string }).until).toBe("string");
     const task = await api.waitForEnd(id);
@@ -273,7 +273,7 @@ describe("a callback address", () => {
   });
 
   it("expires", async () => {
-    const { id, address } = await newCallback({ expiresIn: "1s" });
+    const { id, address } = await newCallback({ expiresIn: "3s" });
     await poll(
       () => "it is still good",
       async () => {

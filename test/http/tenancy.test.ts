@@ -64,11 +64,11 @@ describe("tenancy", () => {
     expect(Object.keys(MATRIX).toSorted()).toEqual(ids.toSorted());
   });
 
-  it("answers every operation by whose key it is", { timeout: 120_000 }, async () => {
+  it("answers every operation by whose key it is", async () => {
     const revoked = await makeKey("owner", SCOPES);
-    const expired = await makeKey("owner", SCOPES, new Date(Date.now() + 1_000).toISOString());
+    const expired = await makeKey("owner", SCOPES, new Date(Date.now() + 4_000).toISOString());
     await root.call("DELETE", `/v1/keys/${revoked.id}`);
-    await expect.poll(async () => (await as(expired.key).get("/v1/tasks")).status, { timeout: 5_000 }).toBe(401);
+    await expect.poll(async () => (await as(expired.key).get("/v1/tasks")).status).toBe(401);
 
     const found: Record<string, Statuses> = {};
     const wanted: Record<string, Statuses> = {};

@@ -1,5 +1,11 @@
-/** Gives each test file inside the Workers runtime the database as a deployment has it. */
+/** Gives each test file inside the Workers runtime the database as a deployment has it, whatever the file before it has left there. */
 import { applyD1Migrations } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 
+const { results } = await env.DB.prepare(
+  "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view', 'table') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY type = 'table'",
+).all<{ type: string; name: string }>();
+if (results.length > 0) {
+  await env.DB.batch(results.map(({ type, name }) => env.DB.prepare(`DROP ${type} IF EXISTS "${name}"`)));
+}
 await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);

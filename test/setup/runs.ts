@@ -1,0 +1,10 @@
+/** How many random programs a run of the suite affords; `TEST_RUNS=full npm test` runs all of them. */
+import { inject } from "vitest";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    isFull: boolean;
+  }
+}
+
+export const runs = (few: number, all: number): number => (inject("isFull") ? all : few);
