@@ -24,6 +24,7 @@ import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { claimAt, claimIds, disagreements, hearingEnv, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";
+import { runs } from "../setup/runs.ts";
 
 const SUCCEEDED: Ending = { outcome: "succeeded", result: "null" };
 const FAILED: Ending = { outcome: "failed", error: { type: "Error", message: "no" }, retryable: false };
@@ -60,7 +61,7 @@ describe("a claim", () => {
         expect(claimed).toHaveLength(Math.min(limit, distinct));
         expect(await runningOf(key)).toBe(claimed.length);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(12, 40) },
     );
   });
 
@@ -231,7 +232,7 @@ describe("the places", () => {
           for (const { key, limit } of limits) expect(await runningOf(key)).toBeLessThanOrEqual(limit);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(12, 40) },
     );
     console.log(`places agreed with the tasks after each of ${steps} steps of 40 programs`);
   });

