@@ -12,7 +12,12 @@ import { build, buildStrict } from "./build.ts";
 import { readLocalConfig } from "./local-config.ts";
 import { readStrictOptions, STRICT_OPTIONS, STRICT_USAGE } from "./strict/options.ts";
 import { printReport } from "./strict/report.ts";
-import { FRONT, strictWorkers, type StrictOptions } from "./strict/workers.ts";
+import {
+  FRONT,
+  strictWorkers,
+  type StrictOptions,
+  type WorkerOptions as StrictWorkerOptions,
+} from "./strict/workers.ts";
 
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
@@ -90,7 +95,7 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     ALLOW_ORIGINS: (options.allowOrigins ?? []).join(","),
   };
   const workers = options.strict
-    ? { workers: strictWorkers(config, worker, bindings, options.strict) }
+    ? { workers: strictWorkers(config, worker as StrictWorkerOptions, bindings, options.strict) }
     : {
         ...worker,
         name: config.name ?? "lovage",

@@ -14,7 +14,7 @@ export interface StrictOptions {
 }
 
 /** What of a Worker's options differs between the isolates. */
-type WorkerOptions = Pick<
+export type WorkerOptions = Pick<
   V4WorkerOptions,
   "compatibilityDate" | "compatibilityFlags" | "d1Databases" | "queueConsumers" | "assets" | "cronTriggers"
 > & { durableObjects?: Record<string, object>; serviceBindings?: Services };
