@@ -11,7 +11,7 @@ import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { build, buildStrict } from "./build.ts";
 import { readLocalConfig } from "./local-config.ts";
 import { readStrictOptions, STRICT_OPTIONS, STRICT_USAGE } from "./strict/options.ts";
-import { printReport } from "./strict/report.ts";
+import { LatestReport } from "./strict/report.ts";
 import {
   FRONT,
   strictWorkers,
@@ -25,7 +25,7 @@ const STOP_WITHIN_MS = 2_500;
 const USAGE = `usage: npm run serve -- --port P --persist DIR --api-key KEY [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...]
 ${STRICT_USAGE}`;
 
-/** The cron trigger fires so often where the platform fires it. */
+/** On the strict platform the cron trigger fires as it does in production. */
 const CRON_EVERY_MS = 60_000;
 
 export type ServeOptions = {
@@ -60,8 +60,9 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
 
   endRuntimeWithThisProcess();
   const miniflare = new Miniflare(miniflareOptions(options, persist));
+  let report: LatestReport | null = null;
   const stop = async () => {
-    if (strict !== null) await printReport(await miniflare.ready).catch(() => {});
+    await report?.print();
     await miniflare.dispose();
     rmSync(temporary, { recursive: true, force: true });
   };
@@ -74,8 +75,11 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
     const worker = await miniflare.getWorker(strict === null ? undefined : FRONT);
     const watch = async () => worker.scheduled({ cron: "* * * * *" });
     await watch();
-    if (strict !== null) setInterval(() => void watch().catch(() => {}), CRON_EVERY_MS * strict.scale).unref();
     await untilHealthy(url);
+    if (strict !== null) {
+      report = new LatestReport(url);
+      setInterval(() => void watch().catch(() => {}), CRON_EVERY_MS).unref();
+    }
     return { url, stop };
   } catch (error) {
     await stop();

@@ -56,7 +56,7 @@ export function readStrictOptions(values: Values): StrictOptions | null {
       writeMs,
       maxBytes: values["d1-max-bytes"] ? numberOf("d1-max-bytes", values["d1-max-bytes"]) : MAX_BYTES[plan],
       maxQueued: numberOf("d1-max-queued", values["d1-max-queued"]),
-      patienceMs: D1_PATIENCE_MS * scale,
+      patienceMs: D1_PATIENCE_MS,
     },
   };
 }

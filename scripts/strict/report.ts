@@ -2,10 +2,32 @@
 
 import type { Report } from "./counts.ts";
 
-/** Prints what the platform that listens at `url` has counted. */
-export async function printReport(url: URL): Promise<void> {
-  const response = await fetch(new URL("/__strict/report", url), { signal: AbortSignal.timeout(1_000) });
-  process.stdout.write(formatReport((await response.json()) as Report));
+/** A signal to the whole process group ends the runtime before it can be asked a last time. */
+const READ_EVERY_MS = 2_000;
+
+/** What the platform that listens at `url` has counted, as of the last time that it answered. */
+export class LatestReport {
+  readonly #url: string;
+  #latest: Report | null = null;
+
+  constructor(url: string) {
+    this.#url = `${url}/__strict/report`;
+    setInterval(() => void this.#read(), READ_EVERY_MS).unref();
+  }
+
+  async print(): Promise<void> {
+    await this.#read();
+    if (this.#latest !== null) process.stdout.write(formatReport(this.#latest));
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const response = await fetch(this.#url, { signal: AbortSignal.timeout(1_000) });
+      this.#latest = (await response.json()) as Report;
+    } catch {
+      // Ended, or too busy: the last answer counts.
+    }
+  }
 }
 
 export function formatReport({ limits, kinds, databases }: Report): string {

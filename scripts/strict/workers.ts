@@ -1,7 +1,7 @@
 /** The Workers that Miniflare runs on the strict platform: the built script several times, and a front before them. */
 
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import type { V4WorkerOptions } from "miniflare";
 import type { Unstable_Config } from "wrangler";
 import { eventLimits, type BindingKind, type DatabaseOptions, type Plan, type StrictConfig } from "./limits.ts";
@@ -17,37 +17,44 @@ export interface StrictOptions {
 export type WorkerOptions = Pick<
   V4WorkerOptions,
   "compatibilityDate" | "compatibilityFlags" | "d1Databases" | "queueConsumers" | "assets" | "cronTriggers"
-> & { durableObjects?: Record<string, object>; serviceBindings?: Services };
+> & { durableObjects?: Record<string, { className: string; scriptName?: string }>; serviceBindings?: Services };
 
 const root = join(import.meta.dirname, "../..");
 
 /** The name of the Worker before the others, which holds the bindings that Node uses. */
 export const FRONT = "strict-front";
 
+/** What is put around the script. */
+const RUNTIME = join(root, "dist/strict/index.js");
+
 /** How many isolates there are of each kind. */
 const ISOLATES = 2;
 
 const GATE = { STRICT_GATE: { className: "D1Gate", scriptName: FRONT, useSQLite: true } };
 
-/** `bindings`: the variables. The objects' Worker has the script's own name, and so the same storage as without the strict platform. */
+/** `bindings`: the variables. `bundle`: the module that is run. The objects' Worker has the script's own name, and so the same storage as without the strict platform. */
 export function strictWorkers(
   config: Unstable_Config,
   worker: WorkerOptions,
   bindings: Record<string, unknown>,
   { plan, scale, database }: StrictOptions,
+  bundle: string = join(root, "dist/worker/index.js"),
 ): V4WorkerOptions[] {
   const own = config.name ?? "lovage";
   const limits = eventLimits(plan, scale);
   const strict: StrictConfig = { limits, bindings: bindingKinds(config, own) };
   const { queueConsumers, assets, durableObjects, cronTriggers: _, ...rest } = worker;
   const remoteObjects = Object.fromEntries(
-    Object.entries(durableObjects ?? {}).map(([name, object]) => [name, { scriptName: own, ...object }]),
+    Object.entries(durableObjects ?? {}).map(([name, object]) => [
+      name,
+      { ...object, scriptName: object.scriptName ?? own },
+    ]),
   );
   const script = (name: string) => ({
     ...rest,
     name,
     modulesRoot: root,
-    modules: scriptModules(config, own, strict),
+    modules: scriptModules(config, own, strict, bundle),
     bindings,
     serviceBindings: selfBindings(rest.serviceBindings, own, name),
   });
@@ -112,19 +119,19 @@ function bindingKinds(config: Unstable_Config, own: string): Record<string, Bind
 }
 
 /** The built Worker as it is, and an entry module that wraps what it exports. */
-function scriptModules(config: Unstable_Config, own: string, strict: StrictConfig) {
+function scriptModules(config: Unstable_Config, own: string, strict: StrictConfig, bundle: string) {
   const objects = config.durable_objects.bindings.filter((binding) => binding.script_name === undefined);
   const entrypoints = (config.services ?? []).filter(({ service, entrypoint }) => service === own && entrypoint);
   const lines = [
     `import { StrictReport, strictEntrypoint, strictHandlers, strictObject } from "./dist/strict/index.js";`,
-    `import * as app from "./dist/worker/index.js";`,
+    `import * as app from "./${relative(root, bundle)}";`,
     `const config = ${JSON.stringify(strict)};`,
     `export { StrictReport };`,
     `export default strictHandlers(app.default, config);`,
     ...objects.map(({ class_name: name }) => wrapped("strictObject", name)),
     ...entrypoints.map(({ entrypoint }) => wrapped("strictEntrypoint", entrypoint!)),
   ];
-  return [esModule("strict-script.js", lines.join("\n")), built("dist/strict/index.js"), built("dist/worker/index.js")];
+  return [esModule("strict-script.js", lines.join("\n")), built(RUNTIME), built(bundle)];
 }
 
 function wrapped(wrapper: string, name: string): string {
@@ -133,15 +140,15 @@ function wrapped(wrapper: string, name: string): string {
 
 function frontModules() {
   const entry = `export { D1Gate, front as default } from "./dist/strict/index.js";`;
-  return [esModule("strict-front.js", entry), built("dist/strict/index.js")];
+  return [esModule("strict-front.js", entry), built(RUNTIME)];
 }
 
 function built(path: string) {
-  return esModule(path, readFileSync(join(root, path), "utf8"));
+  return { type: "ESModule" as const, path, contents: readFileSync(path, "utf8") };
 }
 
-function esModule(path: string, contents: string) {
-  return { type: "ESModule" as const, path: join(root, path), contents };
+function esModule(name: string, contents: string) {
+  return { type: "ESModule" as const, path: join(root, name), contents };
 }
 
 function numbered<T>(prefix: string, values: T[]): Record<string, T> {

@@ -22,6 +22,8 @@ export type ServerOptions = {
   allowOrigins?: string[];
   /** `http.request` too may call this machine. */
   allowLoopback?: boolean;
+  /** More of the command's arguments, such as `["--strict"]`; those of the environment's SERVE_ARGS are added to them. */
+  args?: string[];
   env?: Record<string, string>;
 };
 
@@ -74,6 +76,7 @@ async function launch(options: ServerOptions, key: string, persist: string, port
   const args = ["scripts/serve.ts", "--port", String(port), "--persist", persist, "--api-key", key];
   if (options.fixtures ?? true) args.push("--fixtures");
   if (options.allowLoopback) args.push("--allow-loopback");
+  args.push(...(options.args ?? []), ...(process.env["SERVE_ARGS"] ?? "").split(" ").filter(Boolean));
   for (const origin of options.allowOrigins ?? []) args.push("--allow-origin", origin);
   const child = spawn("node", args, {
     cwd: root,

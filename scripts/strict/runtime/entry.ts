@@ -4,7 +4,7 @@ import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 import type { Records } from "../counts.ts";
 import type { StrictConfig } from "../limits.ts";
 import { callerOf, forget, strictEnv } from "./bindings.ts";
-import { currentEvent, PlatformEvent, within } from "./event.ts";
+import { Connections, currentEvent, PlatformEvent, within } from "./event.ts";
 import { limitNetwork } from "./network.ts";
 import { readRecords, resetRecords } from "./records.ts";
 
@@ -12,6 +12,9 @@ type AnyClass = new (ctx: never, env: never) => object;
 type AnyMethod = (this: object, ...args: unknown[]) => unknown;
 type Aborting = { abort(reason?: unknown): void };
 type Handlers = Required<Pick<ExportedHandler<object>, "fetch" | "queue" | "scheduled">>;
+
+/** Where an object keeps the connections that all of its events share. */
+const CONNECTIONS = Symbol("connections");
 
 limitNetwork();
 
@@ -59,7 +62,12 @@ export function strictEntrypoint(Base: AnyClass, name: string, config: StrictCon
     define(Strict, key, async function (...args) {
       if (currentEvent() !== null) return method.apply(this, args);
       const { caller, rest } = callerOf(args);
-      const event = new PlatformEvent(`${name}.${key}`, config.limits, config.limits.afterReturnMs, caller);
+      const event = new PlatformEvent(
+        `${name}.${key}`,
+        config.limits,
+        config.limits.afterReturnMs,
+        caller?.connections,
+      );
       try {
         return await within(event, () => method.apply(this, rest));
       } finally {
@@ -74,6 +82,8 @@ export function strictEntrypoint(Base: AnyClass, name: string, config: StrictCon
 export function strictObject(Base: AnyClass, name: string, config: StrictConfig): AnyClass {
   const { limits } = config;
   const Strict = class extends (Base as new (ctx: DurableObjectState, env: object) => object) {
+    readonly [CONNECTIONS] = new Connections(limits.connections);
+
     constructor(ctx: DurableObjectState, env: object) {
       watch(ctx);
       super(ctx, strictEnv(env, config));
@@ -83,8 +93,8 @@ export function strictObject(Base: AnyClass, name: string, config: StrictConfig)
     define(Strict, key, async function (...args) {
       // The object calls itself.
       if (currentEvent() !== null) return method.apply(this, args);
-      const event = new PlatformEvent(`${name}.${key}`, limits, limits.objectMs);
-      const { ctx } = this as { ctx: DurableObjectState };
+      const { ctx, [CONNECTIONS]: connections } = this as { ctx: DurableObjectState; [CONNECTIONS]: Connections };
+      const event = new PlatformEvent(`${name}.${key}`, limits, limits.objectMs, connections);
       const run = async () => method.apply(this, args);
       try {
         return await (key === "alarm" ? timed(event, limits.alarmMs, ctx, run) : within(event, run));

@@ -27,13 +27,13 @@ export class PlatformEvent {
   #pending = 0;
   #settled = Promise.withResolvers<void>();
 
-  /** `afterMs`: how long it lives on after its handler returned. `parent`: the event that called this one by a binding. */
-  constructor(kind: string, limits: EventLimits, afterMs: number, parent: PlatformEvent | null = null) {
+  /** `afterMs`: how long it lives on after its handler returned. `connections`: those that it shares, if it does. */
+  constructor(kind: string, limits: EventLimits, afterMs: number, connections = new Connections(limits.connections)) {
     this.limits = limits;
     this.#record = recordOf(kind);
     this.#record.events += 1;
     this.#afterMs = afterMs;
-    this.connections = parent?.connections ?? new Connections(limits.connections);
+    this.connections = connections;
   }
 
   /** Aborts once the platform has ended the event. */
@@ -123,8 +123,8 @@ export class PlatformEvent {
   }
 }
 
-/** The connections that an event shares with the Workers that it calls. */
-class Connections {
+/** The connections of an event and of the Workers that it calls, or of all events of an object. */
+export class Connections {
   readonly #most: number;
   readonly #waiting: (() => void)[] = [];
   taken = 0;
