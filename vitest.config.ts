@@ -68,6 +68,17 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      {
+        // In Node: deployments, and the service under production's limits.
+        test: {
+          name: "platform",
+          include: ["test/platform/**/*.test.ts"],
+          globalSetup: ["test/setup/build.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
     ],
   },
 });
