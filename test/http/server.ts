@@ -24,6 +24,8 @@ export type ServerOptions = {
   allowLoopback?: boolean;
   /** More of the command's arguments, such as `["--strict"]`; those of the environment's SERVE_ARGS are added to them. */
   args?: string[];
+  /** The directory of another release, whose server is started. */
+  release?: string;
   env?: Record<string, string>;
 };
 
@@ -79,7 +81,7 @@ async function launch(options: ServerOptions, key: string, persist: string, port
   args.push(...(options.args ?? []), ...(process.env["SERVE_ARGS"] ?? "").split(" ").filter(Boolean));
   for (const origin of options.allowOrigins ?? []) args.push("--allow-origin", origin);
   const child = spawn("node", args, {
-    cwd: root,
+    cwd: options.release ?? root,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
     // As under npm: the service ends with the process that started it, so a test run that dies leaves nothing behind.
