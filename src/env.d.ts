@@ -28,6 +28,8 @@ interface Env {
   ALLOW_ORIGINS?: string;
   /** Where the service is reached, such as `https://tasks.example.com`; callback addresses begin with it. */
   PUBLIC_URL?: string;
+  /** Where the database is, such as `"weur"`: objects are made there too. Empty: near whoever calls them first. */
+  LOCATION?: string;
   /** `"free"`: the deployment runs on the free plan; see `core/plan.ts`. */
   PLAN?: string;
   /** When this process started, in ms since the epoch; set where one process is the whole system (`npm run serve`). */

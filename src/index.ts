@@ -1,5 +1,6 @@
 /** The Worker: what the platform calls, and nothing else. */
 
+import { clockOf } from "./broker/poke.ts";
 import { consume, consumeDead } from "./worker/consume.ts";
 import { createApp } from "./web/app.ts";
 
@@ -20,6 +21,6 @@ export default {
 
   /** The clock's watchdog, once a minute. */
   async scheduled(_controller, env) {
-    await env.CLOCK.getByName("clock").watch();
+    await clockOf(env).watch();
   },
 } satisfies ExportedHandler<Env>;

@@ -1,5 +1,7 @@
 /** Wakes the clock in time, without asking it more often than needed. */
 
+import { placed } from "../core/location.ts";
+
 /** When this isolate knows the clock will tick next, in ms since the epoch. */
 let knownTick = 0;
 
@@ -12,6 +14,11 @@ const MARGIN_MS = 1_000;
  */
 export const TRUSTED_MS = 20_000;
 
+/** The one clock of the deployment. */
+export function clockOf(env: Env) {
+  return env.CLOCK.getByName("clock", placed(env));
+}
+
 /**
  * Makes sure that the clock ticks at `at` (ms since the epoch) or sooner. Never fails: what the
  * clock is not told, its watchdog finds.
@@ -20,7 +27,7 @@ export async function pokeClock(env: Env, at: number): Promise<void> {
   const now = Date.now();
   if (knownTick > now + MARGIN_MS && knownTick <= at) return;
   try {
-    const tick = await env.CLOCK.getByName("clock").wakeBy(at);
+    const tick = await clockOf(env).wakeBy(at);
     knownTick = tick <= now + TRUSTED_MS ? tick : 0;
   } catch (error) {
     console.warn(JSON.stringify({ event: "clock_not_poked", error: String(error) }));

@@ -1,5 +1,6 @@
 /** Tells progress objects how their tasks stand. Only those that somebody listens to, or that hold something. */
 
+import { placed } from "../core/location.ts";
 import { isTerminal } from "../core/states.ts";
 import { timeline } from "../core/timeline.ts";
 import type { ProgressApi, Snapshot } from "../progress/snapshot.ts";
@@ -21,7 +22,7 @@ export function liveSnapshotOf(row: TaskRow): Snapshot {
 }
 
 export function progressObject(env: Env, id: string): ProgressApi {
-  return env.PROGRESS.getByName(id);
+  return env.PROGRESS.getByName(id, placed(env));
 }
 
 /**

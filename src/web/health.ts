@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { readBacklogs } from "../broker/backlog.ts";
+import { clockOf } from "../broker/poke.ts";
 import { LANES, type Lane } from "../core/limits.ts";
 import { operation } from "./operation.ts";
 
@@ -59,7 +60,7 @@ async function checkDatabase(env: Env): Promise<Check> {
 }
 
 async function checkClock(env: Env): Promise<{ check: Check; lagMs: number | null }> {
-  const { lagMs, error } = await env.CLOCK.getByName("clock").status();
+  const { lagMs, error } = await clockOf(env).status();
   if (lagMs > MAX_LAG_MS) {
     return { check: { ok: false, detail: `the clock is ${Math.round(lagMs / 1000)} s behind` }, lagMs };
   }

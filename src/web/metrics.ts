@@ -1,5 +1,6 @@
 /** `GET /metrics`: what a Prometheus scrapes. */
 
+import { clockOf } from "../broker/poke.ts";
 import type { LaneResource } from "../contract/lane.ts";
 import { performances, type Performance } from "../core/counts.ts";
 import { boundOf, countUpTo, sizeOf, type Histogram } from "../core/histogram.ts";
@@ -31,7 +32,7 @@ export const getMetrics = operation({
       countTasks(env.DB, principal.tenant),
       readRollups(env.DB, principal.tenant, SPANS.total, [0]),
       describeLanes(env, now),
-      env.CLOCK.getByName("clock")
+      clockOf(env)
         .status()
         .catch(() => null),
     ]);
