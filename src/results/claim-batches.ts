@@ -48,8 +48,14 @@ const GATHERED = `
 FROM tasks INDEXED BY tasks_gathering
 WHERE tenant = own.tenant AND task = own.task AND lane = own.lane AND batch IS NOT NULL AND state = 'queued'`;
 
-const OLDEST = `
-SELECT (SELECT json_group_array(id) FROM (SELECT id ${GATHERED} ORDER BY run_at, id LIMIT ?2)) AS ids
+// The oldest of the group, and those of ?1 that are in it; and how many there are, counted no further than ?3.
+const CANDIDATES = `
+SELECT (SELECT COUNT(*) FROM (SELECT 1 ${GATHERED} LIMIT ?3)) AS gathered, (SELECT json_group_array(id) FROM (
+    SELECT id, run_at FROM (SELECT id, run_at ${GATHERED} ORDER BY run_at, id LIMIT ?2)
+    UNION
+    SELECT id, run_at FROM tasks WHERE id IN (SELECT value FROM json_each(?1))
+      AND tenant = own.tenant AND task = own.task AND lane = own.lane AND batch IS NOT NULL AND state = 'queued'
+    ORDER BY run_at, id)) AS ids
 FROM (${GROUPS}) AS own`;
 
 /**
@@ -65,9 +71,20 @@ export async function claimGathered(
   now: number,
 ): Promise<Claim> {
   const limit = Math.ceil(most / size) * size;
-  const { results } = await persist(() => db.prepare(OLDEST).bind(JSON.stringify(ids), limit).all<{ ids: string }>());
-  const oldest = results.flatMap((row) => JSON.parse(row.ids) as string[]);
-  return claimTasks(db, [...new Set([...ids, ...oldest])], holder, now, TOGETHER);
+  const { results } = await persist(() =>
+    db
+      .prepare(CANDIDATES)
+      .bind(JSON.stringify(ids), limit, limit + ids.length + 1)
+      .all<{ ids: string; gathered: number }>(),
+  );
+  const chosen = results.flatMap((row) => wholeBatches(JSON.parse(row.ids) as string[], row.gathered, size));
+  // A claim that was made before has none left to choose; it is answered by its ids.
+  return claimTasks(db, results.length > 0 ? chosen : ids, holder, now, TOGETHER);
+}
+
+/** While others of the group wait, what is too much for whole batches is left to the next claim: so no call is small. */
+function wholeBatches(ids: string[], gathered: number, size: number): string[] {
+  return ids.length < gathered ? ids.slice(0, ids.length - (ids.length % size)) : ids;
 }
 
 const WHOLE = `

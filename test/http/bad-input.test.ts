@@ -129,9 +129,9 @@ describe("a submission", () => {
       ["/options/expiresAt"],
     ],
     ["soft timeout over the hard one", noop({ softTimeout: "3s", timeout: "2s" }), ["/options/softTimeout"]],
-    ["soft timeout over the default hard one", noop({ softTimeout: "61s" }), ["/options/softTimeout"]],
-    ["timeout over its lane's limit", noop({ timeout: "11m" }), ["/options/timeout"]],
-    ["timeout over every lane's limit", noop({ timeout: "15m", lane: "long" }), ["/options/timeout"]],
+    ["soft timeout over the default hard one", noop({ softTimeout: "26s" }), ["/options/softTimeout"]],
+    ["timeout over the longest", noop({ timeout: "841s" }), ["/options/timeout"]],
+    ["timeout over the longest, on the lane long too", noop({ timeout: "15m", lane: "long" }), ["/options/timeout"]],
     ["timeout of nothing", noop({ timeout: 0 }), ["/options/timeout"]],
     [
       "most of a debounce below its wait",
