@@ -73,7 +73,7 @@ async function look(env: Env, due: DueTask[], now: number, graceMs: number, held
   const timers = looked.flatMap(({ row, wake }) =>
     "dueAt" in wake ? [{ ...row, seen: row.dueAt, dueAt: wake.dueAt }] : [],
   );
-  const untold = new Set(await tellObjects(env, idsTo("tell")));
+  const untold = new Set(await tellObjects(env, rowsTo("tell")));
   await postponeTasks(
     env.DB,
     timers.map((timer) => (untold.has(timer.id) ? { ...timer, dueAt: now + TELL_AGAIN_MS } : timer)),

@@ -17,15 +17,22 @@ export interface Sleeper {
   retainUntil: number | null;
   finishedAt: number | null;
   retentionMs: number;
-  /** Whether somebody listens, or its progress object holds something: see {@link OBJECT}. */
+  /** What its progress object must be told: see {@link OBJECT}. */
   object: number;
 }
 
 /**
- * Bits of a row's `object`: who must be told of its changes through the progress object. `undo`: its journal
- * there has a step that can be undone.
+ * Bits of a row's `object`: what its progress object is there for. `listened`: a stream follows the events.
+ * `used`: it holds events or a journal. `undo`: the journal has a step that can be undone. `awaited`: a
+ * caller waits for the end.
  */
-export const OBJECT = { listened: 1, used: 2, undo: 4 } as const;
+export const OBJECT = { listened: 1, used: 2, undo: 4, awaited: 8 } as const;
+
+/**
+ * The bits with which the progress object must hear every change, and keeps it. Of a task that is only awaited it
+ * hears the end, once and without a guarantee: nothing is stored or timed for that.
+ */
+export const TOLD = OBJECT.listened | OBJECT.used | OBJECT.undo;
 
 /** What is due, and when to look again (`null`: never, its end is found by the retention walk). */
 export type Wake =
@@ -36,7 +43,7 @@ export type Wake =
 export function wake(row: Sleeper, now: number, graceMs = 0, heldUntil = 0): Wake {
   if (isTerminal(row.state)) {
     if (row.retainUntil !== null && row.retainUntil <= now) return { do: "purge" };
-    return { do: row.object === 0 ? "postpone" : "tell", dueAt: purgeDue(row) };
+    return { do: row.object & TOLD ? "tell" : "postpone", dueAt: purgeDue(row) };
   }
   if (row.state === "running") {
     const until = (row.leaseUntil ?? now) + graceMs;

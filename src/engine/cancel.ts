@@ -40,10 +40,7 @@ export async function announceCancelled(env: Env, { after, released, owed }: Can
     now,
   );
   await announceReleased(env, released);
-  await tellObjects(
-    env,
-    changed.filter((task) => task.object !== 0).map((task) => task.id),
-  );
+  await tellObjects(env, changed);
   await deliverFor(env, owed);
   await writeCounts(env);
 }

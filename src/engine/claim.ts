@@ -29,9 +29,8 @@ export async function claim(env: Env, ids: string[], now = Date.now()): Promise<
   // A timer that the claim has moved to the end of the lease is sooner than any that the clock knows of.
   const moved = claimed.filter((task) => task.dueAt === task.leaseUntil).map((task) => task.dueAt);
   const next = earliest([...claims.map((each) => each.nextTurn), ...moved]);
-  const watched = claimed.filter((task) => task.object !== 0).map((task) => task.id);
   await Promise.all([
-    tellObjects(env, watched),
+    tellObjects(env, claimed),
     next === null ? null : pokeClock(env, next),
     impatient.length === 0 ? null : drop(env, impatient, now),
   ]);

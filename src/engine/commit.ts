@@ -24,10 +24,7 @@ export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> 
       env,
       commits.map((entry) => entry.concurrency ?? null),
     ),
-    tellObjects(
-      env,
-      held.filter((task) => task.object !== 0).map((task) => task.id),
-    ),
+    tellObjects(env, held),
     pokeFor(env, held),
     deliverFor(env, owed),
   ]);

@@ -10,9 +10,8 @@ export async function expire(env: Env, ids: string[], now: number): Promise<void
   if (ids.length === 0) return;
   const { expired, released, owed } = await expireTasks(env.DB, ids, now);
   observeEnds(expired, now);
-  const watched = expired.filter((task) => task.object !== 0).map((task) => task.id);
   await Promise.all([
-    tellObjects(env, watched),
+    tellObjects(env, expired),
     announceReleased(env, released),
     deliverFor(env, owed),
     writeCounts(env),

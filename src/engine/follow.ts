@@ -1,30 +1,36 @@
 /**
- * Follows a task's events to its end. Reads the row first and whenever nothing came for a while, so
- * that no stream misses the end because somebody died before telling it.
+ * Follows a task's events to its end. Reads the row first, and looks at its state whenever nothing came for a
+ * while, so that no stream misses an end that was not told.
  */
 
 import type { TaskEvent } from "../contract/event.ts";
 import { ProblemError, problem } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
 import { timeline } from "../core/timeline.ts";
-import { OBJECT } from "../core/wake.ts";
+import { OBJECT, TOLD } from "../core/wake.ts";
+import { readState } from "../results/await-ends.ts";
 import { markObject, readTasks } from "../results/read-tasks.ts";
 import { livedOf, type WholeTaskRow } from "../results/task-row.ts";
 import { presentTask } from "./present.ts";
 import { progressObject, snapshotOf, tellObjects } from "./tell.ts";
 
-/** A quiet stream says so, and looks at the row, this often. */
-const IDLE_MS = 10_000;
+/** How often, in ms, a quiet stream says so (`idleMs`), and looks at the row's state (`lookMs`). */
+export interface Pace {
+  idleMs: number;
+  lookMs: number;
+}
+
+const PACE: Pace = { idleMs: 10_000, lookMs: 30_000 };
 
 /** A listener this many events behind is dropped from the object, and resumes from what was kept. */
 const MAX_BEHIND = 500;
 
-/** Before a broken line to the object is opened again. */
-const REOPEN_MS = 250;
+/** Before a broken line to the object is opened again; twice as long each time, until something is heard. */
+const REOPEN_MS = { first: 250, longest: 4_000 };
 
 /** What is kept of a task's events after number `after`. The last is `done` if the task has ended. */
 export async function listEvents(env: Env, row: WholeTaskRow, after: number): Promise<TaskEvent[]> {
-  const kept = row.object === 0 ? [] : await readKept(env, row);
+  const kept = row.object & TOLD ? await readKept(env, row) : [];
   const events = kept.length > 0 ? finished(row, kept) : fromRow(row);
   return events.filter((event) => event.seq > after);
 }
@@ -50,8 +56,10 @@ export async function* follow(
   row: WholeTaskRow,
   after: number,
   signal: AbortSignal,
+  { idleMs, lookMs }: Pace = PACE,
 ): AsyncGenerator<TaskEvent | null> {
   let seen = after;
+  let pause = REOPEN_MS.first;
   while (!signal.aborted) {
     const current = isTerminal(row.state) ? row : await markObject(env.DB, row.id, OBJECT.listened);
     if (current === null) return;
@@ -60,16 +68,25 @@ export async function* follow(
       return;
     }
     const line = await Line.open(env, current, seen);
+    let quietMs = 0;
     try {
       while (!signal.aborted) {
-        const event = await line.next(IDLE_MS, signal);
+        const event = await line.next(idleMs, signal);
         if (event === "closed") break;
         if (event === "idle") {
           yield null;
-          // If it has ended, this makes the object say so; if the object cannot be reached, the line closes.
-          if (await hasEnded(env, row.id)) await tellObjects(env, [row.id]);
+          quietMs += idleMs;
+          if (quietMs < lookMs) continue;
+          quietMs = 0;
+          const state = await readState(env.DB, row.id);
+          // Told of the end, the object says so; if it cannot be reached, the line closes.
+          if (state !== null && isTerminal(state)) {
+            await tellObjects(env, [{ id: row.id, state, object: OBJECT.listened }]);
+          }
           continue;
         }
+        quietMs = 0;
+        pause = REOPEN_MS.first;
         if (event.seq <= seen) continue;
         const whole = event.type === "done" && event.data === null ? await filled(env, row.id, event) : event;
         seen = event.seq;
@@ -80,7 +97,11 @@ export async function* follow(
     } finally {
       line.close();
     }
-    if (!signal.aborted) await scheduler.wait(REOPEN_MS);
+    if (signal.aborted) return;
+    // The next line may be quiet for as long as this one was.
+    yield null;
+    await scheduler.wait(pause);
+    pause = Math.min(pause * 2, REOPEN_MS.longest);
   }
 }
 
@@ -143,11 +164,6 @@ class Line {
       // It was closed from the other side.
     }
   }
-}
-
-async function hasEnded(env: Env, id: string): Promise<boolean> {
-  const [row] = await readTasks(env.DB, [id]);
-  return row !== undefined && isTerminal(row.state);
 }
 
 /** `done` with its data; null where it is that of an earlier run. */

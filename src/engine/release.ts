@@ -1,15 +1,24 @@
-/** Rings for the members of flows that somebody's end has released. */
+/** Rings for the members of flows that an end has released, and tells the objects of what has ended with it. */
 
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
+import { isTerminal } from "../core/states.ts";
 import type { Released } from "../results/release.ts";
+import { tellObjects } from "./tell.ts";
 
 export async function announceReleased(env: Env, released: Released[]): Promise<void> {
   if (released.length === 0) return;
-  await ringBells(
-    env,
-    released.filter((task) => task.state === "queued"),
-  );
   const next = earliest(released.map((task) => task.dueAt));
-  if (next !== null) await pokeClock(env, next);
+  const ended = released.filter(({ state }) => isTerminal(state));
+  await Promise.all([
+    ringBells(
+      env,
+      released.filter(({ state }) => state === "queued"),
+    ),
+    next === null ? null : pokeClock(env, next),
+    tellObjects(
+      env,
+      ended.map(({ id, state, object = 0 }) => ({ id, state, object })),
+    ),
+  ]);
 }

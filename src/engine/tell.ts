@@ -1,8 +1,9 @@
-/** Tells progress objects how their tasks stand. Only those that somebody listens to, or that hold something. */
+/** Tells progress objects how their tasks stand: only those that keep events, and of an end those that a caller waits at. */
 
 import { placed } from "../core/location.ts";
-import { isTerminal } from "../core/states.ts";
+import { isTerminal, type State } from "../core/states.ts";
 import { timeline } from "../core/timeline.ts";
+import { OBJECT, TOLD } from "../core/wake.ts";
 import type { ProgressApi, Snapshot } from "../progress/snapshot.ts";
 import { readTasks } from "../results/read-tasks.ts";
 import { livedOf, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";
@@ -25,11 +26,37 @@ export function progressObject(env: Env, id: string): ProgressApi {
   return env.PROGRESS.getByName(id, placed(env));
 }
 
+/** A task that has changed, or a flow, of which only the end is ever told. */
+export interface Changed {
+  id: string;
+  state: State;
+  /** Bits of {@link OBJECT}. */
+  object: number;
+}
+
 /**
- * Reads these tasks and tells their objects. Never throws: answers the ids that could not be told; whoever
- * ended a task left it due, so the clock tells those again.
+ * Tells the objects of these. Never throws: answers the ids of those that could not be told and must be; the
+ * statement that ended them left them due, so the clock tells those again. One that is only awaited is not among
+ * them, because its waiters look at the row by themselves.
  */
-export async function tellObjects(env: Env, ids: string[]): Promise<string[]> {
+export async function tellObjects(env: Env, changed: readonly Changed[]): Promise<string[]> {
+  const told = changed.filter(({ object }) => object & TOLD).map(({ id }) => id);
+  const awaited = changed.filter(
+    ({ state, object }) => !(object & TOLD) && object & OBJECT.awaited && isTerminal(state),
+  );
+  const [untold] = await Promise.all([tellState(env, told), Promise.all(awaited.map(({ id }) => tellEnd(env, id)))]);
+  return untold;
+}
+
+async function tellEnd(env: Env, id: string): Promise<void> {
+  try {
+    await progressObject(env, id).ended();
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "end_not_told", id, error: String(error) }));
+  }
+}
+
+async function tellState(env: Env, ids: string[]): Promise<string[]> {
   if (ids.length === 0) return [];
   let rows: WholeTaskRow[];
   try {
@@ -56,6 +83,6 @@ export async function tellObjects(env: Env, ids: string[]): Promise<string[]> {
 /** Clears the objects of deleted tasks; one that cannot be reached clears itself within the hour. */
 export async function destroyObjects(env: Env, deleted: { id: string; object: number }[]): Promise<void> {
   await Promise.allSettled(
-    deleted.filter((task) => task.object !== 0).map((task) => progressObject(env, task.id).destroy()),
+    deleted.filter((task) => task.object & TOLD).map((task) => progressObject(env, task.id).destroy()),
   );
 }

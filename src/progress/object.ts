@@ -11,26 +11,47 @@ import { isTerminal, type State } from "../core/states.ts";
 import { isOver, since } from "../core/timeline.ts";
 import { EventLog, SAVE_EVERY_MS } from "./event-log.ts";
 import { JournalStore } from "./journal-store.ts";
-import type { JournalEntry, NewEvent, ProgressApi, Report, Snapshot } from "./snapshot.ts";
+import {
+  ENDED_CODE,
+  type JournalEntry,
+  type NewEvent,
+  type ProgressApi,
+  type Report,
+  type Snapshot,
+} from "./snapshot.ts";
 
 /** Between two looks at a task that is still alive. */
 const LOOK_AGAIN_MS = 24 * 3_600_000;
 
+/** Tags of WebSockets: a listener gets every event, a waiter is closed at the end. */
+const LISTENER = "listener";
+const WAITER = "waiter";
+
+/** A waiter that comes this soon after the end, in ms, comes behind it: it was on its way while the task ended. */
+const JUST_ENDED_MS = 5_000;
+
 export class ProgressObject extends DurableObject<Env> implements Omit<ProgressApi, "fetch"> {
-  readonly #log: EventLog;
   readonly #journal: JournalStore;
+  #openLog: EventLog | null = null;
   #savedAt = 0;
   #saving: ReturnType<typeof setTimeout> | null = null;
+  /** When it last heard of an end, in ms since the epoch. Only in memory: who comes too late for it looks at the row. */
+  #endedAt = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#log = new EventLog(ctx.storage.sql);
     this.#journal = new JournalStore(ctx.storage);
+  }
+
+  /** Opened when it is needed: for waiters alone the storage is not touched. */
+  get #log(): EventLog {
+    return (this.#openLog ??= new EventLog(this.ctx.storage.sql));
   }
 
   /** Hears how the task stands; what it had not heard yet becomes events. */
   async sync(snapshot: Snapshot): Promise<void> {
     this.#tell(eventsOf(snapshot, this.#log.head), snapshot);
+    if (snapshot.ended !== null) this.#releaseWaiters();
     await this.#keep(snapshot.ended !== null);
   }
 
@@ -73,20 +94,48 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     return this.#journal.write(attempt, entries);
   }
 
+  /** Hears of the end of a task that is only awaited. */
+  async ended(): Promise<void> {
+    this.#releaseWaiters();
+  }
+
   /** Forgets the task: it was deleted. */
   async destroy(): Promise<void> {
     for (const socket of this.ctx.getWebSockets()) socket.close(1001, "the task was deleted");
     await this.#clear();
   }
 
-  /** A listener: a WebSocket that first gets what was kept after `?after=`, then everything as it comes. */
+  /**
+   * A WebSocket for a listener, which first gets what was kept after `?after=`, then everything as it comes. At `/end`
+   * one for a waiter, which is closed at the next end; 204 where one has just been, unless `?next` is asked for.
+   */
   override async fetch(request: Request): Promise<Response> {
-    const after = Number(new URL(request.url).searchParams.get("after") ?? 0);
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/end") return this.#wait(searchParams.has("next"));
+    const after = Number(searchParams.get("after") ?? 0);
     const { 0: client, 1: server } = new WebSocketPair();
     const kept = this.#log.read(after);
-    this.ctx.acceptWebSocket(server);
+    this.ctx.acceptWebSocket(server, [LISTENER]);
     for (const event of kept) server.send(JSON.stringify(event));
     return new Response(null, { status: 101, webSocket: client });
+  }
+
+  #wait(isForNext: boolean): Response {
+    if (!isForNext && Date.now() - this.#endedAt < JUST_ENDED_MS) return new Response(null, { status: 204 });
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server, [WAITER]);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  #releaseWaiters(): void {
+    this.#endedAt = Date.now();
+    for (const socket of this.ctx.getWebSockets(WAITER)) {
+      try {
+        socket.close(ENDED_CODE);
+      } catch {
+        // It is gone, or closed already.
+      }
+    }
   }
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
@@ -118,7 +167,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
 
   #push(events: NewEvent[], head: Parameters<EventLog["append"]>[1]): void {
     const numbered = this.#log.append(events, head);
-    const sockets = this.ctx.getWebSockets();
+    const sockets = this.ctx.getWebSockets(LISTENER);
     if (sockets.length === 0) return;
     this.#save();
     const frames = numbered.map((event) => JSON.stringify(event));

@@ -47,6 +47,9 @@ export interface JournalEntry {
   undo?: true;
 }
 
+/** The code with which an object closes a waiter's WebSocket when the task has ended. */
+export const ENDED_CODE = 4_000;
+
 /** What others may ask of a progress object. Written out because the platform's own RPC types refuse `unknown`. */
 export interface ProgressApi {
   sync(snapshot: Snapshot): Promise<void>;
@@ -59,6 +62,8 @@ export interface ProgressApi {
   openJournal(run: number, attempt: number): Promise<JournalEntry[] | null>;
   /** Keeps entries, all or none; false where the attempt may not write any more. */
   writeJournal(attempt: number, entries: JournalEntry[]): Promise<boolean>;
+  /** The task, or the flow, has ended: tells those who wait for it, and keeps nothing. */
+  ended(): Promise<void>;
   destroy(): Promise<void>;
   fetch(url: string, init: RequestInit): Promise<Response>;
 }

@@ -1,6 +1,7 @@
 /** What every statement that ends a task sets, as SQL. */
 
 import { DEFAULT_RETENTION_MS } from "../core/limits.ts";
+import { TOLD } from "../core/wake.ts";
 
 /** How long the clock gives the worker to tell a watched task's listeners before it does so itself. */
 const TELL_MS = 5_000;
@@ -11,7 +12,7 @@ const TELL_MS = 5_000;
  */
 export function dueWhenEnded(at: string, object = "tasks.object"): string {
   return `CASE
-    WHEN ${object} <> 0 THEN ${at} + ${TELL_MS}
+    WHEN ${object} & ${TOLD} THEN ${at} + ${TELL_MS}
     WHEN tasks.retention_ms = ${DEFAULT_RETENTION_MS} AND ${at} - tasks.created_at < ${DEFAULT_RETENTION_MS / 2} THEN NULL
     ELSE ${at} + tasks.retention_ms END`;
 }

@@ -45,7 +45,8 @@ export interface NewFlow {
   result: Source;
 }
 
-const COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS finishedAt,
+/** The columns of {@link FlowRow} for a SELECT from `flows`. */
+export const FLOW_COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS finishedAt,
   cancel_requested_at AS cancelRequestedAt, deadline, overdue, result`;
 
 const INSERT = `
@@ -105,7 +106,7 @@ export async function insertFlow(
 /** The tenant's flow, or null where it has none of this id. */
 export async function readFlow(db: D1Database, tenant: string, id: string): Promise<FlowRow | null> {
   return persistOr503(() =>
-    db.prepare(`SELECT ${COLUMNS} FROM flows WHERE id = ?1 AND tenant = ?2`).bind(id, tenant).first<FlowRow>(),
+    db.prepare(`SELECT ${FLOW_COLUMNS} FROM flows WHERE id = ?1 AND tenant = ?2`).bind(id, tenant).first<FlowRow>(),
   );
 }
 

@@ -39,6 +39,8 @@ export interface NewTask {
   traceparent: string | null;
   options: string | null;
   tags: string | null;
+  /** Bits of {@link OBJECT}; none unless given. */
+  object?: number;
   /** JSON text; null where the submission gave none. */
   input: string | null;
 }
@@ -71,10 +73,10 @@ export interface IdempotencyClaim extends Remembered {
 
 const INSERT = `
 INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
-  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, concurrency, rates, circuit, batch, traceparent, options, tags, overflow, input)
+  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, concurrency, rates, circuit, batch, traceparent, options, tags, object, overflow, input)
 SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane', v->>'state', v->>'maxAttempts', v->>'dueAt', v->>'leaseMs',
   v->>'createdAt', v->>'runAt', v->>'expiresAt', v->>'retentionMs', v->>'parentId', v->>'rootId', v->>'flowId',
-  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'rates', v->>'circuit', v->>'batch', v->>'traceparent', v->>'options', v->>'tags', v->>'overflow', v->>'input'
+  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'rates', v->>'circuit', v->>'batch', v->>'traceparent', v->>'options', v->>'tags', COALESCE(v->>'object', 0), v->>'overflow', v->>'input'
 FROM (SELECT value AS v FROM json_each(?1))`;
 
 const RAISED = `

@@ -17,7 +17,7 @@ export function newRow(task: NewTask): WholeTaskRow {
     cancelRequestedAt: null,
     cancelReason: null,
     undo: null,
-    object: 0,
+    object: task.object ?? 0,
     history: null,
     progress: null,
     error: null,

@@ -7,7 +7,7 @@
 
 import { BELL_MS } from "../core/limits.ts";
 import { NO_START } from "../core/settle.ts";
-import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
+import { LIVE_STATES, sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import { dueWhenEnded } from "./ended.ts";
 
 const ENDED_BADLY = "('failed', 'cancelled', 'expired')";
@@ -142,10 +142,17 @@ WHERE ${FLOWS} AND ${ALL_ENDED}`;
 
 const RELEASED = `
 WITH RECURSIVE ${gone(GIVEN)}
-SELECT id, lane, state, due_at AS dueAt FROM tasks
+SELECT id, lane, state, due_at AS dueAt, object FROM tasks
 WHERE state IN ('queued', 'scheduled') AND id IN (${CANDIDATES}
   UNION SELECT task.node->>'wakes' FROM tasks AS task WHERE task.id IN (SELECT value FROM json_each(?1))
-  UNION SELECT error.value->>'id' FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1)`;
+  UNION SELECT error.value->>'id' FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1)
+UNION ALL
+SELECT id, lane, state, due_at, object FROM tasks
+WHERE object <> 0 AND id IN (SELECT id FROM gone) AND id NOT IN (${GIVEN})
+UNION ALL
+SELECT id, '', state, NULL, object FROM flows
+WHERE object <> 0 AND state <> 'running' AND id IN (
+  SELECT flow_id FROM tasks WHERE id IN (${GIVEN}) AND flow_id IS NOT NULL)`;
 
 /** Whether one of the groups of tasks in a wait (an SQL expression of JSON) has ended as a whole. */
 export function anyGroupEnded(wait: string): string {
@@ -160,12 +167,17 @@ WHERE state = 'waiting'
   AND id IN (SELECT task.node->>'wakes' FROM tasks AS task WHERE task.id IN (SELECT value FROM json_each(?1)))
   AND ${anyGroupEnded("tasks.waiting_for")}`;
 
-/** A task that has all it needs. */
+/**
+ * A task that has all it needs: `queued` or `scheduled`. Or what has ended in consequence, where its progress object
+ * must be told: another task, or the flow, whose lane is empty.
+ */
 export interface Released {
   id: string;
   lane: string;
-  state: "queued" | "scheduled";
-  dueAt: number;
+  state: State;
+  dueAt: number | null;
+  /** Bits of {@link OBJECT}, of what has ended. */
+  object?: number;
 }
 
 /**
@@ -182,7 +194,7 @@ export function settleStatements(db: D1Database, list: string, now: number, ende
 
 /**
  * To be appended to a batch that may end the tasks of `ids` (a JSON array) at `now`. The last one
- * answers {@link Released}: whom to ring for.
+ * answers {@link Released}.
  */
 export function releaseStatements(db: D1Database, ids: string, now: number): D1PreparedStatement[] {
   return [

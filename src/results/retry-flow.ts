@@ -41,7 +41,7 @@ const ENDED =
 /** A task that runs again remembers nothing but its history. */
 export const RESET = `failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
   lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, cancel_undo = 0, error = NULL, progress = NULL, result = NULL,
-  object = object & ~${OBJECT.undo}, overflow = overflow & ~${OVERFLOW.result}`;
+  object = object & ~${OBJECT.undo | OBJECT.awaited}, overflow = overflow & ~${OVERFLOW.result}`;
 
 /** What a member waits for that is not released yet. */
 export const WAIT = `json_object('type', 'needs', 'count',

@@ -15,7 +15,7 @@ const GUARD = `${IN_RUN} AND state IN ${sqlStates(ARROWS.retry.from)} AND ${MAY_
 const RETRY = `
 UPDATE tasks SET state = 'queued', run = run + 1, holder = ?3, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
   finished_at = NULL, retain_until = NULL, expires_at = NULL, lease_until = NULL, cancel_requested_at = NULL,
-  cancel_reason = NULL, cancel_undo = 0, object = object & ~${OBJECT.undo}, error = NULL, progress = NULL,
+  cancel_reason = NULL, cancel_undo = 0, object = object & ~${OBJECT.undo | OBJECT.awaited}, error = NULL, progress = NULL,
   waiting_for = NULL
 WHERE ${GUARD}`;
 

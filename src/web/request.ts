@@ -51,13 +51,16 @@ export function traceparentOf(c: Context): string | null {
   return `00-${ids}-0${Number.parseInt(flags!, 16) & 1}`;
 }
 
-/** Seconds that the caller prefers to wait (RFC 7240), which the answer says are granted; null where none are given. */
-export function grantWait(c: Context): number | null {
+/** Seconds that the caller prefers to wait (RFC 7240); null where none are given. */
+export function preferredWait(c: Context): number | null {
   const given = /(?:^|[,;\s])wait\s*=\s*("[^"]*"|[^\s,;]*)/i.exec(c.req.header("prefer") ?? "")?.[1] ?? "";
   // What is no number of seconds is no such preference.
   const seconds = /^("?)(\d+)\1$/.exec(given)?.[2];
   if (seconds === undefined) return null;
-  const wait = Math.min(MAX_WAIT_S, Number(seconds));
-  c.header("Preference-Applied", `wait=${wait}`);
-  return wait;
+  return Math.min(MAX_WAIT_S, Number(seconds));
+}
+
+/** Says in the answer that so many seconds were granted, where any were asked for. */
+export function confirmWait(c: Context, wait: number | null): void {
+  if (wait !== null) c.header("Preference-Applied", `wait=${wait}`);
 }

@@ -6,6 +6,7 @@
 
 import { leaseAt, pollAfter, renewAfter } from "../core/lease.ts";
 import { budgetOf } from "../core/plan.ts";
+import { TOLD } from "../core/wake.ts";
 import { readStopOrders, renewLeases, type StopOrder } from "../results/leases.ts";
 import { within } from "./within.ts";
 
@@ -105,6 +106,6 @@ function obey(attempts: RunningAttempt[], orders: StopOrder[]): void {
     const order = byAttempt.get(`${attempt.id}/${attempt.attempt}`);
     if (!order) continue;
     attempt.order = order.reason;
-    attempt.isWatched = order.object !== 0;
+    attempt.isWatched = (order.object & TOLD) !== 0;
   }
 }

@@ -6,7 +6,7 @@
 import { CANCEL_GRACE_MS, MAX_TIMEOUT_MS } from "../core/limits.ts";
 import { settle, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
-import { OBJECT } from "../core/wake.ts";
+import { OBJECT, TOLD } from "../core/wake.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { noteLateEnd } from "../results/commit-attempts.ts";
 import { jsonOf } from "../results/task-row.ts";
@@ -45,7 +45,7 @@ export async function supervise(env: Env, task: ClaimedTask, frame: Frame, call:
     renewAt: firstRenewal(task.startedAt, task.leaseMs),
     order: null,
     stopAt: null,
-    isWatched: task.object !== 0,
+    isWatched: (task.object & TOLD) !== 0,
   };
   enter(attempt);
   try {

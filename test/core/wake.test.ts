@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BELL_MS, DEFAULT_RETENTION_MS, MIN_RETENTION_MS } from "../../src/core/limits.ts";
 import { ARROWS, isTerminal, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../src/core/states.ts";
-import { firstLook, purgeDue, wake, type Sleeper, type Wake } from "../../src/core/wake.ts";
+import { firstLook, purgeDue, TOLD, wake, type Sleeper, type Wake } from "../../src/core/wake.ts";
 
 const NOW = 1_700_000_000_000;
 
@@ -25,7 +25,7 @@ const rows: fc.Arbitrary<Sleeper> = fc.record({
   retainUntil: orNever(instants),
   finishedAt: orNever(instants),
   retentionMs: retentions,
-  object: fc.nat({ max: 3 }),
+  object: fc.nat({ max: 15 }),
 });
 
 const inStates = (...states: State[]) =>
@@ -157,7 +157,7 @@ describe("a look at a row", () => {
     fc.assert(
       fc.property(inStates(...TERMINAL_STATES), instants, (row, now) => {
         const isOver = row.retainUntil !== null && row.retainUntil <= now;
-        expect(wake(row, now).do).toBe(isOver ? "purge" : row.object === 0 ? "postpone" : "tell");
+        expect(wake(row, now).do).toBe(isOver ? "purge" : row.object & TOLD ? "tell" : "postpone");
       }),
       many,
     );

@@ -36,10 +36,12 @@ async function commitUntold(id: string): Promise<void> {
   expect((await commitAttempts(env.DB, [entry])).held).toHaveLength(1);
 }
 
+const PACE = { idleMs: 500, lookMs: 1_000 };
+
 async function hear(id: string, after: number, enough: (event: TaskEvent) => boolean): Promise<TaskEvent[]> {
   const [row] = await readTasks(env.DB, [id]);
   const events: TaskEvent[] = [];
-  for await (const event of follow(env, row!, after, new AbortController().signal)) {
+  for await (const event of follow(env, row!, after, new AbortController().signal, PACE)) {
     if (event === null) continue;
     events.push(event);
     if (enough(event)) break;

@@ -10,6 +10,7 @@ import { deadlineAt } from "../../engine/flow-deadline.ts";
 import { cancelFlow, retryFlow } from "../../engine/flow-control.ts";
 import { submitFlow } from "../../engine/flow-submit.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
+import { waitForFlow } from "../../engine/wait.ts";
 import { readFlow, readMemberAt, type FlowRow } from "../../results/flows.ts";
 import { requestKey } from "../idempotency.ts";
 import { answerLive, live } from "../live.ts";
@@ -17,7 +18,7 @@ import { operation, type AppContext } from "../operation.ts";
 import { cursorAfter, linkNext, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import type { Principal } from "../principal.ts";
-import { grantWait, traceparentOf, wholeNumber } from "../request.ts";
+import { confirmWait, preferredWait, traceparentOf, wholeNumber } from "../request.ts";
 import { cancelSchema, optionalBody } from "../tasks/control.ts";
 
 export const postFlow = operation({
@@ -60,8 +61,9 @@ export const postFlow = operation({
     const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
     const { id, replayed } = await submitFlow(env, c.executionCtx, body, origin, key, Date.now());
     if (replayed) c.header("Idempotency-Replayed", "true");
-    const wait = grantWait(c);
-    const flow = await waitForFlow(c, principal, await findFlow(env, principal, id), wait);
+    const wait = preferredWait(c);
+    const flow = await findFlow(env, principal, id, wait, c.req.raw.signal);
+    confirmWait(c, wait);
     pointTo(c, flow);
     return c.json(await show(c, principal, flow), wait !== null && flow.state !== "running" ? 200 : 202);
   },
@@ -87,9 +89,10 @@ export const getFlow = operation({
   },
   problems: ["not-found", "invalid-cursor"],
   async handle({ c, env, principal, params, query }) {
-    const before = await findFlow(env, principal, params["id"]!);
     const cursor = readCursor(query.cursor, isTaskId) ?? "";
-    const flow = await waitForFlow(c, principal, before, grantWait(c));
+    const wait = preferredWait(c);
+    const flow = await findFlow(env, principal, params["id"]!, wait, c.req.raw.signal);
+    confirmWait(c, wait);
     if (flow.state === "running") c.header("Retry-After", "1");
     return c.json(await show(c, principal, flow, cursor, query.limit), 200);
   },
@@ -182,20 +185,20 @@ export const retryFlowOperation = operation({
   },
 });
 
-async function findFlow(env: Env, principal: Principal, id: string): Promise<FlowRow> {
-  const flow = isFlowId(id) ? await readFlow(env.DB, principal.tenant, id) : null;
+/** The tenant's flow; with `seconds`, as soon as it has ended or when they have passed. 404 where there is none. */
+async function findFlow(
+  env: Env,
+  { tenant }: Principal,
+  id: string,
+  seconds: number | null = null,
+  signal?: AbortSignal,
+): Promise<FlowRow> {
+  const flow = !isFlowId(id)
+    ? null
+    : seconds
+      ? await waitForFlow(env, tenant, id, { ms: seconds * 1_000, signal })
+      : await readFlow(env.DB, tenant, id);
   return flow ?? refuse("not-found", "There is no flow with this id.");
-}
-
-/** The flow as soon as it has ended, or as it is when the seconds have passed. */
-async function waitForFlow(c: AppContext, principal: Principal, before: FlowRow, seconds: number | null) {
-  let flow = before;
-  const until = Date.now() + (seconds ?? 0) * 1_000;
-  while (flow.state === "running" && Date.now() < until && !c.req.raw.signal.aborted) {
-    await scheduler.wait(Math.min(200, until - Date.now()));
-    flow = await findFlow(c.env, principal, flow.id);
-  }
-  return flow;
 }
 
 /** Says where the flow of an answer is read, and when it is worth it. */

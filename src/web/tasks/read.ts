@@ -6,14 +6,13 @@ import { taskListSchema, taskSchema } from "../../contract/task.ts";
 import { LANES } from "../../core/limits.ts";
 import { isTerminal, STATES } from "../../core/states.ts";
 import { isTaskId } from "../../engine/ids.ts";
-import { waitForEnd } from "../../engine/wait.ts";
 import { listTasks } from "../../results/read-tasks.ts";
 import { etagOf, matches } from "../etag.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
-import { grantWait } from "../request.ts";
-import { findRow, linkQuery, retryAfter, showAll, showLive } from "./shared.ts";
+import { confirmWait, preferredWait } from "../request.ts";
+import { findEnded, findRow, linkQuery, retryAfter, showAll, showLive } from "./shared.ts";
 
 export const getTask = operation({
   id: "getTask",
@@ -34,12 +33,12 @@ export const getTask = operation({
   },
   problems: ["not-found"],
   async handle({ c, env, principal, params, query }) {
-    let row = await findRow(env, principal, params["id"]!);
-    const wait = grantWait(c) ?? 0;
-    if (wait > 0 && !isTerminal(row.state)) {
-      await waitForEnd(env, row.id, wait * 1_000, c.req.raw.signal);
-      row = await findRow(env, principal, row.id);
-    }
+    const id = params["id"]!;
+    const wait = preferredWait(c);
+    const row = wait
+      ? await findEnded(env, principal, id, { ms: wait * 1_000, signal: c.req.raw.signal })
+      : await findRow(env, principal, id);
+    confirmWait(c, wait);
     const task = await showLive(env, principal, row, query);
     if (!isTerminal(row.state)) c.header("Retry-After", String(retryAfter(row, Date.now())));
     // Tokens differ with every answer; the task does not.

@@ -6,6 +6,7 @@ import { isTaskId } from "../../engine/ids.ts";
 import { LINK_TTL, signLinks } from "../../engine/links.ts";
 import { liveProgress, runningProgress } from "../../engine/live-progress.ts";
 import { presentTask, type View } from "../../engine/present.ts";
+import { waitForEnd, type Patience } from "../../engine/wait.ts";
 import { readTask } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import type { AppContext } from "../operation.ts";
@@ -29,7 +30,17 @@ export type LinkQuery = z.output<typeof linkQuery>;
 /** The tenant's task; 404 as if it did not exist where it is somebody else's. */
 export async function findRow(env: Env, principal: Principal, id: string): Promise<WholeTaskRow> {
   const row = isTaskId(id) ? await readTask(env.DB, principal.tenant, id) : null;
-  return row ?? refuse("not-found", "There is no task with this id.");
+  return row ?? refuseUnknown();
+}
+
+/** The same as soon as it has ended, or as it is when the caller has waited long enough. */
+export async function findEnded(env: Env, principal: Principal, id: string, patience: Patience): Promise<WholeTaskRow> {
+  const row = isTaskId(id) ? await waitForEnd(env, principal.tenant, id, patience) : null;
+  return row ?? refuseUnknown();
+}
+
+function refuseUnknown(): never {
+  refuse("not-found", "There is no task with this id.");
 }
 
 /** The resource as this caller sees it. */

@@ -8,13 +8,17 @@ import { ProblemError } from "../../core/problems.ts";
 import { newTaskIds } from "../../engine/ids.ts";
 import { prepare, prepareSubmission } from "../../engine/prepare.ts";
 import { submit } from "../../engine/submit.ts";
-import { waitForEnd } from "../../engine/wait.ts";
+import { waitAt, waitForEnd, type Patience } from "../../engine/wait.ts";
+import { Waiter } from "../../engine/waiter.ts";
 import { isTerminal } from "../../core/states.ts";
+import { OBJECT } from "../../core/wake.ts";
+import type { NewTask } from "../../results/insert-tasks.ts";
+import type { WholeTaskRow } from "../../results/task-row.ts";
 import { requestKey } from "../idempotency.ts";
 import { operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
-import { grantWait, traceparentOf } from "../request.ts";
-import { asSubmitter, findRow, linkQuery, retryAfter, show } from "./shared.ts";
+import { confirmWait, preferredWait, traceparentOf } from "../request.ts";
+import { asSubmitter, linkQuery, retryAfter, show } from "./shared.ts";
 
 export const submitTask = operation({
   id: "submitTask",
@@ -51,21 +55,55 @@ export const submitTask = operation({
     const key = await requestKey(c, principal.tenant, body);
     const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
     const prepared = prepareSubmission(env, body, origin, newTaskIds(1)[0]!, now);
-    const { items, replayed } = await submit(env, c.executionCtx, [prepared], key, now);
-    const item = items[0]!;
-    if (!item.ok) throw new ProblemError(item.problem);
-    if (replayed) c.header("Idempotency-Replayed", "true");
-    c.header("Location", `/v1/tasks/${item.row.id}`);
+    const wait = preferredWait(c);
+    const wanted = wait && prepared.ok ? awaited(env, prepared.task) : null;
+    try {
+      const { items, replayed } = await submit(env, c.executionCtx, [prepared], key, now);
+      const item = items[0]!;
+      if (!item.ok) throw new ProblemError(item.problem);
+      if (replayed) c.header("Idempotency-Replayed", "true");
+      c.header("Location", `/v1/tasks/${item.row.id}`);
+      confirmWait(c, wait);
 
-    const wait = grantWait(c);
-    if (wait !== null && (await waitForEnd(env, item.row.id, wait * 1_000, c.req.raw.signal))) {
-      const ended = await findRow(env, principal, item.row.id);
-      return c.json(await show(env, asSubmitter(principal), ended, query, { attempts: true }), 200);
+      const patience = { ms: (wait ?? 0) * 1_000, signal: c.req.raw.signal };
+      const row = wait ? await endOf(env, item.row, wanted, patience) : item.row;
+      if (wait && isTerminal(row.state)) {
+        return c.json(await show(env, asSubmitter(principal), row, query, { attempts: true }), 200);
+      }
+      if (!isTerminal(row.state)) c.header("Retry-After", String(retryAfter(row, Date.now())));
+      return c.json(await show(env, asSubmitter(principal), row, query), 202);
+    } finally {
+      wanted?.waiter.close();
     }
-    if (!isTerminal(item.row.state)) c.header("Retry-After", String(retryAfter(item.row, Date.now())));
-    return c.json(await show(env, asSubmitter(principal), item.row, query), 202);
   },
 });
+
+interface Awaited {
+  id: string;
+  waiter: Waiter;
+}
+
+/** Has the task stored as one whose end is awaited, and registers for it meanwhile. */
+function awaited(env: Env, task: NewTask): Awaited {
+  task.object = OBJECT.awaited;
+  return { id: task.id, waiter: new Waiter(env, task.id) };
+}
+
+/** The submitted task as it ended, or as it is when the caller has waited long enough. It may be another one than was `wanted`, made before. */
+async function endOf(env: Env, row: WholeTaskRow, wanted: Awaited | null, patience: Patience): Promise<WholeTaskRow> {
+  if (isTerminal(row.state)) return row;
+  try {
+    const after =
+      wanted?.id === row.id
+        ? await waitAt(env, row, wanted.waiter, patience)
+        : await waitForEnd(env, row.tenant, row.id, patience);
+    return after ?? row;
+  } catch (error) {
+    // The task is stored: an answer that says otherwise would have it submitted twice.
+    console.warn(JSON.stringify({ event: "end_not_read", taskId: row.id, error: String(error) }));
+    return row;
+  }
+}
 
 const batchItemSchema = z.object({
   status: z.int(),
