@@ -6,9 +6,11 @@
 
 import type { TaskEvent } from "../contract/event.ts";
 import { timeline } from "../core/timeline.ts";
+import { markFlowAwaited } from "../results/await-ends.ts";
 import { readFlow, readLives, type FlowRow } from "../results/flows.ts";
 import { historyOf } from "../results/task-row.ts";
 import { presentFlow } from "./flow-read.ts";
+import { Waiter } from "./waiter.ts";
 
 /**
  * How long a change is held back while the flow runs: one that was made by another machine a moment
@@ -16,7 +18,8 @@ import { presentFlow } from "./flow-read.ts";
  */
 const HOLD_MS = 1_500;
 
-const LOOK_EVERY_MS = 500;
+/** Between two looks, in ms: longer while nothing changes. Of the flow's end its progress object tells. */
+const LOOK_EVERY_MS = { first: 500, longest: 4_000 };
 
 /** A larger flow is looked at less often. */
 const LOOK_PER_MEMBER_MS = 0.1;
@@ -37,23 +40,32 @@ export async function* followFlow(
 ): AsyncGenerator<TaskEvent | null> {
   let seen = after;
   let heardAt = Date.now();
-  while (!signal.aborted) {
-    const current = await readFlow(env.DB, flow.tenant, flow.id);
-    if (current === null) return;
-    const { events, members } = await look(env, current);
-    for (const event of events) {
-      if (event.seq <= seen) continue;
-      seen = event.seq;
-      heardAt = Date.now();
-      yield event;
-      if (event.type === "done") return;
+  let pause = LOOK_EVERY_MS.first;
+  let current = await markFlowAwaited(env.DB, flow.tenant, flow.id);
+  const waiter = current?.state === "running" ? new Waiter(env, flow.id) : null;
+  try {
+    while (current !== null && !signal.aborted) {
+      const { events, members } = await look(env, current);
+      const before = seen;
+      for (const event of events) {
+        if (event.seq <= seen) continue;
+        seen = event.seq;
+        heardAt = Date.now();
+        yield event;
+        if (event.type === "done") return;
+      }
+      if (current.state !== "running" || waiter === null) return;
+      if (Date.now() - heardAt > IDLE_MS) {
+        heardAt = Date.now();
+        yield null;
+      }
+      pause = seen > before ? LOOK_EVERY_MS.first : Math.min(pause * 1.5, LOOK_EVERY_MS.longest);
+      const told = await waiter.told(Math.max(pause, members * LOOK_PER_MEMBER_MS), signal);
+      current = await readFlow(env.DB, flow.tenant, flow.id);
+      if (told && current?.state === "running") waiter.again();
     }
-    if (current.state !== "running") return;
-    if (Date.now() - heardAt > IDLE_MS) {
-      heardAt = Date.now();
-      yield null;
-    }
-    await scheduler.wait(Math.max(LOOK_EVERY_MS, members * LOOK_PER_MEMBER_MS));
+  } finally {
+    waiter?.close();
   }
 }
 
