@@ -5,11 +5,11 @@ import { describe, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { OBJECT } from "../../src/core/wake.ts";
 import { follow } from "../../src/engine/follow.ts";
-import { tellObjects } from "../../src/engine/tell.ts";
+import { progressObject, tellObjects } from "../../src/engine/tell.ts";
 import { waitForEnd } from "../../src/engine/wait.ts";
 import { Waiter } from "../../src/engine/waiter.ts";
 import type { ProgressObject } from "../../src/progress/object.ts";
-import { readTask, readTasks } from "../../src/results/read-tasks.ts";
+import { markObject, readTask, readTasks } from "../../src/results/read-tasks.ts";
 import { AssembledWorker, type Around } from "./assembled-worker.ts";
 import type { Execute } from "./database-over.ts";
 
@@ -163,10 +163,10 @@ describe("a caller who waits for a task", () => {
   it("is answered by push, with others who wait for the same task", async () => {
     const service = worker();
     const id = await submit(service);
-    const waits = Array.from({ length: 5 }, () => waitForEnd(service.env, TENANT, id, forMinute));
-    await registered(id, 5);
+    const waits = Array.from({ length: 100 }, () => waitForEnd(service.env, TENANT, id, forMinute));
+    await registered(id, 100);
     await service.deliver();
-    expect((await Promise.all(waits)).map((row) => row!.state)).toEqual(Array.from({ length: 5 }, () => "succeeded"));
+    expect(new Set((await Promise.all(waits)).map((row) => row!.state))).toEqual(new Set(["succeeded"]));
     expect(await keptBy(id)).toEqual({ tables: 0, alarm: null });
   });
 
@@ -229,6 +229,35 @@ describe("a caller who waits for a task", () => {
     await registered(id);
     await service.deliver();
     expect((await wait)!.state).toBe("succeeded");
+  });
+
+  it("is told by the same object that tells a stream", async () => {
+    const { service, meter } = metered();
+    const id = await submit(service);
+    await markObject(env.DB, id, OBJECT.listened);
+    const wait = waitForEnd(service.env, TENANT, id, forMinute);
+    await registered(id);
+    meter.requests = 0;
+    await service.deliver();
+    expect((await wait)!.state).toBe("succeeded");
+    expect((await progressObject(env, id).list(0)).at(-1)!.type).toBe("done");
+    // The claim and the commit.
+    expect(meter.requests).toBe(2);
+  });
+
+  it("is forgotten by a retry, so that the next end costs nothing", async () => {
+    const { service, meter } = metered();
+    const id = await submit(service);
+    const wait = waitForEnd(service.env, TENANT, id, forMinute);
+    await registered(id);
+    await service.fetch(`/v1/tasks/${id}/cancel`, { body: {} });
+    await wait;
+    expect((await service.fetch(`/v1/tasks/${id}/retry`, { body: {} })).status).toBe(202);
+    expect(await readTasks(env.DB, [id])).toMatchObject([{ state: "queued", object: 0 }]);
+    meter.requests = 0;
+    await service.deliver();
+    expect(await readTasks(env.DB, [id])).toMatchObject([{ state: "succeeded" }]);
+    expect(meter.requests).toBe(0);
   });
 
   it("frees its place when it is gone", async () => {
