@@ -24,6 +24,8 @@ interface Env {
   ALLOW_LOOPBACK?: string;
   /** How many tasks of one tenant may be on their way at once; empty: as many as they like. */
   MAX_LIVE_TASKS?: string;
+  /** `"free"`: the free plan's limits hold, such as 50 D1 statements in an invocation. */
+  PLAN?: string;
   /** Comma-separated origins that browsers may call from. */
   ALLOW_ORIGINS?: string;
   /** Where the service is reached, such as `https://tasks.example.com`; callback addresses begin with it. */

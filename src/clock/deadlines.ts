@@ -1,7 +1,7 @@
 /** Looks after the deadlines of flows, as part of a tick. */
 
 import { endOverdue } from "../engine/flow-deadline.ts";
-import { readNextDeadline, readOverdue } from "../results/flow-deadlines.ts";
+import { readOverdue } from "../results/flow-deadlines.ts";
 
 /** Flows ended in one tick. */
 const MAX_FLOWS = 100;
@@ -9,11 +9,19 @@ const MAX_FLOWS = 100;
 /** Between two looks while deadlines have passed: some may be left, or could not be ended. */
 const AGAIN_MS = 1_000;
 
-/** Ends the flows whose deadline has passed; answers when to look again, in ms since the epoch. */
-export async function keepDeadlines(env: Env, now: number): Promise<number | null> {
-  const next = await readNextDeadline(env.DB);
+/**
+ * Ends the flows whose deadline has passed, while it may go on. `next` is the first deadline; answers when to look again. Both
+ * in ms since the epoch.
+ */
+export async function keepDeadlines(
+  env: Env,
+  now: number,
+  next: number | null,
+  mayGoOn: () => boolean = () => true,
+): Promise<number | null> {
   if (next === null || next > now) return next;
   for (const id of await readOverdue(env.DB, now, MAX_FLOWS)) {
+    if (!mayGoOn()) break;
     try {
       await endOverdue(env, id, now);
     } catch (error) {

@@ -5,14 +5,13 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { earliest, TRUSTED_MS } from "../broker/poke.ts";
-import { readNextDue, recoverAll } from "../results/due-tasks.ts";
-import { readNextDeadline } from "../results/flow-deadlines.ts";
-import { owesAnything } from "../results/owed.ts";
+import { recoverAll } from "../results/due-tasks.ts";
+import { glance } from "../results/glance.ts";
+import { Metered } from "../results/metered.ts";
+import { backoff } from "./backoff.ts";
 import { areDeclared } from "./schedules.ts";
+import { Suspects } from "./suspects.ts";
 import { tick } from "./tick.ts";
-
-/** The next try after a tick that failed. */
-const AFTER_FAILURE_MS = 2_000;
 
 /** An alarm this late means that the whole isolate was held up, heartbeats included. */
 const STALL_MS = 1_500;
@@ -33,9 +32,17 @@ export class Clock extends DurableObject<Env> {
   #expected: number | null = null;
   #lastTickAt: number | null = null;
   #error: string | null = null;
+  readonly #suspects = new Suspects();
+  /** Ticks that have failed in a row, and until when D1 is left alone because of it. */
+  #failures = 0;
+  #notBefore = 0;
 
-  /** Makes sure of a tick at `at` or sooner; answers when the next one is. Both in ms since the epoch. */
-  async wakeBy(at: number): Promise<number> {
+  /**
+   * Makes sure of a tick at `wanted` or sooner, or once D1 may be asked again; answers when the next one is. Both in ms since
+   * the epoch.
+   */
+  async wakeBy(wanted: number): Promise<number> {
+    const at = Math.max(wanted, this.#notBefore);
     const alarm = await this.ctx.storage.getAlarm();
     if (alarm !== null && alarm <= at) return alarm;
     await this.#set(at);
@@ -52,10 +59,16 @@ export class Clock extends DurableObject<Env> {
     else if (alarm > now + OVERDUE_MS && (await this.#isNeededBefore(alarm))) await this.#set(now);
   }
 
-  /** What webhooks are owed has no timer of its own. */
+  /** What webhooks are owed has no timer of its own, nor have counts that wait to be folded. */
   async #isNeededBefore(alarm: number): Promise<boolean> {
-    const next = earliest([await readNextDue(this.env.DB), await readNextDeadline(this.env.DB)]);
-    return (next !== null && next < alarm) || (await owesAnything(this.env.DB));
+    const { due, nextDue, nextDeadline, nextTick, owes, unfolded } = await glance(
+      new Metered(this.env.DB).db,
+      Date.now(),
+      1,
+      this.#suspects.unripe(Date.now()),
+    );
+    const next = earliest([nextDue, nextDeadline, nextTick]);
+    return due.length > 0 || owes || unfolded || (next !== null && next < alarm);
   }
 
   async status(): Promise<ClockStatus> {
@@ -66,18 +79,20 @@ export class Clock extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     const now = Date.now();
-    const stalled = this.#expected !== null && now - this.#expected > STALL_MS;
-    let next: number | null = now + AFTER_FAILURE_MS;
+    if (this.#expected !== null && now - this.#expected > STALL_MS) this.#suspects.doubt(now);
+    let next: number | null;
     try {
       await this.#recover(now);
-      next = await tick(this.env, this.ctx.storage.kv, now, stalled);
+      const planned = await tick(this.env, this.ctx.storage.kv, now, this.#suspects);
+      next = earliest([planned, ...this.#promisedAfter(now)]);
       this.#lastTickAt = now;
       this.#error = null;
+      this.#failures = this.#notBefore = 0;
     } catch (error) {
       this.#error = String(error);
       console.error(JSON.stringify({ event: "tick_failed", error: String(error) }));
+      next = this.#notBefore = Date.now() + backoff(++this.#failures, Math.random());
     }
-    next = earliest([next, ...this.#promisedAfter(now)]);
     // Somebody may have poked it during the tick.
     const poked = await this.ctx.storage.getAlarm();
     if (next !== null && (poked === null || next < poked)) await this.#set(next);
@@ -107,7 +122,7 @@ export class Clock extends DurableObject<Env> {
 
   async #recover(now: number): Promise<void> {
     if (!this.#isNewBoot()) return;
-    await recoverAll(this.env.DB, Math.min(Number(this.env.BOOT_AT), now));
+    await recoverAll(new Metered(this.env.DB).db, Math.min(Number(this.env.BOOT_AT), now));
     this.ctx.storage.kv.put("boot", this.env.BOOT_AT);
   }
 }

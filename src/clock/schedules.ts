@@ -4,11 +4,9 @@ import { earliest } from "../broker/poke.ts";
 import { declareSchedules } from "../engine/declare-schedules.ts";
 import { waitingTicks } from "../engine/drain.ts";
 import { tickDueSchedules } from "../engine/tick-schedules.ts";
+import type { Glance } from "../results/glance.ts";
 import { readNextTick } from "../results/read-schedules.ts";
 import { schedules } from "../tasks/schedules.ts";
-
-/** Chunks of schedules dealt with in one tick; the rest follows at once, after the tasks had their turn. */
-const ROUNDS = 20;
 
 /** When the clock looks again at schedules that it could not deal with. */
 const AGAIN_MS = 5_000;
@@ -20,19 +18,30 @@ export function areDeclared(kv: SyncKvStorage): boolean {
   return kv.get("declared") === DECLARED;
 }
 
-/** Makes the tasks of ticks that have come; answers when the next one does. Never fails: schedules must not hold up the tasks. */
-export async function keepSchedules(env: Env, kv: SyncKvStorage, now: number): Promise<number | null> {
+/**
+ * Makes the tasks of ticks that have come, while it may go on; answers when the next one does. Never fails: schedules must not
+ * hold up the tasks.
+ */
+export async function keepSchedules(
+  env: Env,
+  kv: SyncKvStorage,
+  now: number,
+  { nextTick, drains }: Pick<Glance, "nextTick" | "drains">,
+  mayGoOn: () => boolean,
+): Promise<number | null> {
   try {
-    if (!areDeclared(kv)) {
+    const isNew = !areDeclared(kv);
+    if (isNew) {
       await declareSchedules(env, schedules, now);
       kv.put("declared", DECLARED);
     }
-    const waiting = await waitingTicks(env, now);
+    if (!isNew && (nextTick === null || nextTick > now)) return nextTick;
+    const waiting = waitingTicks(env, drains, now);
     let failed = false;
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let more = true; more && mayGoOn();) {
       const done = await tickDueSchedules(env, now, waiting);
       failed ||= done.failed;
-      if (!done.more) break;
+      ({ more } = done);
     }
     const next = earliest([await readNextTick(env.DB, waiting), waiting.until]);
     return failed && next !== null ? Math.max(next, now + AGAIN_MS) : next;

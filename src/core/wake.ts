@@ -39,14 +39,14 @@ export type Wake =
   | { do: "start" | "expire" | "rescue" | "purge" }
   | { do: "ring" | "postpone" | "tell"; dueAt: number | null };
 
-/** `graceMs`: how much longer than its end a lease is respected. `heldUntil`: when the row's lane opens, where it is paused. */
-export function wake(row: Sleeper, now: number, graceMs = 0, heldUntil = 0): Wake {
+/** What to do with the row at `now`. `heldUntil`: when the row's lane opens, where it is paused. */
+export function wake(row: Sleeper, now: number, heldUntil = 0): Wake {
   if (isTerminal(row.state)) {
     if (row.retainUntil !== null && row.retainUntil <= now) return { do: "purge" };
     return { do: row.object & TOLD ? "tell" : "postpone", dueAt: purgeDue(row) };
   }
   if (row.state === "running") {
-    const until = (row.leaseUntil ?? now) + graceMs;
+    const until = row.leaseUntil ?? now;
     return until <= now ? { do: "rescue" } : { do: "postpone", dueAt: until };
   }
   if (hasExpired(row, now)) return { do: "expire" };
@@ -78,6 +78,14 @@ export function firstLook(
   return expiresAt === null ? at : Math.min(at, expiresAt);
 }
 
+/** Retentions end in steps of this, because a purge is not urgent: so the clock purges many tasks in one tick. */
+export const PURGE_EVERY_MS = 15_000;
+
+/** The first step at or after `at`, in ms since the epoch. */
+export function nextPurge(at: number): number {
+  return Math.ceil(at / PURGE_EVERY_MS) * PURGE_EVERY_MS;
+}
+
 /**
  * When the clock must look at an ended task to purge it. Null for the common case, the default
  * retention: those are met in the order of their ids by the retention walk, so that ending a plain
@@ -88,7 +96,7 @@ export function purgeDue(
 ): number | null {
   const lived = (row.finishedAt ?? row.createdAt) - row.createdAt;
   if (row.retentionMs === DEFAULT_RETENTION_MS && lived < DEFAULT_RETENTION_MS / 2) return null;
-  return row.retainUntil;
+  return row.retainUntil === null ? null : nextPurge(row.retainUntil);
 }
 
 /**

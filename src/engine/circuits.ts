@@ -1,7 +1,7 @@
 /** Moves circuit breakers on: rings for one that may try, and for all once a circuit is closed again. */
 
 import { ringBells } from "../broker/bells.ts";
-import { readCandidates, readTripped, releaseCircuit } from "../results/circuits.ts";
+import { readCandidates, releaseCircuit, type Tripped } from "../results/circuits.ts";
 
 /** More than the one that may try are rung for, because something else may hold it back. */
 const CANDIDATES = 5;
@@ -11,10 +11,10 @@ const RELEASED_AT_ONCE = 1_000;
 /** Between two looks at a circuit that somebody tries. */
 const LOOK_EVERY_MS = 1_000;
 
-/** Answers when to look again, in ms since the epoch; null while every circuit is closed. */
-export async function moveCircuits(env: Env, now: number): Promise<number | null> {
+/** Moves these; answers when to look again, in ms since the epoch; null while every circuit is closed. */
+export async function moveCircuits(env: Env, now: number, tripped: readonly Tripped[]): Promise<number | null> {
   let next: number | null = null;
-  for (const { task, openUntil, probe } of await readTripped(env.DB)) {
+  for (const { task, openUntil, probe } of tripped) {
     let at: number | null = openUntil;
     if (openUntil === null) {
       at = (await releaseCircuit(env.DB, task, now, RELEASED_AT_ONCE)) ? now : null;

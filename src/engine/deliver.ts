@@ -20,9 +20,8 @@ import { presentTask } from "./present.ts";
 import { newDelivery, type Happening, type Listener } from "./webhook-delivery.ts";
 import { newWebhookSecret } from "./webhook-secret.ts";
 
-/** Ends looked at in one go, and goes of one call. */
+/** Ends looked at in one go. */
 const CHUNK = 100;
-const ROUNDS = 20;
 
 /** Deliveries stored in one transaction, about. What an end with a large payload makes goes alone. */
 const GROUP = 100;
@@ -30,14 +29,17 @@ const GROUP = 100;
 /** When the clock looks again after a failure. */
 const AGAIN_MS = 2_000;
 
-/** Delivers all that is owed, oldest first; answers whether anything is left. */
-export async function deliverOwed(env: Env): Promise<boolean> {
-  for (let round = 0; round < ROUNDS; round++) {
-    const { owed, failed } = await deliverSome(env, null);
-    if (failed) return true;
-    if (owed < CHUNK) return false;
+/** Delivers all that is owed, oldest first, while it may go on; answers whether some could not be delivered, and whether more is left. */
+export async function deliverOwed(
+  env: Env,
+  limit = CHUNK,
+  mayGoOn: () => boolean = () => true,
+): Promise<{ failed: boolean; more: boolean }> {
+  for (;;) {
+    const { owed, failed } = await deliverSome(env, null, limit);
+    if (failed || owed < limit) return { failed, more: false };
+    if (!mayGoOn()) return { failed, more: true };
   }
-  return true;
 }
 
 /** Delivers what is owed for these tasks. Never fails: what is left over is the clock's. */
@@ -46,7 +48,7 @@ export async function deliverFor(env: Env, tasks: readonly { id: string }[]): Pr
   for (let i = 0; i < tasks.length; i += CHUNK) {
     const ids = tasks.slice(i, i + CHUNK).map((task) => task.id);
     try {
-      left = (await deliverSome(env, ids)).failed || left;
+      left = (await deliverSome(env, ids, CHUNK)).failed || left;
     } catch (error) {
       console.warn(JSON.stringify({ event: "outbox_not_read", error: String(error) }));
       left = true;
@@ -55,8 +57,8 @@ export async function deliverFor(env: Env, tasks: readonly { id: string }[]): Pr
   if (left) await pokeClock(env, Date.now() + AGAIN_MS);
 }
 
-async function deliverSome(env: Env, ids: string[] | null): Promise<{ owed: number; failed: boolean }> {
-  const { owed, webhooks } = await readOwed(env.DB, ids, CHUNK);
+async function deliverSome(env: Env, ids: string[] | null, limit: number): Promise<{ owed: number; failed: boolean }> {
+  const { owed, webhooks } = await readOwed(env.DB, ids, limit);
   let failed = false;
   for (const group of groupsOf(owed, webhooks)) failed = !(await tryToExpand(env, group, webhooks)) || failed;
   return { owed: owed.length, failed };

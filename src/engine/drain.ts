@@ -3,7 +3,7 @@
 import { earliest, pokeClock } from "../broker/poke.ts";
 import type { Lane } from "../core/limits.ts";
 import { ProblemError, problem, type Problem } from "../core/problems.ts";
-import { drainLane, readDrains, type Drain } from "../results/drains.ts";
+import { drainLane, isDraining, readDrains, type Drain } from "../results/drains.ts";
 import type { Waiting } from "../results/read-schedules.ts";
 import { findTask, taskNames } from "../tasks/registry.ts";
 
@@ -41,8 +41,8 @@ export async function demandAccepting(env: Env, lanes: readonly string[], now: n
 }
 
 /** Whose ticks wait at `now` because their lanes drain, and when the first of these accepts again by itself. */
-export async function waitingTicks(env: Env, now: number): Promise<Waiting & { until: number | null }> {
-  const drains = await readDrains(env.DB, now);
+export function waitingTicks(env: Env, all: readonly Drain[], now: number): Waiting & { until: number | null } {
+  const drains = all.filter((each) => isDraining(each, now));
   const lanes = drains.map((each) => each.name);
   const tasks = lanes.length === 0 ? [] : taskNames(env).filter((name) => lanes.includes(findTask(name, env)!.lane));
   return { lanes, tasks, until: earliest(drains.map((each) => each.until)) };

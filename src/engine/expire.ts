@@ -2,7 +2,7 @@
 
 import { expireTasks } from "../results/due-tasks.ts";
 import { deliverFor } from "./deliver.ts";
-import { observeEnds, writeCounts } from "./observe.ts";
+import { observeEnds } from "./observe.ts";
 import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
@@ -10,10 +10,5 @@ export async function expire(env: Env, ids: string[], now: number): Promise<void
   if (ids.length === 0) return;
   const { expired, released, owed } = await expireTasks(env.DB, ids, now);
   observeEnds(expired, now);
-  await Promise.all([
-    tellObjects(env, expired),
-    announceReleased(env, released),
-    deliverFor(env, owed),
-    writeCounts(env),
-  ]);
+  await Promise.all([tellObjects(env, expired), announceReleased(env, released), deliverFor(env, owed)]);
 }

@@ -5,8 +5,6 @@ import type { KeyLimit } from "../core/concurrency.ts";
 import type { Belled } from "../results/due-tasks.ts";
 import { readIdleKeys, readNextInLine } from "../results/places.ts";
 
-const KEYS_PER_LOOK = 200;
-
 /** `freed`: what the `concurrency` column of tasks whose attempt ended holds. */
 export async function ringNextInLine(env: Env, freed: (string | null)[]): Promise<void> {
   const limits = freed.flatMap((text) => (text === null ? [] : (JSON.parse(text) as KeyLimit[])));
@@ -24,7 +22,7 @@ export async function ringInLine(env: Env, tasks: Belled[], raised: string[]): P
   await ringBells(env, [...new Map([...before, ...tasks].map((task) => [task.id, task])).values()]);
 }
 
-/** Rings for places whose bell was never rung. Part of the clock's round. */
-export async function ringIdleKeys(env: Env): Promise<void> {
-  await ringBells(env, await readNextInLine(env.DB, await readIdleKeys(env.DB, KEYS_PER_LOOK)));
+/** Rings for places whose bell was never rung, under at most `keys` keys. Part of the clock's round. */
+export async function ringIdleKeys(env: Env, keys: number): Promise<void> {
+  await ringBells(env, await readNextInLine(env.DB, await readIdleKeys(env.DB, keys)));
 }

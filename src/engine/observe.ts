@@ -1,6 +1,7 @@
 /**
- * Counts ends and attempts in this isolate's memory, and writes the sums down every few seconds: so
- * figures cost no rows of their own. What a kill takes with it is the last seconds' counts.
+ * Counts ends and attempts in this isolate's memory, and writes the sums down now and then, a row for each tenant and
+ * minute; the clock folds them into hours and totals. So figures cost next to no rows of their own. What a kill takes with
+ * it is the last seconds' counts.
  */
 
 import { countAttempt, countEnd, type Counts } from "../core/counts.ts";
@@ -8,11 +9,14 @@ import type { Outcome } from "../core/settle.ts";
 import { isTerminal, type State } from "../core/states.ts";
 import { WEBHOOK_TASK } from "../core/webhook.ts";
 import type { Committed } from "../results/commit-attempts.ts";
-import { addRollups, beginningOf, SPANS } from "../results/rollups.ts";
+import { addRollups, beginningOf, SPANS, UNFOLDED_SPAN } from "../results/rollups.ts";
 
-/** The first count after a rest is written soon, and the next ones not before this. */
-const EVERY_MS = 5_000;
-const SOON_MS = 300;
+/**
+ * The first count after a rest is written soon, and the next ones not before this: a consumer's invocation, which is cut
+ * off 30 s after its handler returned, has time for both.
+ */
+const EVERY_MS = 15_000;
+const SOON_MS = 1_000;
 
 /** By tenant, and by the beginning of the minute. */
 let counted = new Map<string, Map<number, Counts>>();
@@ -70,9 +74,7 @@ export function untilWritten(now: number): number | null {
 export async function writeCounts(env: Env): Promise<void> {
   if (since === null) return;
   const rollups = [...counted].flatMap(([tenant, minutes]) =>
-    [...minutes].flatMap(([at, counts]) =>
-      Object.values(SPANS).map((span) => ({ tenant, span, at: beginningOf(span, at), counts })),
-    ),
+    [...minutes].map(([at, counts]) => ({ tenant, span: UNFOLDED_SPAN, at, counts })),
   );
   counted = new Map();
   since = null;

@@ -29,7 +29,7 @@ async function readWindow(
 ): Promise<Window> {
   const last = beginningOf(span, now);
   const begins = Array.from({ length: count }, (_, i) => last - i * span);
-  return { since: begins.at(-1)!, counts: sumOf(await readRollups(env.DB, tenant, span, begins)) };
+  return { since: begins.at(-1)!, counts: sumOf(await readRollups(env.DB, tenant, span, begins, now)) };
 }
 
 /** How the tenant's tasks of this name did in the last hour, or where none of them ran in it, in the last day. */

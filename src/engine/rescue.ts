@@ -7,7 +7,6 @@ import type { Commit } from "../results/commit-attempts.ts";
 import type { DueTask } from "../results/due-tasks.ts";
 import { jsonOf } from "../results/task-row.ts";
 import { commit } from "./commit.ts";
-import { writeCounts } from "./observe.ts";
 
 /** Ends these attempts as crashed, unless their lease was renewed since they were looked at. */
 export async function rescue(env: Env, tasks: DueTask[], now: number): Promise<void> {
@@ -16,7 +15,6 @@ export async function rescue(env: Env, tasks: DueTask[], now: number): Promise<v
     env,
     tasks.map((task) => crashOf(task, now)),
   );
-  await writeCounts(env);
 }
 
 function crashOf(task: DueTask, now: number): Commit {

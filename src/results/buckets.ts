@@ -27,14 +27,12 @@ export async function holdBack(db: D1Database, id: string, attempt: number, unti
 /** A full bucket is kept this long, because its row holds the rate that was named last. */
 const FULL_FOR_MS = 3_600_000;
 
-/** Forgets buckets that have long been full. */
-export async function forgetBuckets(db: D1Database, now: number, limit: number): Promise<void> {
-  await persist(() =>
-    db
-      .prepare(
-        "DELETE FROM buckets WHERE key IN (SELECT key FROM buckets WHERE tat <= ?1 AND override IS NULL LIMIT ?2)",
-      )
-      .bind(now - FULL_FOR_MS, limit)
-      .run(),
-  );
+/** Looks at `limit` buckets after the key `after`, and forgets those that have long been full. */
+export function forgetBuckets(db: D1Database, now: number, after: string, limit: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `DELETE FROM buckets WHERE key IN (SELECT key FROM buckets WHERE key > ?2 ORDER BY key LIMIT ?3)
+         AND tat <= ?1 AND override IS NULL`,
+    )
+    .bind(now - FULL_FOR_MS, after, limit);
 }

@@ -12,14 +12,12 @@ export interface Tripped {
   probe: string | null;
 }
 
+/** Answers {@link Tripped}. */
+export const TRIPPED =
+  "SELECT task, open_until AS openUntil, probe FROM circuits WHERE open_until IS NOT NULL OR release = 1 LIMIT 1000";
+
 export async function readTripped(db: D1Database): Promise<Tripped[]> {
-  const { results } = await persist(() =>
-    db
-      .prepare(
-        "SELECT task, open_until AS openUntil, probe FROM circuits WHERE open_until IS NOT NULL OR release = 1 LIMIT 1000",
-      )
-      .all<Tripped>(),
-  );
+  const { results } = await persist(() => db.prepare(TRIPPED).all<Tripped>());
   return results;
 }
 

@@ -27,50 +27,65 @@ export interface Belled {
   lane: string;
 }
 
-/** The rows that are due at `now`, longest due first. */
-export async function readDue(db: D1Database, now: number, limit: number): Promise<DueTask[]> {
-  const { results } = await persist(() =>
-    db
-      .prepare(
-        `SELECT id, lane, state, attempt, failures, crashes, max_attempts AS maxAttempts, due_at AS dueAt,
-           run_at AS runAt, created_at AS createdAt, started_at AS startedAt, expires_at AS expiresAt,
-           lease_until AS leaseUntil, retain_until AS retainUntil, finished_at AS finishedAt,
-           retention_ms AS retentionMs, object, node IS NOT NULL AS mayRelease, concurrency, undo
-         FROM tasks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2`,
-      )
-      .bind(now, limit)
-      .all<DueTask>(),
-  );
+const DUE = `
+SELECT id, lane, state, attempt, failures, crashes, max_attempts AS maxAttempts, due_at AS dueAt,
+  run_at AS runAt, created_at AS createdAt, started_at AS startedAt, expires_at AS expiresAt,
+  lease_until AS leaseUntil, retain_until AS retainUntil, finished_at AS finishedAt,
+  retention_ms AS retentionMs, object, node IS NOT NULL AS mayRelease, concurrency, undo
+FROM tasks
+WHERE due_at <= ?1 AND NOT (state = 'running' AND id IN (SELECT value FROM json_each(?3)))
+ORDER BY due_at LIMIT ?2`;
+
+/** Answers the rows that are due at `now`, longest due first, but for running ones among `except`. */
+export function dueStatement(
+  db: D1Database,
+  now: number,
+  limit: number,
+  except: readonly string[],
+): D1PreparedStatement {
+  return db.prepare(DUE).bind(now, limit, JSON.stringify(except));
+}
+
+/** The rows that are due at `now`, longest due first, but for running ones among `except`. */
+export async function readDue(
+  db: D1Database,
+  now: number,
+  limit: number,
+  except: readonly string[] = [],
+): Promise<DueTask[]> {
+  const { results } = await persist(() => dueStatement(db, now, limit, except).all<DueTask>());
   return results;
 }
 
-/** When the next row is due, in ms since the epoch; null when none ever is. */
-export async function readNextDue(db: D1Database): Promise<number | null> {
-  return persist(() =>
-    db.prepare("SELECT due_at FROM tasks WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1").first<number>("due_at"),
-  );
+/** Answers `dueAt` of the first row that is due after `after`. */
+export function nextDueStatement(db: D1Database, after: number): D1PreparedStatement {
+  return db.prepare("SELECT due_at AS dueAt FROM tasks WHERE due_at > ?1 ORDER BY due_at LIMIT 1").bind(after);
+}
+
+/** When the next row after `after` is due, both in ms since the epoch; null when none ever is. */
+export async function readNextDue(db: D1Database, after = 0): Promise<number | null> {
+  return persist(() => nextDueStatement(db, after).first<number>("dueAt"));
 }
 
 /** Scheduled, retrying and sleeping tasks whose start has come are queued; their bells are the caller's to ring. */
 export async function startTasks(db: D1Database, ids: string[], now: number): Promise<Belled[]> {
-  await persist(() =>
-    db
-      .prepare(
-        `UPDATE tasks SET state = 'queued', due_at = CASE
-           WHEN started_at IS NULL AND expires_at < ?2 + ${BELL_MS} THEN expires_at ELSE ?2 + ${BELL_MS} END
-         WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2`,
-      )
-      .bind(JSON.stringify(ids), now)
-      .run(),
+  const list = JSON.stringify(ids);
+  const results = await persist(() =>
+    db.batch([
+      db
+        .prepare(
+          `UPDATE tasks SET state = 'queued', due_at = CASE
+             WHEN started_at IS NULL AND expires_at < ?2 + ${BELL_MS} THEN expires_at ELSE ?2 + ${BELL_MS} END
+           WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2`,
+        )
+        .bind(list, now),
+      // Asked apart from the move: a bell rung twice is harmless, one not rung after a lost answer would wait.
+      db
+        .prepare(`SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'`)
+        .bind(list),
+    ]),
   );
-  // Asked apart from the move: a bell rung twice is harmless, one not rung after a lost answer would wait.
-  const { results } = await persist(() =>
-    db
-      .prepare(`SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'`)
-      .bind(JSON.stringify(ids))
-      .all<Belled>(),
-  );
-  return results;
+  return rowsOf<Belled>(results, 1);
 }
 
 /** A task that has expired. */

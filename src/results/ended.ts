@@ -1,7 +1,7 @@
 /** What every statement that ends a task sets, as SQL. */
 
 import { DEFAULT_RETENTION_MS } from "../core/limits.ts";
-import { TOLD } from "../core/wake.ts";
+import { PURGE_EVERY_MS, TOLD } from "../core/wake.ts";
 
 /** How long the clock gives the worker to tell a watched task's listeners before it does so itself. */
 const TELL_MS = 5_000;
@@ -14,7 +14,12 @@ export function dueWhenEnded(at: string, object = "tasks.object"): string {
   return `CASE
     WHEN ${object} & ${TOLD} THEN ${at} + ${TELL_MS}
     WHEN tasks.retention_ms = ${DEFAULT_RETENTION_MS} AND ${at} - tasks.created_at < ${DEFAULT_RETENTION_MS / 2} THEN NULL
-    ELSE ${at} + tasks.retention_ms END`;
+    ELSE ${nextPurge(`${at} + tasks.retention_ms`)} END`;
+}
+
+/** The first time at or after `at`, an SQL expression, at which the clock purges. The same rule as `nextPurge` in `core/wake.ts`. */
+export function nextPurge(at: string): string {
+  return `(CAST(${at} AS INTEGER) + ${PURGE_EVERY_MS - 1}) / ${PURGE_EVERY_MS} * ${PURGE_EVERY_MS}`;
 }
 
 /** What stands in the row of a task that ends like this once its steps are undone: SQL expressions, `error` of JSON. */

@@ -6,6 +6,9 @@ import { persist } from "./d1.ts";
 /** As the partial index has it, word for word. */
 const WATCHED = "deadline IS NOT NULL AND state = 'running' AND failing = 0 AND overdue < 2";
 
+/** Answers `deadline`, the next one of a flow. */
+export const NEXT_DEADLINE = `SELECT deadline FROM flows WHERE ${WATCHED} ORDER BY deadline LIMIT 1`;
+
 /** Flows whose deadline has passed, and of which something may not have ended yet. */
 export async function readOverdue(db: D1Database, now: number, limit: number): Promise<string[]> {
   const { results } = await persist(() =>
@@ -19,9 +22,7 @@ export async function readOverdue(db: D1Database, now: number, limit: number): P
 
 /** The next deadline of a flow, in ms since the epoch; null where there is none. */
 export async function readNextDeadline(db: D1Database): Promise<number | null> {
-  return persist(() =>
-    db.prepare(`SELECT deadline FROM flows WHERE ${WATCHED} ORDER BY deadline LIMIT 1`).first<number>("deadline"),
-  );
+  return persist(() => db.prepare(NEXT_DEADLINE).first<number>("deadline"));
 }
 
 /**

@@ -19,11 +19,11 @@ export function laneIsOpen(at: string): string {
     WHERE lanes.name = tasks.lane AND lanes.paused = 1 AND (lanes.until IS NULL OR lanes.until > ${at}))`;
 }
 
+export const PAUSES = "SELECT name, paused, reason, until FROM lanes";
+
 /** Every lane that has a row: a handful at most. */
 export async function readLanes(db: D1Database): Promise<LaneRow[]> {
-  const { results } = await persistOr503(() =>
-    db.prepare("SELECT name, paused, reason, until FROM lanes").all<LaneRow>(),
-  );
+  const { results } = await persistOr503(() => db.prepare(PAUSES).all<LaneRow>());
   return results;
 }
 

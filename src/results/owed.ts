@@ -36,11 +36,8 @@ export function owedStatement(db: D1Database, ids: string, now: number): D1Prepa
   return db.prepare(`${BY_ID} UNION SELECT task_id FROM outbox WHERE finished_at = ?2`).bind(ids, now);
 }
 
-/** Whether anything is owed at all. */
-export async function owesAnything(db: D1Database): Promise<boolean> {
-  const row = await persist(() => db.prepare("SELECT 1 AS one FROM outbox LIMIT 1").first());
-  return row !== null;
-}
+/** Answers a row where anything is owed at all. */
+export const OWES = "SELECT 1 AS owes FROM outbox LIMIT 1";
 
 /** What is owed for these tasks, or for any (null), oldest first; and the endpoints that listen, of the tenants concerned. */
 export async function readOwed(

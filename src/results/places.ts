@@ -43,29 +43,15 @@ export async function readIdleKeys(db: D1Database, limit: number): Promise<strin
   return results.map((row) => row.key);
 }
 
-/** Whether anybody waits for a place. What starts later, or waits for something else, keeps nobody awake. */
-export async function isAnyoneWaiting(db: D1Database): Promise<boolean> {
-  const found = await persist(() =>
-    db
-      .prepare(
-        `SELECT 1 AS found FROM places JOIN tasks ON tasks.id = places.task_id
-         WHERE ${WAITS} LIMIT 1`,
-      )
-      .first("found"),
-  );
-  return found !== null;
-}
+/** Answers a row where a task waits for a place. What starts later, or waits for something else, is none. */
+export const IN_LINE = `SELECT 1 AS found FROM places JOIN tasks ON tasks.id = places.task_id WHERE ${WAITS} LIMIT 1`;
 
-/** Forgets the limits of keys that nobody uses any more and the API has not changed. */
-export async function forgetLimits(db: D1Database, limit: number): Promise<void> {
-  await persist(() =>
-    db
-      .prepare(
-        `DELETE FROM limits WHERE key IN (
-           SELECT key FROM limits
-           WHERE override IS NULL AND NOT EXISTS (SELECT 1 FROM places WHERE places.key = limits.key) LIMIT ?1)`,
-      )
-      .bind(limit)
-      .run(),
-  );
+/** Looks at `limit` keys after `after`, and forgets the limits of those that nothing uses any more and the API has not changed. */
+export function forgetLimits(db: D1Database, after: string, limit: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `DELETE FROM limits WHERE key IN (SELECT key FROM limits WHERE key > ?1 ORDER BY key LIMIT ?2)
+         AND override IS NULL AND NOT EXISTS (SELECT 1 FROM places WHERE places.key = limits.key)`,
+    )
+    .bind(after, limit);
 }

@@ -3,6 +3,7 @@
 import { DEFAULT_RETENTION_MS } from "../core/limits.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
+import { nextPurge } from "./ended.ts";
 
 export interface Purged {
   id: string;
@@ -17,6 +18,11 @@ const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates
     WHERE parent.id = tasks.node->>'wakes' AND parent.state IN ${sqlStates(LIVE_STATES)})
   AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.task_id = tasks.id)`;
 
+// A flow goes with the last of its members.
+const EMPTY_FLOWS = `
+DELETE FROM flows WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'running'
+  AND NOT EXISTS (SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value)`;
+
 /**
  * Removes those of `ids` that have ended, with all that belongs to them; `before` bounds their retention's end.
  * Answers those that are gone. They are read before: a removal whose answer was lost finds nothing when it is repeated.
@@ -24,10 +30,14 @@ const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates
 export async function deleteTasks(db: D1Database, ids: string[], before: number | null): Promise<Purged[]> {
   const guard = `${DOOMED} AND (?2 IS NULL OR retain_until <= ?2)`;
   const { results: doomed } = await persistOr503(() =>
-    db.prepare(`SELECT id, object FROM tasks WHERE ${guard}`).bind(JSON.stringify(ids), before).all<Purged>(),
+    db
+      .prepare(`SELECT id, object, flow_id AS flowId FROM tasks WHERE ${guard}`)
+      .bind(JSON.stringify(ids), before)
+      .all<Purged & { flowId: string | null }>(),
   );
   if (doomed.length === 0) return [];
   const list = JSON.stringify(doomed.map((task) => task.id));
+  const flows = JSON.stringify([...new Set(doomed.map((task) => task.flowId).filter((id) => id !== null))]);
   const results = await persistOr503(() =>
     db.batch([
       db
@@ -38,92 +48,84 @@ export async function deleteTasks(db: D1Database, ids: string[], before: number 
         .bind(list, before),
       db.prepare(`DELETE FROM tasks WHERE ${guard}`).bind(list, before),
       db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(list),
+      ...(flows === "[]" ? [] : [db.prepare(EMPTY_FLOWS).bind(flows)]),
     ]),
   );
   const left = new Set(rowsOf<{ id: string }>(results, 3).map((task) => task.id));
   return doomed.filter((task) => !left.has(task.id));
 }
 
-/** A step of the retention walk. */
-export interface Walk {
-  /** The last id the walk has dealt with; "" at the beginning. */
-  cursor: string;
-  /** When the next row is old enough to be met, in ms since the epoch; null when there is none. */
-  nextAt: number | null;
-  more: boolean;
-}
-
-/** A task that ended within this of its creation is purged as the walk meets it. */
-const WALK_SLACK_MS = 30_000;
-
-interface WalkedRow {
+/** A row that the retention walk meets. Instants are ms since the epoch. */
+export interface Met {
   id: string;
   createdAt: number;
   dueAt: number | null;
   retainUntil: number | null;
 }
 
+/** A task that ended within this of its creation is purged as the walk meets it. */
+const WALK_SLACK_MS = 30_000;
+
+const AGE_MS = DEFAULT_RETENTION_MS + WALK_SLACK_MS;
+
+/** Answers the {@link Met} after `cursor`, an id, in the order of creation. */
+export function walkStatement(db: D1Database, cursor: string, limit: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `SELECT id, created_at AS createdAt, due_at AS dueAt, retain_until AS retainUntil
+       FROM tasks WHERE id > ?1 ORDER BY id LIMIT ?2`,
+    )
+    .bind(cursor, limit);
+}
+
+/** What a step of the walk has met. */
+export interface Walk {
+  /** The last id that is dealt with; null where none was. */
+  cursor: string | null;
+  /** When the next row is old enough to be met, in ms since the epoch; null where none is known. */
+  nextAt: number | null;
+  /** Ids whose retention is over. */
+  over: string[];
+  /** Ids that are kept, without a timer of their own. */
+  kept: string[];
+}
+
 /**
- * Meets every task once, in the order of creation, when the default retention of one that ended at
+ * The walk meets every task once, in the order of creation, when the default retention of one that ended at
  * once is over. Those still kept get a timer of their own; those alive have one, or get it when they end.
  */
-export async function walkRetention(
-  db: D1Database,
-  cursor: string,
-  now: number,
-  limit: number,
-): Promise<Walk & { purged: Purged[] }> {
-  const { results } = await persist(() =>
-    db
-      .prepare(
-        `SELECT id, created_at AS createdAt, due_at AS dueAt, retain_until AS retainUntil
-         FROM tasks WHERE id > ?1 ORDER BY id LIMIT ?2`,
-      )
-      .bind(cursor, limit)
-      .all<WalkedRow>(),
-  );
-  const age = DEFAULT_RETENTION_MS + WALK_SLACK_MS;
-  const met = results.slice(0, results.findIndex((row) => row.createdAt + age > now) >>> 0);
-  const over = met.filter((row) => row.dueAt === null && row.retainUntil !== null && row.retainUntil <= now);
-  const purged =
-    over.length > 0
-      ? await deleteTasks(
-          db,
-          over.map((row) => row.id),
-          now,
-        )
-      : [];
-  const gone = new Set(purged.map((row) => row.id));
-  const kept = met.filter((row) => row.dueAt === null && row.retainUntil !== null && !gone.has(row.id));
-  if (kept.length > 0) {
-    await persist(() =>
-      db
-        .prepare(
-          `UPDATE tasks SET due_at = retain_until
-           WHERE id IN (SELECT value FROM json_each(?1)) AND due_at IS NULL AND retain_until IS NOT NULL`,
-        )
-        .bind(JSON.stringify(kept.map((row) => row.id)))
-        .run(),
-    );
-  }
-  const next = results[met.length];
+export function walkOver(rows: readonly Met[], now: number): Walk {
+  const old = rows.slice(0, rows.findIndex((row) => row.createdAt + AGE_MS > now) >>> 0);
+  const ended = old.filter((row) => row.dueAt === null && row.retainUntil !== null);
+  const next = rows[old.length];
   return {
-    cursor: met.at(-1)?.id ?? cursor,
-    nextAt: next ? next.createdAt + age : null,
-    more: met.length === limit,
-    purged,
+    cursor: old.at(-1)?.id ?? null,
+    nextAt: next ? next.createdAt + AGE_MS : null,
+    over: ended.filter((row) => row.retainUntil! <= now).map((row) => row.id),
+    kept: ended.filter((row) => row.retainUntil! > now).map((row) => row.id),
   };
 }
 
-/** Forgets idempotency keys whose time is over. */
-export async function forgetKeys(db: D1Database, now: number, limit: number): Promise<void> {
+/** Gives ended tasks a timer for their purge, where they have none. */
+export async function timePurges(db: D1Database, ids: string[]): Promise<void> {
+  if (ids.length === 0) return;
   await persist(() =>
     db
       .prepare(
-        `DELETE FROM idempotency WHERE (tenant, key) IN
-           (SELECT tenant, key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2)`,
+        `UPDATE tasks SET due_at = ${nextPurge("retain_until")}
+         WHERE id IN (SELECT value FROM json_each(?1)) AND due_at IS NULL AND retain_until IS NOT NULL`,
       )
-      .bind(now, limit)
+      .bind(JSON.stringify(ids))
       .run(),
   );
+}
+
+/** Forgets idempotency keys whose time is over. */
+export function forgetKeys(db: D1Database, now: number, limit: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `DELETE FROM idempotency WHERE (tenant, key) IN
+         (SELECT tenant, key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2)`,
+    )
+    .bind(now, limit);
 }

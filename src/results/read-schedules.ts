@@ -87,6 +87,9 @@ export async function readInputs(
   return results;
 }
 
+/** Answers `nextAt` of the schedule whose tick comes next, whether or not it waits. */
+export const NEXT_TICK = "SELECT next_at AS nextAt FROM schedules WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1";
+
 /** When the next tick that does not wait comes, in ms since the epoch; null when none ever does. */
 export async function readNextTick(db: D1Database, { lanes, tasks }: Waiting): Promise<number | null> {
   return persist(() =>

@@ -3,7 +3,7 @@
  * in a day is read from a few rows, however much it was.
  */
 
-import { persist, persistOr503 } from "./d1.ts";
+import { persistOr503 } from "./d1.ts";
 import type { Counts } from "../core/counts.ts";
 
 /** How long a span is, in ms; `total` is all of time. */
@@ -11,12 +11,18 @@ export const SPANS = { minute: 60_000, hour: 3_600_000, total: 0 } as const;
 
 export type Span = (typeof SPANS)[keyof typeof SPANS];
 
+/**
+ * The span of what workers have counted in a minute and the clock has not folded yet: it is moved from there into the
+ * minute, the hour and the total, so that workers write one row instead of three. Readers add it.
+ */
+export const UNFOLDED_SPAN = 1 as const;
+
 /** Minutes are kept for the last hour's figures, hours for the last day's. */
 const KEPT_MS = { minute: 2 * SPANS.hour, hour: 48 * SPANS.hour } as const;
 
 export interface Rollup {
   tenant: string;
-  span: Span;
+  span: Span | typeof UNFOLDED_SPAN;
   /** The span's beginning, in ms since the epoch. */
   at: number;
   counts: Counts;
@@ -27,41 +33,99 @@ export function beginningOf(span: Span, at: number): number {
   return span === SPANS.total ? 0 : Math.floor(at / span) * span;
 }
 
-const ADD = `
-INSERT INTO rollups (span, at, tenant, counts)
-SELECT value->>'span', value->>'at', value->>'tenant', value->>'counts' FROM json_each(?1) WHERE true
-ON CONFLICT (span, at, tenant) DO UPDATE SET counts = (
+/** What stays where two rows meet: the sums of both. */
+const MERGE = `ON CONFLICT (span, at, tenant) DO UPDATE SET counts = (
   SELECT json_group_object(key, total) FROM (
     SELECT key, SUM(value) AS total FROM (
       SELECT key, value FROM json_each(rollups.counts) UNION ALL SELECT key, value FROM json_each(excluded.counts))
     GROUP BY key))`;
+
+const ADD = `
+INSERT INTO rollups (span, at, tenant, counts)
+SELECT value->>'span', value->>'at', value->>'tenant', value->>'counts' FROM json_each(?1) WHERE true
+${MERGE}`;
 
 /** Adds these to what was counted. Not safe to repeat, so it is tried once: rather some seconds are missing than counted twice. */
 export async function addRollups(db: D1Database, rollups: Rollup[]): Promise<void> {
   await db.prepare(ADD).bind(JSON.stringify(rollups)).run();
 }
 
-/** What was counted for the tenant in the spans that begin at these times. */
-export async function readRollups(db: D1Database, tenant: string, span: Span, begins: number[]): Promise<Counts[]> {
+/** The longest since that is not folded: the same for every statement of a transaction. */
+const OLDEST = `SELECT at, tenant, counts FROM rollups WHERE span = ${UNFOLDED_SPAN} ORDER BY at, tenant LIMIT ?1`;
+
+/** Answers a row where anything is not folded. */
+export const UNFOLDED = `SELECT 1 AS unfolded FROM rollups WHERE span = ${UNFOLDED_SPAN} LIMIT 1`;
+
+function fold(span: Span): string {
+  const at = span === SPANS.total ? "0" : `oldest.at / ${span} * ${span}`;
+  return `
+INSERT INTO rollups (span, at, tenant, counts)
+SELECT ${span}, at, tenant, json_group_object(key, total) FROM (
+  SELECT ${at} AS at, oldest.tenant, counter.key, SUM(counter.value) AS total
+  FROM (${OLDEST}) AS oldest, json_each(oldest.counts) AS counter GROUP BY 1, 2, 3)
+WHERE true GROUP BY at, tenant
+${MERGE}`;
+}
+
+const FOLDS = Object.values(SPANS).map(fold);
+
+/**
+ * Moves at most `limit` rows of what is not folded into minutes, hours and totals, for one transaction. Safe to repeat: what
+ * was moved is no longer there. The last one answers a row where more is left.
+ */
+export function foldStatements(db: D1Database, limit: number): D1PreparedStatement[] {
+  return [
+    ...FOLDS.map((sql) => db.prepare(sql).bind(limit)),
+    db
+      .prepare(
+        `DELETE FROM rollups WHERE span = ${UNFOLDED_SPAN} AND (at, tenant) IN (SELECT at, tenant FROM (${OLDEST}))`,
+      )
+      .bind(limit),
+    db.prepare(UNFOLDED),
+  ];
+}
+
+/** What is older and not folded is not read: the clock folds within minutes. */
+const UNFOLDED_MINUTES = 60;
+
+/**
+ * What was counted for the tenant in the spans that begin at these times, folded or not. `now`, in ms since the epoch, tells
+ * which minutes may not be folded.
+ */
+export async function readRollups(
+  db: D1Database,
+  tenant: string,
+  span: Span,
+  begins: number[],
+  now = Date.now(),
+): Promise<Counts[]> {
+  const last = beginningOf(SPANS.minute, now) + SPANS.minute;
+  const minutes = Array.from({ length: UNFOLDED_MINUTES + 2 }, (_, i) => last - i * SPANS.minute);
+  const unfolded = minutes.filter((at) => begins.includes(beginningOf(span, at)));
   const { results } = await persistOr503(() =>
     db
       .prepare(
         `SELECT rollups.counts FROM json_each(?1) AS wanted
-         CROSS JOIN rollups ON rollups.span = ?2 AND rollups.at = wanted.value AND rollups.tenant = ?3`,
+         CROSS JOIN rollups ON rollups.span = ?2 AND rollups.at = wanted.value AND rollups.tenant = ?3
+         UNION ALL
+         SELECT rollups.counts FROM json_each(?4) AS wanted
+         CROSS JOIN rollups ON rollups.span = ${UNFOLDED_SPAN} AND rollups.at = wanted.value AND rollups.tenant = ?3`,
       )
-      .bind(JSON.stringify(begins), span, tenant)
+      .bind(JSON.stringify(begins), span, tenant, JSON.stringify(unfolded))
       .all<{ counts: string }>(),
   );
   return results.map((row) => JSON.parse(row.counts) as Counts);
 }
 
+const OUTDATED = (["minute", "hour"] as const)
+  .map((name) => `(span = ${SPANS[name]} AND at < ?1 - ${KEPT_MS[name]})`)
+  .join(" OR ");
+
 /** Forgets the spans that no figure is made of any more. */
-export async function forgetRollups(db: D1Database, now: number): Promise<void> {
-  await persist(() =>
-    db.batch(
-      (["minute", "hour"] as const).map((name) =>
-        db.prepare("DELETE FROM rollups WHERE span = ?1 AND at < ?2").bind(SPANS[name], now - KEPT_MS[name]),
-      ),
-    ),
-  );
+export function forgetRollups(db: D1Database, now: number, limit: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `DELETE FROM rollups WHERE (span, at, tenant) IN (SELECT span, at, tenant FROM rollups WHERE ${OUTDATED} LIMIT ?2)`,
+    )
+    .bind(now, limit);
 }

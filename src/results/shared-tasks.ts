@@ -2,7 +2,7 @@
 
 import { INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
 import type { Share } from "../core/share.ts";
-import { persist, persistOr503, rowsOf } from "./d1.ts";
+import { persistOr503, rowsOf } from "./d1.ts";
 import { ACCEPTED, byteLength, insertStatements, type NewTask } from "./insert-tasks.ts";
 import { OVERFLOW } from "./task-row.ts";
 
@@ -116,14 +116,11 @@ function replaceInput(
 }
 
 /** Forgets windows whose time is over. */
-export async function forgetWindows(db: D1Database, now: number, limit: number): Promise<void> {
-  await persist(() =>
-    db
-      .prepare(
-        `DELETE FROM windows WHERE (tenant, kind, task, key) IN
-           (SELECT tenant, kind, task, key FROM windows WHERE expires_at <= ?1 LIMIT ?2)`,
-      )
-      .bind(now, limit)
-      .run(),
-  );
+export function forgetWindows(db: D1Database, now: number, limit: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `DELETE FROM windows WHERE (tenant, kind, task, key) IN
+         (SELECT tenant, kind, task, key FROM windows WHERE expires_at <= ?1 LIMIT ?2)`,
+    )
+    .bind(now, limit);
 }

@@ -30,7 +30,7 @@ export const getMetrics = operation({
     await writeCounts(env);
     const [live, [totals = {}], lanes, clock] = await Promise.all([
       countTasks(env.DB, principal.tenant),
-      readRollups(env.DB, principal.tenant, SPANS.total, [0]),
+      readRollups(env.DB, principal.tenant, SPANS.total, [0], now),
       describeLanes(env, now),
       clockOf(env)
         .status()

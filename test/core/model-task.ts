@@ -157,13 +157,13 @@ function toUndo(undoing: Undoing): string {
   return JSON.stringify(undoing);
 }
 
-/** The clock looks at it; null where it is purged. */
-export function looked(task: ModelTask, now: number, graceMs: number): ModelTask | null {
-  const verb = wake(task, now, graceMs).do;
+/** The clock looks at it; null where it is purged. `isRipe`: it may be rescued, if its lease is over. */
+export function looked(task: ModelTask, now: number, isRipe: boolean): ModelTask | null {
+  const verb = wake(task, now).do;
   if (verb === "purge") return null;
   if (verb === "start") return { ...task, state: "queued" };
   if (verb === "expire") return over({ ...task, state: "expired" }, now);
-  return verb === "rescue" ? ended(task, task.attempt, { outcome: "crashed" }, now) : task;
+  return verb === "rescue" && isRipe ? ended(task, task.attempt, { outcome: "crashed" }, now) : task;
 }
 
 function over(task: ModelTask, now: number): ModelTask {

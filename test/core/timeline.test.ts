@@ -28,7 +28,7 @@ const verbs: fc.Arbitrary<Verb> = fc.oneof(
           model.ended(task, task.attempt, model.endingFor(task, ending), now),
     ),
   },
-  { weight: 3, arbitrary: fc.constant<Verb>((task, now) => model.looked(task, now, 0) ?? task) },
+  { weight: 3, arbitrary: fc.constant<Verb>((task, now) => model.looked(task, now, true) ?? task) },
   {
     weight: 1,
     arbitrary: fc.boolean().map(

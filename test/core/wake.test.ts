@@ -2,7 +2,16 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BELL_MS, DEFAULT_RETENTION_MS, MIN_RETENTION_MS } from "../../src/core/limits.ts";
 import { ARROWS, isTerminal, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../src/core/states.ts";
-import { firstLook, purgeDue, TOLD, wake, type Sleeper, type Wake } from "../../src/core/wake.ts";
+import {
+  firstLook,
+  nextPurge,
+  PURGE_EVERY_MS,
+  purgeDue,
+  TOLD,
+  wake,
+  type Sleeper,
+  type Wake,
+} from "../../src/core/wake.ts";
 
 const NOW = 1_700_000_000_000;
 
@@ -65,8 +74,8 @@ describe("a look at a row", () => {
 
   it("puts the next one into the future, so that looking again at once finds nothing", () => {
     fc.assert(
-      fc.property(rows, instants, fc.constantFrom(0, 5_000), (row, now, graceMs) => {
-        expect(timerOf(wake(row, now, graceMs)) ?? Infinity).toBeGreaterThan(now);
+      fc.property(rows, instants, (row, now) => {
+        expect(timerOf(wake(row, now)) ?? Infinity).toBeGreaterThan(now);
       }),
       many,
     );
@@ -113,17 +122,11 @@ describe("a look at a row", () => {
 
   it("rescues a running task when its lease is over, and never while it is alive", () => {
     fc.assert(
-      fc.property(
-        inStates("running"),
-        instants,
-        instants,
-        fc.constantFrom(0, 5_000),
-        (row, leaseUntil, now, graceMs) => {
-          const looked = wake({ ...row, leaseUntil }, now, graceMs);
-          expect(looked.do).toBe(leaseUntil + graceMs <= now ? "rescue" : "postpone");
-          expect(timerOf(looked)).toBe(looked.do === "postpone" ? leaseUntil + graceMs : null);
-        },
-      ),
+      fc.property(inStates("running"), instants, instants, (row, leaseUntil, now) => {
+        const looked = wake({ ...row, leaseUntil }, now);
+        expect(looked.do).toBe(leaseUntil <= now ? "rescue" : "postpone");
+        expect(timerOf(looked)).toBe(looked.do === "postpone" ? leaseUntil : null);
+      }),
       many,
     );
   });
@@ -192,7 +195,17 @@ describe("the timer of an ended task", () => {
 
   it("is set where the walk may have passed it already, and for every retention of its own", () => {
     const week = DEFAULT_RETENTION_MS;
-    expect(ended(NOW, NOW + week, week)).toBe(NOW + 2 * week);
-    expect(ended(NOW, NOW + 1_000, MIN_RETENTION_MS)).toBe(NOW + 1_000 + MIN_RETENTION_MS);
+    expect(ended(NOW, NOW + week, week)).toBe(nextPurge(NOW + 2 * week));
+    expect(ended(NOW, NOW + 1_000, MIN_RETENTION_MS)).toBe(nextPurge(NOW + 1_000 + MIN_RETENTION_MS));
+  });
+
+  it("comes in steps, after the retention's end and soon", () => {
+    fc.assert(
+      fc.property(instants, (at) => {
+        expect(nextPurge(at) % PURGE_EVERY_MS).toBe(0);
+        expect(nextPurge(at) - at).toBeGreaterThanOrEqual(0);
+        expect(nextPurge(at) - at).toBeLessThan(PURGE_EVERY_MS);
+      }),
+    );
   });
 });

@@ -6,6 +6,7 @@
 
 import { env } from "cloudflare:workers";
 import type { Bell } from "../../src/broker/bells.ts";
+import { Suspects } from "../../src/clock/suspects.ts";
 import { tick } from "../../src/clock/tick.ts";
 import { LANES, type Lane } from "../../src/core/limits.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
@@ -56,6 +57,7 @@ export class AssembledWorker {
   readonly #handlers: Handlers;
   /** Work that goes on in objects. */
   #apart = 0;
+  readonly #suspects = new Suspects();
   readonly #options: Options;
 
   constructor(options: Options = {}) {
@@ -146,7 +148,7 @@ export class AssembledWorker {
       get: (key: string) => this.#kv.get(key),
       put: (key: string, value: unknown) => void this.#kv.set(key, value),
     } as unknown as SyncKvStorage;
-    const next = await tick(this.env, kv, now, false);
+    const next = await tick(this.env, kv, now, this.#suspects, { stopwatch: () => 0 });
     this.#wakeBy(next ?? Infinity);
   }
 

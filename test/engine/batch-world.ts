@@ -5,6 +5,7 @@
 
 import { vi } from "vitest";
 import fc from "fast-check";
+import { Suspects } from "../../src/clock/suspects.ts";
 import { tick } from "../../src/clock/tick.ts";
 import type { TaskDefinition } from "../../src/core/define-task.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
@@ -92,7 +93,7 @@ export const programs: fc.Arbitrary<Program> = fc.record({
 /** Virtual time begins here in every world. */
 const BEGIN = Date.UTC(2030, 0, 1);
 
-const DRAIN_ROUNDS = 60;
+const DRAIN_ROUNDS = 90;
 
 const background = { waitUntil: (promise: Promise<unknown>) => void promise };
 
@@ -104,6 +105,7 @@ export class BatchWorld {
   readonly #execute: Execute;
   readonly #limited: boolean;
   readonly #kv = new Map<string, unknown>();
+  readonly #suspects = new Suspects();
   readonly #attempts = new Set<string>();
   #now = BEGIN;
   #ids: string[] = [];
@@ -126,7 +128,7 @@ export class BatchWorld {
       if (this.#bells.length > 0) continue;
       const next = await readNextDue(databaseOver(this.#execute));
       if (next === null) return this.#checkAllEnded();
-      this.#now = Math.max(this.#now, next);
+      this.#now = Math.max(this.#now, next, this.#suspects.nextAt() ?? 0);
       await this.#step({ do: "tick", trouble: null });
     }
     return this.#checkAllEnded();
@@ -197,7 +199,7 @@ export class BatchWorld {
         return;
       }
       case "tick":
-        await at(now, () => tick(env, this.#storage(), now, false));
+        await at(now, () => tick(env, this.#storage(), now, this.#suspects, { stopwatch: () => 0 }));
     }
   }
 

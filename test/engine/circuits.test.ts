@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Circuit } from "../../src/core/circuit.ts";
 import type { Ending } from "../../src/core/settle.ts";
 import { moveCircuits } from "../../src/engine/circuits.ts";
+import { readTripped } from "../../src/results/circuits.ts";
 import { explain } from "../../src/engine/explain.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import { releaseCircuit } from "../../src/results/circuits.ts";
@@ -114,7 +115,7 @@ describe("a circuit", () => {
     expect(claimed.map((each) => each.id)).toEqual([ids[0]]);
     await end(claimed, SUCCEEDED, after + 5);
     expect(await circuitOf(task)).toMatchObject({ openUntil: null, probe: null, failed: 0 });
-    expect(await moveCircuits(hearingEnv().env, after + 10)).toBe(null);
+    expect(await moveCircuits(hearingEnv().env, after + 10, await readTripped(env.DB))).toBe(null);
     const { results } = await env.DB.prepare("SELECT due_at AS dueAt FROM tasks WHERE task = ?1 AND state = 'queued'")
       .bind(task)
       .all<{ dueAt: number }>();
@@ -180,16 +181,16 @@ describe("the clock", () => {
     const { ids } = await tripped(8, now);
     const after = now + CIRCUIT.cooldown;
     const { env: bindings, rung } = hearingEnv();
-    expect(await moveCircuits(bindings, now + 1)).toBe(after);
+    expect(await moveCircuits(bindings, now + 1, await readTripped(env.DB))).toBe(after);
     expect(rung()).toEqual([]);
-    expect(await moveCircuits(bindings, after)).toBe(after + 1_000);
+    expect(await moveCircuits(bindings, after, await readTripped(env.DB))).toBe(after + 1_000);
     expect(rung()).toEqual(ids.slice(0, 5));
   });
 
   it("sleeps while nobody waits at an open circuit that may be tried", async () => {
     const now = Date.now();
     await tripped(0, now);
-    expect(await moveCircuits(hearingEnv().env, now + CIRCUIT.cooldown)).toBe(null);
+    expect(await moveCircuits(hearingEnv().env, now + CIRCUIT.cooldown, await readTripped(env.DB))).toBe(null);
   });
 });
 

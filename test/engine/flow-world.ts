@@ -6,6 +6,7 @@
 import { env } from "cloudflare:workers";
 import { idsOf } from "../../src/broker/bells.ts";
 import { earliest } from "../../src/broker/poke.ts";
+import { Suspects } from "../../src/clock/suspects.ts";
 import { tick } from "../../src/clock/tick.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
@@ -92,6 +93,7 @@ export class FlowWorld {
   readonly #running: Attempt[] = [];
   readonly #late: Commit[] = [];
   readonly #kv = new Map<string, unknown>();
+  readonly #suspects = new Suspects();
   readonly execute: Execute;
   readonly #troubleRate: number;
   /** Whether somebody tries failed tasks again while their flow runs. */
@@ -203,7 +205,7 @@ export class FlowWorld {
     const next = earliest([await readNextDue(this.db), await readNextDeadline(this.db)]);
     if (next === null) return false;
     if (next > this.now + 3_600_000) throw new Error(`nothing to do until ${new Date(next).toISOString()}`);
-    this.now = Math.max(this.now, next);
+    this.now = Math.max(this.now, next, this.#suspects.nextAt() ?? 0);
     await this.#tick();
     return true;
   }
@@ -327,7 +329,10 @@ export class FlowWorld {
       put: (key: string, value: unknown) => void kv.set(key, value),
     };
     await this.#mortally(
-      async (mortal) => void (await tick(mortal, storage as unknown as SyncKvStorage, this.now, false)),
+      async (mortal) =>
+        void (await tick(mortal, storage as unknown as SyncKvStorage, this.now, this.#suspects, {
+          stopwatch: () => 0,
+        })),
     );
   }
 

@@ -82,7 +82,7 @@ describe("a concurrency limit", () => {
           } else if (each.do === "end") {
             await end(running.splice(0, each.count));
           } else {
-            await forgetLimits(env.DB, 1_000);
+            await forgetLimits(env.DB, "", 1_000).run();
             // What the API has changed is kept, and with it what was asked for.
             if (line.length + running.length === 0 && override === null) asked = null;
           }
@@ -122,7 +122,7 @@ describe("a concurrency limit", () => {
     const dead = { ...bindings, LANE_DEFAULT: { sendBatch: async () => Promise.reject(new Error("died")) } as never };
     await changePlaces(dead, READER, name, 3, Date.now()).catch(() => {});
     expect(rung()).toEqual([]);
-    await keepLine(bindings, Date.now() + 60_000);
+    await keepLine(bindings, Date.now() + 60_000, true, 200);
     expect(rung()).toEqual(expect.arrayContaining(ids.slice(1)));
     expect(await claimIds(ids)).toEqual(ids.slice(1));
   });
@@ -135,7 +135,7 @@ describe("a concurrency limit", () => {
     const shown = async () => findLimit(env, READER, name, Date.now());
     expect(await shown()).toMatchObject({ limit: 2, source: "code", used: 0 });
     await changePlaces(bindings, READER, name, 4, Date.now());
-    await forgetLimits(env.DB, 1_000);
+    await forgetLimits(env.DB, "", 1_000).run();
     expect(await shown()).toMatchObject({ limit: 4, source: "api" });
     await insertLimited(1, { concurrency: [{ key, limit: 1 }] });
     await changeLimits(env.DB, limits(3), Date.now());
@@ -258,7 +258,7 @@ describe("a rate", () => {
     const code = { limit: 10, per: 1_000, burst: 2, tokens: 2, source: "code" };
     expect(await findLimit(env, READER, name, now)).toMatchObject(code);
     await changeRate(bindings, READER, name, { limit: 3, per: 60_000, burst: 3 }, now);
-    await forgetBuckets(env.DB, now + 1e9, 1_000);
+    await forgetBuckets(env.DB, now + 1e9, "", 1_000).run();
     const row = limitedTask({ rates: [rateOf("task:test.dropped:", 10, 1_000, 2)] });
     await insertTasks(env.DB, [row]);
     expect(await findLimit(env, READER, name, now)).toMatchObject({ limit: 3, per: 60_000, burst: 3, source: "api" });

@@ -156,9 +156,9 @@ describe("a bucket", () => {
     const buckets = () =>
       env.DB.prepare("SELECT COUNT(*) AS n FROM buckets WHERE key = ?1").bind(key).first<number>("n");
     await claimAt(ids, now);
-    await forgetBuckets(env.DB, now + 60_000, 1_000);
+    await forgetBuckets(env.DB, now + 60_000, "", 1_000).run();
     expect(await buckets()).toBe(1);
-    await forgetBuckets(env.DB, now + 4_000_000, 1_000);
+    await forgetBuckets(env.DB, now + 4_000_000, "", 1_000).run();
     expect(await buckets()).toBe(0);
     expect((await claimAt(ids, now + 4_000_000)).claimed).toHaveLength(1);
   });

@@ -119,7 +119,7 @@ describe("counting", () => {
         Object.values(SPANS).map((span) => ({ tenant, span, at: beginningOf(span, age), counts: { a: 1 } })),
       ),
     );
-    await forgetRollups(env.DB, now);
+    await forgetRollups(env.DB, now, 1_000).run();
     const left = async (span: (typeof SPANS)[keyof typeof SPANS]) =>
       (
         await readRollups(

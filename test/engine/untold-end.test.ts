@@ -6,6 +6,7 @@ import type { TaskEvent } from "../../src/contract/event.ts";
 import { settle } from "../../src/core/settle.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { OBJECT } from "../../src/core/wake.ts";
+import { Suspects } from "../../src/clock/suspects.ts";
 import { tick } from "../../src/clock/tick.ts";
 import { follow } from "../../src/engine/follow.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
@@ -66,7 +67,7 @@ it("is told by the clock", async () => {
   await commitUntold(id);
   expect((await progressObject(env, id).list(0)).at(-1)!.type).toBe("state");
   const kv = { get: () => undefined, put: () => undefined } as unknown as SyncKvStorage;
-  await tick(env, kv, Date.now() + 6_000, false);
+  await tick(env, kv, Date.now() + 6_000, new Suspects());
   expect((await progressObject(env, id).list(0)).at(-1)!.type).toBe("done");
 });
 

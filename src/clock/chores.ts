@@ -1,0 +1,97 @@
+/** The chores of the clock: what nobody waits for, at a pace. Part of a tick. */
+
+import { deleteEnded } from "../engine/delete.ts";
+import { doChores, type Chores } from "../results/chores.ts";
+import { timePurges, walkOver } from "../results/purge-tasks.ts";
+import type { Budget } from "./budget.ts";
+
+/** Between two rounds of chores, and between two folds of what was counted. */
+const CHORES_EVERY_MS = 15_000;
+const FOLD_EVERY_MS = 60_000;
+
+/** Stretches of keys that are scanned at most in one round. */
+const MAX_STRETCHES = 20;
+
+/** Where the retention walk stands. */
+interface WalkState {
+  /** The last id that it has dealt with. */
+  cursor: string;
+  /** When the next row is old enough, in ms since the epoch; null: none was ahead. */
+  nextAt: number | null;
+}
+
+/** Where the sweeps of keys that nothing uses any more go on. */
+interface Sweeps {
+  limits: string;
+  buckets: string;
+}
+
+/** What the clock remembers of its chores between two ticks. */
+interface State {
+  doneAt: number;
+  foldedAt: number;
+  sweeps: Sweeps;
+  /** What a tick has left to the next one. */
+  left: Chores | null;
+}
+
+const NEVER: State = { doneAt: 0, foldedAt: 0, sweeps: { limits: "", buckets: "" }, left: null };
+
+/**
+ * Does the chores, where it is time for them, while it may go on; answers when that is next, in ms since the epoch, null where
+ * no chore needs a tick. `unfolded`: counts wait to be folded.
+ */
+export async function doRound(
+  env: Env,
+  kv: SyncKvStorage,
+  now: number,
+  unfolded: boolean,
+  { rows, chunk }: Budget,
+  mayGoOn: () => boolean,
+): Promise<number | null> {
+  const state: State = { ...(kv.get<State>("chores") ?? NEVER) };
+  let walk = kv.get<WalkState>("walk") ?? { cursor: "", nextAt: null };
+  if (state.left === null && now - state.doneAt < CHORES_EVERY_MS) return nextRound(state, walk, unfolded);
+
+  const isWalking = walk.nextAt === null || walk.nextAt <= now;
+  const isFolding = unfolded && now - state.foldedAt >= FOLD_EVERY_MS;
+  let left: Chores = state.left ?? {
+    walk: isWalking ? walk.cursor : undefined,
+    fold: isFolding ? true : undefined,
+    keys: true,
+    windows: true,
+    rollups: true,
+    ...state.sweeps,
+  };
+  for (let stretch = 1; isAnyLeft(left); stretch++) {
+    if (!mayGoOn()) {
+      kv.put<State>("chores", { ...state, left });
+      return now;
+    }
+    const done = await doChores(env.DB, left, now, chunk, rows);
+    const walked = walkOver(done.met, now);
+    if (left.walk !== undefined) {
+      // What must stay a while, such as a member of a flow that runs, gets a timer; the walk does not come back to it.
+      const kept = (await deleteEnded(env, walked.over, now)) < walked.over.length ? walked.over : [];
+      await timePurges(env.DB, [...walked.kept, ...kept]);
+      walk = { cursor: walked.cursor ?? walk.cursor, nextAt: walked.nextAt };
+      kv.put<WalkState>("walk", walk);
+    }
+    const isMore = done.met.length === rows && walked.nextAt === null;
+    left = { ...done.left, walk: isMore ? walk.cursor : undefined };
+    state.sweeps = { limits: left.limits ?? "", buckets: left.buckets ?? "" };
+    if (stretch >= MAX_STRETCHES) left = { ...left, limits: undefined, buckets: undefined };
+  }
+  const done: State = { ...state, doneAt: now, foldedAt: isFolding ? now : state.foldedAt, left: null };
+  kv.put<State>("chores", done);
+  return nextRound(done, walk, unfolded && !isFolding);
+}
+
+function isAnyLeft(chores: Chores): boolean {
+  return Object.values(chores).some((chore) => chore !== undefined);
+}
+
+function nextRound({ doneAt, foldedAt }: State, walk: WalkState, unfolded: boolean): number | null {
+  const wanted = [...(walk.nextAt === null ? [] : [walk.nextAt]), ...(unfolded ? [foldedAt + FOLD_EVERY_MS] : [])];
+  return wanted.length === 0 ? null : Math.max(doneAt + CHORES_EVERY_MS, Math.min(...wanted));
+}

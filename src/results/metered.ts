@@ -1,0 +1,78 @@
+/** A D1 database that counts what is asked of it, notes whether it answers well, and is not waited for without end. */
+
+import { isFinal } from "./d1.ts";
+
+/** A call that takes longer is a sign that D1 stalls. */
+const SLOW_MS = 1_000;
+
+/** Without an answer for this long, D1 is taken to be silent: no call that hangs is waited for longer. */
+const SILENT_MS = 20_000;
+
+/** Measures durations, in ms. */
+export type Stopwatch = () => number;
+
+export class Metered {
+  readonly db: D1Database;
+  /** Statements asked so far, those of a batch each, and calls. */
+  statements = 0;
+  trips = 0;
+  /** Whether a call has failed, for another reason than its statement, and may have been repeated. */
+  hasFailed = false;
+  /** Whether a call was slow. */
+  wasSlow = false;
+  readonly #stopwatch: Stopwatch;
+  #answeredAt: number;
+
+  constructor(db: D1Database, stopwatch: Stopwatch = () => performance.now()) {
+    this.#stopwatch = stopwatch;
+    this.#answeredAt = stopwatch();
+    const inner = new WeakMap<object, D1PreparedStatement>();
+    const wrap = (statement: D1PreparedStatement): D1PreparedStatement => {
+      const wrapped = {
+        bind: (...values: unknown[]) => wrap(statement.bind(...values)),
+        run: () => this.#call(1, () => statement.run()),
+        all: () => this.#call(1, () => statement.all()),
+        first: (column?: string) =>
+          this.#call(1, () => (column === undefined ? statement.first() : statement.first(column))),
+      } as unknown as D1PreparedStatement;
+      inner.set(wrapped, statement);
+      return wrapped;
+    };
+    this.db = {
+      prepare: (sql: string) => wrap(db.prepare(sql)),
+      batch: (statements: D1PreparedStatement[]) =>
+        this.#call(statements.length, () => db.batch(statements.map((statement) => inner.get(statement)!))),
+    } as unknown as D1Database;
+  }
+
+  /** Whether what seems to have been cut off may only have been unable to say so. */
+  get isShaky(): boolean {
+    return this.hasFailed || this.wasSlow;
+  }
+
+  async #call<T>(statements: number, work: () => Promise<T>): Promise<T> {
+    this.statements += statements;
+    this.trips++;
+    const from = this.#stopwatch();
+    try {
+      const answer = await this.#within(SILENT_MS - (from - this.#answeredAt), work);
+      this.#answeredAt = this.#stopwatch();
+      if (this.#answeredAt - from > SLOW_MS) this.wasSlow = true;
+      return answer;
+    } catch (error) {
+      if (!isFinal(error)) this.hasFailed = true;
+      throw error;
+    }
+  }
+
+  async #within<T>(ms: number, work: () => Promise<T>): Promise<T> {
+    if (ms <= 0) throw new Error("D1 is silent");
+    const { promise: silence, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error("D1 is silent")), ms);
+    try {
+      return await Promise.race([work(), silence]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
