@@ -12,6 +12,9 @@ const FOLD_EVERY_MS = 60_000;
 /** Stretches of keys that are scanned at most in one round. */
 const MAX_STRETCHES = 20;
 
+/** Steps of the retention walk in one tick: each row may be a request to an object, of which an event may make 10,000. */
+const MAX_STEPS = 4;
+
 /** Where the retention walk stands. */
 interface WalkState {
   /** The last id that it has dealt with. */
@@ -64,7 +67,7 @@ export async function doRound(
     ...state.sweeps,
   };
   for (let stretch = 1; isAnyLeft(left); stretch++) {
-    if (!mayGoOn()) {
+    if (!mayGoOn() || (left.walk !== undefined && stretch > MAX_STEPS)) {
       kv.put<State>("chores", { ...state, left });
       return now;
     }

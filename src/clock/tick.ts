@@ -28,6 +28,9 @@ const COST = { look: 34, deliver: 25, schedules: 22, lane: 2, flow: 14, chores: 
 const MAX_OWED = 100;
 const MAX_KEYS = 200;
 
+/** Chunks of rows in one tick: each row may be a request to an object, of which an event may make 10,000. */
+const MAX_CHUNKS = 5;
+
 /** When an object that could not be told is told again. */
 const TELL_AGAIN_MS = 5_000;
 
@@ -140,7 +143,8 @@ class Tick {
     const now = this.#now;
     const timers = [nextDue];
     let isMoved = false;
-    for (let chunk = due; ;) {
+    let chunk = due;
+    for (let n = 1; ; n++) {
       const looked = chunk.length > 0 ? await this.#look(chunk, held) : { timers: [], isMoved: false };
       timers.push(...looked.timers);
       isMoved ||= looked.isMoved;
@@ -148,7 +152,7 @@ class Tick {
         this.#suspects.clear(now);
         break;
       }
-      if (!this.#affords(COST.look)()) {
+      if (n === MAX_CHUNKS || !this.#affords(COST.look)()) {
         this.#isMore = true;
         break;
       }

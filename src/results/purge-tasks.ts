@@ -18,10 +18,11 @@ const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates
     WHERE parent.id = tasks.node->>'wakes' AND parent.state IN ${sqlStates(LIVE_STATES)})
   AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.task_id = tasks.id)`;
 
-// A flow goes with the last of its members.
+// A flow goes with the last of its members, and of the tasks that ran when it failed.
 const EMPTY_FLOWS = `
 DELETE FROM flows WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'running'
-  AND NOT EXISTS (SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value)`;
+  AND NOT EXISTS (SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value)
+  AND NOT EXISTS (SELECT 1 FROM json_each(flows.on_error) AS error JOIN tasks ON tasks.id = error.value->>'id')`;
 
 /**
  * Removes those of `ids` that have ended, with all that belongs to them; `before` bounds their retention's end.

@@ -96,7 +96,7 @@ describe("the clock", () => {
     const steps = fc.array(
       fc.record({
         isolate: fc.nat({ max: ISOLATES - 1 }),
-        delay: fc.constantFrom(0, 0, 2_000, 9_000, 40_000),
+        delay: fc.constantFrom(0, 0, 2_000, 9_000, 40_000, 400_000),
         ends: fc.constantFrom(true, true, false),
         wait: fc.constantFrom(0, 500, 3_000, 8_000),
       }),
@@ -114,6 +114,22 @@ describe("the clock", () => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  it("is asked once a minute, not for each of the tasks that start far ahead", async () => {
+    await forgetAll();
+    const [isolate] = isolates as [typeof Poke];
+    let asked = 0;
+    const wakeBy = async (at: number) => {
+      asked++;
+      return at;
+    };
+    const bindings = { CLOCK: { getByName: () => ({ wakeBy }) } } as unknown as Env;
+    for (let second = 0; second < 120; second++) {
+      for (let n = 0; n < 10; n++) await isolate.pokeClock(bindings, now + 3_600_000);
+      pass(1_000);
+    }
+    expect(asked).toBeLessThanOrEqual(3);
   });
 
   it("is woken by its watchdog for a row that nobody told it of", async () => {
