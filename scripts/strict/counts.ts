@@ -32,6 +32,8 @@ export type Records = Record<string, KindRecord>;
 export interface GateRecord {
   calls: number;
   statements: number;
+  /** Statements that wrote something. */
+  writes: number;
   /** The most calls that waited for their turn at once. */
   mostQueued: number;
   refused: { overloaded: number; full: number; failed: number; silent: number };

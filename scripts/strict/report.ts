@@ -56,8 +56,8 @@ export function formatReport({ limits, kinds, databases }: Report): string {
       .trimEnd(),
   );
   const stored = Object.entries(databases).map(
-    ([name, { calls, statements, mostQueued, refused, sizeBytes }]) =>
-      `${name}: ${calls} calls, ${statements} statements, at most ${mostQueued} waiting, ${sizeBytes} bytes, refused ${metOf(refused)}`,
+    ([name, { calls, statements, writes, mostQueued, refused, sizeBytes }]) =>
+      `${name}: ${calls} calls, ${statements} statements, ${writes} writes, at most ${mostQueued} waiting, ${sizeBytes} bytes, refused ${metOf(refused)}`,
   );
   return `${[...lines, ...stored].join("\n")}\n`;
 }

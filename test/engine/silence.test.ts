@@ -127,7 +127,7 @@ async function run(silentMs: number, phase: number) {
     const { id, attempt } = worker.task;
     const began = now;
     try {
-      await renewLeases(db, [{ id, attempt }], now);
+      await renewLeases(db, [{ id, attempt, until: now + worker.leaseMs }]);
       worker.beatsAt = now + worker.leaseMs * 0.6;
     } catch {
       // Workers beat side by side: what one of them waits does not hold up the others.

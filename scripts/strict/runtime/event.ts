@@ -95,7 +95,7 @@ export class PlatformEvent {
   returned(): void {
     if (this.#returnedAt !== null) return;
     this.#returnedAt = Date.now();
-    this.#record.most.handlerMs = Math.max(this.#record.most.handlerMs, this.#returnedAt - this.#startedAt);
+    this.#lasted("handlerMs", this.#returnedAt - this.#startedAt);
   }
 
   /** Something that the event waits for after its handler. */
@@ -113,13 +113,17 @@ export class PlatformEvent {
   cutOff(limit: "handler" | "afterReturn"): void {
     if (this.#cut.signal.aborted) return;
     this.#record.met[limit] += 1;
+    this.#lasted(`${limit}Ms`, limit === "handler" ? Date.now() - this.#startedAt : this.#afterMs);
     this.#cut.abort(new Error(`the platform ended the event: ${limit}`));
   }
 
   #noteActivity(): void {
-    if (this.#returnedAt === null) return;
-    const afterMs = Math.min(Date.now() - this.#returnedAt, this.#afterMs);
-    this.#record.most.afterReturnMs = Math.max(this.#record.most.afterReturnMs, afterMs);
+    if (this.#returnedAt !== null)
+      this.#lasted("afterReturnMs", Math.min(Date.now() - this.#returnedAt, this.#afterMs));
+  }
+
+  #lasted(what: "handlerMs" | "afterReturnMs", ms: number): void {
+    this.#record.most[what] = Math.max(this.#record.most[what], ms);
   }
 }
 

@@ -33,7 +33,8 @@ interface Outcome {
   retryMessages: { msgId: string; delaySeconds?: number }[];
 }
 
-let turn = 0;
+/** Of each kind of isolate, how many calls were handed out. */
+const turns = new Map<string, number>();
 
 export const front: ExportedHandler<FrontEnv> = {
   async fetch(request, env) {
@@ -95,7 +96,8 @@ async function control(path: string, request: Request, env: FrontEnv): Promise<R
 
 function inTurn(env: FrontEnv, prefix: string): Isolate {
   const targets = all<Isolate>(env, prefix);
-  turn += 1;
+  const turn = turns.get(prefix) ?? 0;
+  turns.set(prefix, turn + 1);
   return targets[turn % targets.length]!;
 }
 

@@ -129,6 +129,7 @@ export class D1Gate extends DurableObject<GateEnv> {
     try {
       const results = await this.#execute(statements, mode);
       const writes = mode === "batch" ? (results as D1Result[]).filter(hasWritten).length : countWrites(statements);
+      this.#record.writes += writes;
       await pause((writes * writeMs + (statements.length - writes) * readMs) * slowdown);
       return { results };
     } catch (error) {
@@ -170,6 +171,7 @@ function emptyRecord(): GateRecord {
   return {
     calls: 0,
     statements: 0,
+    writes: 0,
     mostQueued: 0,
     refused: { overloaded: 0, full: 0, failed: 0, silent: 0 },
     sizeBytes: 0,
