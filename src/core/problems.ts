@@ -177,8 +177,17 @@ export const PROBLEMS = {
   unavailable: {
     status: 503,
     title: "Not stored; try again",
-    meaning: "The results backend did not answer in time. What was accepted earlier is safe.",
+    meaning:
+      "The results backend did not answer in time, or has more to do than it can. What was accepted earlier is safe.",
     remedy: "Send the request again after Retry-After, with the same Idempotency-Key if it submits something.",
+  },
+  "storage-full": {
+    status: 503,
+    title: "The database is nearly full",
+    meaning:
+      "Nothing new is stored while the database is nearly full. What was accepted goes on, and can be read, cancelled and deleted; tasks past their retention are removed, and so make room.",
+    remedy:
+      "Send the request again after Retry-After. If this lasts, delete ended tasks (POST /v1/tasks/delete), shorten options.retention, or give the deployment a larger database.",
   },
 } as const satisfies Record<string, Explained>;
 

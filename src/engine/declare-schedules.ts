@@ -3,6 +3,7 @@
 import { putScheduleSchema, scheduleIdSchema, type DeclaredSchedule } from "../contract/schedule.ts";
 import { ProblemError } from "../core/problems.ts";
 import { DECLARED_TENANT } from "../core/schedule.ts";
+import { RefusalError } from "../results/d1.ts";
 import { deleteSchedule } from "../results/put-schedule.ts";
 import { listDeclared } from "../results/read-schedules.ts";
 import { putSchedule } from "./put-schedule.ts";
@@ -22,7 +23,7 @@ export async function declareSchedules(env: Env, declared: readonly DeclaredSche
     try {
       await putSchedule(env, { tenant: DECLARED_TENANT, source: "code" }, id, { raw, parsed: parsed.data }, now);
     } catch (error) {
-      if (!(error instanceof ProblemError) || error.problem.name === "unavailable") throw error;
+      if (!(error instanceof ProblemError) || error instanceof RefusalError) throw error;
       note(id, error);
     }
   }

@@ -1,47 +1,144 @@
-/** One way to talk to D1: every statement is safe to repeat, so every failed call is repeated. */
+/** One way to talk to D1: every statement is safe to repeat, so a call whose answer was lost is repeated. */
 
-import { ProblemError, problem } from "../core/problems.ts";
-
-/** Pauses before the second, third … try of a call, in ms. */
-const PAUSES = [10, 40, 120, 300, 700] as const;
-
-/** Errors that no repetition mends: the statement itself is wrong. */
-const FINAL =
-  /SQLITE_(CONSTRAINT|ERROR|TOOBIG|MISMATCH|RANGE)|no such (table|column)|Wrong number of parameter|syntax error|D1_TYPE_ERROR/;
+import { ProblemError, problem, type ProblemName } from "../core/problems.ts";
+import { mayAsk, noteAnswer, noteOverload } from "./load.ts";
+import { noteSize } from "./size.ts";
+import { SilentError, troubleOf, type Trouble } from "./trouble.ts";
 
 /**
- * Runs a call to D1 until it answers. D1 repeats no write by itself, and may have applied the one
+ * Pauses before the second, third … try of a call that failed, in ms; each is drawn from half to one and a half times as
+ * much. An overloaded D1 is asked again for 6 s on average and 9 at most: a lease survives that between two heartbeats,
+ * and a commit within the 30 s that an invocation has after its handler returned.
+ */
+const PAUSES: Record<Trouble, readonly number[]> = {
+  lost: [10, 40, 120, 300, 700],
+  silent: [400],
+  overloaded: [400, 800, 1_600, 3_200],
+  full: [],
+  final: [],
+};
+
+/** A caller waits this long for D1, all tries together. */
+const CALLER_PATIENCE_MS = 10_000;
+
+/** D1 ends a call after 30 s (https://developers.cloudflare.com/d1/platform/limits/): what is silent for longer is lost. */
+const CALL_MS = 35_000;
+
+/**
+ * Runs a call to D1 in the background until it answers. D1 repeats no write by itself, and may have applied the one
  * whose answer was lost: callers pass only statements that are guarded or idempotent.
- * Throws what D1 threw when it stays silent or the statement is at fault.
+ * Throws what D1 threw when it goes on failing, has no room, or the statement is at fault.
  */
 export async function persist<T>(call: () => Promise<T>): Promise<T> {
   for (let i = 0; ; i++) {
     try {
-      return await call();
+      return await ask(call, CALL_MS);
     } catch (error) {
-      const pause = PAUSES[i];
-      if (pause === undefined || isFinal(error)) throw error;
-      await scheduler.wait(pause * (0.5 + Math.random()));
+      await pauseAfter(error, i);
     }
   }
 }
 
-/** The same for a caller who waits for the answer: a database that stays silent is a 503 to them. */
+/**
+ * The same for a caller who waits for the answer. Throws a {@link RefusalError}, a 503, where D1 is lost or silent for
+ * too long, and at once where it is overloaded or full: what it refuses is not repeated.
+ */
 export async function persistOr503<T>(call: () => Promise<T>): Promise<T> {
+  if (!mayAsk(Date.now())) throw new RefusalError("overloaded");
+  const startedAt = performance.now();
+  for (let i = 0; ; i++) {
+    try {
+      return await ask(call, CALLER_PATIENCE_MS - (performance.now() - startedAt));
+    } catch (error) {
+      const trouble = troubleOf(error);
+      if (trouble === "final") throw error;
+      if (trouble !== "lost") throw new RefusalError(trouble);
+      await pauseAfter(error, i).catch(() => {
+        console.error(JSON.stringify({ event: "results_backend_lost", error: String(error) }));
+        throw new RefusalError(trouble);
+      });
+    }
+  }
+}
+
+type RefusedFor = Exclude<Trouble, "final">;
+
+/** What a caller is told, and the shortest and longest time until it is worth asking again, in seconds. */
+const REFUSALS: Record<RefusedFor, { name: ProblemName; detail: string; seconds: [number, number] }> = {
+  lost: {
+    name: "unavailable",
+    detail: "The results backend did not answer. Nothing that was accepted is lost; try again.",
+    seconds: [1, 3],
+  },
+  silent: {
+    name: "unavailable",
+    detail:
+      "The results backend did not answer in time, and may still do what it was asked. Try again, with the same Idempotency-Key if the request submits something.",
+    seconds: [2, 6],
+  },
+  overloaded: {
+    name: "unavailable",
+    detail: "The results backend has more to do than it can. Nothing was stored; try again later, and less often.",
+    seconds: [3, 10],
+  },
+  full: {
+    name: "storage-full",
+    detail:
+      "The database has no room for this. What was accepted goes on, and what has passed its retention makes room.",
+    seconds: [30, 60],
+  },
+};
+
+/** A caller is refused because of the results backend. `Retry-After` is drawn anew for each, so that they do not come back together. */
+export class RefusalError extends ProblemError {
+  readonly trouble: RefusedFor;
+
+  constructor(trouble: RefusedFor) {
+    const { name, detail, seconds } = REFUSALS[trouble];
+    const [shortest, longest] = seconds;
+    const after = shortest + Math.floor(Math.random() * (longest - shortest + 1));
+    super(problem(name, detail), { "Retry-After": String(after) });
+    this.trouble = trouble;
+  }
+}
+
+/** Waits before the next try; throws the error where there is none. */
+async function pauseAfter(error: unknown, tries: number): Promise<void> {
+  const pause = PAUSES[troubleOf(error)][tries];
+  if (pause === undefined) throw error;
+  await scheduler.wait(pause * (0.5 + Math.random()));
+}
+
+async function ask<T>(call: () => Promise<T>, ms: number): Promise<T> {
+  const sentAt = Date.now();
   try {
-    return await persist(call);
+    const answer = await within(call, ms);
+    noteAnswer(sentAt);
+    noteSize(answer, Date.now());
+    return answer;
   } catch (error) {
-    if (isFinal(error)) throw error;
-    console.error(JSON.stringify({ event: "results_backend_silent", error: String(error) }));
-    throw new ProblemError(problem("unavailable", "The results backend did not answer. Nothing was lost; try again."), {
-      "Retry-After": "1",
-    });
+    const trouble = troubleOf(error);
+    if ((trouble === "overloaded" || trouble === "silent") && noteOverload(sentAt, Date.now())) {
+      console.error(JSON.stringify({ event: "results_backend_overloaded", error: String(error) }));
+    }
+    throw error;
+  }
+}
+
+/** Throws a {@link SilentError} after `ms`. The call goes on, and its late answer is of no interest. */
+async function within<T>(call: () => Promise<T>, ms: number): Promise<T> {
+  const silence = Promise.withResolvers<never>();
+  const timer = setTimeout(() => silence.reject(new SilentError(`no answer from D1 within ${Math.round(ms)} ms`)), ms);
+  try {
+    return await Promise.race([call(), silence.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 /** Whether the statement itself is wrong, and not the way to D1. */
 export function isFinal(error: unknown): boolean {
-  return FINAL.test(String(error));
+  return troubleOf(error) === "final";
 }
 
 /** The rows of one result of a batch. */

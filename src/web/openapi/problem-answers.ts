@@ -12,12 +12,14 @@ const HEADERS: Partial<Record<ProblemName, readonly AnswerHeader[]>> = {
   "quota-exceeded": ["Retry-After"],
   "lane-draining": ["Retry-After"],
   unavailable: ["Retry-After"],
+  "storage-full": ["Retry-After"],
 };
 
 /** The operation's own problems, and those that follow from its having a key, a body, a query. */
 export function problemsOf(operation: Operation): ProblemName[] {
   const names: ProblemName[] = ["invalid-query", ...operation.problems];
   if (operation.scope !== null) names.push("unauthorized", "forbidden", "rate-limited", "unavailable");
+  if (operation.scope !== null && operation.method !== "get") names.push("storage-full");
   if (operation.body) names.push("invalid-json", "payload-too-large", "unsupported-media-type", "invalid-body");
   if (operation.headers?.["Idempotency-Key"]) names.push("invalid-idempotency-key");
   return [...new Set(names)];
