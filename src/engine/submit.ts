@@ -11,7 +11,8 @@ import { laneDrains } from "./drain.ts";
 import type { Prepared } from "./prepare.ts";
 import { admit } from "./quota.ts";
 import { findMade, madeBefore, type RequestKey } from "./request-key.ts";
-import { storeAll, storeOnce, storeOne, storeShare, type Background } from "./store.ts";
+import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
+import { storeTogether } from "./store-together.ts";
 
 /** One item's fate. */
 export type Submitted = { ok: true; row: WholeTaskRow } | { ok: false; problem: Problem };
@@ -22,7 +23,7 @@ export interface Submission {
   replayed: boolean;
 }
 
-/** Stores the tasks that passed their checks. Throws a 503 problem when they could not be stored, 429 over the tenant's quota. */
+/** Stores the tasks that passed their checks. Throws a 503 problem where they cannot be stored, 429 over the tenant's quota. */
 export async function submit(
   env: Env,
   background: Background,
@@ -51,7 +52,7 @@ export async function submit(
 async function storePlain(env: Env, background: Background, tasks: NewTask[]): Promise<ReadonlyMap<string, Drain>> {
   const [only] = tasks;
   if (only === undefined || tasks.length > 1) return storeAll(env, background, tasks);
-  const drain = await storeOne(env, background, only);
+  const drain = await storeTogether(env, background, only);
   return new Map(drain === null ? [] : [[only.id, drain]]);
 }
 

@@ -10,7 +10,8 @@ import { commit } from "../../src/engine/commit.ts";
 import { submitFlow } from "../../src/engine/flow-submit.ts";
 import { rescue } from "../../src/engine/rescue.ts";
 import { retry } from "../../src/engine/retry.ts";
-import { storeAll, storeOnce, storeOne, type Background } from "../../src/engine/store.ts";
+import { storeAll, storeOnce, type Background } from "../../src/engine/store.ts";
+import { storeTogether } from "../../src/engine/store-together.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
@@ -123,7 +124,7 @@ describe("a submission with another limit", () => {
     return { tenant: "t", key: newKey(), fingerprint: made, made, now, expiresAt: now + 60_000, lanes: [] };
   };
   const stores: [string, (env: Env, background: Background, task: NewTask) => Promise<unknown>][] = [
-    ["alone", storeOne],
+    ["alone", storeTogether],
     ["with others", (...[hearing, background, task]) => storeAll(hearing, background, [task])],
     ["as a flow", storeAsFlow],
     ["with an idempotency key", (...[hearing, bg, task]) => storeOnce(hearing, bg, [task], claimOf(task.id))],
