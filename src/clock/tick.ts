@@ -170,7 +170,9 @@ class Tick {
     const rowsTo = (verb: string) => looked.filter((each) => each.wake.do === verb).map((each) => each.row);
     const idsTo = (verb: string) => rowsTo(verb).map((row) => row.id);
 
-    // The timers first: whatever fails below is looked at again when they come.
+    // What is past its retention goes first: a full database has no room for the rest.
+    await this.#purge(rowsTo("purge"));
+    // Then the timers: whatever fails below is looked at again when they come.
     const untold = new Set(await tellObjects(env, rowsTo("tell")));
     const timers = looked.flatMap(({ row, wake }) => {
       if (!("dueAt" in wake)) return [];
@@ -182,7 +184,6 @@ class Tick {
     await expire(env, idsTo("expire"), now);
     const crashed = this.#confirm(rowsTo("rescue"));
     await rescue(env, crashed, now);
-    await this.#purge(rowsTo("purge"));
     const isMoved = crashed.length > 0 || ["start", "expire", "purge"].some((verb) => rowsTo(verb).length > 0);
     return { timers: timers.map((timer) => timer.dueAt), isMoved };
   }

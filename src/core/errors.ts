@@ -22,6 +22,7 @@ export const SYSTEM_ERRORS = [
   "expired",
   "invalid_output",
   "deadline_exceeded",
+  "storage_full",
 ] as const;
 
 /** Thrown by a handler: the task fails now, whatever attempts are left. */

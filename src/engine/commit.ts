@@ -2,16 +2,26 @@
 
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
-import { commitAttempts, type Commit, type Committed } from "../results/commit-attempts.ts";
+import { commitAttempts, type Commit, type CommitAnswer, type Committed } from "../results/commit-attempts.ts";
+import { troubleOf } from "../results/trouble.ts";
 import { deliverFor } from "./deliver.ts";
 import { ringNextInLine } from "./line.ts";
 import { observeAttempts } from "./observe.ts";
 import { announceReleased } from "./release.ts";
 import { tellObjects } from "./tell.ts";
 
+/**
+ * How long after its attempt's end a result is offered to a full database, where a purge may make room. Less than what
+ * is left of a lease between two heartbeats: work that is done is not done again.
+ */
+const FULL_PATIENCE_MS = 8_000;
+
+/** Shorter results take no more room than the error that would stand for them. */
+const SHORT_RESULT = 500;
+
 /** Writes the ends and answers those that hold; one that is missing was fenced. */
 export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> {
-  const { held, released, owed } = await commitAttempts(env.DB, commits);
+  const { held, released, owed } = await write(env, commits);
   observeAttempts(held);
   // All of this is owed by the row too (`due_at`) or by the outbox, so dying here only makes it later.
   await Promise.all([
@@ -29,6 +39,29 @@ export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> 
     deliverFor(env, owed),
   ]);
   return held;
+}
+
+/** Throws what D1 threw. Of a full database too, until the results have been offered for long enough: then tasks fail without them. */
+async function write(env: Env, commits: Commit[]): Promise<CommitAnswer> {
+  try {
+    return await commitAttempts(env.DB, commits);
+  } catch (error) {
+    const since = Date.now() - FULL_PATIENCE_MS;
+    const isTooLarge = (entry: Commit) => entry.at < since && (entry.result?.length ?? 0) > SHORT_RESULT;
+    if (troubleOf(error) !== "full" || !commits.some(isTooLarge)) throw error;
+    return commitAttempts(
+      env.DB,
+      commits.map((entry) => (isTooLarge(entry) ? withoutResult(entry) : entry)),
+    );
+  }
+}
+
+/** What was done is not done again by itself: only a retry by hand does that. */
+function withoutResult(entry: Commit): Commit {
+  const message = `the result of ${entry.result?.length} characters could not be stored: the database is full`;
+  const error = { type: "storage_full", message };
+  console.error(JSON.stringify({ event: "result_not_stored", taskId: entry.id, attempt: entry.attempt }));
+  return { ...entry, outcome: "failed", state: "failed", result: null, error, attemptError: error };
 }
 
 async function pokeFor(env: Env, held: Committed[]): Promise<void> {
