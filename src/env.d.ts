@@ -26,6 +26,8 @@ interface Env {
   MAX_LIVE_TASKS?: string;
   /** `"free"`: the free plan's limits hold, such as 50 D1 statements in an invocation. */
   PLAN?: string;
+  /** How large the database may become, in bytes; empty: 10 GB, D1's limit on the paid plan. */
+  D1_MAX_BYTES?: string;
   /** Comma-separated origins that browsers may call from. */
   ALLOW_ORIGINS?: string;
   /** Where the service is reached, such as `https://tasks.example.com`; callback addresses begin with it. */

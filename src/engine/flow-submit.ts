@@ -16,6 +16,7 @@ import { ringInLine } from "./line.ts";
 import { prepareNode, type Origin } from "./prepare.ts";
 import { admit } from "./quota.ts";
 import { findMade, madeBefore, type RequestKey } from "./request-key.ts";
+import { demandStorage } from "./storage.ts";
 import type { Background } from "./store.ts";
 
 /** Stores the flow and rings for the tasks that start it; answers its id. Throws a 422 with every fault of the graph. */
@@ -30,6 +31,7 @@ export async function submitFlow(
   let flow: NewFlow;
   try {
     flow = compile(env, body, origin, now);
+    await demandStorage(env, now);
     await admit(env, origin.tenant, flow.tasks.length, now);
   } catch (refusal) {
     const id = await findMade<string>(env, request, now);

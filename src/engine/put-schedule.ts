@@ -12,6 +12,7 @@ import type { z } from "zod";
 import { newTaskIds } from "./ids.ts";
 import { prepare } from "./prepare.ts";
 import { planOf, specOf } from "./schedule-plan.ts";
+import { demandStorage } from "./storage.ts";
 
 /** Upserts of one schedule that come between a read and its write; each of them got its way, so this ends. */
 const MAX_TRIES = 100;
@@ -45,6 +46,7 @@ export async function putSchedule(
     if (before?.source === "code" && owner.source === "api") refuseDeclared();
     const wanted = wantedOf(owner, id, written, input, before, now);
     if (before !== null && isSame(before, wanted)) return { row: before, created: false };
+    if (owner.source === "api") await demandStorage(env, now);
     const row = await storeSchedule(env.DB, wanted, before?.revision ?? null, now);
     if (row === null) continue;
     if (row.nextAt !== null) await pokeClock(env, row.nextAt);

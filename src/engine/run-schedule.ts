@@ -8,15 +8,17 @@ import type { WholeTaskRow } from "../results/task-row.ts";
 import { demandAccepting } from "./drain.ts";
 import { newTaskIds } from "./ids.ts";
 import { specOf } from "./schedule-plan.ts";
+import { demandStorage } from "./storage.ts";
 import { tickTask } from "./tick-task.ts";
 import { announceTicked } from "./tick-schedules.ts";
 
 /**
  * Makes the task of a tick at `now`, whatever is live and also while the schedule is paused, and answers it; null where there is
- * no such schedule. Throws a 503 problem while the task's lane drains. Its ticks come when they would have come.
+ * no such schedule. Throws a 503 problem while the task's lane drains or the database is nearly full. Its ticks come when they would have come.
  */
 export async function runSchedule(env: Env, tenant: string, id: string, now: number): Promise<WholeTaskRow | null> {
   const [taskId] = newTaskIds(1);
+  await demandStorage(env, now);
   for (;;) {
     const row = await readSchedule(env.DB, tenant, id);
     if (row === null) return null;

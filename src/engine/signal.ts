@@ -5,15 +5,18 @@ import { ProblemError, problem, type ProblemName } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 import { readTasks } from "../results/read-tasks.ts";
+import { RefusalError } from "../results/d1.ts";
 import { addSignal, isLinkUsed, MAX_SIGNALS } from "../results/signals.ts";
 import type { TaskRow } from "../results/task-row.ts";
 import { announceReleased } from "./release.ts";
+import { isStorageHeld } from "./storage.ts";
 import type { Background } from "./store.ts";
 import { progressObject } from "./tell.ts";
 
 /**
  * Keeps the signal (`body` is JSON text) and wakes the task. `linkId` names a link that is good for one signal.
- * Throws a 409 problem where the task has ended or the link was used, and a 413 problem where the body is too large.
+ * Throws a 409 problem where the task has ended or the link was used, a 413 problem where the body
+ * is too large, and a 503 problem where the database has no room for it.
  */
 export async function signal(
   env: Env,
@@ -27,6 +30,7 @@ export async function signal(
   // Numbers may be longer than they were written.
   if (byteLength(body) > MAX_PAYLOAD_BYTES)
     refuse("payload-too-large", `A signal may be ${MAX_PAYLOAD_BYTES} bytes long.`);
+  if (isStorageHeld(env)) throw new RefusalError("full");
   const { kept, released } = await addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID());
   if (!kept) return explain(env, task, linkId);
   background.waitUntil(announceReleased(env, released));

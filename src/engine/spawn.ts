@@ -10,13 +10,16 @@ import { timedRetention } from "../core/wake.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { FlowNode } from "../results/flow-node.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
+import { RefusalError } from "../results/d1.ts";
 import { spawnTasks } from "../results/spawn-tasks.ts";
 import { namedTaskId } from "./ids.ts";
 import { prepareSubmission } from "./prepare.ts";
+import { isStorageHeld } from "./storage.ts";
 
 /**
  * Submits one child for each input; their ids follow from the parent's run and `key`, so doing it
- * again makes nothing again. Null where the parent may not go on.
+ * again makes nothing again. Null where the parent may not go on. Throws a `storage-full` problem while the database has no
+ * room: the parent then waits and asks again.
  */
 export async function spawn(
   env: Env,
@@ -27,6 +30,7 @@ export async function spawn(
   options: SpawnOptions,
 ): Promise<string[] | null> {
   const now = Date.now();
+  if (isStorageHeld(env)) throw new RefusalError("full");
   const children = await Promise.all(
     inputs.map(async (input, i) => {
       const id = await namedTaskId(`${parent.id}/${parent.run}/${key}/${i}`, parent.createdAt);

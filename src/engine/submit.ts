@@ -13,6 +13,7 @@ import { admit } from "./quota.ts";
 import { findMade, madeBefore, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
 import { storeTogether } from "./store-together.ts";
+import { demandStorage } from "./storage.ts";
 
 /** One item's fate. */
 export type Submitted = { ok: true; row: WholeTaskRow } | { ok: false; problem: Problem };
@@ -36,6 +37,7 @@ export async function submit(
     return (await repeat(env, prepared, request, now)) ?? { items: prepared.map(submitted), replayed: false };
   }
   try {
+    await demandStorage(env, now);
     await admit(env, tasks[0]!.tenant, tasks.length, now);
   } catch (refusal) {
     const earlier = await repeat(env, prepared, request, now);

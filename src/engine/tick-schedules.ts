@@ -7,6 +7,7 @@ import { tickSchedules, type ScheduleTicks, type Ticked } from "../results/tick-
 import { announceCancelled } from "./cancel.ts";
 import { namedTaskId } from "./ids.ts";
 import { planOf, specOf } from "./schedule-plan.ts";
+import { isStorageHeld } from "./storage.ts";
 import { tickTask, type Ticking } from "./tick-task.ts";
 
 /** Schedules looked at in one go. */
@@ -31,9 +32,10 @@ export interface Round {
 
 const NOBODY: Waiting = { lanes: [], tasks: [] };
 
-/** Does what is due at `now` and does not wait, for a chunk of schedules. */
+/** Does what is due at `now` and does not wait, for a chunk of schedules; nothing while the database has no room: then ticks come late. */
 export async function tickDueSchedules(env: Env, now: number, waiting = NOBODY): Promise<Round> {
   const due = await readDueSchedules(env.DB, now, waiting, CHUNK);
+  if (due.length > 0 && isStorageHeld(env)) return { more: false, failed: true };
   let failed = false;
   let parcel: Looked[] = [];
   let size = 0;

@@ -4,6 +4,8 @@ import { z } from "zod";
 import { readBacklogs } from "../broker/backlog.ts";
 import { clockOf } from "../broker/poke.ts";
 import { LANES, type Lane } from "../core/limits.ts";
+import { storageOf } from "../engine/storage.ts";
+import { noteSize } from "../results/size.ts";
 import { operation } from "./operation.ts";
 
 /** A clock this far behind its own alarm is not ticking. */
@@ -14,10 +16,18 @@ const PATIENCE_MS = 3_000;
 
 const checkSchema = z.object({ ok: z.boolean(), detail: z.string().optional() });
 
+const databaseSchema = checkSchema.extend({
+  /** In use, as this isolate saw it last; null where no answer told. */
+  sizeBytes: z.int().nullable(),
+  maxBytes: z.int(),
+  /** Whether new work is accepted: not from 90 % of the maximum on. */
+  accepts: z.boolean(),
+});
+
 const healthSchema = z
   .object({
     status: z.enum(["ok", "unavailable"]),
-    checks: z.object({ database: checkSchema, clock: checkSchema }),
+    checks: z.object({ database: databaseSchema, clock: checkSchema }),
     /** How far the clock is behind its own alarm; null where it does not answer. */
     clockLagMs: z.int().nullable(),
     /** Messages that wait in the lanes' queues; null where a queue does not say. */
@@ -42,11 +52,12 @@ export const getHealth = operation({
   },
   problems: [],
   async handle({ c, env }) {
-    const [database, { check: clock, lagMs: clockLagMs }, backlog] = await Promise.all([
+    const [answers, { check: clock, lagMs: clockLagMs }, backlog] = await Promise.all([
       within(checkDatabase(env), (detail) => ({ ok: false, detail })),
       within(checkClock(env), (detail) => ({ check: { ok: false, detail }, lagMs: null })),
       within(readBacklogs(env), () => Object.fromEntries(LANES.map((lane) => [lane, null])) as Record<Lane, null>),
     ]);
+    const database = { ...answers, ...storageOf(env) };
     const ok = database.ok && clock.ok;
     c.header("Cache-Control", "no-store");
     const status = ok ? "ok" : "unavailable";
@@ -55,8 +66,8 @@ export const getHealth = operation({
 });
 
 async function checkDatabase(env: Env): Promise<Check> {
-  await env.DB.prepare("SELECT id FROM tasks LIMIT 1").first();
-  return { ok: true };
+  noteSize(await env.DB.prepare("SELECT id FROM tasks LIMIT 1").run(), Date.now());
+  return storageOf(env).accepts ? { ok: true } : { ok: true, detail: "it is nearly full: new work is refused" };
 }
 
 async function checkClock(env: Env): Promise<{ check: Check; lagMs: number | null }> {

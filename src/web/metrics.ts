@@ -6,6 +6,7 @@ import { performances, type Performance } from "../core/counts.ts";
 import { boundOf, countUpTo, sizeOf, type Histogram } from "../core/histogram.ts";
 import { describeLanes } from "../engine/lanes.ts";
 import { writeCounts } from "../engine/observe.ts";
+import { storageOf } from "../engine/storage.ts";
 import { countTasks, type TaskCount } from "../results/live-counts.ts";
 import { readRollups, SPANS } from "../results/rollups.ts";
 import { expose, EXPOSITION_TYPE, type Metric, type Sample } from "./exposition.ts";
@@ -36,6 +37,7 @@ export const getMetrics = operation({
         .status()
         .catch(() => null),
     ]);
+    const { sizeBytes, maxBytes } = storageOf(env);
     const kinds = performances(totals, ({ task, lane }) => `${task} ${lane}`);
     const metrics = [
       ...taskMetrics(live.counts, kinds),
@@ -48,6 +50,14 @@ export const getMetrics = operation({
         "How far the clock is behind its own alarm.",
         clock === null ? [] : [{ labels: {}, value: clock.lagMs / 1_000 }],
       ),
+      gauge(
+        "lovage_database_bytes",
+        "How large the database is; pages that a purge has emptied do not count.",
+        sizeBytes === null ? [] : [{ labels: {}, value: sizeBytes }],
+      ),
+      gauge("lovage_database_max_bytes", "How large it may become; from 90 % on new work is refused.", [
+        { labels: {}, value: maxBytes },
+      ]),
     ];
     return c.body(expose(metrics), 200, { "Content-Type": EXPOSITION_TYPE, "Cache-Control": "no-store" });
   },

@@ -13,6 +13,7 @@ import { DEFAULT_WEBHOOK, MAX_WEBHOOKS, OVERLAP_MS, WEBHOOK_EVENTS, type Webhook
 import { removeWebhook } from "../../engine/delete-webhook.ts";
 import { newId } from "../../engine/ids.ts";
 import { isWebhookId } from "../../engine/message-ids.ts";
+import { demandStorage } from "../../engine/storage.ts";
 import { newWebhookSecret } from "../../engine/webhook-secret.ts";
 import { changeWebhook, rotateSecret } from "../../results/change-webhook.ts";
 import { listWebhooks } from "../../results/read-webhooks.ts";
@@ -45,6 +46,7 @@ export const createWebhook = operation({
   problems: ["webhook-conflict", "unavailable"],
   async handle({ c, env, principal, body }) {
     checkTarget(env, body.url);
+    await demandStorage(env, Date.now());
     const secret = newWebhookSecret();
     const secrets: WebhookSecret[] = [{ secret, expiresAt: null }];
     const stored = await insertWebhook(env.DB, {
