@@ -24,8 +24,6 @@ interface Env {
   ALLOW_LOOPBACK?: string;
   /** How many tasks of one tenant may be on their way at once; empty: as many as they like. */
   MAX_LIVE_TASKS?: string;
-  /** `"free"`: the free plan's limits hold, such as 50 D1 statements in an invocation. */
-  PLAN?: string;
   /** How large the database may become, in bytes; empty: 10 GB, D1's limit on the paid plan. */
   D1_MAX_BYTES?: string;
   /** Comma-separated origins that browsers may call from. */

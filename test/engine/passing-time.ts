@@ -16,6 +16,11 @@ export function jumpTo(at: number): void {
   ahead += Math.max(0, at - (now() + ahead));
 }
 
+/** From here on `Date.now` is this moment: what is claimed is claimed at once, however long that takes. */
+export function stopTime(): void {
+  vi.spyOn(Date, "now").mockReturnValue(now());
+}
+
 export function realTime(): void {
   vi.restoreAllMocks();
 }

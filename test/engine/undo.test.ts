@@ -117,11 +117,11 @@ describe("an attempt that is out of time", () => {
     const did = effects();
     const run = vi.spyOn(noop, "run").mockImplementation(async (_: unknown, ctx: TaskContext) => {
       await did.step(ctx, "quick");
-      await ctx.step("deaf", () => scheduler.wait(1_600), { undo: () => void did.done.push("-deaf") });
+      await ctx.step("deaf", () => scheduler.wait(3_600), { undo: () => void did.done.push("-deaf") });
       return null;
     });
     const worker = new AssembledWorker();
-    const body = { task: "test.noop", options: { timeout: "1s", maxAttempts: 1 } };
+    const body = { task: "test.noop", options: { timeout: "3s", maxAttempts: 1 } };
     const { id } = await (await worker.fetch("/v1/tasks", { body })).json<{ id: string }>();
     const first = worker.deliver();
     // At once, as soon as it is queued for the undoing.

@@ -92,8 +92,8 @@ describe("steps", () => {
   });
 
   it("go on in a new invocation when half of an attempt's time is over, as long as the task takes", async () => {
-    const options = { timeout: "4s", maxAttempts: 1 } as const;
-    const { id } = await api.submit("test.steps", { steps: 6, ms: 800, url: hooks.url }, options);
+    const options = { timeout: "10s", maxAttempts: 1 } as const;
+    const { id } = await api.submit("test.steps", { steps: 6, ms: 2_000, url: hooks.url }, options);
     const task = await api.waitForEnd(id);
     // More work than fits into one attempt.
     expect(task).toMatchObject({ state: "succeeded", result: ["s1", "s2", "s3", "s4", "s5", "s6"] });

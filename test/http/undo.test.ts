@@ -76,7 +76,7 @@ describe("a task that finally fails", () => {
   });
 
   it("undoes its steps when its last attempt is out of time", async () => {
-    const { id, told } = await submit({ holdMs: 60_000 }, { maxAttempts: 1, timeout: "1s" });
+    const { id, told } = await submit({ holdMs: 60_000 }, { maxAttempts: 1, timeout: "5s" });
     const task = await api.waitForEnd(id);
     expect(task).toMatchObject({ state: "failed", error: { type: "timeout" } });
     expect(task.error?.data).toBeUndefined();
@@ -95,7 +95,7 @@ describe("a task that finally fails", () => {
   });
 
   it("ends as it was to when undoing takes longer than its timeout, and tells what is left", async () => {
-    const { id } = await submit({ steps: 2, failAfter: 2 }, { timeout: "2s", maxAttempts: 1 });
+    const { id } = await submit({ steps: 2, failAfter: 2 }, { timeout: "5s", maxAttempts: 1 });
     // Nobody answers the undoing of the first step.
     receiver.reply(`/${paths}`, (nth) => (nth < 4 ? 204 : null));
     const task = await api.waitForEnd(id);
@@ -130,7 +130,7 @@ describe("a cancel with undo", () => {
   });
 
   it("undoes what a sleeping task has done, and says so until it has ended", async () => {
-    const { id, told } = await submit({ napMs: 3_600_000, undoMs: 700 });
+    const { id, told } = await submit({ napMs: 3_600_000, undoMs: 2_000 });
     await api.waitUntil(id, (task) => task.state === "waiting");
     const answer = await cancel(id, { undo: true });
     expect(answer).toMatchObject({ status: 202, body: { state: "queued", cancelRequestedAt: expect.any(String) } });
