@@ -1,7 +1,7 @@
 /** Submitting tasks, reading them and listing them, as any HTTP client does. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskList, TaskResource } from "../../src/contract/task.ts";
-import { apiOf, type Answer, type Api } from "./api.ts";
+import { apiOf, LIVE, type Answer, type Api } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
