@@ -589,7 +589,7 @@ describe("retrying", () => {
     const failed = await until(id, (flow) => flow.counts.failed === 2);
     refused.clear();
     expect((await api.post(`/v1/tasks/${idAt(failed, "0.0")}/retry`)).status).toBe(202);
-    await api.post(`/v1/tasks/${idAt(failed, "1")}/signals/go`, "gone");
+    await api.post(`/v1/tasks/${idAt(failed, "1")}/signals/go`, JSON.stringify("gone"));
     expect(await waitForEnd(id)).toMatchObject({ state: "succeeded", result: ["early", "gone"] });
     expect(heard("early")).toEqual([2]);
   });
