@@ -88,7 +88,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
 }
 
 function miniflareOptions(options: ServeOptions, persist: string) {
-  const { config, worker } = readLocalConfig();
+  const { config, worker } = readLocalConfig(options.strict?.plan);
   const bindings = {
     // From wrangler.toml alone: what .dev.vars says is for `wrangler dev`.
     ...config.vars,

@@ -13,8 +13,8 @@ const faultsIn = (sql: string, name = "9000_new.sql") => faultsOf(previous, [{ n
 
 describe("the migrations since the previous release", () => {
   it("leave those of the release as they are", () => {
-    const now = new Map(migrationsIn().map(({ name, sql }) => [name, sql]));
-    for (const { name, sql } of previous.migrations) expect(now.get(name), name).toBe(sql);
+    const released = new Set(previous.migrations.map(({ name }) => name));
+    expect(migrationsIn().filter(({ name }) => released.has(name))).toEqual(previous.migrations);
   });
 
   it("keep the rules", () => {
