@@ -107,7 +107,7 @@ async function run(silentMs: number, phase: number) {
     const task = { ...newTask(tenant), createdAt: now, runAt: now };
     await insertTasks(db, [task]);
     const [claimed] = (await claimTasks(db, [task.id], crypto.randomUUID(), now)).claimed;
-    const leaseMs = claimed!.leaseUntil! - now;
+    const leaseMs = claimed!.leaseUntil - now;
     const diesAt = i < LIVING ? Infinity : silence.from + (silentMs * (i - LIVING)) / CRASHED;
     workers.push({ task: claimed!, leaseMs, beatsAt: now + leaseMs * 0.6, diesAt });
     pass(SECOND);
@@ -181,9 +181,9 @@ describe("a D1 that answers", () => {
     while ((await stateOf()) === "running") {
       pass(clock.nextAt - now);
       await clock.ring();
-      expect(now).toBeLessThanOrEqual(claimed!.leaseUntil! + 5 * SECOND);
+      expect(now).toBeLessThanOrEqual(claimed!.leaseUntil + 5 * SECOND);
     }
-    expect(now).toBeGreaterThan(claimed!.leaseUntil!);
+    expect(now).toBeGreaterThan(claimed!.leaseUntil);
     expect(clock.ticks).toBeLessThanOrEqual(4);
   });
 });
