@@ -14,7 +14,11 @@ export default defineConfig({
     maxWorkers: 2,
     // What a passing test printed is of no interest.
     silent: "passed-only",
-    provide: { seed, isFull: process.env["TEST_RUNS"] === "full" },
+    provide: {
+      seed,
+      isFull: process.env["TEST_RUNS"] === "full",
+      largeTable: Number(process.env["LARGE_TABLE"] ?? 200_000),
+    },
     projects: [
       {
         // The rules are pure: they need no runtime, and nothing of one file is felt in the next.

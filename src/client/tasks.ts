@@ -7,12 +7,12 @@ import type { CallOptions, Connection } from "./connection.ts";
 import { endedError } from "./ended-errors.ts";
 import { follow, type FollowOptions } from "./events.ts";
 import { newIdempotencyKey } from "./idempotency.ts";
+import { inAll } from "./in-all.ts";
 import { pagesOf, type Page } from "./pages.ts";
 import { problemOf } from "./problem-errors.ts";
 import type {
   BulkFilter,
   BulkOptions,
-  BulkResult,
   CancelOptions,
   SubmitCallOptions,
   SubmitOptions,
@@ -56,7 +56,14 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
   const bulk =
     (verb: string) =>
     async (filter: BulkFilter<string>, { signal, ...options }: BulkOptions & { undo?: boolean } = {}) =>
-      connection.json<BulkResult>({ method: "POST", path: `/v1/tasks/${verb}`, body: { filter, ...options }, signal });
+      inAll((cursor) =>
+        connection.json({
+          method: "POST",
+          path: `/v1/tasks/${verb}`,
+          body: { filter, ...options, cursor },
+          signal,
+        }),
+      );
 
   const verbs = {
     submit,

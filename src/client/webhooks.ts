@@ -8,6 +8,7 @@ import type {
   WebhookWithSecret,
 } from "../contract/webhook.ts";
 import type { CallOptions, Connection } from "./connection.ts";
+import { inAll } from "./in-all.ts";
 import type { Pages } from "./pages.ts";
 import { resource, type ListOptions } from "./resource.ts";
 import type { BulkResult } from "./task-types.ts";
@@ -59,6 +60,7 @@ export function webhookVerbs(connection: Connection): WebhookVerbs {
     deliveries: (id, options) => list([id, "deliveries"], options),
     replayDelivery: async (id, delivery, { signal } = {}) =>
       send("POST", [id, "deliveries", delivery, "replay"], { signal }),
-    replay: async (id, range, { signal } = {}) => send("POST", [id, "replay"], { body: range, signal }),
+    replay: async (id, range, { signal } = {}) =>
+      inAll((cursor) => send("POST", [id, "replay"], { body: { ...range, cursor }, signal })),
   };
 }

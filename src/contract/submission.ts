@@ -14,6 +14,9 @@ const TAG_NAME = /^[a-z0-9_.-]{1,40}$/;
 // A record would leave a member of this name out without a word.
 const UNSEEN = "__proto__";
 
+/** Tags of one task, and of one filter. */
+export const MAX_TAGS = 16;
+
 export const tagsSchema = z.preprocess(
   (tags: Record<string, string>, check) => {
     if (typeof tags === "object" && tags !== null && Object.hasOwn(tags, UNSEEN)) {
@@ -23,7 +26,7 @@ export const tagsSchema = z.preprocess(
   },
   z
     .record(z.string().regex(TAG_NAME, "a tag's name is 1 to 40 of a-z, 0-9, _, . and -"), z.string().max(200))
-    .refine((tags) => Object.keys(tags).length <= 16, "at most 16 tags"),
+    .refine((tags) => Object.keys(tags).length <= MAX_TAGS, `at most ${MAX_TAGS} tags`),
 );
 
 /** How this run differs from what the task's definition says. Durations parse to ms, instants to ms since the epoch. */

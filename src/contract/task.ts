@@ -78,4 +78,15 @@ export const taskListSchema = z
 
 export type TaskList = z.output<typeof taskListSchema>;
 
-export const bulkResultSchema = z.object({ matched: z.int(), changed: z.int() }).meta({ id: "BulkResult" });
+export const bulkResultSchema = z
+  .object({
+    matched: z.int(),
+    changed: z.int(),
+    nextCursor: z
+      .string()
+      .optional()
+      .describe("There only where this was not all: the same request goes on with it as its `cursor`"),
+  })
+  .meta({ id: "BulkResult" });
+
+export type BulkResult = z.output<typeof bulkResultSchema>;

@@ -8,7 +8,7 @@ import { taskIdsOf, valueOf } from "../core/flow-value.ts";
 import { STATES } from "../core/states.ts";
 import type { FlowNode } from "../results/flow-node.ts";
 import { readEnds, readFailure } from "../results/flow-values.ts";
-import { countMembers, readKeys, readMembers, type FlowRow, type Member } from "../results/flows.ts";
+import { readKeys, readMembers, readOutline, type FlowRow, type Member, type Outline } from "../results/flows.ts";
 import { runningProgress } from "./live-progress.ts";
 import { presentTask, type View } from "./present.ts";
 
@@ -20,24 +20,46 @@ export async function presentFlow(
   limit = MAX_NODES,
   view: View = {},
 ): Promise<FlowResource> {
-  const [counts, shown] = await Promise.all([countMembers(env.DB, row.id), readMembers(env.DB, row.id, cursor, limit)]);
+  const all = await readOutline(env.DB, row.id);
+  const counts = Map.groupBy(all, (member) => member.state);
+  const rest = all.filter((member) => member.id > cursor);
+  const page = rest.slice(0, Math.min(limit, howManyFit(rest)));
+  const shown = await readMembers(
+    env.DB,
+    page.map((member) => member.id),
+  );
   const [keys, progress] = await Promise.all([keysOf(env, shown), runningProgress(env, shown)]);
-  const last = shown.at(-1);
   const self = `/v1/flows/${row.id}`;
   return {
     id: row.id,
     state: row.state,
     result: row.state === "succeeded" ? await resultOf(env, row) : null,
     error: await errorOf(env, row),
-    counts: Object.fromEntries(STATES.flatMap((state) => (counts[state] ? [[state, counts[state]]] : []))),
+    counts: Object.fromEntries(
+      STATES.flatMap((state) => (counts.has(state) ? [[state, counts.get(state)!.length]] : [])),
+    ),
     nodes: shown.map((member) => presentNode(member, keys, progress, view)),
-    nextCursor: last && last.after > 0 ? last.id : null,
+    nextCursor: page.length < rest.length ? page.at(-1)!.id : null,
     createdAt: new Date(row.createdAt).toISOString(),
     finishedAt: row.finishedAt === null ? null : new Date(row.finishedAt).toISOString(),
     cancelRequestedAt: row.cancelRequestedAt === null ? null : new Date(row.cancelRequestedAt).toISOString(),
     deadline: row.deadline === null ? null : new Date(row.deadline).toISOString(),
     links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
   };
+}
+
+/** Bytes of what varies in the rows of one page, payloads in rows of their own aside: a Worker has 128 MB for all it does. */
+const PAGE_BYTES = 8_388_608;
+
+/** How many of these are light enough for one page: at least one. */
+function howManyFit(members: Outline[]): number {
+  let before = 0;
+  const beyond = members.findIndex((member) => {
+    const isBeyond = before >= PAGE_BYTES;
+    before += member.bytes;
+    return isBeyond;
+  });
+  return beyond === -1 ? members.length : beyond;
 }
 
 function presentNode(

@@ -3,8 +3,6 @@
  * so each is known from the other.
  */
 
-import { TypeID } from "typeid-js";
-
 const MESSAGE_ID = /^msg_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 const WEBHOOK_ID = /^whk_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
@@ -26,13 +24,4 @@ export function messageIdOf(taskId: string): string {
 /** The task that delivers a message. */
 export function deliveryTaskIdOf(messageId: string): string {
   return `task_${messageId.slice("msg_".length)}`;
-}
-
-/** Sorts before the id of every message of that time (ms since the epoch), and after those before it. */
-export function messageIdBefore(at: number): string {
-  const bytes = new Uint8Array(16);
-  const time = new DataView(new ArrayBuffer(8));
-  time.setBigUint64(0, BigInt(at) << 16n);
-  bytes.set(new Uint8Array(time.buffer, 0, 6));
-  return TypeID.fromUUIDBytes("msg", bytes).toString();
 }

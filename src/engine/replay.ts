@@ -2,14 +2,13 @@
 
 import { ringBells } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
+import { firstIdAt } from "../core/id-time.ts";
 import { BELL_MS } from "../core/limits.ts";
+import { budgetOf } from "../core/plan.ts";
 import { listDeliveryIds } from "../results/read-deliveries.ts";
 import { replayTasks } from "../results/replay-tasks.ts";
-import { deliveryTaskIdOf, messageIdBefore } from "./message-ids.ts";
+import { deliveryTaskIdOf } from "./message-ids.ts";
 import type { Background } from "./store.ts";
-
-/** Deliveries moved in one transaction. */
-const CHUNK = 500;
 
 /** Replays these messages; answers how many were not on their way already. */
 export async function replay(env: Env, background: Background, messageIds: string[], now: number): Promise<number> {
@@ -19,24 +18,32 @@ export async function replay(env: Env, background: Background, messageIds: strin
   return queued.length;
 }
 
-/** Replays what happened from `since` to `until`, both included, in ms since the epoch. */
+/** D1 statements that move one chunk, with what finds it. */
+const STATEMENTS = 8;
+
+/**
+ * Replays what happened from `since` to `until`, both included, in ms since the epoch, after the message `cursor`. One call does a
+ * bounded part of it: `next` is the message to go on after, null where that was all.
+ */
 export async function replayRange(
   env: Env,
   background: Background,
   webhook: { tenant: string; id: string },
-  since: number,
-  until: number,
+  { since, until, cursor }: { since: number; until: number; cursor: string | null },
   now: number,
-): Promise<{ matched: number; changed: number }> {
+): Promise<{ matched: number; changed: number; next: string | null }> {
+  const { statements, rowsPerBulk } = budgetOf(env);
   let matched = 0;
   let changed = 0;
-  let after = messageIdBefore(since);
-  const before = messageIdBefore(until + 1);
-  for (;;) {
-    const ids = await listDeliveryIds(env.DB, webhook.tenant, webhook.id, after, before, CHUNK);
+  const first = firstIdAt("msg", since);
+  let after = cursor !== null && cursor > first ? cursor : first;
+  const before = firstIdAt("msg", until + 1);
+  for (let left = Math.floor((statements * 0.6) / STATEMENTS); left > 0; left--) {
+    const ids = await listDeliveryIds(env.DB, webhook.tenant, webhook.id, after, before, rowsPerBulk);
     matched += ids.length;
     if (ids.length > 0) changed += await replay(env, background, ids, now);
-    if (ids.length < CHUNK) return { matched, changed };
+    if (ids.length < rowsPerBulk) return { matched, changed, next: null };
     after = ids.at(-1)!;
   }
+  return { matched, changed, next: after };
 }

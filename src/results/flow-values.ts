@@ -4,7 +4,7 @@ import type { Known } from "../core/flow-value.ts";
 import type { State } from "../core/states.ts";
 import { persist } from "./d1.ts";
 import type { FlowNode } from "./flow-node.ts";
-import { MEMBERS } from "./flows.ts";
+import { LOOKED_FOR, lookUp, readMemberIds } from "./flows.ts";
 import { jsonOf, OVERFLOW } from "./task-row.ts";
 
 /** What onError is passed. */
@@ -13,20 +13,24 @@ export interface Failure {
   failed: { key: string; taskId: string; error: unknown }[];
 }
 
+/** Failed members that are named. */
+const MAX_FAILED = 1_000;
+
 /** The members that failed by themselves; where the deadline has passed, also those that it ended. */
 export async function readFailure(db: D1Database, flowId: string): Promise<Failure> {
-  const { results } = await persist(() =>
-    db
-      .prepare(
-        `SELECT id, node_key AS nodeKey, error FROM tasks
-         WHERE id IN ${MEMBERS} AND error->>'type' <> 'dependency_failed' AND (state IN ('failed', 'expired')
-             OR state = 'cancelled' AND EXISTS (SELECT 1 FROM flows WHERE id = ?1 AND overdue > 0))
-           AND node->>'ignored' IS NULL AND node->>'onError' IS NULL ORDER BY id LIMIT 1000`,
-      )
-      .bind(flowId)
-      .all<{ id: string; nodeKey: string; error: string | null }>(),
+  const rows = await lookUp<{ id: string; nodeKey: string; error: string | null }>(
+    db,
+    await readMemberIds(db, flowId),
+    `SELECT id, node_key AS nodeKey, error FROM tasks
+     WHERE ${LOOKED_FOR} AND error->>'type' <> 'dependency_failed' AND (state IN ('failed', 'expired')
+         OR state = 'cancelled' AND EXISTS (SELECT 1 FROM flows WHERE flows.id = ?2 AND overdue > 0))
+       AND node->>'ignored' IS NULL AND node->>'onError' IS NULL ORDER BY id LIMIT ${MAX_FAILED}`,
+    flowId,
   );
-  const failed = results.map((row) => ({ key: row.nodeKey, taskId: row.id, error: withoutStack(row.error) }));
+  const failed = rows
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    .slice(0, MAX_FAILED)
+    .map((row) => ({ key: row.nodeKey, taskId: row.id, error: withoutStack(row.error) }));
   return { flowId, failed };
 }
 
@@ -70,17 +74,11 @@ export async function readSmallEnds(db: D1Database, ids: string[], bytes: number
 
 /** How these tasks have ended, with their results. */
 export async function readEnds(db: D1Database, ids: string[]): Promise<Known["ended"]> {
-  const { results } = await persist(() =>
-    db
-      .prepare(
-        `SELECT id, state, CASE WHEN overflow & ${OVERFLOW.result}
-           THEN (SELECT body FROM payloads WHERE task_id = tasks.id AND kind = 'result') ELSE result END AS result, error
-         FROM tasks WHERE id IN (SELECT value FROM json_each(?1))`,
-      )
-      .bind(JSON.stringify(ids))
-      .all<EndRow>(),
-  );
-  return endsOf(results);
+  const sql = `
+    SELECT id, state, CASE WHEN overflow & ${OVERFLOW.result}
+      THEN (SELECT body FROM payloads WHERE task_id = tasks.id AND kind = 'result') ELSE result END AS result, error
+    FROM tasks WHERE ${LOOKED_FOR}`;
+  return endsOf(await lookUp<EndRow>(db, ids, sql));
 }
 
 function endsOf(rows: EndRow[]): Known["ended"] {

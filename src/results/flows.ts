@@ -110,88 +110,89 @@ export async function readFlow(db: D1Database, tenant: string, id: string): Prom
   );
 }
 
-/** A member of a flow, with what its row alone does not show. */
-export interface Member extends WholeTaskRow {
-  node: string | null;
-  /** How many come after it. */
-  after: number;
+/** Members that one statement looks up: each is read twice, as an id and as a row. */
+const LOOKED_UP = 2_000;
+
+/** The rows that a query finds for these ids (its ?1, a JSON array), asked for in one transaction by statements of a bounded size. */
+export async function lookUp<Row>(
+  db: D1Database,
+  ids: string[],
+  sql: string,
+  ...values: (string | number)[]
+): Promise<Row[]> {
+  if (ids.length === 0) return [];
+  const statements: D1PreparedStatement[] = [];
+  for (let i = 0; i < ids.length; i += LOOKED_UP) {
+    statements.push(db.prepare(sql).bind(JSON.stringify(ids.slice(i, i + LOOKED_UP)), ...values));
+  }
+  const results = await persistOr503(() => db.batch(statements));
+  return results.flatMap((_, i) => rowsOf<Row>(results, i));
 }
 
-/** Bytes of what varies in the rows of one page, payloads in rows of their own aside: a Worker has 128 MB for all it does. */
-const PAGE_BYTES = 8_388_608;
+/** Whether a task is among those that {@link lookUp} asks for. */
+export const LOOKED_FOR = "id IN (SELECT value FROM json_each(?1))";
+
+/** The ids of all members, those of the flow's last tasks first. */
+export async function readMemberIds(db: D1Database, flowId: string): Promise<string[]> {
+  const ids = await persistOr503(() =>
+    db.prepare("SELECT json(ids) AS ids FROM flows WHERE id = ?1").bind(flowId).first<string>("ids"),
+  );
+  return ids === null ? [] : (JSON.parse(ids) as string[]);
+}
+
+/** What tells how much a page of members holds. */
+export interface Outline {
+  id: string;
+  state: State;
+  /** Of what varies in its row, payloads in rows of their own aside. */
+  bytes: number;
+}
 
 const VARYING = ["input", "result", "error", "progress", "history", "node"]
   .map((column) => `COALESCE(octet_length(${column}), 0)`)
   .join(" + ");
 
-export const MEMBERS = `(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)`;
+/** All members in the order of their ids, which is that of the graph. */
+export async function readOutline(db: D1Database, flowId: string): Promise<Outline[]> {
+  const ids = await readMemberIds(db, flowId);
+  const sql = `SELECT id, state, ${VARYING} AS bytes FROM tasks WHERE ${LOOKED_FOR}`;
+  return inOrder(await lookUp<Outline>(db, ids, sql));
+}
 
-/** Members in the order of their ids, which is that of the graph, after `cursor`: as many as are light enough, and at least one. */
-export async function readMembers(db: D1Database, flowId: string, cursor: string, limit: number): Promise<Member[]> {
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(
-        `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result, json(tasks.node) AS node, place.after FROM (
-           SELECT id, COUNT(*) OVER (ORDER BY id DESC) - 1 AS after,
-             SUM(${VARYING}) OVER (ORDER BY id) - (${VARYING}) AS before
-           FROM tasks WHERE id IN ${MEMBERS} AND id > ?2) AS place
-         JOIN tasks ON tasks.id = place.id
-         WHERE place.before < ${PAGE_BYTES} ORDER BY tasks.id LIMIT ?3`,
-      )
-      .bind(flowId, cursor, limit)
-      .all<Member>(),
-  );
-  return withLargePayloads(db, results);
+/** A member of a flow, with its place in the graph: JSON text. */
+export interface Member extends WholeTaskRow {
+  node: string | null;
+}
+
+/** These members, in the order of their ids. */
+export async function readMembers(db: D1Database, ids: string[]): Promise<Member[]> {
+  const sql = `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result, json(tasks.node) AS node FROM tasks WHERE ${LOOKED_FOR}`;
+  return withLargePayloads(db, inOrder(await lookUp<Member>(db, ids, sql)));
+}
+
+function inOrder<Row extends { id: string }>(rows: Row[]): Row[] {
+  return rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** What a member's timeline is made of, without its payloads. */
 export type Life = Omit<Lived, "history"> & { id: string; nodeKey: string; history: string | null };
 
 export async function readLives(db: D1Database, flowId: string): Promise<Life[]> {
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(
-        `SELECT id, node_key AS nodeKey, state, run, attempt, history, created_at AS createdAt, run_at AS runAt,
-           started_at AS startedAt, finished_at AS finishedAt, cancel_requested_at AS cancelRequestedAt,
-           undo, flow_id AS flowId, parent_id AS parentId
-         FROM tasks WHERE id IN ${MEMBERS}`,
-      )
-      .bind(flowId)
-      .all<Life>(),
+  return lookUp<Life>(
+    db,
+    await readMemberIds(db, flowId),
+    `SELECT id, node_key AS nodeKey, state, run, attempt, history, created_at AS createdAt, run_at AS runAt,
+       started_at AS startedAt, finished_at AS finishedAt, cancel_requested_at AS cancelRequestedAt,
+       undo, flow_id AS flowId, parent_id AS parentId
+     FROM tasks WHERE ${LOOKED_FOR}`,
   );
-  return results;
-}
-
-/** How many members are in each state. */
-export async function countMembers(db: D1Database, flowId: string): Promise<Partial<Record<State, number>>> {
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(`SELECT state, COUNT(*) AS count FROM tasks WHERE id IN ${MEMBERS} GROUP BY state`)
-      .bind(flowId)
-      .all<{ state: State; count: number }>(),
-  );
-  return Object.fromEntries(results.map((row) => [row.state, row.count]));
-}
-
-/** The ids of all members. */
-export async function readMemberIds(db: D1Database, flowId: string): Promise<string[]> {
-  const { results } = await persistOr503(() =>
-    db
-      .prepare("SELECT member.value AS id FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1")
-      .bind(flowId)
-      .all<{ id: string }>(),
-  );
-  return results.map((row) => row.id);
 }
 
 /** The id of the member at this place; null where there is none. */
 export async function readMemberAt(db: D1Database, flowId: string, key: string): Promise<string | null> {
-  return persistOr503(() =>
-    db
-      .prepare(`SELECT id FROM tasks WHERE id IN ${MEMBERS} AND node_key = ?2 ORDER BY id DESC LIMIT 1`)
-      .bind(flowId, key)
-      .first<string>("id"),
-  );
+  const ids = await readMemberIds(db, flowId);
+  const sql = `SELECT id FROM tasks WHERE ${LOOKED_FOR} AND node_key = ?2`;
+  return inOrder(await lookUp<{ id: string }>(db, ids, sql, key)).at(-1)?.id ?? null;
 }
 
 /** The tasks that run when the flow fails, as JSON text of a list of {@link NewTask}; null where there are none. */
@@ -215,11 +216,6 @@ export async function requestFlowCancel(db: D1Database, flowId: string, now: num
 
 /** The keys of tasks in their flow, by id. */
 export async function readKeys(db: D1Database, ids: string[]): Promise<[id: string, key: string][]> {
-  const { results } = await persistOr503(() =>
-    db
-      .prepare("SELECT id, node_key AS key FROM tasks WHERE id IN (SELECT value FROM json_each(?1))")
-      .bind(JSON.stringify(ids))
-      .all<{ id: string; key: string }>(),
-  );
-  return results.map((row) => [row.id, row.key]);
+  const sql = `SELECT id, node_key AS key FROM tasks WHERE ${LOOKED_FOR}`;
+  return (await lookUp<{ id: string; key: string }>(db, ids, sql)).map((row) => [row.id, row.key]);
 }

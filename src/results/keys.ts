@@ -67,6 +67,9 @@ export async function readKey(db: D1Database, tenant: string | null, id: string)
   return row && fromRow(row);
 }
 
+/** After every id of a key. */
+const NEWEST = "key_z";
+
 /** A page of a tenant's keys, newest first, before `cursor` (an id). A null tenant stands for all. */
 export async function listKeys(
   db: D1Database,
@@ -77,10 +80,10 @@ export async function listKeys(
   const { results } = await persistOr503(() =>
     db
       .prepare(
-        `SELECT ${COLUMNS} FROM keys WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR id < ?2)
+        `SELECT ${COLUMNS} FROM keys WHERE ${tenant === null ? "?1 IS NULL" : "tenant = ?1"} AND id < ?2
          ORDER BY id DESC LIMIT ?3`,
       )
-      .bind(tenant, cursor, limit)
+      .bind(tenant, cursor ?? NEWEST, limit)
       .all<KeyRow>(),
   );
   return results.map(fromRow);

@@ -36,6 +36,9 @@ export async function readDelivery(
   );
 }
 
+/** After every id of a delivery. */
+const NEWEST = "msg_z";
+
 /** A page, newest first, of the deliveries before `cursor` (an id). */
 export async function listDeliveries(
   db: D1Database,
@@ -46,8 +49,8 @@ export async function listDeliveries(
 ): Promise<DeliveryRow[]> {
   const { results } = await persistOr503(() =>
     db
-      .prepare(`${SELECT} AND (?3 IS NULL OR deliveries.id < ?3) ORDER BY deliveries.id DESC LIMIT ?4`)
-      .bind(tenant, webhookId, cursor, limit)
+      .prepare(`${SELECT} AND deliveries.id < ?3 ORDER BY deliveries.id DESC LIMIT ?4`)
+      .bind(tenant, webhookId, cursor ?? NEWEST, limit)
       .all<DeliveryRow>(),
   );
   return results;

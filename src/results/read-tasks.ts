@@ -1,48 +1,7 @@
-/** Reads tasks, one or a page of them; only ever those of one tenant. */
+/** Reads tasks by their ids. */
 
-import type { State } from "../core/states.ts";
 import { persistOr503 } from "./d1.ts";
-import { TASK_COLUMNS, WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
-
-/** What a list or a bulk verb selects. Instants are ms since the epoch, exclusive. */
-export interface TaskFilter {
-  tenant: string;
-  ids?: string[] | undefined;
-  states?: readonly State[] | undefined;
-  task?: string | undefined;
-  lane?: string | undefined;
-  tags?: Record<string, string> | undefined;
-  createdAfter?: number | undefined;
-  createdBefore?: number | undefined;
-  flowId?: string | undefined;
-}
-
-/** A filter as SQL: fixed fragments, every value bound. */
-function whereOf(filter: TaskFilter): { sql: string; values: (string | number)[] } {
-  const parts: string[] = [];
-  const values: (string | number)[] = [];
-  const add = (sql: string, ...bound: (string | number)[]) => {
-    parts.push(sql);
-    values.push(...bound);
-  };
-  if (filter.ids) add("tasks.id IN (SELECT value FROM json_each(?))", JSON.stringify(filter.ids));
-  add("tasks.tenant = ?", filter.tenant);
-  if (filter.states) add("tasks.state IN (SELECT value FROM json_each(?))", JSON.stringify(filter.states));
-  if (filter.task !== undefined) add("tasks.task = ?", filter.task);
-  if (filter.lane !== undefined) add("tasks.lane = ?", filter.lane);
-  for (const [name, value] of Object.entries(filter.tags ?? {})) {
-    add("json_extract(tasks.tags, ?) = ?", `$."${name}"`, value);
-  }
-  if (filter.createdAfter !== undefined) add("tasks.created_at > ?", filter.createdAfter);
-  if (filter.createdBefore !== undefined) add("tasks.created_at < ?", filter.createdBefore);
-  if (filter.flowId !== undefined) {
-    add(
-      "tasks.id IN (SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?)",
-      filter.flowId,
-    );
-  }
-  return { sql: parts.join(" AND "), values };
-}
+import { WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 
 /** The tenant's task with both payloads, or null where it has none of this id. */
 export async function readTask(db: D1Database, tenant: string, id: string): Promise<WholeTaskRow | null> {
@@ -63,26 +22,6 @@ export async function readTasks(db: D1Database, ids: string[]): Promise<WholeTas
       .all<WholeTaskRow>(),
   );
   return results;
-}
-
-/** A page, newest first, of the tasks before `cursor` (an id); of large payloads only the first few are there. */
-export async function listTasks(
-  db: D1Database,
-  filter: TaskFilter,
-  cursor: string | null,
-  limit: number,
-): Promise<WholeTaskRow[]> {
-  const where = whereOf(filter);
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(
-        `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result FROM tasks
-         WHERE ${cursor === null ? "" : "tasks.id < ? AND "}${where.sql} ORDER BY tasks.id DESC LIMIT ?`,
-      )
-      .bind(...(cursor === null ? [] : [cursor]), ...where.values, limit)
-      .all<WholeTaskRow>(),
-  );
-  return withLargePayloads(db, results);
 }
 
 /** Rows of a page whose large payloads are fetched: more would not fit into a Worker's memory. */
@@ -106,26 +45,6 @@ export async function withLargePayloads<Row extends WholeTaskRow>(db: D1Database
   return rows.map((row) => filled.get(row.id) ?? row);
 }
 
-/** The ids that a filter finds, newest first, before `cursor`. */
-export async function listIds(
-  db: D1Database,
-  filter: TaskFilter,
-  cursor: string | null,
-  limit: number,
-): Promise<string[]> {
-  const where = whereOf(filter);
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(
-        `SELECT id FROM tasks WHERE ${cursor === null ? "" : "tasks.id < ? AND "}${where.sql}
-         ORDER BY tasks.id DESC LIMIT ?`,
-      )
-      .bind(...(cursor === null ? [] : [cursor]), ...where.values, limit)
-      .all<{ id: string }>(),
-  );
-  return results.map((row) => row.id);
-}
-
 /**
  * Notes that somebody listens to the task or that its progress object holds something of it; from
  * then on its changes are told to the object. Answers the row as it is at that moment.
@@ -138,16 +57,4 @@ export async function markObject(db: D1Database, id: string, bit: number): Promi
     ]);
     return read?.results[0] ?? null;
   });
-}
-
-/** How many tasks a filter finds. */
-export async function countTasks(db: D1Database, filter: TaskFilter): Promise<number> {
-  const where = whereOf(filter);
-  const count = await persistOr503(() =>
-    db
-      .prepare(`SELECT COUNT(*) AS count FROM tasks WHERE ${where.sql}`)
-      .bind(...where.values)
-      .first<number>("count"),
-  );
-  return count ?? 0;
 }

@@ -13,6 +13,9 @@ export async function readWebhook(db: D1Database, tenant: string, id: string): P
   );
 }
 
+/** After every id of an endpoint. */
+const NEWEST = "whk_z";
+
 /** A page, newest first, of the endpoints before `cursor` (an id). The default one is not among them. */
 export async function listWebhooks(
   db: D1Database,
@@ -24,9 +27,9 @@ export async function listWebhooks(
     db
       .prepare(
         `SELECT ${WEBHOOK_COLUMNS} FROM webhooks
-         WHERE tenant = ?1 AND (?2 IS NULL OR id < ?2) AND id <> '${DEFAULT_WEBHOOK}' ORDER BY id DESC LIMIT ?3`,
+         WHERE tenant = ?1 AND id < ?2 AND id <> '${DEFAULT_WEBHOOK}' ORDER BY id DESC LIMIT ?3`,
       )
-      .bind(tenant, cursor, limit)
+      .bind(tenant, cursor ?? NEWEST, limit)
       .all<WebhookRow>(),
   );
   return results;

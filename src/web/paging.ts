@@ -16,8 +16,12 @@ export function cursorAfter(id: string): string {
   return btoa(`1:${id}`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The id that a cursor stands for; 400 where no list gave it out. */
-export function readCursor(cursor: string | undefined, isId: (text: string) => boolean): string | null {
+/** The id that a cursor stands for; 400 where no list gave it out. `pointer`: where in the request it stands. */
+export function readCursor(
+  cursor: string | undefined,
+  isId: (text: string) => boolean,
+  pointer = "/query/cursor",
+): string | null {
   if (cursor === undefined) return null;
   try {
     const text = atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
@@ -26,7 +30,7 @@ export function readCursor(cursor: string | undefined, isId: (text: string) => b
     // Not base64: refused below.
   }
   refuse("invalid-cursor", "Use the nextCursor of a page as it was given.", [
-    { pointer: "/query/cursor", detail: "not a cursor of this list" },
+    { pointer, detail: "not a cursor of this list" },
   ]);
 }
 

@@ -117,6 +117,27 @@ describe("a plain task", () => {
   });
 });
 
+describe("a task that is not so plain", () => {
+  it("writes one row more where it fails", async () => {
+    const service = worker();
+    const options = { maxAttempts: 1 };
+    await service.fetch("/v1/tasks", { body: { task: "test.fail", input: { message: "no" }, options } });
+    await service.deliver();
+    expect(rows()).toBe(5);
+  });
+
+  it("writes one row more where it is another tenant's, at its submission", async () => {
+    const service = worker();
+    const body = { name: "costs", scopes: ["submit"], tenant: "costs" };
+    const { key } = await (await service.fetch("/v1/keys", { body })).json<{ key: string }>();
+    writes = [];
+    await service.fetch("/v1/tasks", { body: { task: "test.noop" }, headers: { authorization: `Bearer ${key}` } });
+    expect(rows()).toBe(3);
+    await service.deliver();
+    expect(rows()).toBe(5);
+  });
+});
+
 describe("a thousand tasks in one batch", () => {
   it("are one INSERT, a message for each dozen, and are claimed and ended in sets", async () => {
     const service = worker();

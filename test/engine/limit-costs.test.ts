@@ -17,12 +17,12 @@ afterAll(() => console.log("rows written: submit, claim, commit", table));
 
 /** Rows of each step of a task's life, where its keys are known already. */
 async function live(limits: Limits, more: Partial<NewTask> = {}): Promise<number[]> {
-  const first = limitedTask(limits, more);
+  const first = limitedTask(limits, { tenant: "default", ...more });
   await insertTasks(env.DB, [first]);
   const before = await claimTasks(env.DB, [first.id], "first", Date.now() - 60_000);
   await commitAttempts(env.DB, [endOf(before.claimed[0]!)]);
   const { db, written } = countRows(env.DB);
-  const task = limitedTask(limits, more);
+  const task = limitedTask(limits, { tenant: "default", ...more });
   await insertTasks(db, [task]);
   const submitted = written();
   const { claimed } = await claimTasks(db, [task.id], "second", Date.now());
@@ -80,7 +80,7 @@ it.each<[Share["kind"], number, number]>([
   const { db, written } = countRows(env.DB);
   const now = Date.now();
   const task = () =>
-    limitedTask({}, { state: kind === "debounce" ? "scheduled" : "queued", runAt: now + 60_000, tenant: "t" });
+    limitedTask({}, { state: kind === "debounce" ? "scheduled" : "queued", runAt: now + 60_000, tenant: "default" });
   await storeShared(db, task(), share, now);
   const rows = [written()];
   await storeShared(db, task(), share, now + 1);

@@ -12,7 +12,8 @@ import { putSchedule } from "../../src/engine/put-schedule.ts";
 import { runSchedule } from "../../src/engine/run-schedule.ts";
 import { tickDueSchedules } from "../../src/engine/tick-schedules.ts";
 import { readSchedule } from "../../src/results/read-schedules.ts";
-import { listTasks, readTask } from "../../src/results/read-tasks.ts";
+import { listTasks } from "../../src/results/list-tasks.ts";
+import { readTask } from "../../src/results/read-tasks.ts";
 import type { WholeTaskRow } from "../../src/results/task-row.ts";
 import { countRows } from "./count-rows.ts";
 import { mortal } from "./mortal-db.ts";
@@ -46,7 +47,7 @@ async function tick(now: number, db = env.DB): Promise<void> {
 }
 
 async function tasksOf(id: string): Promise<WholeTaskRow[]> {
-  const all = await listTasks(env.DB, { tenant, tags: { schedule: id } }, null, 10_000);
+  const { items: all } = await listTasks(env.DB, { tenant, tags: { schedule: id } }, null, 10_000);
   return all.toSorted((a, b) => tickOf(a) - tickOf(b));
 }
 
@@ -97,11 +98,11 @@ describe("a tick", () => {
     expect(tasks.map((task) => task.input!.length)).toEqual(tasks.map(() => JSON.stringify(input).length));
   });
 
-  it("writes four rows: the task and its timer, the schedule and its place in time", async () => {
+  it("writes five rows: the task, its timer and its entry among those of its tenant, the schedule and its place in time", async () => {
     await put("cheap", { every: "10s" });
     const { db, written } = countRows(env.DB);
     await tick(START + 10 * SECOND, db);
-    expect(written()).toBe(4);
+    expect(written()).toBe(5);
     await tick(START + 11 * SECOND, db);
     expect(written()).toBe(0);
   });
@@ -200,7 +201,7 @@ describe("ticks that were missed", () => {
     expect(new Set(tasks.map((task) => task.createdAt))).toEqual(new Set([START + 105 * SECOND]));
     expect(new Set(tasks.map((task) => task.runAt))).toEqual(new Set([START + 105 * SECOND]));
     expect(tasks.map((task) => task.id)).toEqual(tasks.map((task) => task.id).toSorted());
-    const after = await listTasks(env.DB, { tenant, createdAfter: START + 104 * SECOND }, null, 100);
+    const { items: after } = await listTasks(env.DB, { tenant, createdAfter: START + 104 * SECOND }, null, 100);
     expect(after.length).toBe(10);
   });
 

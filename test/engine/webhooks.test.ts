@@ -2,11 +2,12 @@
 import { env } from "cloudflare:workers";
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import { firstIdAt } from "../../src/core/id-time.ts";
 import { GIVE_UP_AFTER_MS } from "../../src/core/webhook.ts";
 import { deleteEnded } from "../../src/engine/delete.ts";
 import { removeWebhook } from "../../src/engine/delete-webhook.ts";
 import { deliverFor, deliverOwed } from "../../src/engine/deliver.ts";
-import { deliveryTaskIdOf, messageIdBefore } from "../../src/engine/message-ids.ts";
+import { deliveryTaskIdOf } from "../../src/engine/message-ids.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { expireTasks } from "../../src/results/due-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
@@ -174,7 +175,7 @@ describe("a delivery", () => {
   it("is found by the time at which it happened", async () => {
     const { messageId, tenant, webhookId } = await delivered();
     const createdAt = (await deliveries(tenant, webhookId))[0]!.createdAt;
-    expect(messageIdBefore(createdAt) < messageId && messageId < messageIdBefore(createdAt + 1)).toBe(true);
+    expect(firstIdAt("msg", createdAt) < messageId && messageId < firstIdAt("msg", createdAt + 1)).toBe(true);
   });
 
   it("is cancelled when its endpoint is removed", async () => {

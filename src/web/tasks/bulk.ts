@@ -2,20 +2,23 @@
 
 import { z } from "zod";
 import { instantSchema, tagsSchema } from "../../contract/submission.ts";
-import { bulkResultSchema } from "../../contract/task.ts";
+import { bulkResultSchema, type BulkResult } from "../../contract/task.ts";
 import { LANES } from "../../core/limits.ts";
+import { budgetOf } from "../../core/plan.ts";
 import { ARROWS, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../core/states.ts";
 import { cancel } from "../../engine/cancel.ts";
 import { deleteEnded } from "../../engine/delete.ts";
 import { isTaskId } from "../../engine/ids.ts";
 import { retry } from "../../engine/retry.ts";
 import type { Background } from "../../engine/store.ts";
-import { countTasks, listIds, type TaskFilter } from "../../results/read-tasks.ts";
+import { countTasks, listIds } from "../../results/list-tasks.ts";
+import type { TaskFilter } from "../../results/task-filter.ts";
 import { operation } from "../operation.ts";
+import { cursorAfter, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 
-/** Tasks moved in one transaction: D1 advises small chunks. */
-const CHUNK = 500;
+/** D1 statements of a verb on one page of tasks, and of finding that page. */
+const STATEMENTS = { verb: 20, looks: 4 };
 
 const filterSchema = z
   .strictObject({
@@ -34,7 +37,9 @@ const filterSchema = z
     "an empty filter would mean everything: name at least one member",
   );
 
-const bulkSchema = z.strictObject({ filter: filterSchema, dryRun: z.boolean().optional() }).meta({ id: "BulkRequest" });
+const bulkSchema = z
+  .strictObject({ filter: filterSchema, dryRun: z.boolean().optional(), cursor: pageQuery.cursor })
+  .meta({ id: "BulkRequest" });
 
 const bulkCancelSchema = bulkSchema.extend({ undo: z.boolean().optional() }).meta({ id: "BulkCancel" });
 
@@ -80,12 +85,13 @@ function bulk(
     path: `/v1/tasks/${verb}`,
     tag: "tasks",
     summary,
-    description: "`matched` counts what the filter finds and the verb can act on; with `dryRun` nothing is changed.",
+    description:
+      "`matched` counts what the filter finds and the verb can act on; with `dryRun` nothing is changed. One request does a bounded amount of work: where that was not all, the answer has a `nextCursor`, with which the same request goes on as its `cursor`; its counts are those of this request alone.",
     scope: "cancel",
     body: schema,
     example: { filter: { task: "process_item", createdBefore: "2026-11-01T00:00:00.000Z" }, dryRun: true },
     answers: { 200: { description: "How many", schema: bulkResultSchema } },
-    problems: ["not-found"],
+    problems: ["not-found", "invalid-cursor"],
     async handle({ c, env, principal, body }) {
       const { state, lane, ids, ...rest } = body.filter;
       if (lane !== undefined && !LANES.some((known) => known === lane)) {
@@ -99,17 +105,29 @@ function bulk(
         ids: ids?.filter(isTaskId),
         states: actsOn.filter((each) => state === undefined || state.includes(each)),
       };
-      if (body.dryRun) return c.json({ matched: await countTasks(env.DB, filter), changed: 0 }, 200);
+      const from = readCursor(body.cursor, isTaskId, "/cursor");
+      const budget = budgetOf(env);
+      const rounds = Math.floor((budget.statements * 0.6) / (STATEMENTS.verb + STATEMENTS.looks));
+      if (body.dryRun) {
+        const { found, next } = await countTasks(env.DB, filter, from, rounds * STATEMENTS.looks);
+        return c.json(resultOf(found, 0, next), 200);
+      }
       let matched = 0;
       let changed = 0;
-      let cursor: string | null = null;
-      do {
-        const page: string[] = await listIds(env.DB, filter, cursor, CHUNK);
-        matched += page.length;
-        if (page.length > 0) changed += await act(env, c.executionCtx, page, now, "undo" in body && body.undo === true);
-        cursor = page.length === CHUNK ? page.at(-1)! : null;
-      } while (cursor !== null);
-      return c.json({ matched, changed }, 200);
+      let cursor = from;
+      for (let round = 0; round < rounds; round++) {
+        const page = await listIds(env.DB, filter, cursor, budget.rowsPerBulk, STATEMENTS.looks);
+        const ids = page.items;
+        matched += ids.length;
+        if (ids.length > 0) changed += await act(env, c.executionCtx, ids, now, "undo" in body && body.undo === true);
+        cursor = page.next;
+        if (cursor === null) break;
+      }
+      return c.json(resultOf(matched, changed, cursor), 200);
     },
   });
+}
+
+function resultOf(matched: number, changed: number, next: string | null): BulkResult {
+  return { matched, changed, ...(next === null ? {} : { nextCursor: cursorAfter(next) }) };
 }

@@ -1,12 +1,12 @@
 /** `GET /v1/tasks/{id}` and the list. */
 
 import { z } from "zod";
-import { instantSchema } from "../../contract/submission.ts";
+import { instantSchema, MAX_TAGS } from "../../contract/submission.ts";
 import { taskListSchema, taskSchema } from "../../contract/task.ts";
 import { LANES } from "../../core/limits.ts";
 import { isTerminal, STATES } from "../../core/states.ts";
 import { isTaskId } from "../../engine/ids.ts";
-import { listTasks } from "../../results/read-tasks.ts";
+import { listTasks } from "../../results/list-tasks.ts";
 import { etagOf, matches } from "../etag.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
@@ -73,6 +73,14 @@ const listQuery = z
       if (Object.hasOwn(listQuery.shape, name) || tagParameter.test(name)) continue;
       ctx.addIssue({ code: "custom", path: [name], message: "unknown parameter" });
     }
+    const tags = Object.keys(query).filter((name) => tagParameter.test(name));
+    for (const name of tags.slice(MAX_TAGS)) {
+      ctx.addIssue({
+        code: "custom",
+        path: [name],
+        message: `is one more than the ${MAX_TAGS} tags that a task can have`,
+      });
+    }
   });
 
 export const listTasksOperation = operation({
@@ -82,7 +90,7 @@ export const listTasksOperation = operation({
   tag: "tasks",
   summary: "List tasks, newest first",
   description:
-    "`tag.<name>=<value>` filters by a tag; `state` may be given more than once. The progress of what runs is that of this moment for the first 50 of a page.",
+    "`tag.<name>=<value>` filters by a tag, up to 16 of them; `state` may be given more than once. A call reads a bounded number of rows: where few tasks match, a page may hold fewer than `limit`, even none, and the list goes on at its `nextCursor`. The progress of what runs is that of this moment for the first 50 of a page.",
   scope: "read",
   query: listQuery,
   openQuery: { name: "tag", pattern: tagParameter.source, description: "Tasks with this tag: `tag.customer=42`" },
@@ -93,7 +101,6 @@ export const listTasksOperation = operation({
       refuse("not-found", `There is no lane ${JSON.stringify(query.lane)}.`);
     }
     const cursor = readCursor(query.cursor, isTaskId);
-    const limit = query.limit ?? 50;
     const tags = Object.entries(query).filter(([name]) => tagParameter.test(name));
     const filter = {
       tenant: principal.tenant,
@@ -105,9 +112,8 @@ export const listTasksOperation = operation({
       createdBefore: query.createdBefore,
       flowId: query.flowId,
     };
-    const rows = await listTasks(env.DB, filter, cursor, limit + 1);
-    const shown = rows.slice(0, limit);
-    const items = await showAll(env, principal, shown);
-    return page(c, items, rows.length > limit ? cursorAfter(shown.at(-1)!.id) : null);
+    const found = await listTasks(env.DB, filter, cursor, query.limit ?? 50);
+    const items = await showAll(env, principal, found.items);
+    return page(c, items, found.next === null ? null : cursorAfter(found.next));
   },
 });

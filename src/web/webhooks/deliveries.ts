@@ -66,12 +66,14 @@ export const replayDeliveries = operation({
   tag: "webhooks",
   summary: "Make all deliveries of a time again",
   description:
-    "Of everything that happened from `since` to `until`, both included, delivered before or not. `matched` counts what was found, `changed` what was not on its way already.",
+    "Of everything that happened from `since` to `until`, both included, delivered before or not. `matched` counts what was found, `changed` what was not on its way already. One request does a bounded amount of work: where that was not all, the answer has a `nextCursor`, with which the same request goes on as its `cursor`.",
   scope: "admin",
-  body: z.strictObject({ since: instantSchema, until: instantSchema.optional() }).meta({ id: "ReplayRange" }),
+  body: z
+    .strictObject({ since: instantSchema, until: instantSchema.optional(), cursor: pageQuery.cursor })
+    .meta({ id: "ReplayRange" }),
   example: { since: "2026-01-31T08:00:00.000Z" },
   answers: { 202: { description: "How many", schema: bulkResultSchema } },
-  problems: ["not-found", "webhook-conflict", "unavailable"],
+  problems: ["not-found", "invalid-cursor", "webhook-conflict", "unavailable"],
   async handle({ c, env, principal, params, body }) {
     const now = Date.now();
     const { since, until = now } = body;
@@ -82,7 +84,10 @@ export const replayDeliveries = operation({
     }
     const webhook = await findWebhook(env, principal, params["id"]!);
     refusePaused(webhook);
-    return c.json(await replayRange(env, c.executionCtx, webhook, Math.max(since, 0), Math.max(until, 0), now), 202);
+    const cursor = readCursor(body.cursor, isMessageId, "/cursor");
+    const range = { since: Math.max(since, 0), until: Math.max(until, 0), cursor };
+    const { next, ...counts } = await replayRange(env, c.executionCtx, webhook, range, now);
+    return c.json({ ...counts, ...(next === null ? {} : { nextCursor: cursorAfter(next) }) }, 202);
   },
 });
 

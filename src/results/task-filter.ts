@@ -1,0 +1,148 @@
+/** What a list or a bulk verb selects, and where to look for it. */
+
+import { firstIdAt } from "../core/id-time.ts";
+import { LIVE_STATES, type State } from "../core/states.ts";
+import { persistOr503 } from "./d1.ts";
+import { readMemberIds } from "./flows.ts";
+
+/** Instants are ms since the epoch, exclusive. */
+export interface TaskFilter {
+  tenant: string;
+  ids?: string[] | undefined;
+  states?: readonly State[] | undefined;
+  task?: string | undefined;
+  lane?: string | undefined;
+  tags?: Record<string, string> | undefined;
+  createdAfter?: number | undefined;
+  createdBefore?: number | undefined;
+  flowId?: string | undefined;
+}
+
+type Value = string | number;
+
+/** Fixed fragments of SQL, every value bound. */
+export interface Sql {
+  sql: string;
+  values: Value[];
+}
+
+/** What a row of `tasks` must fulfil. Membership of a flow and of `ids` is a matter of where to look. */
+export function conditionOf(filter: TaskFilter): Sql {
+  const parts: string[] = [];
+  const values: Value[] = [];
+  const add = (sql: string, ...bound: Value[]) => {
+    parts.push(sql);
+    values.push(...bound);
+  };
+  add("tasks.tenant = ?", filter.tenant);
+  // Not IN: a look into its list counts as a row read, for each row.
+  if (filter.states) add("instr(?, '|' || tasks.state || '|')", `|${filter.states.join("|")}|`);
+  if (filter.task !== undefined) add("tasks.task = ?", filter.task);
+  if (filter.lane !== undefined) add("tasks.lane = ?", filter.lane);
+  for (const [name, value] of Object.entries(filter.tags ?? {})) {
+    add("json_extract(tasks.tags, ?) = ?", `$."${name}"`, value);
+  }
+  if (filter.createdAfter !== undefined) add("tasks.created_at > ?", filter.createdAfter);
+  if (filter.createdBefore !== undefined) add("tasks.created_at < ?", filter.createdBefore);
+  return { sql: parts.join(" AND "), values };
+}
+
+/** A stretch of tasks, newest first. */
+export interface Window extends Sql {
+  /** The id after which to go on where the stretch is known to hold no more than one statement looks at; null: that was all. */
+  last?: string | null;
+  /** The same where it is not known, but the stretch turns out to end. */
+  after: string | null;
+}
+
+/** The stretch that begins before an id; null stands for the newest. */
+export type Place = (before: string | null) => Window;
+
+/** After every id of a task. */
+const NEWEST = "task_z";
+
+/** Times of ids and of rows differ by less than this, in ms, where both were set by one request. */
+const SLACK_MS = 15_000;
+
+// A partial index is used only where the query has its condition word for word.
+const INDEXES = {
+  all: "TRUE",
+  tenant: "tenant <> 'default' AND task <> 'lovage.webhook' AND tenant = ?",
+  bad: "state IN ('failed', 'cancelled', 'expired') AND tenant = ?",
+  late: "(node->>'wakes' IS NOT NULL OR node->>'onError' IS NOT NULL) AND tenant = ?",
+} as const;
+
+/** Where to look for what a filter selects, `size` tasks at a time. */
+export async function placeOf(db: D1Database, filter: TaskFilter, size: number): Promise<Place> {
+  const named = await namedBy(db, filter);
+  if (named === null) return walk(filter);
+  const ids = [...new Set(named)].toSorted().toReversed();
+  return (before) => {
+    const left = before === null ? ids : ids.slice(ids.findIndex((id) => id < before) >>> 0);
+    const stretch = left.slice(0, size);
+    return {
+      sql: "id IN (SELECT value FROM json_each(?))",
+      values: [JSON.stringify(stretch)],
+      last: left.length > size ? stretch.at(-1)! : null,
+      after: null,
+    };
+  };
+}
+
+/** The ids among which everything is that the filter selects; null where they are not known. */
+async function namedBy(db: D1Database, { ids, flowId, states }: TaskFilter): Promise<string[] | null> {
+  if (flowId !== undefined) {
+    const members = await readMemberIds(db, flowId);
+    if (ids === undefined) return members;
+    const named = new Set(ids);
+    return members.filter((id) => named.has(id));
+  }
+  if (ids !== undefined) return ids;
+  return states?.every((state) => LIVE_STATES.some((live) => live === state)) ? readLive(db) : null;
+}
+
+/** With more than this to be looked at by the clock, live tasks are not told from others by that. */
+const MAX_TIMERS = 1_000;
+
+/** Ids among which all live tasks are; null where there are too many. */
+async function readLive(db: D1Database): Promise<string[] | null> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(
+        `SELECT id FROM tasks INDEXED BY tasks_due WHERE due_at IS NOT NULL
+         UNION ALL
+         SELECT id FROM tasks INDEXED BY tasks_waiting WHERE state = 'waiting' AND due_at IS NULL
+         LIMIT ${MAX_TIMERS + 1}`,
+      )
+      .all<{ id: string }>(),
+  );
+  return results.length > MAX_TIMERS ? null : results.map((row) => row.id);
+}
+
+/**
+ * Along the ids. They are in the order of time, so a span of time is a span of ids; but for late tasks, which have older
+ * ids than their time: below the span they are looked for in an index of their own.
+ */
+function walk({ tenant, states, createdAfter, createdBefore }: TaskFilter): Place {
+  const oldest = createdAfter === undefined ? null : firstIdAt("task", createdAfter - SLACK_MS);
+  const newest = createdBefore === undefined ? NEWEST : firstIdAt("task", createdBefore + SLACK_MS);
+  const isBad = states?.every((state) => state === "failed" || state === "cancelled" || state === "expired");
+  const index = isBad ? "bad" : tenant === "default" ? "all" : "tenant";
+  return (before) => {
+    const from = before === null || before > newest ? newest : before;
+    if (oldest === null) return stretchOf(index, tenant, from, "", null);
+    if (from > oldest) return stretchOf(index, tenant, from, oldest, oldest);
+    return stretchOf("late", tenant, from, "", null);
+  };
+}
+
+function stretchOf(
+  index: keyof typeof INDEXES,
+  tenant: string,
+  from: string,
+  to: string,
+  after: string | null,
+): Window {
+  const values = index === "all" ? [] : [tenant];
+  return { sql: `${INDEXES[index]} AND id < ? AND id >= ?`, values: [...values, from, to], after };
+}

@@ -1,0 +1,238 @@
+/**
+ * Lists, counts and bulk verbs on a large table in which little is to be found: no statement reads more than 5,000 rows, and
+ * following the cursors finds exactly what is there. `LARGE_TABLE=1000000 vitest run test/engine/large-table.test.ts` makes it larger.
+ */
+
+import { env } from "cloudflare:workers";
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import type { TaskList } from "../../src/contract/task.ts";
+import { AssembledWorker } from "./assembled-worker.ts";
+import { addChild, fillTable } from "./large-table.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    largeTable: number;
+  }
+}
+
+const COUNT = inject("largeTable");
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
+/** Long ago: a real task is newer than all of these. */
+const SINCE = 1_700_000_000_000;
+
+const MAX_ROWS = 5_000;
+
+/** Of one request; the platform's limit is 1,000. */
+const MAX_STATEMENTS = 650;
+
+interface Cost {
+  requests: number;
+  statements: number;
+  /** The most statements of one request. */
+  inOne: number;
+  rows: number;
+  /** The most rows that one statement read. */
+  most: number;
+}
+
+let statements: { sql: string; rows: number }[] = [];
+
+const service = new AssembledWorker({
+  database: (execute) => async (asked) => {
+    const results = await execute(asked);
+    results.forEach(({ meta }, i) => statements.push({ sql: asked[i]!.sql, rows: meta.rows_read }));
+    return results;
+  },
+});
+
+const table: Record<string, Cost> = {};
+
+afterAll(() => {
+  const lines = Object.entries(table).map(
+    ([name, { requests, statements: all, inOne, rows, most }]) =>
+      `${name}: ${requests} requests, ${all} statements (${inOne} in one request), ${rows} rows read (${most} in one statement)`,
+  );
+  console.log([`In a table of ${COUNT} tasks:`, ...lines].join("\n"));
+});
+
+beforeAll(async () => {
+  await fillTable(env.DB, COUNT, SINCE);
+});
+
+/** What the requests do, and what they cost; each statement is held to its bound. */
+async function costing<T>(name: string, run: (spent: () => void) => Promise<T>): Promise<T> {
+  const cost = (table[name] = { requests: 0, statements: 0, inOne: 0, rows: 0, most: 0 });
+  statements = [];
+  return run(() => {
+    cost.requests++;
+    cost.statements += statements.length;
+    cost.inOne = Math.max(cost.inOne, statements.length);
+    for (const { rows } of statements) {
+      cost.rows += rows;
+      cost.most = Math.max(cost.most, rows);
+    }
+    expect(statements.find(({ rows }) => rows > MAX_ROWS)).toBeUndefined();
+    expect(statements.length).toBeLessThanOrEqual(MAX_STATEMENTS);
+    statements = [];
+  });
+}
+
+/** Follows a list to its end; answers the ids. */
+async function listAll(query: string, headers = {}): Promise<string[]> {
+  return costing(`GET ?${query}`, async (spent) => {
+    const ids: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const path: string = `/v1/tasks?${query}${cursor === null ? "" : `&cursor=${cursor}`}`;
+      const response = await service.fetch(path, { headers });
+      expect(response.status).toBe(200);
+      const page: TaskList = await response.json();
+      spent();
+      ids.push(...page.items.map((task) => task.id));
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+    expect(ids).toEqual([...new Set(ids)].toSorted().toReversed());
+    return ids;
+  });
+}
+
+/** Repeats a bulk request until it is complete; answers the sums. */
+async function bulk(verb: string, body: object): Promise<{ matched: number; changed: number }> {
+  return costing(`${verb} ${JSON.stringify(body)}`, async (spent) => {
+    const sum = { matched: 0, changed: 0 };
+    let cursor: string | undefined;
+    do {
+      const response = await service.fetch(`/v1/tasks/${verb}`, { body: { ...body, cursor } });
+      const answer = await response.json<{ matched: number; changed: number; nextCursor?: string }>();
+      expect({ status: response.status, ...answer }).toMatchObject({ status: 200 });
+      spent();
+      sum.matched += answer.matched;
+      sum.changed += answer.changed;
+      cursor = answer.nextCursor;
+    } while (cursor !== undefined);
+    return sum;
+  });
+}
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+describe("a list in a large table", () => {
+  it.each([
+    "state=failed",
+    "state=scheduled",
+    "task=test.fail",
+    "lane=bulk",
+    "tag.plot=rare",
+    "state=failed&state=scheduled&tag.plot=rare",
+  ])("finds the ten of %s", async (query) => {
+    expect(await listAll(query)).toHaveLength(10);
+  });
+
+  it("finds what was made in a span of time", async () => {
+    const from = SINCE + COUNT / 2;
+    expect(await listAll(`createdAfter=${iso(from)}&createdBefore=${iso(from + 11)}`)).toHaveLength(10);
+    expect(await listAll(`createdAfter=${iso(SINCE + COUNT - 11)}`)).toHaveLength(10);
+    expect(await listAll(`createdBefore=${iso(SINCE + 10)}`)).toHaveLength(10);
+    for (const name of Object.keys(table).filter((each) => each.includes("created"))) {
+      // An id is not further from its row's time than a few seconds.
+      expect(table[name]!.rows).toBeLessThanOrEqual(150_000);
+    }
+  });
+
+  it("finds children by the time when they were made, however old their ids are", async () => {
+    const made = SINCE + COUNT + 3_600_000;
+    for (let n = 0; n < 10; n++) await addChild(env.DB, 2 * COUNT + n, SINCE + n * 100, made + n);
+    expect(await listAll(`createdAfter=${iso(made - 1)}&limit=3`)).toHaveLength(10);
+    await env.DB.prepare("DELETE FROM tasks WHERE created_at >= ?1").bind(made).run();
+  });
+
+  it("finds another tenant's, and nobody else's", async () => {
+    const { key } = await (
+      await service.fetch("/v1/keys", { body: { name: "other", scopes: ["read"], tenant: "other" } })
+    ).json<{ key: string }>();
+    statements = [];
+    const own = { authorization: `Bearer ${key}` };
+    expect(await listAll("limit=50", own)).toHaveLength(10);
+    expect(await listAll("limit=3&task=test.noop", own)).toHaveLength(10);
+    expect(await listAll("state=failed&limit=51", own)).toEqual([]);
+    expect(table["GET ?limit=50"]!.requests).toBe(1);
+  });
+
+  it("finds the members of a flow", async () => {
+    const inputs = Array.from({ length: 10 }, () => ({}));
+    const body = { map: { task: "test.noop", inputs } };
+    const { id } = await (await service.fetch("/v1/flows", { body })).json<{ id: string }>();
+    for (let i = 0; i < 5; i++) await service.fetch("/v1/tasks", { body: { task: "test.noop" } });
+    statements = [];
+    expect(await listAll(`flowId=${id}&limit=4`)).toHaveLength(10);
+    expect(await listAll(`flowId=${id}&state=failed`)).toEqual([]);
+    expect(table[`GET ?flowId=${id}&state=failed`]!.requests).toBe(1);
+  });
+
+  it("has full pages where most match, for few rows", async () => {
+    await costing("GET ?limit=200", async (spent) => {
+      const page: TaskList = await (await service.fetch("/v1/tasks?limit=200")).json();
+      spent();
+      expect(page.items).toHaveLength(200);
+    });
+    expect(table["GET ?limit=200"]).toMatchObject({ requests: 1, inOne: 1 });
+    expect(table["GET ?limit=200"]!.rows).toBeLessThanOrEqual(1_000);
+  });
+
+  it.each([
+    ["state=failed", 100],
+    ["state=scheduled", 200],
+  ])("needs few rows for %s", (query, rows) => {
+    expect(table[`GET ?${query}`]).toMatchObject({ requests: 1 });
+    expect(table[`GET ?${query}`]!.rows).toBeLessThanOrEqual(rows);
+  });
+});
+
+describe("a bulk verb in a large table", () => {
+  it.each([
+    ["retry", { tags: { plot: "rare" } }, 10],
+    ["cancel", { lane: "default" }, 25],
+    ["delete", { task: "test.fail" }, 10],
+    ["delete", { createdBefore: iso(SINCE + 10) }, 10],
+  ])("counts what %s would find by %o", async (verb, filter, matched) => {
+    expect(await bulk(verb, { filter, dryRun: true })).toEqual({ matched, changed: 0 });
+  });
+
+  it("counts many, a bounded number at a time", async () => {
+    expect((await bulk("delete", { filter: { task: "test.noop" }, dryRun: true })).matched).toBe(COUNT - 30);
+  });
+
+  it("acts on exactly what it counted", async () => {
+    const filter = { task: "test.fail" };
+    expect(await bulk("retry", { filter })).toEqual({ matched: 10, changed: 10 });
+    expect(await bulk("cancel", { filter })).toEqual({ matched: 10, changed: 10 });
+    expect(await bulk("delete", { filter })).toEqual({ matched: 10, changed: 10 });
+    expect(await listAll("task=test.fail&limit=200")).toEqual([]);
+  });
+});
+
+describe("a request", () => {
+  const withTags = async (count: number) => {
+    const query = Array.from({ length: count }, (_, i) => `tag.t${i}=x`).join("&");
+    return service.fetch(`/v1/tasks?${query}&limit=1`);
+  };
+
+  it("may ask for 16 tags", async () => {
+    expect((await withTags(16)).status).toBe(200);
+  });
+
+  it.each([17, 50, 120])("is refused with %i tags", async (count) => {
+    const response = await withTags(count);
+    expect(response.status).toBe(400);
+    const { errors } = await response.json<{ errors: { pointer: string }[] }>();
+    expect(errors.map((error) => error.pointer)).toContain("/query/tag.t16");
+  });
+
+  it("is refused with a cursor that no answer held", async () => {
+    const response = await service.fetch("/v1/tasks/cancel", { body: { filter: { task: "test.noop" }, cursor: "x" } });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ errors: [{ pointer: "/cursor" }] });
+  });
+});
