@@ -26,7 +26,7 @@ const COST = { look: 34, deliver: 25, schedules: 22, lane: 2, flow: 14, chores: 
 
 /** Ends delivered, and keys with an idle place rung for, in one go: at most. */
 const MAX_OWED = 100;
-const MAX_KEYS = 200;
+const MAX_KEYS = 100;
 
 /** Chunks of rows in one tick: each row may be a request to an object, of which an event may make 10,000. */
 const MAX_CHUNKS = 5;

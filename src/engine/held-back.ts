@@ -42,7 +42,7 @@ export async function heldBack(env: Env, row: TaskRow, now: number): Promise<Fin
 
 async function underKeys(env: Env, row: TaskRow, limits: KeyLimit[], now: number): Promise<Finding[]> {
   const keys = limits.map((each) => each.key);
-  const full = (await readKeyLines(env.DB, row, keys)).filter((line) => line.startedAts.length >= line.limit);
+  const full = (await readKeyLines(env.DB, row, keys)).filter((line) => line.used >= line.limit);
   if (full.length === 0) return [];
   const { run } = await recentPerformance(env, row.tenant, row.task, now);
   return full.map((line) => {

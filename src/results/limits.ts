@@ -1,11 +1,14 @@
 /** Limits as they stand, and the API's own word on them. */
 
 import { newRate } from "./buckets.ts";
-import { persistOr503 } from "./d1.ts";
+import { persistOr503, rowsOf } from "./d1.ts";
 import { retimeStatement } from "./turns.ts";
 
 /** Those who wait under one limit are counted up to here. */
-const MAX_WAITING = 10_000;
+const MAX_WAITING = 1_000;
+
+/** Limits on one page. Each is counted by a statement of its own. */
+export const MAX_LIMITS = 25;
 
 /** Keys from one to before another and after a third, and beside them some that may have no row. */
 export interface KeyRange {
@@ -37,7 +40,7 @@ export interface BucketRow {
   waiting: number;
 }
 
-const known = (table: string) => `
+const keysOf = (table: "limits" | "buckets") => `
   SELECT key FROM ${table} WHERE key >= ?1 AND key < ?2 AND key > ?3
   UNION SELECT value FROM json_each(?4) WHERE value > ?3 ORDER BY 1 LIMIT ?5`;
 
@@ -46,29 +49,41 @@ const upTo = (rows: string) => `(SELECT COUNT(*) FROM (${rows} LIMIT ${MAX_WAITI
 const PLACES = `
 SELECT known.key, max, override,
   (SELECT COUNT(*) FROM places WHERE places.key = known.key AND running = 1) AS used,
-  ${upTo(`SELECT 1 FROM places JOIN tasks ON tasks.id = places.task_id
-    WHERE places.key = known.key AND running = 0 AND tasks.state = 'queued'`)} AS waiting
-FROM (${known("limits")}) AS known LEFT JOIN limits ON limits.key = known.key ORDER BY known.key`;
+  (SELECT COALESCE(SUM(tasks.state = 'queued'), 0)
+    FROM (SELECT task_id FROM places WHERE key = known.key AND running = 0 ORDER BY task_id LIMIT ${MAX_WAITING}) AS line
+    JOIN tasks ON tasks.id = line.task_id) AS waiting
+FROM (SELECT ?1 AS key) AS known LEFT JOIN limits ON limits.key = known.key`;
 
 const BUCKETS = `
 SELECT known.key, interval, tolerance, tat, held_until AS heldUntil, override,
   ${upTo(`SELECT 1 FROM tasks WHERE rates IS NOT NULL AND state = 'queued' AND rates->0->>'key' = known.key`)} AS waiting
-FROM (${known("buckets")}) AS known LEFT JOIN buckets ON buckets.key = known.key ORDER BY known.key`;
+FROM (SELECT ?1 AS key) AS known LEFT JOIN buckets ON buckets.key = known.key`;
 
 /** Concurrency limits by their keys. */
 export async function readPlaces(db: D1Database, range: KeyRange, limit: number): Promise<PlacesRow[]> {
-  return read<PlacesRow>(db, PLACES, range, limit);
+  return readEach<PlacesRow>(db, PLACES, await readKeys(db, "limits", range, limit));
 }
 
 /** Rates by their keys. One that has no row is full. */
 export async function readBucketRows(db: D1Database, range: KeyRange, limit: number): Promise<BucketRow[]> {
-  return read<BucketRow>(db, BUCKETS, range, limit);
+  return readEach<BucketRow>(db, BUCKETS, await readKeys(db, "buckets", range, limit));
 }
 
-async function read<T>(db: D1Database, sql: string, range: KeyRange, limit: number): Promise<T[]> {
-  const { from, before, after, also } = range;
-  const statement = db.prepare(sql).bind(from, before, after, JSON.stringify(also), limit);
-  return (await persistOr503(() => statement.all<T>())).results;
+async function readKeys(
+  db: D1Database,
+  table: "limits" | "buckets",
+  { from, before, after, also }: KeyRange,
+  limit: number,
+): Promise<string[]> {
+  const statement = db.prepare(keysOf(table)).bind(from, before, after, JSON.stringify(also), limit);
+  return (await persistOr503(() => statement.all<{ key: string }>())).results.map((row) => row.key);
+}
+
+/** One statement for each key: together they might look at too many rows. */
+async function readEach<T>(db: D1Database, sql: string, keys: string[]): Promise<T[]> {
+  if (keys.length === 0) return [];
+  const results = await persistOr503(() => db.batch(keys.map((key) => db.prepare(sql).bind(key))));
+  return results.flatMap((_, i) => rowsOf<T>(results, i));
 }
 
 /** From now on so many places, whatever code and submissions say. */

@@ -18,15 +18,19 @@ export interface Place {
 export interface KeyLine extends Place {
   key: string;
   limit: number;
-  /** Of those who have the places: the ids of the tenant's own, and when each of them all started, in ms since the epoch. */
+  /** Places that are taken. */
+  used: number;
+  /** Of those that have them, up to a bound: the ids of the tenant's own, and when each of them all started, in ms since the epoch. */
   heldBy: string[];
   startedAts: number[];
 }
 
 const KEY_LINES = `
 SELECT wanted.value AS key, COALESCE((SELECT max FROM limits WHERE key = wanted.value), 0) AS "limit",
-  (SELECT json_group_array(json_array(CASE tasks.tenant WHEN ?3 THEN tasks.id END, tasks.started_at)) FROM places JOIN tasks ON tasks.id = places.task_id
-    WHERE places.key = wanted.value AND running = 1) AS holders,
+  (SELECT COUNT(*) FROM places WHERE key = wanted.value AND running = 1) AS used,
+  (SELECT json_group_array(json_array(CASE tasks.tenant WHEN ?3 THEN tasks.id END, tasks.started_at))
+    FROM (SELECT task_id FROM places WHERE key = wanted.value AND running = 1 ORDER BY task_id LIMIT ${MAX_LOOKED}) AS held
+    JOIN tasks ON tasks.id = held.task_id) AS holders,
   (SELECT json_array(COUNT(*), SUM(tasks.state = 'queued')) FROM (
       SELECT task_id FROM places WHERE key = wanted.value AND running = 0 AND task_id < ?2 LIMIT ${MAX_LOOKED + 1}) AS before
     JOIN tasks ON tasks.id = before.task_id) AS ahead
@@ -43,14 +47,15 @@ export async function readKeyLines(
     db
       .prepare(KEY_LINES)
       .bind(JSON.stringify(keys), id, tenant)
-      .all<{ key: string; limit: number; holders: string; ahead: string }>(),
+      .all<{ key: string; limit: number; used: number; holders: string; ahead: string }>(),
   );
-  return results.map(({ key, limit, holders, ahead }) => {
+  return results.map(({ key, limit, used, holders, ahead }) => {
     const held = JSON.parse(holders) as [string | null, number][];
     const [looked, waiting] = JSON.parse(ahead) as [number, number | null];
     return {
       key,
       limit,
+      used,
       heldBy: held.flatMap(([holder]) => holder ?? []),
       startedAts: held.map(([, startedAt]) => startedAt),
       position: (waiting ?? 0) + 1,

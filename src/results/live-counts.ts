@@ -6,8 +6,11 @@
 import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
 import { persistOr503 } from "./d1.ts";
 
-/** Rows looked at for one answer. */
-export const MAX_COUNTED = 10_000;
+/** Tasks that one statement looks at: each is read twice, to be found and to be grouped. */
+const STRETCH = 2_400;
+
+/** Tasks looked at for one answer. */
+const MAX_COUNTED = 4 * STRETCH;
 
 export interface LaneCount {
   lane: string;
@@ -23,11 +26,13 @@ export interface Counted<T> {
 
 /** What is queued and what runs in each lane, of all tenants, among the rows that are due at `horizon` or before. */
 export async function countLanes(db: D1Database, horizon: number, max = MAX_COUNTED): Promise<Counted<LaneCount>> {
-  const groups = `
-    SELECT COUNT(*) AS n,
-      json_object('lane', lane, 'queued', SUM(state = 'queued'), 'running', SUM(state = 'running')) AS counted
-    FROM looked GROUP BY lane`;
-  return countLooked(db, dueFirst("due_at <= ?2"), groups, horizon, max);
+  const { groups, capped } = await countTimed(db, horizon, max);
+  const counts = [...Map.groupBy(groups, (group) => group.lane)].map(([lane, own]) => ({
+    lane,
+    queued: sumOf(own.filter((group) => group.state === "queued")),
+    running: sumOf(own.filter((group) => group.state === "running")),
+  }));
+  return { counts, capped };
 }
 
 export interface TaskCount {
@@ -39,41 +44,71 @@ export interface TaskCount {
 
 /** The tenant's tasks that have not ended, by task, lane and state. */
 export async function countTasks(db: D1Database, tenant: string, max = MAX_COUNTED): Promise<Counted<TaskCount>> {
-  const looked = `
-    SELECT * FROM (${dueFirst("due_at IS NOT NULL")})
-    UNION ALL
-    SELECT tenant, task, lane, state FROM tasks INDEXED BY tasks_waiting
-    WHERE state = 'waiting' AND due_at IS NULL AND tenant = ?2 LIMIT ?1 + 1`;
-  const groups = `
-    SELECT COUNT(*) AS n, CASE WHEN tenant = ?2 AND state IN ${sqlStates(LIVE_STATES)}
-      THEN json_object('task', task, 'lane', lane, 'state', state, 'count', COUNT(*)) END AS counted
-    FROM looked GROUP BY tenant = ?2, task, lane, state`;
-  return countLooked(db, looked, groups, tenant, max);
+  const [timed, untimed] = await Promise.all([
+    countTimed(db, Number.MAX_SAFE_INTEGER, max, tenant),
+    countUntimed(db, tenant, max),
+  ]);
+  const all = Map.groupBy([...timed.groups, ...untimed.groups], ({ task, lane, state }) => `${task} ${lane} ${state}`);
+  const counts = [...all.values()].map((own) => ({ ...own[0]!, count: sumOf(own) }));
+  return { counts, capped: timed.capped || untimed.capped };
 }
 
-function dueFirst(where: string): string {
-  return `
-    SELECT tenant, task, lane, state FROM tasks INDEXED BY tasks_due
-    WHERE ${where} ORDER BY due_at LIMIT ?1 + 1`;
+interface Groups {
+  groups: TaskCount[];
+  capped: boolean;
 }
 
-/** `looked`: SQL of the rows to count, at most one more than ?1 of them. */
-async function countLooked<T>(
-  db: D1Database,
-  looked: string,
-  groups: string,
-  value: string | number,
-  max: number,
-): Promise<Counted<T>> {
-  const row = await persistOr503(() =>
+const sumOf = (groups: TaskCount[]) => groups.reduce((sum, group) => sum + group.count, 0);
+
+// A place is a time and an id, so that those of one time are not lost between two stretches.
+const TIMED = `
+SELECT task, lane, state, tenant IS ?1 AND state IN ${sqlStates(LIVE_STATES)} AS counts, COUNT(*) AS count,
+  MAX(printf('%016d', due_at) || id) AS place
+FROM (SELECT id, due_at, tenant, task, lane, state FROM tasks INDEXED BY tasks_due
+  WHERE due_at <= ?2 AND (due_at, id) > (?3, ?4) ORDER BY due_at, id LIMIT ?5)
+GROUP BY tenant IS ?1, task, lane, state`;
+
+/** Of all tenants, or of the one that is given. */
+async function countTimed(db: D1Database, horizon: number, max: number, tenant?: string): Promise<Groups> {
+  const groups: TaskCount[] = [];
+  let place: [dueAt: number, id: string] = [-1, ""];
+  let left = max + 1;
+  while (left > 0) {
+    const stretch = Math.min(STRETCH, left);
+    const values = [tenant ?? null, horizon, ...place, stretch];
+    const { results } = await persistOr503(() =>
+      db
+        .prepare(TIMED)
+        .bind(...values)
+        .all<TaskCount & { counts: 0 | 1; place: string }>(),
+    );
+    for (const { task, lane, state, count, counts } of results) {
+      if (tenant === undefined || counts === 1) groups.push({ task, lane, state, count });
+    }
+    const looked = sumOf(results);
+    if (looked < stretch) return { groups, capped: false };
+    left -= looked;
+    const last = results
+      .map((row) => row.place)
+      .toSorted()
+      .at(-1)!;
+    place = [Number(last.slice(0, 16)), last.slice(16)];
+  }
+  return { groups, capped: true };
+}
+
+async function countUntimed(db: D1Database, tenant: string, max: number): Promise<Groups> {
+  const bound = Math.min(STRETCH, max);
+  const { results } = await persistOr503(() =>
     db
       .prepare(
-        `WITH looked AS (${looked})
-         SELECT SUM(n) AS looked, json_group_array(json(counted)) FILTER (WHERE counted IS NOT NULL) AS counts
-         FROM (${groups})`,
+        `SELECT task, lane, 'waiting' AS state, COUNT(*) AS count
+         FROM (SELECT task, lane FROM tasks INDEXED BY tasks_waiting
+           WHERE state = 'waiting' AND due_at IS NULL AND tenant = ?1 LIMIT ?2)
+         GROUP BY task, lane`,
       )
-      .bind(max, value)
-      .first<{ looked: number | null; counts: string }>(),
+      .bind(tenant, bound + 1)
+      .all<TaskCount>(),
   );
-  return { counts: JSON.parse(row?.counts ?? "[]") as T[], capped: (row?.looked ?? 0) > max };
+  return { groups: results, capped: sumOf(results) > bound };
 }

@@ -18,10 +18,13 @@ LIMIT (SELECT CASE WHEN room > 0 THEN room + ${SPARE} ELSE 0 END FROM (
   SELECT COALESCE((SELECT max FROM limits WHERE key = ?1), 0)
     - (SELECT COUNT(*) FROM places WHERE key = ?1 AND running = 1) AS room))`;
 
+/** Keys that one call looks at, each by a statement: the clock comes back to those beyond. */
+const MAX_KEYS = 100;
+
 /** The next in line for each of these keys that has room. */
 export async function readNextInLine(db: D1Database, keys: string[]): Promise<Belled[]> {
   if (keys.length === 0) return [];
-  const results = await persist(() => db.batch(keys.map((key) => db.prepare(NEXT).bind(key))));
+  const results = await persist(() => db.batch(keys.slice(0, MAX_KEYS).map((key) => db.prepare(NEXT).bind(key))));
   const next = results.flatMap((_, i) => rowsOf<Belled>(results, i));
   return [...new Map(next.map((task) => [task.id, task])).values()];
 }

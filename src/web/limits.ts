@@ -13,6 +13,7 @@ import {
   type LimitPlace,
   type LimitReader,
 } from "../engine/limits.ts";
+import { MAX_LIMITS } from "../results/limits.ts";
 import { operation } from "./operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "./paging.ts";
 import type { Principal } from "./principal.ts";
@@ -38,7 +39,7 @@ export const listLimitsOperation = operation({
   answers: { 200: { description: "A page of limits", schema: limitListSchema, headers: ["Link"] } },
   problems: ["invalid-cursor", "unavailable"],
   async handle({ c, env, principal, query }) {
-    const limit = query.limit ?? 50;
+    const limit = Math.min(query.limit ?? MAX_LIMITS, MAX_LIMITS);
     const { kind, task } = query;
     const reader = readerOf(principal);
     const limits = await listLimits(env, reader, { kind, task }, readPlace(query.cursor), limit + 1, Date.now());

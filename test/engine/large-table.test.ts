@@ -9,12 +9,6 @@ import type { TaskList } from "../../src/contract/task.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 import { addChild, fillTable } from "./large-table.ts";
 
-declare module "vitest" {
-  interface ProvidedContext {
-    largeTable: number;
-  }
-}
-
 const COUNT = inject("largeTable");
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });

@@ -4,6 +4,8 @@ import { inject } from "vitest";
 declare module "vitest" {
   interface ProvidedContext {
     isFull: boolean;
+    /** Rows of the large table: `LARGE_TABLE=1000000 npm test` looks at more. */
+    largeTable: number;
   }
 }
 
