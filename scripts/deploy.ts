@@ -34,6 +34,9 @@ export interface Step {
   unless?: string[];
 }
 
+/** As it was before the build made wrangler quiet: what it says of a deployment is to be read. */
+const environment = { ...process.env };
+
 /** What a deployment is made of: two configuration files, which differ in the migrations that they name. */
 export interface Deployment {
   config: Unstable_RawConfig;
@@ -89,7 +92,7 @@ export async function runSteps(steps: readonly Step[], wrangler = WRANGLER): Pro
 }
 
 async function call(wrangler: string, args: string[], stdio: "ignore" | "inherit"): Promise<number> {
-  const child = spawn(process.execPath, [wrangler, ...args], { cwd: root, stdio });
+  const child = spawn(process.execPath, [wrangler, ...args], { cwd: root, env: environment, stdio });
   const [code] = (await once(child, "exit")) as [number | null];
   return code ?? 1;
 }

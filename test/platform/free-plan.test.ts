@@ -58,7 +58,7 @@ describe("the configuration for the free plan", () => {
     const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
     const printed = execFileSync(process.execPath, [wrangler, "deploy", "--dry-run", "--config", file], {
       encoding: "utf8",
-      env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" },
+      env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false", WRANGLER_LOG: "log" },
     });
     expect(printed).toMatch(/PLAN[^\n]*"?free/);
     const kilobytes = Number(/gzip: ([\d.]+) KiB/.exec(printed)?.[1]);
