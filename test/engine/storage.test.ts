@@ -165,6 +165,22 @@ describe("from 97 % on", () => {
     expect(await taskOf(parent)).toMatchObject({ state: "succeeded", result: [3, 3, 3] });
   });
 
+  it("ticks of schedules wait, and the last one is made up for", async () => {
+    await service.fetch("/v1/schedules/minutely", { method: "PUT", body: { ...noop, every: "1m" } });
+    const made = async () => {
+      const answer = await service.fetch("/v1/tasks?tag.schedule=minutely");
+      return (await answer.json<{ items: unknown[] }>()).items.length;
+    };
+    await fill(0.97);
+    jumpTo(Date.now() + 150_000);
+    await service.tick(Date.now());
+    expect(await made()).toBe(0);
+    await fill(0.96);
+    await service.tick(Date.now());
+    expect(await made()).toBe(1);
+    await service.fetch("/v1/schedules/minutely", { method: "DELETE" });
+  });
+
   it("signals are refused", async () => {
     const id = await idOf(await post({ task: "test.signal", input: { name: "go" } }));
     await fill(0.97);
