@@ -157,6 +157,8 @@ describe("the metrics", () => {
       "lovage_attempt_wait_seconds",
       "lovage_clock_lag_seconds",
       "lovage_counts_capped",
+      "lovage_database_bytes",
+      "lovage_database_max_bytes",
       "lovage_lane_backlog_messages",
       "lovage_lane_paused",
       "lovage_lane_queued",

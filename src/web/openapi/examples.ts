@@ -146,7 +146,10 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   },
   Health: {
     status: "ok",
-    checks: { database: { ok: true }, clock: { ok: true } },
+    checks: {
+      database: { ok: true, sizeBytes: 48_000_000, maxBytes: 10_000_000_000, accepts: true },
+      clock: { ok: true },
+    },
     clockLagMs: 0,
     backlog: { high: 0, default: 2, bulk: 0, long: 0 },
   },
