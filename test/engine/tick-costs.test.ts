@@ -161,31 +161,35 @@ describe("a tick", () => {
 });
 
 describe("purges", () => {
-  it("of 220 tasks that end one after another take a few ticks, and none is late by a minute", async () => {
-    const tenant = newTenant();
-    const from = now;
-    const tasks = Array.from({ length: 220 }, () => ({ ...newTask(tenant, { retention: "20s" }), dueAt: null }));
-    await insertTasks(env.DB, tasks);
-    const first = clock.ticks;
-    for (const [i, task] of tasks.entries()) {
-      // Ten a second end.
-      const endedAt = from + i * 100;
-      await env.DB.prepare(
-        `UPDATE tasks SET state = 'succeeded', finished_at = ?2, retain_until = ?2 + 20000,
-           due_at = (?2 + 20000 + 14999) / 15000 * 15000 WHERE id = ?1`,
-      )
-        .bind(task.id, endedAt)
-        .run();
-    }
-    now = from + 22 * SECOND;
-    await clock.ring();
-    while ((await countOf("tasks")) > 0) {
-      await clock.ringUntil(clock.nextAt!);
-      expect(await countOf(`tasks WHERE retain_until < ${now - MINUTE}`)).toBe(0);
-    }
-    console.log(`220 purges took ${clock.ticks - first} ticks`);
-    expect(clock.ticks - first).toBeLessThanOrEqual(8);
-  });
+  it(
+    "of 220 tasks that end one after another take a few ticks, and none is late by a minute",
+    { timeout: 60_000 },
+    async () => {
+      const tenant = newTenant();
+      const from = now;
+      const tasks = Array.from({ length: 220 }, () => ({ ...newTask(tenant, { retention: "20s" }), dueAt: null }));
+      await insertTasks(env.DB, tasks);
+      const first = clock.ticks;
+      for (const [i, task] of tasks.entries()) {
+        // Ten a second end.
+        const endedAt = from + i * 100;
+        await env.DB.prepare(
+          `UPDATE tasks SET state = 'succeeded', finished_at = ?2, retain_until = ?2 + 20000,
+           due_at = (CAST(?2 AS INTEGER) + 34999) / 15000 * 15000 WHERE id = ?1`,
+        )
+          .bind(task.id, endedAt)
+          .run();
+      }
+      now = from + 22 * SECOND;
+      await clock.ring();
+      while ((await countOf("tasks")) > 0) {
+        await clock.ringUntil(clock.nextAt!);
+        expect(await countOf(`tasks WHERE retain_until < ${now - MINUTE}`)).toBe(0);
+      }
+      console.log(`220 purges took ${clock.ticks - first} ticks`);
+      expect(clock.ticks - first).toBeLessThanOrEqual(8);
+    },
+  );
 
   it("of the last member take the flow with them", async () => {
     const members = Array.from({ length: 3 }, () => ({ ...newTask(newTenant()), flowId: "flow_1" }));
