@@ -55,7 +55,7 @@ export function strictWorkers(
     name,
     modulesRoot: root,
     modules: scriptModules(config, own, strict, bundle),
-    bindings,
+    bindings: { ...bindings, D1_MAX_BYTES: String(database.maxBytes) },
     serviceBindings: selfBindings(rest.serviceBindings, own, name),
   });
   const names = (kind: string) => Array.from({ length: ISOLATES }, (_unused, i) => `${own}-${kind}-${i + 1}`);
