@@ -103,8 +103,8 @@ describe("what was claimed together", () => {
     expect(calls).toEqual([["3", "4"], ["5"], ["1"], ["2"], ["alone"], ["alone too"]]);
   });
 
-  it("is called without those who were cut off twice: each has its last try alone", () => {
-    const claimed = [task("1"), task("2", { crashes: 2 }), task("3", { crashes: 1 }), task("4", { crashes: 2 })];
+  it("is called without the tasks that were cut off: each has its next try alone", () => {
+    const claimed = [task("1"), task("2", { crashes: 2 }), task("3"), task("4", { crashes: 1 })];
     const calls = callsOf(claimed, definitionOf).map((call) => call.map(({ id }) => id));
     expect(calls).toEqual([["1", "3"], ["2"], ["4"]]);
   });

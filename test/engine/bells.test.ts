@@ -52,7 +52,7 @@ async function statesOf(ids: string[]): Promise<State[]> {
 
 /** Clock and queue go on until all of these have ended. */
 async function workOff(service: AssembledWorker, ids: string[]): Promise<void> {
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 400; round++) {
     await service.deliver();
     if ((await statesOf(ids)).every(isTerminal)) return;
     const next = service.nextTick;
