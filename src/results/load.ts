@@ -17,6 +17,7 @@ let answeredAt = 0;
 
 /** Whether a call for a waiting caller may be sent now. */
 export function mayAsk(now: number): boolean {
+  if (pauseMs === 0) return true;
   if (now < refusesUntil) return false;
   // This call is the probe: the others are refused until it has an answer.
   refusesUntil = now + pauseMs;
