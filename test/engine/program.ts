@@ -406,8 +406,10 @@ export class World {
     const wrong = [...wrongMoves(moves, this.#now), ...[...rows.values()].flatMap((row) => wrongWith(row, this.#now))];
     const actual = new Map([...rows].map(([id, row]) => [id, modelOf(row)]));
     if (expected !== null) wrong.push(...differences(expected, actual));
-    const suspect = new Set(this.#suspects.unripe(this.#now));
-    const looks = [...rows.values()].filter((row) => !suspect.has(row.id)).map((row) => row.dueAt ?? Infinity);
+    // The clock looks at an attempt that may have been cut off when it said, not when the row did.
+    const suspects = new Set(this.#suspects.unripe(0));
+    const others = [...rows.values()].filter((row) => row.state !== "running" || !suspects.has(row.id));
+    const looks = others.map((row) => row.dueAt ?? Infinity);
     const due = Math.min(...looks, this.#suspects.nextAt() ?? Infinity);
     if (expected === null) this.#wakeBy(due);
     else if (due < (this.#alarm ?? Infinity))
