@@ -114,6 +114,9 @@ function notStarted(error: unknown): void {
   console.warn(JSON.stringify({ event: "object_not_reached", error: String(error) }));
 }
 
+/** What it may take to write counts. */
+const WRITE_MS = 1_000;
+
 /** Until when an event waits here to write what was counted; only so long, because the platform may have ended it. */
 let lastUntil = 0;
 
@@ -122,9 +125,11 @@ async function writeLastCounts(env: Env, endBy: number): Promise<void> {
   if (lastUntil > Date.now()) return;
   for (;;) {
     const wait = untilWritten(Date.now());
-    if (wait === null || Date.now() + wait > endBy) break;
-    lastUntil = Date.now() + wait + 250;
-    await scheduler.wait(wait);
+    if (wait === null) break;
+    // What the event has no time to wait for is written now.
+    const pause = Math.min(wait, Math.max(0, endBy - WRITE_MS - Date.now()));
+    lastUntil = Date.now() + pause + WRITE_MS;
+    await scheduler.wait(pause);
     await writeCounts(env);
   }
   lastUntil = 0;
