@@ -15,8 +15,10 @@ export interface Budget {
   attemptsPerObject: number;
   /** Task ids in one queue message: at most as many as an event takes, so that a large submission spreads over many events. */
   idsPerBell: number;
-  /** How much less often than usual a running attempt asks whether it is to stop. */
+  /** How much less often than usual a running attempt asks whether it is to stop; each renewal of its lease tells it as well. */
   pollFactor: number;
+  /** Reports of an attempt that leave at one pace, before the pace is halved. */
+  reportsPerPace: number;
   /** D1 statements that a tick of the clock may use before it leaves the rest to the next tick. */
   statementsPerTick: number;
   /** Rows that one bulk request, or one round of background work, changes. */
@@ -32,6 +34,7 @@ const PAID: Budget = {
   attemptsPerObject: 6,
   idsPerBell: 12,
   pollFactor: 1,
+  reportsPerPace: 240,
   statementsPerTick: 400,
   rowsPerBulk: 500,
   objectsPerCall: 500,
@@ -42,9 +45,10 @@ const FREE: Budget = {
   statements: 50,
   subrequests: 50,
   attemptsPerEvent: 5,
-  attemptsPerObject: 2,
+  attemptsPerObject: 1,
   idsPerBell: 5,
-  pollFactor: 10,
+  pollFactor: Infinity,
+  reportsPerPace: 2,
   statementsPerTick: 30,
   rowsPerBulk: 100,
   objectsPerCall: 15,

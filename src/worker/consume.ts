@@ -6,6 +6,7 @@
 import { idsOf, ringBells } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
 import { EVENT_MS } from "../core/limits.ts";
+import { placed } from "../core/location.ts";
 import { budgetOf } from "../core/plan.ts";
 import { claim } from "../engine/claim.ts";
 import { untilWritten, writeCounts } from "../engine/observe.ts";
@@ -61,7 +62,7 @@ export async function consume(
     const endBy = Date.now() + EVENT_MS;
     ctx.waitUntil(workOff(env, here, endBy, handlers).then(() => writeLastCounts(env, endBy)));
     for (const tasks of apart) ctx.waitUntil(startApart(env, tasks).catch(notStarted));
-    for (const key of rates) ctx.waitUntil(env.RATES.getByName(key).keep().catch(notStarted));
+    for (const key of rates) ctx.waitUntil(env.RATES.getByName(key, placed(env)).keep().catch(notStarted));
     if (rest.length > 0) {
       const bells = rest.map((id) => ({ id, lane }));
       ctx.waitUntil(ringBells(env, bells));

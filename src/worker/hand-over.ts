@@ -1,5 +1,6 @@
 /** Hands to objects what an event has no time for. */
 
+import { placed } from "../core/location.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Commit } from "../results/commit-attempts.ts";
 
@@ -23,7 +24,7 @@ async function withNewObject(
 ): Promise<void> {
   for (let n = 1; ; n++) {
     try {
-      await call(env.ATTEMPTS.get(env.ATTEMPTS.newUniqueId()));
+      await call(env.ATTEMPTS.get(env.ATTEMPTS.newUniqueId(), placed(env)));
       return;
     } catch (error) {
       if (n === TRIES) throw error;

@@ -3,6 +3,7 @@
  * with the last value always, logs and outputs all, within bounds. Nothing here ever fails the handler.
  */
 
+import { budgetOf } from "../core/plan.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { LogLevel, Progress } from "../core/define-task.ts";
 import { liveSnapshotOf, progressObject } from "../engine/tell.ts";
@@ -10,7 +11,7 @@ import type { NewEvent, Snapshot } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { markObject } from "../results/read-tasks.ts";
 
-/** Reports go out at most this often. */
+/** Progress is kept at most this often, and reports go out so often at first. */
 const EVERY_MS = 250;
 
 /** Of one attempt, per kind of event. */
@@ -44,6 +45,7 @@ export class Reporter {
   #progress: Progress | null = null;
   #progressIsNew = false;
   #sentAt = 0;
+  #sent = 0;
   #sending: Promise<void> | null = null;
   #marked: boolean;
 
@@ -66,6 +68,8 @@ export class Reporter {
 
   tellProgress(done: number, total: number | null, message: string | null, data: unknown): void {
     const before = this.#progress;
+    // A value that has stood for a while is told by itself, however long the report takes to leave.
+    if (before && Date.now() - Date.parse(before.at) >= EVERY_MS) this.#settleProgress();
     const reached = before && before.total === total ? Math.max(before.done, done) : done;
     const percent = total === null || total <= 0 ? null : Math.min(100, Math.round((reached / total) * 1000) / 10);
     const known = plain(data);
@@ -146,14 +150,20 @@ export class Reporter {
   }
 
   async #sendLater(): Promise<void> {
-    const pause = this.#sentAt + EVERY_MS - Date.now();
+    const pause = this.#sentAt + this.#everyMs() - Date.now();
     if (pause > 0) await scheduler.wait(pause);
     else await Promise.resolve();
     if (this.#hasNews()) await this.#send(false);
   }
 
+  /** A long attempt sends less and less often: each report is a subrequest of its event, which may make only so many. */
+  #everyMs(): number {
+    return EVERY_MS * 2 ** Math.floor(this.#sent / budgetOf(this.#env).reportsPerPace);
+  }
+
   async #send(last: boolean): Promise<void> {
     this.#sentAt = Date.now();
+    this.#sent++;
     this.#settleProgress();
     const events = this.#events;
     this.#events = [];

@@ -72,7 +72,7 @@ export async function beat(env: Env): Promise<void> {
   if (due.length > 0) await renew(env, due, now);
   const grown = [...running].filter((attempt) => now - attempt.claimedAt > FRESH_MS && !due.includes(attempt));
   const pollMs = Math.min(...grown.map((attempt) => pollAfter(now - attempt.claimedAt)));
-  if (now - askedAt >= pollMs * budgetOf(env).pollFactor) {
+  if (grown.length > 0 && now - askedAt >= pollMs * budgetOf(env).pollFactor) {
     askedAt = now;
     obey(grown, await answered(readStopOrders(env.DB, grown.map(heldOf))));
   }
