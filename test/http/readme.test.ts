@@ -77,13 +77,6 @@ describe("what the README says of the sources", () => {
     expect(options.filter((name) => !(name in optionsSchema.shape))).toEqual([]);
     expect(options).toContain("delay");
   });
-
-  it("creates every queue of wrangler.toml before the first deployment", () => {
-    const deploy = samples.filter(({ info }) => info === "deploy").map(({ body }) => body);
-    const created = [...deploy.join("").matchAll(/queues create (\S+)/g)].map(([, queue]) => queue);
-    const bound = [...readFileSync(join(root, "wrangler.toml"), "utf8").matchAll(/queue = "(.+)"/g)];
-    expect(created.toSorted()).toEqual([...new Set(bound.map(([, queue]) => queue))].toSorted());
-  });
 });
 
 describe("what the README has its reader do", () => {
