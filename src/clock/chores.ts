@@ -3,7 +3,7 @@
 import { deleteEnded } from "../engine/delete.ts";
 import { doChores, type Chores } from "../results/chores.ts";
 import { timePurges, walkOver } from "../results/purge-tasks.ts";
-import type { Budget } from "./budget.ts";
+import type { TickBudget } from "../core/plan.ts";
 
 /** Between two rounds of chores, and between two folds of what was counted. */
 const CHORES_EVERY_MS = 15_000;
@@ -49,7 +49,7 @@ export async function doRound(
   kv: SyncKvStorage,
   now: number,
   unfolded: boolean,
-  { rows, chunk }: Budget,
+  { rows, chunk }: TickBudget,
   mayGoOn: () => boolean,
 ): Promise<number | null> {
   const state: State = { ...(kv.get<State>("chores") ?? NEVER) };

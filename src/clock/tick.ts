@@ -1,6 +1,7 @@
 /** One tick: look at every row that is due, and do what the rules say. */
 
 import { earliest } from "../broker/poke.ts";
+import { budgetOf, type TickBudget } from "../core/plan.ts";
 import { nextPurge, wake } from "../core/wake.ts";
 import { moveCircuits } from "../engine/circuits.ts";
 import { deleteEnded } from "../engine/delete.ts";
@@ -13,7 +14,7 @@ import { tellObjects } from "../engine/tell.ts";
 import { postponeTasks, readDue, readNextDue, type DueTask } from "../results/due-tasks.ts";
 import { glance, type Glance } from "../results/glance.ts";
 import { Metered, type Stopwatch } from "../results/metered.ts";
-import { budgetOf, type Budget } from "./budget.ts";
+
 import { doRound } from "./chores.ts";
 import { keepDeadlines } from "./deadlines.ts";
 import { heldLanes, openLanes, type HeldLanes } from "./lanes.ts";
@@ -42,7 +43,7 @@ const KEPT_MS = 30_000;
 
 /** What a tick may use, and how it measures time; a test gives its own. */
 export interface Allowance {
-  budget?: Budget;
+  budget?: TickBudget;
   stopwatch?: Stopwatch;
 }
 
@@ -55,7 +56,7 @@ export async function tick(
   kv: SyncKvStorage,
   now: number,
   suspects: Suspects,
-  { budget = budgetOf(env), stopwatch }: Allowance = {},
+  { budget = budgetOf(env).tick, stopwatch }: Allowance = {},
 ): Promise<number | null> {
   const meter = new Metered(env.DB, stopwatch);
   try {
@@ -73,12 +74,12 @@ class Tick {
   readonly #kv: SyncKvStorage;
   readonly #now: number;
   readonly #suspects: Suspects;
-  readonly #budget: Budget;
+  readonly #budget: TickBudget;
   readonly #meter: Metered;
   /** Whether the next tick must follow at once. */
   #isMore = false;
 
-  constructor(env: Env, kv: SyncKvStorage, now: number, suspects: Suspects, budget: Budget, meter: Metered) {
+  constructor(env: Env, kv: SyncKvStorage, now: number, suspects: Suspects, budget: TickBudget, meter: Metered) {
     this.#env = env;
     this.#kv = kv;
     this.#now = now;

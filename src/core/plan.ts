@@ -4,6 +4,16 @@
  * Limits: https://developers.cloudflare.com/workers/platform/limits/ and https://developers.cloudflare.com/d1/platform/limits/
  */
 
+/** What one tick of the clock may use before it leaves the rest to the next one. What was begun may exceed it a little. */
+export interface TickBudget {
+  /** D1 statements. */
+  statements: number;
+  /** Rows that are looked at in one go. */
+  rows: number;
+  /** Rows that one statement removes or scans. */
+  chunk: number;
+}
+
 export interface Budget {
   /** D1 statements of one invocation; each statement of a batch counts. The platform's limit. */
   statements: number;
@@ -19,12 +29,9 @@ export interface Budget {
   pollFactor: number;
   /** Reports of an attempt that leave at one pace, before the pace is halved. */
   reportsPerPace: number;
-  /** D1 statements that a tick of the clock may use before it leaves the rest to the next tick. */
-  statementsPerTick: number;
+  tick: TickBudget;
   /** Rows that one bulk request, or one round of background work, changes. */
   rowsPerBulk: number;
-  /** Progress objects that one invocation calls. */
-  objectsPerCall: number;
 }
 
 const PAID: Budget = {
@@ -35,9 +42,8 @@ const PAID: Budget = {
   idsPerBell: 12,
   pollFactor: 1,
   reportsPerPace: 240,
-  statementsPerTick: 400,
+  tick: { statements: 800, rows: 1_000, chunk: 5_000 },
   rowsPerBulk: 500,
-  objectsPerCall: 500,
 };
 
 /** 10 ms of CPU and 50 subrequests: a claim, and for each attempt a commit, a stop poll, an object and a bell. */
@@ -49,9 +55,8 @@ const FREE: Budget = {
   idsPerBell: 5,
   pollFactor: Infinity,
   reportsPerPace: 2,
-  statementsPerTick: 30,
+  tick: { statements: 45, rows: 10, chunk: 1_000 },
   rowsPerBulk: 100,
-  objectsPerCall: 15,
 };
 
 /** The budget of the plan that `PLAN` names: "free", or the paid one where it is empty. */

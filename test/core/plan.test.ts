@@ -14,8 +14,7 @@ describe("the budget of an invocation", () => {
       // A commit of its own for each attempt is two statements, a bell for what it releases and a call to its object.
       expect(1 + 4 * budget.attemptsPerEvent).toBeLessThan(Math.min(budget.statements, budget.subrequests) / 2);
       expect(budget.idsPerBell).toBeLessThanOrEqual(budget.attemptsPerEvent);
-      expect(budget.statementsPerTick).toBeLessThan(budget.statements);
-      expect(budget.objectsPerCall + budget.statementsPerTick).toBeLessThanOrEqual(budget.subrequests);
+      expect(budget.tick.statements).toBeLessThan(budget.statements);
     },
   );
 });
