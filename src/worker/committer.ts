@@ -3,6 +3,7 @@
 import { commit } from "../engine/commit.ts";
 import type { Commit } from "../results/commit-attempts.ts";
 import { isFinal } from "../results/d1.ts";
+import { troubleOf } from "../results/trouble.ts";
 import { handOver } from "./hand-over.ts";
 import { within } from "./within.ts";
 
@@ -68,7 +69,8 @@ export class Committer {
         // An attempt that was taken away may end beside the one that took its place.
         if (held !== "late") return new Map(held.map((task) => [task.id, task.attempt]));
       } catch (error) {
-        if (isFinal(error)) throw error;
+        // One result that finds no room must not hold up the others of its group.
+        if (isFinal(error) || (commits.length > 1 && troubleOf(error) === "full")) throw error;
         await scheduler.wait(Math.min(pause * (0.5 + Math.random()), Math.max(0, this.#left())));
         pause = Math.min(2 * pause, AGAIN_MS.last);
       }
