@@ -92,9 +92,11 @@ function takeLead(env: Env, background: Background, mine: Waiting): Lead {
   mine.turn = Promise.withResolvers();
   const orphans = lead?.group ?? [];
   waiting = [...new Set([...orphans, ...waiting, mine])].filter((each) => !each.isSettled);
-  lead = { until: Date.now() + PATIENCE_MS, group: [] };
-  background.waitUntil(writeGroups(env, background, lead));
-  return lead;
+  const own: Lead = { until: Date.now() + PATIENCE_MS, group: [] };
+  lead = own;
+  // With nothing left to write, this gives the lead up at once.
+  background.waitUntil(writeGroups(env, background, own));
+  return own;
 }
 
 /** All I/O is the leader's own; the others only wait for promises that it resolves. */
