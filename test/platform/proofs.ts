@@ -161,27 +161,41 @@ export async function silence(silentMs: number, perSecond: number) {
   }
 }
 
-/** D1 takes long and few may wait for it: how soon submissions are refused, and whether what was accepted ends. */
+/**
+ * D1 refuses everything: how soon submissions are refused. Then it takes long, and few calls may wait for it: whether what
+ * was accepted ends.
+ */
 export function overload(posts: number) {
   return on({}, async (api, server) => {
-    await order(server, "database", { maxQueued: 4, readMs: 50, writeMs: 200 });
-    const refusals: number[] = [];
     const accepted: string[] = [];
-    const post = async () => {
+    const post = async (refusals: number[]) => {
       const began = performance.now();
       const { status, headers, body } = await api.post<TaskResource>("/v1/tasks", { task: "test.noop" });
       if (status === 202) accepted.push(body.id);
       else if (status === 503 && headers.get("retry-after")) refusals.push(performance.now() - began);
       else throw new Error(`a submission was answered ${status} ${JSON.stringify(body)}`);
     };
-    for (let n = 0; n < posts; n += 10) {
-      await Promise.all(Array.from({ length: 10 }, post));
-    }
+    await order(server, "database", { maxQueued: 0 });
+    const overloaded: number[] = [];
+    for (let n = 0; n < posts; n++) await post(overloaded);
+    await order(server, "database", { maxQueued: 4, readMs: 50, writeMs: 200 });
+    const slow: number[] = [];
+    for (let n = 0; n < posts; n += 10) await Promise.all(Array.from({ length: 10 }, () => post(slow)));
     await order(server, "database", { maxQueued: 1_000, readMs: 1, writeMs: 5 });
+    await poll(
+      () => "nothing was accepted again",
+      async () => {
+        await pause(500);
+        const before = accepted.length;
+        await post([]);
+        return accepted.length > before || null;
+      },
+    );
     const tasks = await ended(api, accepted);
     return {
       accepted: accepted.length,
-      refusals: quantiles(refusals),
+      overloaded: quantiles(overloaded),
+      slow: quantiles(slow),
       ended: counted(tasks),
       ...(await reportOf(server)),
     };
@@ -283,7 +297,7 @@ const REAL: Record<string, () => Promise<{ table: string }>> = {
   long: () => longAttempts(1),
   crowd: () => crowd(5_000, 200, 1_000),
   silence: () => silence(60_000, 10),
-  overload: () => overload(500),
+  overload: () => overload(200),
   waiters: () => waiters(300, 100),
   full: () => full(6_000_000),
 };
