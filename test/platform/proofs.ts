@@ -52,8 +52,10 @@ async function ended(api: Api, ids: string[]): Promise<TaskResource[]> {
   while (left.size > 0) {
     await Promise.all(
       [...left].slice(0, 20).map(async (id) => {
-        const task = await api.read(id);
-        if (LIVE.includes(task.state)) return;
+        const { status, body: task } = await api.get<TaskResource>(`/v1/tasks/${id}`);
+        // For some seconds after a trouble of D1, reads too are refused.
+        if (status === 503 || LIVE.includes(task.state)) return;
+        if (status !== 200) throw new Error(`${id} could not be read: ${status} ${JSON.stringify(task)}`);
         left.delete(id);
         done.push(task);
       }),
