@@ -14,6 +14,7 @@ import { makeDue } from "../results/due-tasks.ts";
 import { startApart } from "./hand-over.ts";
 import { placesOf } from "./place.ts";
 import { runningIn } from "./running.ts";
+import { within } from "./within.ts";
 import { handlersOf, workOff, type Handlers } from "./work.ts";
 
 /** Attempts of one lane that run side by side in an isolate; more wait in the queue. */
@@ -131,7 +132,7 @@ async function writeLastCounts(env: Env, endBy: number): Promise<void> {
     const pause = Math.min(wait, Math.max(0, endBy - WRITE_MS - Date.now()));
     lastUntil = Date.now() + pause + WRITE_MS;
     await scheduler.wait(pause);
-    await writeCounts(env);
+    if ((await within(writeCounts(env), WRITE_MS)) === "late") break;
   }
   lastUntil = 0;
 }
