@@ -1,6 +1,6 @@
 /** What the service must do within production's limits, at sizes that a test affords; `proofs.ts` does the same at real ones. */
 import { describe, expect, it } from "vitest";
-import { crowd, full, longAttempts, overload, silence, waiters } from "./proofs.ts";
+import { crowd, errors, full, longAttempts, overload, silence, waiters } from "./proofs.ts";
 
 describe("within production's limits", () => {
   it("attempts that outlast a consumer's event succeed at the first try, and hold up nothing beside them", async () => {
@@ -24,6 +24,13 @@ describe("within production's limits", () => {
   it("a silence of D1 that outlasts a lease repeats no attempt, and loses none", async () => {
     const { accepted, twice, never, ended, table } = await silence(25_000, 3);
     console.log(table);
+    expect(accepted).toBeGreaterThan(0);
+    expect([twice, never]).toEqual([0, 0]);
+    expect(Object.keys(ended).every((end) => end.startsWith("succeeded"))).toBe(true);
+  });
+
+  it("a D1 that fails a tenth of its calls costs only time", async () => {
+    const { accepted, twice, never, ended } = await errors(15_000, 3);
     expect(accepted).toBeGreaterThan(0);
     expect([twice, never]).toEqual([0, 0]);
     expect(Object.keys(ended).every((end) => end.startsWith("succeeded"))).toBe(true);

@@ -1,7 +1,7 @@
 /**
  * What the service must do within production's limits, each at the size that its caller chooses: small in the tests, real by hand.
  *
- *   node test/platform/proofs.ts [long] [crowd] [silence] [overload] [waiters] [full]
+ *   node test/platform/proofs.ts [long] [crowd] [silence] [errors] [overload] [waiters] [full]
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -124,8 +124,14 @@ export async function crowd(noops: number, requests: number, upstreamMs: number)
   }
 }
 
-/** D1 answers nothing for a while under load: which attempts ran, and how everything ended. */
-export async function silence(silentMs: number, perSecond: number) {
+/** D1 answers nothing for a while. */
+export const silence = (silentMs: number, perSecond: number) => trouble({ isSilent: true }, silentMs, perSecond);
+
+/** A tenth of the calls to D1 fail, half of them after they ran. */
+export const errors = (forMs: number, perSecond: number) => trouble({ errorRate: 0.1 }, forMs, perSecond);
+
+/** D1 is in trouble for a while under load: which attempts ran, and how everything ended. */
+async function trouble(faults: object, forMs: number, perSecond: number) {
   const receiver = await startHookReceiver();
   try {
     return await on({}, async (api, server) => {
@@ -148,8 +154,8 @@ export async function silence(silentMs: number, perSecond: number) {
         }
       })();
       await pause(8_000);
-      await order(server, "faults", { forMs: silentMs, isSilent: true });
-      await pause(silentMs + 3_000);
+      await order(server, "faults", { forMs, ...faults });
+      await pause(forMs + 3_000);
       isOver = true;
       await load;
       await Promise.all(posts);
@@ -299,6 +305,7 @@ const REAL: Record<string, () => Promise<{ table: string }>> = {
   long: () => longAttempts(1),
   crowd: () => crowd(5_000, 200, 1_000),
   silence: () => silence(60_000, 10),
+  errors: () => errors(60_000, 10),
   overload: () => overload(200),
   waiters: () => waiters(300, 100),
   full: () => full(6_000_000),
