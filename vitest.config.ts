@@ -9,6 +9,9 @@ const seed = given === "random" ? randomInt(2 ** 31) : Number(given);
 /** These matter only where a test fails: a tight one would test the machine. */
 const PATIENCE = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: { timeout: 180_000, interval: 50 } } };
 
+/** Tests that mostly wait for a server of theirs run so many side by side, in processes that they share. */
+const WAITERS = 4;
+
 /** Files that test Durable Objects themselves. */
 const WITH_OBJECTS = [
   "test/engine/{clock,hand-over,progress,turns,undo,untold-end,wait,webhooks}.test.ts",
@@ -83,7 +86,8 @@ export default defineConfig({
         test: {
           name: "node",
           // Most of what they do is wait.
-          maxWorkers: 3,
+          maxWorkers: WAITERS,
+          isolate: false,
           include: ["test/{http,client,browser,faults}/**/*.test.ts"],
           globalSetup: ["test/setup/build.ts"],
           ...PATIENCE,
@@ -94,10 +98,12 @@ export default defineConfig({
         // In Node: deployments, and the service under production's limits.
         test: {
           name: "platform",
+          maxWorkers: WAITERS,
+          isolate: false,
           include: ["test/platform/**/*.test.ts"],
           globalSetup: ["test/setup/build.ts"],
           ...PATIENCE,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

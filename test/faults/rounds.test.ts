@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { runs } from "../setup/runs.ts";
 import { newSeed, runRounds } from "./rounds.ts";
 
-const ROUNDS = runs(8, 20);
+const ROUNDS = runs(5, 20);
 
 it(`keeps its promise through ${ROUNDS} kills at random moments`, async () => {
   const seed = newSeed();

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { runs } from "../setup/runs.ts";
 import { runTickRounds } from "./tick-rounds.ts";
 
-const KILLS = runs(4, 8);
+const KILLS = runs(3, 8);
 
 it(`neither loses nor doubles a tick through ${KILLS} kills, and makes up for exactly one where it is told so`, async () => {
   const { breaches, figures } = await runTickRounds(KILLS);

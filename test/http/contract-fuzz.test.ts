@@ -14,7 +14,7 @@ import { operationsOf, readDocument, responseOf, type Document, type Json, type 
 import { fitting, nearly } from "./schema-arbitrary.ts";
 import { startServer, type Server } from "./server.ts";
 
-const RUNS = Number(process.env["FUZZ_RUNS"] ?? runs(60, 300));
+const RUNS = Number(process.env["FUZZ_RUNS"] ?? runs(40, 300));
 const SEED = Number(process.env["FUZZ_SEED"] ?? 20_261_121);
 const AT_ONCE = 24;
 

