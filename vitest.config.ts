@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
-import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import { defineConfig } from "vitest/config";
 
 const given = process.env["TEST_SEED"] ?? "20261121";
 const seed = given === "random" ? randomInt(2 ** 31) : Number(given);
@@ -11,49 +11,6 @@ const PATIENCE = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: {
 
 /** Tests that mostly wait for a server of theirs run so many side by side, in processes that they share. */
 const WAITERS = 4;
-
-/** Files that test Durable Objects themselves. */
-const WITH_OBJECTS = [
-  "test/engine/{clock,hand-over,progress,turns,undo,untold-end,wait,webhooks}.test.ts",
-  "test/engine/durable-*.test.ts",
-];
-
-/** Tests inside the Workers runtime, with a real D1, real queues and real Durable Objects. */
-function inWorkerd(
-  name: string,
-  include: string[],
-  exclude: string[],
-  isolate: boolean,
-): TestProjectInlineConfiguration {
-  return {
-    plugins: [
-      cloudflareTest(async () => ({
-        wrangler: { configPath: "./wrangler.toml" },
-        miniflare: {
-          // For tests alone: they may call the Worker's queue and scheduled handlers.
-          compatibilityFlags: ["service_binding_extra_handlers"],
-          bindings: {
-            API_KEY: "test-key",
-            FIXTURES: "1",
-            PUBLIC_DEMO: "1",
-            ALLOW_ORIGINS: "",
-            BOOT_AT: "0",
-            TEST_MIGRATIONS: await readD1Migrations(join(import.meta.dirname, "src/results/migrations")),
-          },
-        },
-      })),
-    ],
-    test: {
-      name,
-      isolate,
-      include,
-      exclude,
-      setupFiles: ["test/setup/seed.ts", "test/setup/migrations.ts"],
-      ...PATIENCE,
-      sequence: { groupOrder: 1 },
-    },
-  };
-}
 
 export default defineConfig({
   test: {
@@ -77,10 +34,33 @@ export default defineConfig({
           sequence: { groupOrder: 0 },
         },
       },
-      // To start the runtime and to load the Worker into it costs more than most of these files do: so they share one.
-      inWorkerd("workerd", ["test/core/tasks/**/*.test.ts", "test/engine/**/*.test.ts"], WITH_OBJECTS, false),
-      // Durable Objects do not outlive the modules that they were made from.
-      inWorkerd("objects", WITH_OBJECTS, [], true),
+      {
+        // Inside the Workers runtime, with a real D1, real queues and real Durable Objects.
+        plugins: [
+          cloudflareTest(async () => ({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              // For tests alone: they may call the Worker's queue and scheduled handlers.
+              compatibilityFlags: ["service_binding_extra_handlers"],
+              bindings: {
+                API_KEY: "test-key",
+                FIXTURES: "1",
+                PUBLIC_DEMO: "1",
+                ALLOW_ORIGINS: "",
+                BOOT_AT: "0",
+                TEST_MIGRATIONS: await readD1Migrations(join(import.meta.dirname, "src/results/migrations")),
+              },
+            },
+          })),
+        ],
+        test: {
+          name: "workerd",
+          include: ["test/core/tasks/**/*.test.ts", "test/engine/**/*.test.ts"],
+          setupFiles: ["test/setup/seed.ts", "test/setup/migrations.ts"],
+          ...PATIENCE,
+          sequence: { groupOrder: 1 },
+        },
+      },
       {
         // In Node, from outside: these start `npm run serve` themselves.
         test: {
