@@ -38,6 +38,9 @@ async function submit(input: object, options?: Parameters<Api["submit"]>[2]) {
   return { id, told, until };
 }
 
+/** Where the next task that is submitted will tell of its steps. */
+const nextPath = () => `/${paths + 1}`;
+
 const outcomes = (task: TaskResource) => task.attempts?.map((attempt) => attempt.outcome);
 
 const cancel = (id: string, body?: object) => api.post<TaskResource>(`/v1/tasks/${id}/cancel`, body);
@@ -95,9 +98,9 @@ describe("a task that finally fails", () => {
   });
 
   it("ends as it was to when undoing takes longer than its timeout, and tells what is left", async () => {
-    const { id } = await submit({ steps: 2, failAfter: 2 }, { timeout: "5s", maxAttempts: 1 });
     // Nobody answers the undoing of the first step.
-    receiver.reply(`/${paths}`, (nth) => (nth < 4 ? 204 : null));
+    receiver.reply(nextPath(), (nth) => (nth < 4 ? 204 : null));
+    const { id } = await submit({ steps: 2, failAfter: 2 }, { timeout: "5s", maxAttempts: 1 });
     const task = await api.waitForEnd(id);
     expect(task).toMatchObject({ state: "failed", error: { message: "failed after s2, as asked" } });
     expect(task.error?.data).toMatchObject({ undo: [{ step: "s1", error: { type: "timeout" } }] });
@@ -112,8 +115,8 @@ describe("a task that finally fails", () => {
   });
 
   it("ends at once where it has completed no step", async () => {
+    receiver.reply(nextPath(), () => 500);
     const { id } = await submit({ steps: 1 }, { maxAttempts: 1 });
-    receiver.reply(`/${paths}`, () => 500);
     expect(outcomes(await api.waitForEnd(id))).toEqual(["failed"]);
   });
 });
