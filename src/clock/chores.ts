@@ -1,4 +1,4 @@
-/** The chores of the clock: what nobody waits for, at a pace. Part of a tick. */
+/** The chores of the clock: what is not urgent, at a pace. Part of a tick. */
 
 import { deleteEnded } from "../engine/delete.ts";
 import { doChores, type Chores } from "../results/chores.ts";

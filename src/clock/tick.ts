@@ -189,7 +189,7 @@ class Tick {
     return { timers: timers.map((timer) => timer.dueAt), isMoved };
   }
 
-  /** Those of `rows`, whose leases are over, that nobody can be about to renew. */
+  /** Those of `rows`, whose leases are over, that no worker can be about to renew. */
   #confirm(rows: DueTask[]): DueTask[] {
     if (this.#meter.isShaky) this.#suspects.doubt(this.#now);
     return this.#suspects.confirm(rows, this.#now, Number(this.#env.BOOT_AT ?? 0));

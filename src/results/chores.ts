@@ -1,4 +1,4 @@
-/** What the clock does now and then and nobody waits for, in one round trip: forgetting, folding counts, the retention walk's look. */
+/** What the clock does now and then and is not urgent, in one round trip: forgetting, folding counts, the retention walk's look. */
 
 import { forgetBuckets } from "./buckets.ts";
 import { persist, rowsOf } from "./d1.ts";
