@@ -10,6 +10,7 @@ import { INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
 import { isFinal, RefusalError } from "../results/d1.ts";
 import type { Drain } from "../results/drains.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
+import { within } from "../results/within.ts";
 import { storeAll, type Background } from "./store.ts";
 
 /** A leader writes at most so many groups, and begins none after so long. */
@@ -67,23 +68,10 @@ export async function storeTogether(env: Env, background: Background, task: NewT
 async function follow(env: Env, background: Background, mine: Waiting): Promise<Drain | null> {
   for (;;) {
     const leads = lead !== null && lead.until > Date.now() ? lead : takeLead(env, background, mine);
-    const word = await hear(mine, leads.until - Date.now());
+    const word = await within(Promise.race([mine.stored.promise, mine.turn.promise]), leads.until - Date.now());
     if (word === "alone") return (await storeAll(env, background, [mine.task])).get(mine.task.id) ?? null;
     if (word === "lead") takeLead(env, background, mine);
     else if (word !== "late") return word;
-  }
-}
-
-/** The next word for this request; `late` where none comes within `ms`. */
-async function hear(mine: Waiting, ms: number): Promise<Drain | null | "alone" | "lead" | "late"> {
-  let timer = 0;
-  const late = new Promise<"late">((resolve) => {
-    timer = setTimeout(() => resolve("late"), ms);
-  });
-  try {
-    return await Promise.race([mine.stored.promise, mine.turn.promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -4,6 +4,7 @@ import { ProblemError, problem, type ProblemName } from "../core/problems.ts";
 import { mayAsk, noteAnswer, noteOverload } from "./load.ts";
 import { noteSize } from "./size.ts";
 import { SilentError, troubleOf, type Trouble } from "./trouble.ts";
+import { within } from "./within.ts";
 
 /**
  * Pauses before the second, third … try of a call that failed, in ms; each is drawn from half to one and a half times as
@@ -112,7 +113,9 @@ async function pauseAfter(error: unknown, tries: number): Promise<void> {
 async function ask<T>(call: () => Promise<T>, ms: number): Promise<T> {
   const sentAt = Date.now();
   try {
-    const answer = await within(call, ms);
+    const answer = await within(call(), ms);
+    // The call goes on, and its late answer is of no interest.
+    if (answer === "late") throw new SilentError(`no answer from D1 within ${Math.round(ms)} ms`);
     noteAnswer(sentAt);
     noteSize(answer, Date.now());
     return answer;
@@ -122,17 +125,6 @@ async function ask<T>(call: () => Promise<T>, ms: number): Promise<T> {
       console.error(JSON.stringify({ event: "results_backend_overloaded", error: String(error) }));
     }
     throw error;
-  }
-}
-
-/** Throws a {@link SilentError} after `ms`. The call goes on, and its late answer is of no interest. */
-async function within<T>(call: () => Promise<T>, ms: number): Promise<T> {
-  const silence = Promise.withResolvers<never>();
-  const timer = setTimeout(() => silence.reject(new SilentError(`no answer from D1 within ${Math.round(ms)} ms`)), ms);
-  try {
-    return await Promise.race([call(), silence.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,6 +1,7 @@
 /** A D1 database that counts what is asked of it, notes whether it answers well, and is not waited for without end. */
 
 import { isFinal } from "./d1.ts";
+import { within } from "./within.ts";
 
 /** A call that takes longer is a sign that D1 stalls. */
 const SLOW_MS = 1_000;
@@ -55,24 +56,15 @@ export class Metered {
     this.trips++;
     const from = this.#stopwatch();
     try {
-      const answer = await this.#within(SILENT_MS - (from - this.#answeredAt), work);
+      const left = SILENT_MS - (from - this.#answeredAt);
+      const answer = left > 0 ? await within(work(), left) : "late";
+      if (answer === "late") throw new Error("D1 is silent");
       this.#answeredAt = this.#stopwatch();
       if (this.#answeredAt - from > SLOW_MS) this.wasSlow = true;
       return answer;
     } catch (error) {
       if (!isFinal(error)) this.hasFailed = true;
       throw error;
-    }
-  }
-
-  async #within<T>(ms: number, work: () => Promise<T>): Promise<T> {
-    if (ms <= 0) throw new Error("D1 is silent");
-    const { promise: silence, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error("D1 is silent")), ms);
-    try {
-      return await Promise.race([work(), silence]);
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -5,7 +5,7 @@ import type { Commit } from "../results/commit-attempts.ts";
 import { isFinal } from "../results/d1.ts";
 import { troubleOf } from "../results/trouble.ts";
 import { handOver } from "./hand-over.ts";
-import { within } from "./within.ts";
+import { within } from "../results/within.ts";
 
 interface Waiting {
   commit: Commit;

@@ -14,7 +14,7 @@ import { makeDue } from "../results/due-tasks.ts";
 import { startApart } from "./hand-over.ts";
 import { placesOf } from "./place.ts";
 import { runningIn } from "./running.ts";
-import { within } from "./within.ts";
+import { within } from "../results/within.ts";
 import { handlersOf, workOff, type Handlers } from "./work.ts";
 
 /** Attempts of one lane that run side by side in an isolate; more wait in the queue. */

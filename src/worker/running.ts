@@ -8,7 +8,7 @@ import { leaseAt, pollAfter, renewAfter } from "../core/lease.ts";
 import { budgetOf } from "../core/plan.ts";
 import { TOLD } from "../core/wake.ts";
 import { readStopOrders, renewLeases, type StopOrder } from "../results/leases.ts";
-import { within } from "./within.ts";
+import { within } from "../results/within.ts";
 
 /** A running attempt as the isolate knows it. Instants are ms since the epoch. */
 export interface RunningAttempt {

@@ -157,6 +157,43 @@ describe("a leader that dies", () => {
   });
 });
 
+describe("a leader whose answer comes as the others' patience ends", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  /** More than an answer takes from D1 to the last of those who wait for it. */
+  const TURNS = 60;
+
+  it("leaves nothing to write for the one that takes the lead, and all are answered", async () => {
+    for (let turns = 0; turns < TURNS; turns++) {
+      const gate = Promise.withResolvers<void>();
+      let isStored = false;
+      const leader = new Request((request) => async (statements) => {
+        const { calls } = request;
+        const results = await real(statements);
+        if (calls === 1) return results;
+        isStored = true;
+        await gate.promise;
+        return results;
+      });
+      let writing = 0;
+      const counted = (): Execute => async (statements) => {
+        writing++;
+        return real(statements).finally(() => writing--);
+      };
+      const others = [new Request(counted), new Request(counted)];
+      await vi.waitUntil(() => isStored);
+      gate.resolve();
+      // The patience ends so many turns later: for some of them a request is answered, and does not know it yet.
+      for (let turn = 0; turn < turns; turn++) await null;
+      vi.advanceTimersByTime(PATIENCE_MS + 1);
+      expect(await Promise.all([leader, ...others].map(({ answer }) => answer))).toEqual([null, null, null]);
+      // The lead is free again.
+      await vi.waitUntil(() => writing === 0);
+    }
+  });
+});
+
 describe("a group that fails", () => {
   it("for one task's sake fails for that one alone", async () => {
     const gate = Promise.withResolvers<void>();
