@@ -9,6 +9,9 @@ const seed = given === "random" ? randomInt(2 ** 31) : Number(given);
 /** These matter only where a test fails: a tight one would test the machine. */
 const PATIENCE = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: { timeout: 180_000, interval: 50 } } };
 
+/** Random programs are the same every time. */
+const SEEDED = [{ find: /^fast-check$/, replacement: join(import.meta.dirname, "test/setup/seed.ts") }];
+
 /** Tests that mostly wait for a server of theirs run so many side by side, in processes that they share. */
 const WAITERS = 4;
 
@@ -25,10 +28,10 @@ export default defineConfig({
     projects: [
       {
         // The rules are pure: they need no runtime, and nothing of one file is felt in the next.
+        resolve: { alias: SEEDED },
         test: {
           name: "core",
           include: ["test/core/*.test.ts"],
-          setupFiles: ["test/setup/seed.ts"],
           isolate: false,
           ...PATIENCE,
           sequence: { groupOrder: 0 },
@@ -36,6 +39,7 @@ export default defineConfig({
       },
       {
         // Inside the Workers runtime, with a real D1, real queues and real Durable Objects.
+        resolve: { alias: SEEDED },
         plugins: [
           cloudflareTest(async () => ({
             wrangler: { configPath: "./wrangler.toml" },
@@ -56,7 +60,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/core/tasks/**/*.test.ts", "test/engine/**/*.test.ts"],
-          setupFiles: ["test/setup/seed.ts", "test/setup/migrations.ts"],
+          setupFiles: ["test/setup/migrations.ts"],
           ...PATIENCE,
           sequence: { groupOrder: 1 },
         },
@@ -69,7 +73,7 @@ export default defineConfig({
           maxWorkers: WAITERS,
           isolate: false,
           include: ["test/{http,client,browser,faults}/**/*.test.ts"],
-          globalSetup: ["test/setup/build.ts"],
+          globalSetup: ["test/setup/build.ts", "test/setup/shared-state.ts"],
           ...PATIENCE,
           sequence: { groupOrder: 2 },
         },

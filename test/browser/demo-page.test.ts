@@ -1,7 +1,8 @@
 /** The demo page in a real Chromium, against the real service: what a visitor sees first. */
 import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { startServer, type Server } from "../http/server.ts";
+import { startServer } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { launchChromium } from "./chromium.ts";
 
 /** A task of thirty seconds, on a machine that may be slow. */
@@ -11,10 +12,10 @@ const RESCUE_WITHIN_MS = 240_000;
 const SOON_MS = 120_000;
 
 let browser: Browser;
-let server: Server;
+let server: SharedServer;
 
 beforeAll(async () => {
-  [browser, server] = await Promise.all([launchChromium(), startServer({ fixtures: true })]);
+  [browser, server] = await Promise.all([launchChromium(), shareServer()]);
 });
 
 afterAll(async () => {
@@ -106,7 +107,7 @@ describe("the demo page", () => {
 it(
   "ends with the result although the server was killed and started again in the middle",
   async () => {
-    const own = await startServer({ fixtures: true });
+    const own = await startServer();
     onTestFinished(() => own.stop());
     const { page } = await openPage(own.url);
     const row = await submit(page, "survivor");
@@ -121,17 +122,6 @@ it(
   },
   RESCUE_WITHIN_MS + 4 * SOON_MS,
 );
-
-it("says how to switch the public demo on where it is off", async () => {
-  const closed = await startServer({ fixtures: false });
-  onTestFinished(() => closed.stop());
-  const context = await browser.newContext();
-  onTestFinished(() => context.close());
-  const page = await context.newPage();
-  const response = await page.goto(`${closed.url}/`);
-  expect(response?.status()).toBe(404);
-  expect(await page.locator("body").textContent()).toContain("PUBLIC_DEMO");
-});
 
 /** A tab of its own at `/`, and everything that it complains of: console errors, refusals by the policy, requests that leave the house. */
 async function openPage(url: string): Promise<{ page: Page; complaints: string[] }> {

@@ -1,16 +1,16 @@
 /** The API reference in a real Chromium: nothing of it comes from elsewhere, and it submits a task. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { launchChromium } from "./chromium.ts";
 
 const SOON_MS = 120_000;
 
 let browser: Browser;
-let server: Server;
+let server: SharedServer;
 
 beforeAll(async () => {
-  [browser, server] = await Promise.all([launchChromium(), startServer({ fixtures: true })]);
+  [browser, server] = await Promise.all([launchChromium(), shareServer()]);
 });
 
 afterAll(async () => {

@@ -12,16 +12,16 @@ import {
   WaitTimeoutError,
   type Client,
 } from "../../src/client/index.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { clientOf, collect, type TestTasks } from "./client-of.ts";
 
 const { task, map } = nodesOf<TestTasks>();
 
-let server: Server;
+let server: SharedServer;
 let client: Client<TestTasks>;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   client = clientOf(server);
 });
 

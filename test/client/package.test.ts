@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildClient, clientSize } from "../../scripts/build.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "../..");
@@ -27,7 +27,7 @@ const TSCONFIG = {
 };
 
 let project: string;
-let server: Server;
+let server: SharedServer;
 
 beforeAll(async () => {
   await buildClient();
@@ -36,7 +36,7 @@ beforeAll(async () => {
   await symlink(root, join(project, "node_modules/lovage"));
   await writeFile(join(project, "package.json"), '{ "type": "module" }');
   await writeFile(join(project, "tsconfig.json"), JSON.stringify(TSCONFIG));
-  server = await startServer();
+  server = await shareServer();
 });
 
 afterAll(async () => {

@@ -8,14 +8,14 @@ import {
   type Client,
 } from "../../src/client/index.ts";
 import { startReceiver } from "../http/receiver.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { clientOf, collect, type TestTasks } from "./client-of.ts";
 
-let server: Server;
+let server: SharedServer;
 let client: Client<TestTasks>;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   client = clientOf(server);
 });
 
@@ -104,6 +104,7 @@ describe("schedules", () => {
 
 describe("lanes", () => {
   it("are listed, paused and resumed", async () => {
+    const client = clientOf(server.root);
     const paused = await client.lanes.pause("bulk", { reason: "the upstream is down" });
     const task = await client.submit("test.noop", null, { lane: "bulk", expiresIn: "1s" });
 

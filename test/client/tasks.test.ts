@@ -11,14 +11,14 @@ import {
   WaitTimeoutError,
   type Client,
 } from "../../src/client/index.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { clientOf, collect, type TestTasks } from "./client-of.ts";
 
-let server: Server;
+let server: SharedServer;
 let client: Client<TestTasks>;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   client = clientOf(server);
 });
 

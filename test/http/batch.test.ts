@@ -6,7 +6,7 @@ import type { OptionsInput } from "../../src/contract/submission.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, poll, type Api, type Submission } from "./api.ts";
 import { startReceiver, type Receiver } from "./receiver.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
 const SIZE = 10;
 const WAIT_MS = 1_000;
@@ -14,12 +14,12 @@ const WAIT_MS = 1_000;
 /** What `test.batch` tells of each call. */
 type Call = { ids: string[]; attempts: number[]; values: number[] };
 
-let server: Server;
+let server: SharedServer;
 let receiver: Receiver;
 let tenants = 0;
 
 beforeAll(async () => {
-  [server, receiver] = await Promise.all([startServer(), startReceiver()]);
+  [server, receiver] = await Promise.all([shareServer(), startReceiver()]);
 });
 
 afterAll(() => Promise.all([server?.stop(), receiver?.stop()]));
@@ -37,7 +37,7 @@ class Tenant {
 
   static async create(): Promise<Tenant> {
     const body = { name: "batch", scopes: ["admin"], tenant: `batch-${tenants + 1}` };
-    const made = await apiOf(server).post<{ key: string }>("/v1/keys", body);
+    const made = await apiOf(server.root).post<{ key: string }>("/v1/keys", body);
     return new Tenant(apiOf({ url: server.url, key: made.body.key }));
   }
 
@@ -310,7 +310,7 @@ describe("items come by every way there is:", () => {
 
   it("a lane that was paused", async () => {
     const tenant = await Tenant.create();
-    const root = apiOf(server);
+    const root = apiOf(server.root);
     await root.post("/v1/lanes/high/pause");
     const items = Array.from({ length: 25 }, (_, value) => tenant.item(value, {}, { lane: "high" }));
     const tasks = await tenant.api.submitAll(items);

@@ -12,7 +12,7 @@ import { runs } from "../setup/runs.ts";
 import { apiOf } from "./api.ts";
 import { operationsOf, readDocument, responseOf, type Document, type Json, type Operation } from "./document.ts";
 import { fitting, nearly } from "./schema-arbitrary.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? runs(40, 300));
 const SEED = Number(process.env["FUZZ_SEED"] ?? 20_261_121);
@@ -23,7 +23,7 @@ type Generated = { path: string; headers: Record<string, string>; body: string |
 /** What the requests of one operation are made from: a tenant of its own, and ids of things that it owns. */
 type Ground = { key: string; ids: Record<string, string[]> };
 
-let server: Server;
+let server: SharedServer;
 let document: Document;
 let operations: Operation[];
 let check: (operation: Operation, status: number, type: string) => ValidateFunction | undefined;
@@ -32,7 +32,7 @@ let readerKey: string;
 const as = (key: string) => apiOf({ url: server.url, key });
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   document = await readDocument(server.url);
   operations = operationsOf(document);
   check = checker(document);
@@ -45,7 +45,7 @@ afterAll(async () => {
 });
 
 async function makeKey(tenant: string, scopes: string[]): Promise<string> {
-  const { body } = await as(server.key).post<{ key: string }>("/v1/keys", { name: "fuzz", tenant, scopes });
+  const { body } = await as(server.root.key).post<{ key: string }>("/v1/keys", { name: "fuzz", tenant, scopes });
   return body.key;
 }
 

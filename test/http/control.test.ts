@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, type Api, type Submission } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 
@@ -76,13 +76,13 @@ describe("cancelling", () => {
   });
 
   it("ends a queued task at once, and it never runs", async () => {
-    await api.post("/v1/lanes/bulk/pause", {});
+    await apiOf(server.root).post("/v1/lanes/bulk/pause", {});
     const { id } = await api.submit("test.noop", null, { lane: "bulk" });
     expect(await cancel(id)).toMatchObject({
       status: 200,
       body: { state: "cancelled", attempt: 0, startedAt: null },
     });
-    await api.post("/v1/lanes/bulk/resume");
+    await apiOf(server.root).post("/v1/lanes/bulk/resume");
     // What comes after it runs.
     await api.waitForEnd((await api.submit("test.noop", null, { lane: "bulk" })).id);
     expect(await api.read(id)).toMatchObject({ state: "cancelled", attempt: 0 });

@@ -4,15 +4,15 @@ import type { TaskEvent } from "../../src/contract/event.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { startHookReceiver, type HookReceiver } from "../faults/hook-receiver.ts";
 import { apiOf, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 import { listenSse } from "./streams.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let hooks: HookReceiver;
 
 beforeAll(async () => {
-  [server, hooks] = await Promise.all([startServer(), startHookReceiver()]);
+  [server, hooks] = await Promise.all([shareServer(), startHookReceiver()]);
   api = apiOf(server);
 });
 

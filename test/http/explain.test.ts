@@ -4,14 +4,14 @@ import type { Explanation } from "../../src/contract/explanation.ts";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import type { Stats } from "../../src/contract/stats.ts";
 import { apiOf, poll, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let keys = 0;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
   // What estimates are made from.
   await Promise.all(
@@ -279,7 +279,11 @@ describe("an explanation", () => {
 
   it("is a 404 for a task that there is not, or that is another tenant's", async () => {
     expect((await api.get(`/v1/tasks/task_01jzzzzzzzfzzvzzzzzzzzzzzz/explain`)).status).toBe(404);
-    const { body } = await api.post<{ key: string }>("/v1/keys", { name: "x", scopes: ["read"], tenant: "x" });
+    const { body } = await apiOf(server.root).post<{ key: string }>("/v1/keys", {
+      name: "x",
+      scopes: ["read"],
+      tenant: "x",
+    });
     const { id } = await api.submit("test.noop");
     const other = apiOf({ url: server.url, key: body.key });
     expect((await other.get(`/v1/tasks/${id}/explain`)).status).toBe(404);
@@ -308,13 +312,13 @@ describe("a circuit", () => {
 });
 
 describe("a paused lane", () => {
-  afterAll(() => api.post("/v1/lanes/bulk/resume"));
+  afterAll(() => apiOf(server.root).post("/v1/lanes/bulk/resume"));
 
   it("is named, together with whatever else holds the task back", async () => {
     const concurrency = { key: newKey(), limit: 1 };
     const holder = await api.submit("test.sleep", { ms: 20_000 }, { concurrency });
     await explained(holder.id, "running");
-    const { status } = await api.post("/v1/lanes/bulk/pause", { reason: "maintenance" });
+    const { status } = await apiOf(server.root).post("/v1/lanes/bulk/pause", { reason: "maintenance" });
     expect(status).toBe(200);
     const plain = await api.submit("test.noop", null, { lane: "bulk" });
     const limited = await api.submit("test.noop", null, { lane: "bulk", concurrency });
@@ -337,16 +341,16 @@ describe("a paused lane", () => {
 
   it("tells until when it is, and so when the task may start", async () => {
     const until = new Date(Date.now() + 3_600_000).toISOString();
-    await api.post("/v1/lanes/bulk/pause", { until });
+    await apiOf(server.root).post("/v1/lanes/bulk/pause", { until });
     const { id } = await api.submit("test.noop", null, { lane: "bulk" });
     expect(await explain(id)).toMatchObject({ estimatedStartAt: until, estimatedFrom: "timer" });
   });
 
   it("holds nothing back once it is resumed: a task that waits for nothing is queued, runs and ends", async () => {
-    await api.post("/v1/lanes/bulk/pause", {});
+    await apiOf(server.root).post("/v1/lanes/bulk/pause", {});
     const { id } = await api.submit("test.sleep", { ms: 500 }, { lane: "bulk" });
     await explained(id, "lane_paused");
-    await api.post("/v1/lanes/bulk/resume");
+    await apiOf(server.root).post("/v1/lanes/bulk/resume");
     await explained(id, "running");
     expect((await explained(id, "ended")).state).toBe("succeeded");
   });

@@ -4,14 +4,14 @@ import type { FlowResource } from "../../src/contract/flow.ts";
 import type { ProblemResource } from "../../src/contract/problem.ts";
 import { startHookReceiver, type HookReceiver } from "../faults/hook-receiver.ts";
 import { apiOf, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let hooks: HookReceiver;
 
 beforeAll(async () => {
-  [server, hooks] = await Promise.all([startServer(), startHookReceiver()]);
+  [server, hooks] = await Promise.all([shareServer(), startHookReceiver()]);
   api = apiOf(server);
 });
 

@@ -3,14 +3,14 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/contract/event.ts";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import { apiOf, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 import { listenSse } from "./streams.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 

@@ -5,16 +5,16 @@ import type { ProblemResource } from "../../src/contract/problem.ts";
 import type { TaskList, TaskResource } from "../../src/contract/task.ts";
 import { startHookReceiver, type HookReceiver } from "../faults/hook-receiver.ts";
 import { apiOf, LIVE, poll, type Answer, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let hooks: HookReceiver;
 /** Hooks whose body is one of these are refused, so that their task fails. */
 const refused = new Set<unknown>();
 
 beforeAll(async () => {
-  [server, hooks] = await Promise.all([startServer(), startHookReceiver(({ body }) => refused.has(body))]);
+  [server, hooks] = await Promise.all([shareServer(), startHookReceiver(({ body }) => refused.has(body))]);
   api = apiOf(server);
 });
 
@@ -926,7 +926,11 @@ describe("reading", () => {
 
   it("is nothing to another tenant, as if there were no such flow", async () => {
     const scopes = ["submit", "read", "cancel"];
-    const made = await api.post<{ key: string }>("/v1/keys", { name: "other", tenant: "flows-other", scopes });
+    const made = await apiOf(server.root).post<{ key: string }>("/v1/keys", {
+      name: "other",
+      tenant: "flows-other",
+      scopes,
+    });
     const other = apiOf({ url: server.url, key: made.body.key });
     const flow = await run({ ...value(1) });
     const missing = `${flow.id.slice(0, -1)}${flow.id.endsWith("0") ? "1" : "0"}`;

@@ -4,14 +4,14 @@ import type { TaskEvent } from "../../src/contract/event.ts";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, poll, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 import { listenSse, listenWebSocket, outline } from "./streams.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PROBLEMS } from "../../src/core/problems.ts";
 import { operationsOf, readDocument, type Document } from "./document.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "../..");
@@ -47,12 +47,12 @@ const { data: page } = await client.GET("/v1/tasks", { params: { query: { state:
 console.log(JSON.stringify({ sum, listed: page?.items[0]?.id === data.id }));
 `;
 
-let server: Server;
+let server: SharedServer;
 let folder: string;
 let document: Document;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   // Below the project, so that what is generated finds its packages.
   folder = await mkdtemp(join(root, "dist/openapi-"));
   document = await readDocument(server.url);

@@ -2,16 +2,16 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, LIVE, poll, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
 /** Ten a second, and what the clock of the record may lack. */
 const MIN_GAP_MS = 95;
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 
@@ -46,7 +46,7 @@ it("starts fifty tasks of five submitters at least 95 ms apart", async () => {
 
 it("holds everything of a rate back when an upstream has said so, and uses up no attempt", async () => {
   // The others wait in a lane that is opened once the word of it is known.
-  expect((await api.post("/v1/lanes/bulk/pause", {})).status).toBe(200);
+  expect((await apiOf(server.root).post("/v1/lanes/bulk/pause", {})).status).toBe(200);
   const options = { tags: { plot: "upset" } };
   const others = Array.from({ length: 12 }, () => ({
     task: "test.rated",
@@ -56,7 +56,7 @@ it("holds everything of a rate back when an upstream has said so, and uses up no
   const upset = await api.submit("test.rated", { holdBackMs: 5_000 }, { ...options, maxAttempts: 1 });
   await api.waitUntil(upset.id, (task) => task.attempts?.[0]?.outcome === "snoozed");
   const { body: limit } = await api.get<{ heldUntil: string | null }>("/v1/limits/rate:test.rated");
-  await api.post("/v1/lanes/bulk/resume");
+  await apiOf(server.root).post("/v1/lanes/bulk/resume");
   const tasks = await endedInOrderOfStart("upset");
   expect(tasks.map((task) => task.state)).toEqual(Array.from({ length: 13 }, () => "succeeded"));
   expect(ms(tasks[0].startedAt)).toBeGreaterThanOrEqual(ms(limit.heldUntil));
@@ -93,7 +93,7 @@ it("stays right together with a concurrency limit and a lane that is paused on t
     () => "hardly any of them ran",
     async () => ((await ended()) >= 5 ? true : null),
   );
-  expect((await api.post("/v1/lanes/bulk/pause", {})).status).toBe(200);
+  expect((await apiOf(server.root).post("/v1/lanes/bulk/pause", {})).status).toBe(200);
   // What was claimed at that moment goes on.
   await poll(
     () => "some of them go on in a paused lane",
@@ -104,7 +104,7 @@ it("stays right together with a concurrency limit and a lane that is paused on t
   await new Promise((done) => setTimeout(done, 1_500));
   expect(await ended()).toBe(before);
   const resumedAt = Date.now();
-  await api.post("/v1/lanes/bulk/resume");
+  await apiOf(server.root).post("/v1/lanes/bulk/resume");
 
   const tasks = await endedInOrderOfStart("paused");
   const gaps = gapsOf(tasks);

@@ -205,7 +205,10 @@ describe("a service that does not say PUBLIC_DEMO", () => {
       });
     }
     expect(await get("/check-task/task_01jzzzzzzzzzzzzzzzzzzzzzzz", PAGE)).toMatchObject({ status: 404 });
-    expect(await get("/", { authorization: null })).toMatchObject({ status: 404 });
+    expect(await get("/", { authorization: null })).toMatchObject({
+      status: 404,
+      body: expect.stringContaining("PUBLIC_DEMO"),
+    });
     expect((await get("/health", { authorization: null })).status).toBe(200);
     expect(await post("/v1/tasks", { task: "test.noop" })).toMatchObject({
       status: 404,

@@ -1,15 +1,15 @@
 /** Inputs and results up to 1 MiB are stored as they are, whatever the queue and the database would take. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { apiOf, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
 const MIB = 1_048_576;
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 

@@ -2,16 +2,16 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskList, TaskResource } from "../../src/contract/task.ts";
 import { apiOf, LIVE, type Answer, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 

@@ -5,14 +5,14 @@ import { SCOPES, type Scope } from "../../src/contract/scope.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, type Api } from "./api.ts";
 import { operationsOf, readDocument, type Operation } from "./document.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 import { MATRIX, type Row } from "./tenancy-matrix.ts";
 
 const CELLS = ["no key", "bad key", "revoked", "expired", "missing scope", "other tenant", "right key"] as const;
 
 type Statuses = Record<(typeof CELLS)[number], number>;
 
-let server: Server;
+let server: SharedServer;
 let operations: Operation[];
 let root: Api;
 
@@ -26,8 +26,8 @@ async function makeKey(tenant: string, scopes: readonly Scope[], expiresAt?: str
 }
 
 beforeAll(async () => {
-  server = await startServer();
-  root = as(server.key);
+  server = await shareServer();
+  root = as(server.root.key);
   operations = operationsOf(await readDocument(server.url));
 });
 

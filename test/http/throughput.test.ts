@@ -3,15 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runs } from "../setup/runs.ts";
 import { apiOf, type Api } from "./api.ts";
 import { startReceiver } from "./receiver.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
 const CROWD = runs(2_000, 5_000);
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 

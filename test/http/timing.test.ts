@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, poll, type Api } from "./api.ts";
 import { startReceiver, type Receiver } from "./receiver.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let receiver: Receiver;
 
 beforeAll(async () => {
-  [server, receiver] = await Promise.all([startServer(), startReceiver()]);
+  [server, receiver] = await Promise.all([shareServer(), startReceiver()]);
   api = apiOf(server);
 });
 

@@ -2,15 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DeliveryResource, WebhookResource } from "../../src/contract/webhook.ts";
 import { apiOf, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
 type Endpoint = WebhookResource & { secret: string };
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 
@@ -27,7 +27,11 @@ const invalid = (pointer: string) => ({
 
 /** Asks for a key of another tenant, as only the service's own key may. */
 async function another(): Promise<Api> {
-  const { body } = await api.post<{ key: string }>("/v1/keys", { name: "other", scopes: ["admin"], tenant: "other" });
+  const { body } = await apiOf(server.root).post<{ key: string }>("/v1/keys", {
+    name: "other",
+    scopes: ["admin"],
+    tenant: "endpoints",
+  });
   return apiOf({ url: server.url, key: body.key });
 }
 

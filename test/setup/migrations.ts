@@ -1,5 +1,7 @@
-/** Gives each test file inside the Workers runtime the database as a deployment has it. */
-import { applyD1Migrations } from "cloudflare:test";
+/**
+ * Gives each test file inside the Workers runtime the database as a deployment has it. In one call, and without
+ * `cloudflare:test`: its import and its way of applying migrations cost each file two seconds of CPU.
+ */
 import { env } from "cloudflare:workers";
 
-await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+await env.DB.batch(env.TEST_MIGRATIONS.flatMap(({ queries }) => queries.map((query) => env.DB.prepare(query))));

@@ -1,9 +1,10 @@
 /**
- * The same random programs every time, so that a red run is the fault of what changed. `TEST_SEED=random npm test`
- * looks further, and `TEST_SEED=<number>` repeats what such a run has found.
+ * What tests get that import fast-check, so that no others pay for loading it. The same random programs every time, so that a
+ * red run is the fault of what changed. `TEST_SEED=random npm test` looks further, and `TEST_SEED=<number>` repeats what such
+ * a run has found.
  */
-import fc from "fast-check";
 import { inject } from "vitest";
+import fc from "../../node_modules/fast-check/lib/fast-check.js";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -12,3 +13,6 @@ declare module "vitest" {
 }
 
 fc.configureGlobal({ seed: inject("seed") });
+
+export * from "../../node_modules/fast-check/lib/fast-check.js";
+export default fc;
