@@ -11,12 +11,12 @@ WHERE tasks.id = ?1 AND tasks.attempt = ?2 AND tasks.state = 'running'
 ON CONFLICT (key) DO UPDATE SET tat = ?3 + buckets.tolerance, held_until = ?3 WHERE buckets.tat < ?3 + buckets.tolerance`;
 
 /**
- * What an update of a bucket at ?2 sets for another rate. Its debt shrinks to what the new rate can make anyone wait, but an
+ * What an update of a bucket at `now` (SQL) sets for another rate. Its debt shrinks to what the new rate can make anyone wait, but an
  * upstream that was promised to be left alone is.
  */
-export function newRate(interval: string, tolerance: string): string {
+export function newRate(interval: string, tolerance: string, now = "?2"): string {
   return `interval = ${interval}, tolerance = ${tolerance},
-    tat = MAX(MIN(tat, ?2 + ${tolerance} + ${interval}), COALESCE(held_until, 0) + ${tolerance})`;
+    tat = MAX(MIN(tat, ${now} + ${tolerance} + ${interval}), COALESCE(held_until, 0) + ${tolerance})`;
 }
 
 /** Lets nothing under the rates of this attempt's task start before `until`, in ms since the epoch; after it, no burst. */

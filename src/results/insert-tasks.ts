@@ -5,6 +5,7 @@ import { INLINE_PAYLOAD_BYTES, MAX_PARAM_BYTES } from "../core/limits.ts";
 import type { State } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { DRAINS, isDraining, laneAccepts, lanesAccept, type Drain } from "./drains.ts";
+import { INSERT, type StoredTask } from "./submission-columns.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 /** A task that is about to be stored. Instants are ms since the epoch. */
@@ -70,14 +71,6 @@ export interface IdempotencyClaim extends Remembered {
   /** Each of them must accept. */
   lanes: string[];
 }
-
-const INSERT = `
-INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
-  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, concurrency, rates, circuit, batch, traceparent, options, tags, object, overflow, input)
-SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane', v->>'state', v->>'maxAttempts', v->>'dueAt', v->>'leaseMs',
-  v->>'createdAt', v->>'runAt', v->>'expiresAt', v->>'retentionMs', v->>'parentId', v->>'rootId', v->>'flowId',
-  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'rates', v->>'circuit', v->>'batch', v->>'traceparent', v->>'options', v->>'tags', COALESCE(v->>'object', 0), v->>'overflow', v->>'input'
-FROM (SELECT value AS v FROM json_each(?1))`;
 
 const RAISED = `
 SELECT limits.key FROM json_each(?1) AS wanted JOIN limits ON limits.key = wanted.value->>'key'
@@ -216,10 +209,21 @@ function claimKey(db: D1Database, claim: IdempotencyClaim): D1PreparedStatement 
     );
 }
 
-function overflows(task: NewTask): boolean {
+/** Whether the input is too large for the row. */
+export function overflows(task: NewTask): boolean {
   return (
     task.input !== null && task.input.length > INLINE_PAYLOAD_BYTES / 2 && byteLength(task.input) > INLINE_PAYLOAD_BYTES
   );
+}
+
+/** The task as the statements read it. */
+export function storedText(task: NewTask): string {
+  const apart = overflows(task);
+  return JSON.stringify({
+    ...task,
+    overflow: apart ? OVERFLOW.input : 0,
+    input: apart ? null : task.input,
+  } satisfies Partial<StoredTask>);
 }
 
 /** The tasks as JSON parameters, each below what D1 takes. */
@@ -228,12 +232,7 @@ function chunksOf(tasks: NewTask[]): string[] {
   let items: string[] = [];
   let size = 0;
   for (const task of tasks) {
-    const apart = overflows(task);
-    const item = JSON.stringify({
-      ...task,
-      overflow: apart ? OVERFLOW.input : 0,
-      input: apart ? null : task.input,
-    });
+    const item = storedText(task);
     const bytes = byteLength(item);
     if (size + bytes > MAX_PARAM_BYTES && items.length > 0) {
       chunks.push(`[${items.join(",")}]`);

@@ -1,19 +1,21 @@
 /** Stores a submission that shares its task with others: the first of a window makes it, the rest get it. */
 
-import { INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
 import type { Share } from "../core/share.ts";
+import { newRate } from "./buckets.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import { ACCEPTED, byteLength, insertStatements, type NewTask } from "./insert-tasks.ts";
+import { laneAccepts } from "./drains.ts";
+import { ACCEPTED, insertStatements, overflows, storedText, type NewTask } from "./insert-tasks.ts";
+import { lastCounts } from "./submission-columns.ts";
 import { OVERFLOW } from "./task-row.ts";
 
-/** Whether the window's task `t` still stands for new submissions, as SQL. ?6 is the time. */
+/** Whether the window's task `t` still stands for new submissions, as SQL. ?6 is the time, ?7 the submission's lane. */
 const OPEN: Record<Share["kind"], (share: Share) => string> = {
-  // Names the time only because every parameter must be named.
-  debounce: () => "t.state = 'scheduled' AND t.started_at IS NULL AND ?6 IS NOT NULL",
-  throttle: (share) => `w.opened_at + ${share.ms} > ?6`,
+  debounce: () => `t.state = 'scheduled' AND t.started_at IS NULL AND (t.lane = ?7 OR ${laneAccepts("?7", "?6")})`,
+  // These two name the lane only because every parameter must be named.
+  throttle: (share) => `w.opened_at + ${share.ms} > ?6 AND ?7 IS NOT NULL`,
   cache: (share) =>
     `(t.state IN ('scheduled', 'queued', 'waiting', 'running', 'retrying')
-      OR t.state = 'succeeded' AND t.finished_at + ${share.ms} > ?6)`,
+      OR t.state = 'succeeded' AND t.finished_at + ${share.ms} > ?6) AND ?7 IS NOT NULL`,
 };
 
 const WINDOW = "w.tenant = ?2 AND w.kind = ?3 AND w.task = ?4 AND w.key = ?5";
@@ -25,11 +27,11 @@ export async function storeShared(db: D1Database, task: NewTask, share: Share, n
   const { statements } = insertStatements(db, [task], undefined, [], {
     ...ACCEPTED,
     guard: `NOT ${open} AND ${ACCEPTED.guard}`,
-    values: [...name, now],
+    values: [...name, now, task.lane],
   });
   const results = await persistOr503(() =>
     db.batch([
-      ...(share.kind === "debounce" ? replaceInput(db, task, share, name, now) : []),
+      ...(share.kind === "debounce" ? storeOver(db, task, share, name, now) : []),
       ...statements,
       db
         .prepare(
@@ -44,7 +46,7 @@ export async function storeShared(db: D1Database, task: NewTask, share: Share, n
           `SELECT t.id FROM windows AS w JOIN tasks AS t ON t.id = w.task_id
            WHERE ${WINDOW} AND (t.id = ?1 OR ${OPEN[share.kind](share)})`,
         )
-        .bind(task.id, ...name, now),
+        .bind(task.id, ...name, now, task.lane),
     ]),
   );
   return rowsOf<{ id: string }>(results, results.length - 1)[0]?.id ?? null;
@@ -53,8 +55,11 @@ export async function storeShared(db: D1Database, task: NewTask, share: Share, n
 /** Longer than any task is kept by default; a window that is forgotten early only makes one task more. */
 const KEPT_MS = 30 * 86_400_000;
 
-/** The window's task takes this submission's input with its limits, and its start moves: at most to the end of the longest wait. */
-function replaceInput(
+/**
+ * The window's task becomes this submission, whole, unless that is for a lane that drains. Its start moves: at most to
+ * the end of the longest wait.
+ */
+function storeOver(
   db: D1Database,
   task: NewTask,
   share: Share,
@@ -63,56 +68,83 @@ function replaceInput(
 ): D1PreparedStatement[] {
   const find = `SELECT w.task_id FROM windows AS w WHERE w.tenant = ?1 AND w.kind = ?2 AND w.task = ?3 AND w.key = ?4`;
   const waiting = `tasks.id = (${find}) AND tasks.state = 'scheduled' AND tasks.started_at IS NULL`;
-  const limits = `FROM tasks, json_each(tasks.concurrency) AS own WHERE ${waiting}`;
-  const large = task.input !== null && byteLength(task.input) > INLINE_PAYLOAD_BYTES;
-  const start =
-    "MIN(?5, COALESCE((SELECT opened_at FROM windows AS w WHERE w.tenant = ?1 AND w.kind = ?2 AND w.task = ?3 AND w.key = ?4) + ?6, ?5))";
+  const isTaken = `${waiting} AND (tasks.lane = ?5 OR ${laneAccepts("?5", "?6")})`;
+  const limits = `FROM tasks, json_each(tasks.concurrency) AS own WHERE ${isTaken}`;
+  const start = `MIN(?8, COALESCE((SELECT opened_at FROM windows AS w WHERE w.tenant = ?1 AND w.kind = ?2 AND w.task = ?3 AND w.key = ?4) + ?9, ?8))`;
+  const values = [...name, task.lane, now] as const;
   return [
     db
       .prepare(`DELETE FROM places WHERE (key, task_id) IN (SELECT own.value->>'key', tasks.id ${limits})`)
-      .bind(...name),
+      .bind(...values),
+    storeInput(db, task, isTaken, values),
     db
       .prepare(
-        `UPDATE tasks SET input = ?7, overflow = overflow & ~${OVERFLOW.input} | ?8, options = ?9, tags = ?10,
-           concurrency = ?11, rates = ?12, run_at = ${start}, due_at = ${start}
-         WHERE ${waiting}`,
+        `UPDATE tasks SET ${lastCounts("?7", { run_at: start, due_at: start, overflow: OVERFLOWS })} WHERE ${isTaken}`,
       )
-      .bind(
-        ...name,
-        task.runAt,
-        share.maxMs ?? Number.MAX_SAFE_INTEGER - now - share.ms,
-        large ? null : task.input,
-        large ? OVERFLOW.input : 0,
-        task.options,
-        task.tags,
-        task.concurrency ?? null,
-        task.rates ?? null,
-      ),
+      .bind(...values, storedText(task), task.runAt, share.maxMs ?? Number.MAX_SAFE_INTEGER - now - share.ms),
+    ...(task.concurrency ? storeLimits(db, limits, values) : []),
+    ...(task.rates ? [storeRates(db, task.rates, isTaken, values)] : []),
+  ];
+}
+
+/** Puts a large input beside the row, and takes away what lies there where this one is small. */
+function storeInput(
+  db: D1Database,
+  task: NewTask,
+  isTaken: string,
+  values: readonly (string | number)[],
+): D1PreparedStatement {
+  if (!overflows(task)) {
+    const sql = `DELETE FROM payloads WHERE kind = 'input'
+      AND task_id IN (SELECT id FROM tasks WHERE ${isTaken} AND overflow & ${OVERFLOW.input})`;
+    return db.prepare(sql).bind(...values);
+  }
+  return db
+    .prepare(
+      `INSERT INTO payloads (task_id, kind, body) SELECT id, 'input', ?7 FROM tasks WHERE ${isTaken}
+       ON CONFLICT DO UPDATE SET body = excluded.body`,
+    )
+    .bind(...values, task.input);
+}
+
+/** The result's bit is the task's own. */
+const OVERFLOWS = `overflow & ~${OVERFLOW.input} | (?7->>'overflow')`;
+
+/** What a trigger does where a task is inserted: places in its lines, and the limit that was named last. */
+function storeLimits(db: D1Database, limits: string, values: readonly (string | number)[]): D1PreparedStatement[] {
+  return [
     db
       .prepare(
         `INSERT INTO places (key, task_id, running) SELECT own.value->>'key', tasks.id, 0 ${limits}
          ON CONFLICT DO NOTHING`,
       )
-      .bind(...name),
+      .bind(...values),
     db
       .prepare(
         `INSERT INTO limits (key, max, asked) SELECT own.value->>'key', own.value->>'limit', own.value->>'limit' ${limits}
          ON CONFLICT (key) DO UPDATE SET asked = excluded.asked, max = COALESCE(override, excluded.asked)
            WHERE asked IS NOT excluded.asked`,
       )
-      .bind(...name),
-    ...(large
-      ? [
-          db
-            .prepare(
-              `INSERT INTO payloads (task_id, kind, body)
-               SELECT id, 'input', ?5 FROM tasks WHERE ${waiting}
-               ON CONFLICT DO UPDATE SET body = excluded.body`,
-            )
-            .bind(...name, task.input),
-        ]
-      : []),
+      .bind(...values),
   ];
+}
+
+/** The same for its rates: what was named last holds, unless the API says otherwise. */
+function storeRates(
+  db: D1Database,
+  rates: string,
+  isTaken: string,
+  values: readonly (string | number)[],
+): D1PreparedStatement {
+  const own = (member: string) => `(own.value->>'${member}')`;
+  return db
+    .prepare(
+      `UPDATE buckets SET ${newRate(own("interval"), own("tolerance"), "?6")} FROM json_each(?7) AS own
+       WHERE buckets.key = own.value->>'key' AND buckets.override IS NULL
+         AND (buckets.interval <> ${own("interval")} OR buckets.tolerance <> ${own("tolerance")})
+         AND EXISTS (SELECT 1 FROM tasks WHERE ${isTaken})`,
+    )
+    .bind(...values, rates);
 }
 
 /** Forgets windows whose time is over. */

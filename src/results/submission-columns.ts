@@ -1,0 +1,71 @@
+/** What a submission writes into a row: the one list from which tasks are stored, and debounced ones stored over. */
+
+import type { NewTask } from "./insert-tasks.ts";
+
+/** A submission as it is stored, as JSON: the input is left out of the row where it is large. */
+export type StoredTask = Required<NewTask> & { overflow: number };
+
+interface SubmissionColumn {
+  column: string;
+  /**
+   * Whose word counts where a later submission takes over a task that has not started (debounce): the `last` one's, or
+   * the `first` one's for what makes it that task and places it among others.
+   */
+  counts: "first" | "last";
+  /** How it is read from the JSON object `v`; as it stands there unless given. */
+  read?: (v: string) => string;
+}
+
+const first = (column: string): SubmissionColumn => ({ column, counts: "first" });
+const last = (column: string): SubmissionColumn => ({ column, counts: "last" });
+
+export const SUBMISSION_COLUMNS: Record<keyof StoredTask, SubmissionColumn> = {
+  id: first("id"),
+  tenant: first("tenant"),
+  task: first("task"),
+  lane: last("lane"),
+  state: first("state"),
+  maxAttempts: last("max_attempts"),
+  dueAt: last("due_at"),
+  leaseMs: last("lease_ms"),
+  createdAt: first("created_at"),
+  runAt: last("run_at"),
+  expiresAt: last("expires_at"),
+  retentionMs: last("retention_ms"),
+  parentId: first("parent_id"),
+  rootId: first("root_id"),
+  flowId: first("flow_id"),
+  nodeKey: first("node_key"),
+  node: { ...first("node"), read: (v) => `jsonb(${v}->>'node')` },
+  waitingFor: first("waiting_for"),
+  concurrency: last("concurrency"),
+  rates: last("rates"),
+  circuit: last("circuit"),
+  batch: last("batch"),
+  traceparent: last("traceparent"),
+  options: last("options"),
+  tags: last("tags"),
+  object: { ...first("object"), read: (v) => `COALESCE(${v}->>'object', 0)` },
+  overflow: last("overflow"),
+  input: last("input"),
+};
+
+const all = Object.entries(SUBMISSION_COLUMNS).map(([member, each]) => ({ ...each, value: valueOf(member, each) }));
+
+function valueOf(member: string, { read }: SubmissionColumn): (v: string) => string {
+  return read ?? ((v) => `${v}->>'${member}'`);
+}
+
+/** Stores the tasks of the JSON array ?1; a condition on the JSON object `v` may follow. */
+export const INSERT = `
+INSERT INTO tasks (${all.map(({ column }) => column).join(", ")})
+SELECT ${all.map(({ value }) => value("v")).join(", ")}
+FROM (SELECT value AS v FROM json_each(?1))`;
+
+/** The columns in which the last submission counts, as assignments from the JSON object `v`, but for those that are given. */
+export function lastCounts(v: string, given: Record<string, string>): string {
+  return all
+    .filter(({ counts }) => counts === "last")
+    .map(({ column, value }) => `${column} = ${given[column] ?? value(v)}`)
+    .join(", ");
+}
