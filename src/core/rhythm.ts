@@ -1,7 +1,7 @@
 /** When a schedule ticks: by a cron expression on a zone's wall, or at an interval. Pure; instants are ms since the epoch. */
 
 import { Cron } from "croner";
-import { instantOf, repeatedUntil, wallOf } from "./zone.ts";
+import { changeWithin, instantOf, offsetOf, repeatedUntil, wallOf } from "./zone.ts";
 
 /** What decides on the ticks of a schedule. */
 export interface Timing {
@@ -42,7 +42,7 @@ export function whyNoCron(text: string): string | null {
 /** The ticks of a schedule with this timing. */
 export function rhythmOf(timing: Timing): Rhythm {
   const { cron, everyMs, timezone, anchor, startAt, endAt } = timing;
-  const endless = cron === null ? interval(everyMs!, anchor) : wallCron(cron, timezone);
+  const endless = cron === null ? interval(everyMs!, anchor) : cronRhythm(cron, timezone);
   return {
     next(at) {
       const tick = endless.next(startAt === null ? at : Math.max(at, startAt - 1));
@@ -77,32 +77,95 @@ function interval(everyMs: number, anchor: number): Rhythm {
 }
 
 /**
- * Every wall time that the expression names ticks once: croner finds the wall times, as if in UTC,
- * and the zone says when they are shown. Croner's own rule for days on which the clock is changed
- * depends on how the expression is written.
+ * Croner finds the wall times that an expression names, as if in UTC, and the zone says when they are shown: croner's own
+ * rule for days on which the clock is changed depends on how the expression is written. Ours depends on its hours.
  */
-function wallCron(text: string, zone: string): Rhythm {
+function cronRhythm(text: string, zone: string): Rhythm {
   const cron = newCron(text);
+  const walls: Rhythm = {
+    next: (at) => cron.nextRun(new Date(at))?.getTime() ?? null,
+    previous: (at) => cron.previousRuns(1, new Date(at))[0]?.getTime() ?? null,
+  };
+  if (zone === "UTC") return walls;
+  const hours = text.split(/ +/).at(-4)!;
+  return /[*/]/.test(hours) ? runningRhythm(walls, zone) : fixedRhythm(walls, zone);
+}
+
+/** Where the hours are fixed: every wall time ticks once; where it does not exist, when the clock has just jumped past it. */
+function fixedRhythm(walls: Rhythm, zone: string): Rhythm {
   return {
     next(at) {
       const repeated = repeatedUntil(zone, at);
-      let wall = repeated === null ? wallOf(zone, at) : repeated - 1;
-      for (;;) {
-        const found = cron.nextRun(new Date(wall));
-        if (found === null) return null;
-        const tick = instantOf(zone, found.getTime());
+      let wall = walls.next(repeated === null ? wallOf(zone, at) : repeated - 1);
+      for (; wall !== null; wall = walls.next(wall)) {
+        const tick = instantOf(zone, wall);
         if (tick > at) return tick;
-        wall = found.getTime();
+      }
+      return null;
+    },
+    previous(at) {
+      let wall = walls.previous(repeatedUntil(zone, at) ?? wallOf(zone, at));
+      for (; wall !== null; wall = walls.previous(wall)) {
+        const tick = instantOf(zone, wall);
+        if (tick < at) return tick;
+      }
+      return null;
+    },
+  };
+}
+
+const DAY_MS = 86_400_000;
+
+/** No change of a clock is larger than a day, so none beyond this matters to a tick. */
+const LOOK_MS = 2 * DAY_MS;
+
+/**
+ * Where the hours are all of them or stepped: a tick whenever the wall shows such a time, also for the second time. What a
+ * jump leaves out ticks where the clock would have shown it without the jump. So it never pauses, and most of these are one instant.
+ */
+function runningRhythm(walls: Rhythm, zone: string): Rhythm {
+  /** Where ticks that the change at `change` leaves out end; not later than `change` where it leaves out none. */
+  const leftOutUntil = (change: number) => change + offsetOf(zone, change) - offsetOf(zone, change - 1);
+  return {
+    next(at) {
+      let start = at + 1;
+      let leftOut = Infinity;
+      for (;;) {
+        const last = changeWithin(zone, start - LOOK_MS, start);
+        if (last !== null) {
+          const old = offsetOf(zone, last - 1);
+          const tick = (walls.next(start + old - 1) ?? Infinity) - old;
+          if (tick < leftOutUntil(last)) leftOut = Math.min(leftOut, tick);
+        }
+        const offset = offsetOf(zone, start);
+        const change = changeWithin(zone, start, start + LOOK_MS);
+        const tick = (walls.next(start + offset - 1) ?? Infinity) - offset;
+        if (tick < (change ?? start + LOOK_MS)) return Math.min(tick, leftOut);
+        if (change === null) {
+          if (leftOut < Infinity) return leftOut;
+          if (tick === Infinity) return null;
+        }
+        start = change ?? tick - DAY_MS;
       }
     },
     previous(at) {
-      let wall = repeatedUntil(zone, at) ?? wallOf(zone, at);
+      let end = at;
+      let leftOut = -Infinity;
       for (;;) {
-        const [found] = cron.previousRuns(1, new Date(wall));
-        if (found === undefined) return null;
-        const tick = instantOf(zone, found.getTime());
-        if (tick < at) return tick;
-        wall = found.getTime();
+        const change = changeWithin(zone, end - LOOK_MS, end - 1);
+        if (change !== null) {
+          const old = offsetOf(zone, change - 1);
+          const tick = (walls.previous(Math.min(end, leftOutUntil(change)) + old) ?? -Infinity) - old;
+          if (tick >= change) leftOut = Math.max(leftOut, tick);
+        }
+        const offset = offsetOf(zone, end - 1);
+        const tick = (walls.previous(end + offset) ?? -Infinity) - offset;
+        if (tick >= (change ?? end - DAY_MS)) return Math.max(tick, leftOut);
+        if (change === null) {
+          if (leftOut > -Infinity) return leftOut;
+          if (tick === -Infinity) return null;
+        }
+        end = change ?? tick + DAY_MS;
       }
     },
   };

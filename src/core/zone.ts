@@ -47,6 +47,11 @@ export function repeatedUntil(zone: string, at: number): number | null {
   return changeBetween(zone, first, at) + offsetOf(zone, first);
 }
 
+/** When the zone's clock is changed within `(from, to]`, a few days at most; null where it is not. */
+export function changeWithin(zone: string, from: number, to: number): number | null {
+  return offsetOf(zone, from) === offsetOf(zone, to) ? null : changeBetween(zone, from, to);
+}
+
 /** The first second in `(from, to]` at which the zone's offset is no longer that at `from`. */
 function changeBetween(zone: string, from: number, to: number): number {
   const offset = offsetOf(zone, from);
@@ -60,7 +65,8 @@ function changeBetween(zone: string, from: number, to: number): number {
   return changed * 1_000;
 }
 
-function offsetOf(zone: string, at: number): number {
+/** How far the wall's clock is ahead of UTC at `at`, in ms. */
+export function offsetOf(zone: string, at: number): number {
   return wallOf(zone, at) - at;
 }
 

@@ -1,4 +1,5 @@
 /** When schedules tick: the days on which clocks are changed as tables, the rest as properties. */
+import { Cron } from "croner";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { nextTicks, rhythmOf, whyNoCron, type Timing } from "../../src/core/rhythm.ts";
@@ -68,6 +69,46 @@ describe("on the day when clocks go back", () => {
   });
 });
 
+describe("an expression whose hours are all of them or stepped", () => {
+  const table: [string, string, string, string[]][] = [
+    // Berlin shows 2:00 to 3:00 twice, and nothing pauses for the hour.
+    [
+      "Europe/Berlin",
+      "*/30 * * * *",
+      "2026-10-25T00:00:00Z",
+      ["2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z", "2026-10-25T02:00:00Z"],
+    ],
+    ["Europe/Berlin", "0 * * * *", "2026-10-25T00:00:00Z", ["2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"]],
+    [
+      "Europe/Berlin",
+      "0 */2 * * *",
+      "2026-10-24T22:00:00Z",
+      ["2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z", "2026-10-25T03:00:00Z"],
+    ],
+    ["Europe/Berlin", "30 * * * *", "2026-03-29T00:00:00Z", ["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"]],
+    // 2:15 does not exist; two hours after 0:15 the wall shows 3:15.
+    [
+      "Europe/Berlin",
+      "15 */2 * * *",
+      "2026-03-28T23:00:00Z",
+      ["2026-03-28T23:15:00Z", "2026-03-29T01:15:00Z", "2026-03-29T02:15:00Z"],
+    ],
+    // Midnight does not exist there on that day.
+    ["Asia/Beirut", "0 */12 * * *", "2026-03-28T11:00:00Z", ["2026-03-28T22:00:00Z", "2026-03-29T09:00:00Z"]],
+    // From 2:00 back to 1:30.
+    [
+      "Australia/Lord_Howe",
+      "*/20 * * * *",
+      "2026-04-04T14:30:00Z",
+      ["2026-04-04T14:40:00Z", "2026-04-04T15:10:00Z", "2026-04-04T15:30:00Z"],
+    ],
+  ];
+
+  it.for(table)("in %s, %s after %s ticks at %o", ([timezone, cron, from, expected]) => {
+    expect(ticks({ cron, timezone }, from, expected.length)).toEqual(expected);
+  });
+});
+
 describe("a cron expression", () => {
   it("ticks as written, in zones with odd offsets and changes too", () => {
     expect(ticks({ cron: "0 9 * * MON", timezone: "Asia/Kolkata" }, "2026-01-01T00:00:00Z", 2)).toEqual([
@@ -123,20 +164,40 @@ const zones = fc.constantFrom(
   "Australia/Lord_Howe",
   "Asia/Kolkata",
   "America/St_Johns",
+  "Asia/Beirut",
+  "Africa/Casablanca",
 );
 const instants = fc.integer({ min: Date.parse("2020-01-01T00:00:00Z"), max: Date.parse("2035-01-01T00:00:00Z") });
-const crons = fc.constantFrom(
+const fixed = fc.constantFrom(
   "30 2 * * *",
-  "*/7 * * * *",
+  "*/7 2 * * *",
   "13,47 1,2 * * *",
+  "*/15 0-4 * * *",
   "0 0 1 * *",
   "15 3 * * SUN",
   "*/20 * 1-3 * * *",
 );
+const running = fc.constantFrom(
+  "*/7 * * * *",
+  "*/30 * * * *",
+  "0 * * * *",
+  "45 */2 * * *",
+  "10 1-23/3 * * *",
+  "0 1,*/4 * * *",
+  "5 0-23/12 * * *",
+  "20 * 29 3 *",
+  "30 * * * SUN",
+);
+const crons = fc.oneof(fixed, running);
 /** Moments around changes of clocks, where mistakes are. */
 const changes = fc
   .tuple(
-    fc.constantFrom("2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z", "2026-03-08T07:00:00Z", "2026-11-01T06:00:00Z"),
+    fc.constantFrom(
+      ...["2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z", "2026-03-08T07:00:00Z", "2026-11-01T06:00:00Z"],
+      // Lord Howe's two; Beirut's, at midnight; Casablanca's, around Ramadan.
+      ...["2026-10-03T15:30:00Z", "2026-04-04T15:00:00Z", "2026-03-28T22:00:00Z", "2026-02-15T02:00:00Z"],
+      "2026-03-22T02:00:00Z",
+    ),
   )
   .chain(([text]) => fc.integer({ min: -7_200_000, max: 7_200_000 }).map((shift) => Date.parse(text) + shift));
 const moments = fc.oneof(instants, changes);
@@ -160,9 +221,9 @@ describe("every rhythm", () => {
     );
   });
 
-  it("of a cron expression shows each of its wall times once, or jumps over it", () => {
+  it("of an expression with fixed hours shows each of its wall times once, or jumps over it", () => {
     fc.assert(
-      fc.property(crons, zones, moments, (cron, timezone, at) => {
+      fc.property(fixed, zones, moments, (cron, timezone, at) => {
         const [first, ...rest] = nextTicks(rhythmOf(timing({ cron, timezone })), at, 12);
         const walls = [first!, ...rest].map((tick) => wallOf(timezone, tick));
         expect(walls).toEqual(walls.toSorted((a, b) => a - b));
@@ -170,6 +231,52 @@ describe("every rhythm", () => {
         expect(walls.map((wall) => instantOf(timezone, wall))).toEqual([first!, ...rest]);
       }),
       { numRuns: 200 },
+    );
+  });
+});
+
+const MINUTE_MS = 60_000;
+
+/** Each minute of the span at which the wall shows such a time, and where the clock as it was before a jump would have. */
+function runningTicks(cron: string, zone: string, from: number, to: number): number[] {
+  const pattern = new Cron(cron, { mode: "5-or-6-parts", timezone: "UTC" });
+  const offset = (at: number) => wallOf(zone, at) - at;
+  let jump = { until: -Infinity, old: 0 };
+  const found: number[] = [];
+  // A jump leaves out an hour at most here.
+  let before = offset(from - 61 * MINUTE_MS);
+  for (let at = from - 60 * MINUTE_MS; at < to; at += MINUTE_MS) {
+    const now = offset(at);
+    if (now > before) jump = { until: at + now - before, old: before };
+    const shows = pattern.match(new Date(at + now)) || (at < jump.until && pattern.match(new Date(at + jump.old)));
+    if (shows && at >= from) found.push(at);
+    before = now;
+  }
+  return found;
+}
+
+describe("a rhythm whose hours are all of them or stepped", () => {
+  it("ticks in every minute that the wall shows or would have shown without the jump, each once, and in no other", () => {
+    fc.assert(
+      fc.property(running, zones, changes, (cron, timezone, near) => {
+        const from = Math.floor(near / MINUTE_MS) * MINUTE_MS - 180 * MINUTE_MS;
+        const to = from + 420 * MINUTE_MS;
+        const rhythm = rhythmOf(timing({ cron, timezone }));
+        const expected = runningTicks(cron, timezone, from, to);
+        expect(nextTicks(rhythm, from - 1, expected.length + 1).filter((tick) => tick < to)).toEqual(expected);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("ticks each minute as if there were no clocks to be changed", () => {
+    fc.assert(
+      fc.property(zones, changes, (timezone, near) => {
+        const rhythm = rhythmOf(timing({ cron: "* * * * *", timezone }));
+        const every = nextTicks(rhythm, near - 90 * MINUTE_MS, 180);
+        expect(every.slice(1).map((tick, n) => tick - every[n]!)).toEqual(Array(179).fill(MINUTE_MS));
+      }),
+      { numRuns: 20 },
     );
   });
 });
