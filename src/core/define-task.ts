@@ -117,7 +117,8 @@ export interface TaskContext {
   /**
    * Waits for a signal of this name (`POST /v1/tasks/{id}/signals/{name}`) without holding a worker;
    * one that came before it was asked for counts, and each is given to one wait. A manual retry begins with all of
-   * them again. Throws a `SignalTimeoutError` when `timeout` passes first.
+   * them again. Throws a `SignalTimeoutError` when `timeout` passes first. A name is 1 to 100 letters, digits, `_`, `.`
+   * and `-`; another is a `NonRetryableError`, because such a signal cannot be sent.
    */
   waitForSignal<T = unknown>(name: string, options?: SignalOptions<T>): Promise<T>;
   /**

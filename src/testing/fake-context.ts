@@ -3,6 +3,7 @@
 import type { BatchItem } from "../core/batch.ts";
 import type { LogLevel, TaskContext } from "../core/define-task.ts";
 import { durationMs } from "../core/duration.ts";
+import { assertSignalName } from "../core/signal-name.ts";
 import { plain, type FakeDurable } from "./fake-durable.ts";
 
 /** The id of a task whose test gives it none. */
@@ -76,7 +77,10 @@ export function fakeContext(options: ContextOptions, durable: FakeDurable, told:
     step: async (name, fn, how) => durable.step(name, fn, how),
     sleep: async (until) => durable.sleep(until),
     waitForSignal: async (name, how) => durable.waitForSignal(name, how),
-    callbackUrl: async (name) => `https://lovage.test/v1/tasks/${item.id}/signals/${encodeURIComponent(name)}`,
+    callbackUrl: async (name) => {
+      assertSignalName(name);
+      return `https://lovage.test/v1/tasks/${item.id}/signals/${encodeURIComponent(name)}`;
+    },
     spawn: async (task, input, how) => durable.spawn(task, input, how),
     join: async (child) => (await durable.join(child)) as never,
     call: async (task, input, how) => (await durable.join(await durable.spawn(task, input, how))) as never,

@@ -6,6 +6,7 @@
 import type { SignalOptions, SpawnOptions, StepOptions, TaskDefinition } from "../core/define-task.ts";
 import { durationMs, type Duration } from "../core/duration.ts";
 import { describeError, NonRetryableError, SignalTimeoutError } from "../core/errors.ts";
+import { assertSignalName } from "../core/signal-name.ts";
 import type { UndoFailure } from "../core/undo.ts";
 
 /** What durable calls gave, by kind, name and number: `step:charge#1`. A later attempt that is given it skips them. */
@@ -86,6 +87,7 @@ export class FakeDurable {
   }
 
   async waitForSignal<T>(name: string, { timeout, schema }: SignalOptions<T> = {}): Promise<T> {
+    assertSignalName(name);
     const body = await this.#once("signal", name, async () => {
       const bodies = this.#signals.get(name) ?? [];
       // As in the service: what does not fit is passed over.

@@ -5,6 +5,7 @@ import type { BatchItem } from "../core/batch.ts";
 import type { TaskContext } from "../core/define-task.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { NonRetryableError } from "../core/errors.ts";
+import { assertSignalName } from "../core/signal-name.ts";
 import { signCallback } from "../engine/links.ts";
 import { jsonOf } from "../results/task-row.ts";
 import type { Durable } from "./durable.ts";
@@ -54,6 +55,7 @@ export function createContext(
     sleep: (until) => durable.sleep(until),
     waitForSignal: (name, options) => durable.waitForSignal(name, options),
     callbackUrl: async (name, { expiresIn = "1d" } = {}) => {
+      assertSignalName(name);
       const url = await signCallback(env, task, name, Date.now() + durationMs(expiresIn));
       if (url === null) throw new NonRetryableError("no API_KEY is configured to sign callback addresses with");
       return url;

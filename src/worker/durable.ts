@@ -16,6 +16,7 @@ import {
 import { faults } from "../core/problems.ts";
 import { MAX_CRASHES } from "../core/limits.ts";
 import type { Wait } from "../core/settle.ts";
+import { assertSignalName } from "../core/signal-name.ts";
 import { isTerminal } from "../core/states.ts";
 import type { UndoFailure } from "../core/undo.ts";
 import { spawn } from "../engine/spawn.ts";
@@ -131,6 +132,7 @@ export class Durable {
 
   async waitForSignal<T>(name: string, { timeout, schema }: SignalOptions<T> = {}): Promise<T> {
     return this.#during(async () => {
+      assertSignalName(name);
       const entry = await this.#begin("signal", name);
       if (entry.error !== null) throw tooLate(name);
       if (entry.value !== null) {

@@ -2,13 +2,12 @@
 
 import { z } from "zod";
 import { writeJson } from "../../core/json.ts";
+import { isSignalName, SIGNAL_NAME_RULE } from "../../core/signal-name.ts";
 import { isTerminal } from "../../core/states.ts";
 import { signal } from "../../engine/signal.ts";
 import { operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
 import { findRow, pointTo } from "./shared.ts";
-
-const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
 
 export const sendSignal = operation({
   id: "sendSignal",
@@ -32,7 +31,7 @@ export const sendSignal = operation({
   problems: ["invalid-request", "not-found", "conflict", "unavailable"],
   async handle({ c, env, principal, params, body }) {
     const name = params["name"]!;
-    if (!NAME.test(name)) refuse("invalid-request", "A signal's name is 1 to 100 letters, digits, _, . and -.");
+    if (!isSignalName(name)) refuse("invalid-request", `The name is none: ${SIGNAL_NAME_RULE}.`);
     const row = await findRow(env, principal, params["id"]!);
     if (isTerminal(row.state)) refuse("conflict", `The task has ended: it is ${row.state}.`);
     const { text, fault } = writeJson(body ?? null);
