@@ -43,7 +43,8 @@ const input = z
 
 /**
  * `http.request`: succeeds with the answer's status, headers and body (as text, with `truncated: true`
- * where it was cut at 256 KiB). 5xx, 408, 425, 429 and connections that fail are retried, after
+ * where it was cut at 256 KiB; decoded as its byte order mark or its `charset` says, where that is known, else as UTF-8).
+ * 5xx, 408, 425, 429 and connections that fail are retried, after
  * `Retry-After` where the answer has one; any other status that is not expected, a redirect that is not
  * followed among them, and a target that is not public, fail at once.
  */
@@ -79,7 +80,8 @@ export const httpRequest = defineTask({
 });
 
 function headerRecord(headers: Headers): Record<string, string> {
-  const record: Record<string, string> = {};
+  // No prototype: a server may call a header `constructor`.
+  const record = Object.create(null) as Record<string, string>;
   // A header that came several times (Set-Cookie is iterated so) is joined like any other list.
   for (const [name, value] of headers) record[name] = name in record ? `${record[name]}, ${value}` : value;
   return record;

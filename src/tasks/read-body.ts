@@ -34,7 +34,7 @@ export interface BodyText {
 }
 
 /**
- * The body as UTF-8 text, cut at `maxBytes`; what does not fit is not even fetched. As the JSON string
+ * The body as text, cut at `maxBytes`; what does not fit is not even fetched. As the JSON string
  * that it becomes in a result it takes at most twice that.
  */
 export async function readText(response: Response, maxBytes: number, signal: AbortSignal): Promise<BodyText> {
@@ -48,13 +48,33 @@ export async function readText(response: Response, maxBytes: number, signal: Abo
     truncated = fits.length < bytes.length;
     if (truncated) break;
   }
+  const encoding = encodingOf(kept.subarray(0, size), response.headers.get("content-type"));
   for (;;) {
     // Streaming mode leaves out a character that the cut has split; the end of a whole body must show it.
-    const text = new TextDecoder().decode(kept.subarray(0, size), { stream: truncated });
+    const text = new TextDecoder(encoding).decode(kept.subarray(0, size), { stream: truncated });
     if (jsonBytes(text) <= maxBytes * 2) return { text, truncated };
     // Control characters take six bytes each in JSON: bodies that are no text shrink until they fit.
     size >>= 1;
     truncated = true;
+  }
+}
+
+const MARKS = [
+  ["utf-8", 0xef, 0xbb, 0xbf],
+  ["utf-16be", 0xfe, 0xff],
+  ["utf-16le", 0xff, 0xfe],
+] as const;
+
+/** How the bytes are to be read, as browsers decide it: a byte order mark, else the header's `charset`; UTF-8 where neither is known. */
+function encodingOf(bytes: Uint8Array, contentType: string | null): string {
+  const mark = MARKS.find(([, ...start]) => start.every((byte, at) => bytes[at] === byte));
+  if (mark) return mark[0];
+  const label = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType ?? "")?.[1];
+  if (label === undefined) return "utf-8";
+  try {
+    return new TextDecoder(label).encoding;
+  } catch {
+    return "utf-8";
   }
 }
 

@@ -29,18 +29,29 @@ const CONNECTION_HEADERS = [
 ];
 
 /** A caller's headers, each refused by name where it may not be set. */
-export const requestHeadersSchema = z.record(z.string(), z.string().max(MAX_VALUE)).superRefine((headers, check) => {
-  const refuse = (name: string, message: string) => check.addIssue({ code: "custom", path: [name], message });
-  if (Object.keys(headers).length > MAX_HEADERS)
-    check.addIssue({ code: "custom", message: `at most ${MAX_HEADERS} headers` });
-  for (const [name, value] of Object.entries(headers)) {
-    if (!TOKEN.test(name)) refuse(name, "not a header name");
-    else if (CONNECTION_HEADERS.includes(name.toLowerCase()))
-      refuse(name, "belongs to the connection and cannot be set");
-    else if (name.toLowerCase().startsWith("lovage-")) refuse(name, "lovage-* headers are set by the service");
-    else if (!VALUE.test(value)) refuse(name, "not a header value: visible ASCII, spaces and tabs only");
+export const requestHeadersSchema = z.preprocess(
+  refuseUnseen,
+  z.record(z.string(), z.string().max(MAX_VALUE)).superRefine((headers, check) => {
+    const refuse = (name: string, message: string) => check.addIssue({ code: "custom", path: [name], message });
+    if (Object.keys(headers).length > MAX_HEADERS)
+      check.addIssue({ code: "custom", message: `at most ${MAX_HEADERS} headers` });
+    for (const [name, value] of Object.entries(headers)) {
+      if (!TOKEN.test(name)) refuse(name, "not a header name");
+      else if (CONNECTION_HEADERS.includes(name.toLowerCase()))
+        refuse(name, "belongs to the connection and cannot be set");
+      else if (name.toLowerCase().startsWith("lovage-")) refuse(name, "lovage-* headers are set by the service");
+      else if (!VALUE.test(value)) refuse(name, "not a header value: visible ASCII, spaces and tabs only");
+    }
+  }),
+);
+
+/** A record would leave a member of this name out without a word. */
+function refuseUnseen(headers: Record<string, string>, check: z.RefinementCtx): Record<string, string> {
+  if (typeof headers === "object" && headers !== null && Object.hasOwn(headers, "__proto__")) {
+    check.addIssue({ code: "custom", path: ["__proto__"], message: "no header may have this name" });
   }
-});
+  return headers;
+}
 
 /**
  * The caller's headers and ours. `lovage-task-id` and `lovage-attempt` say who delivers; the same

@@ -13,7 +13,9 @@ export const columnSchema = z.object({
   name: z.string(),
   type: z
     .enum(COLUMN_TYPES)
-    .describe("What all values are. Integers among numbers are numbers; any other mixture is a string."),
+    .describe(
+      "What all values are. Integers among numbers are numbers; any other mixture is a string, and so is what a double cannot hold: most integers beyond 2^53, 1e400.",
+    ),
   count: z.int().describe("Values that are not empty"),
   nulls: z.int().describe("Empty fields"),
   distinct: z.int().describe("Different values; for many an estimate, with a standard error of 0.8 %"),

@@ -2,13 +2,20 @@
 
 const DECIMAL = /^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 
-/** The number that the text writes, in decimal or scientific notation; NaN where it writes none, or one too large for a double. */
+/**
+ * The number that the text writes, in decimal or scientific notation. NaN where it writes none, or one that a double would
+ * make another: too large, too small, or beyond 2^53 and written out with digits that it does not hold (an id, not a measurement).
+ */
 export function readNumber(text: string): number {
   const small = readSmallInteger(text);
   if (!Number.isNaN(small)) return small;
   const number = DECIMAL.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isFinite(number)) return Number.NaN;
+  const isWrittenOut = Math.abs(number) > Number.MAX_SAFE_INTEGER && !/[eE]/.test(text);
+  if (isWrittenOut && String(number) !== text.replace(/^\+/, "")) return Number.NaN;
+  if (number === 0 && /^[^eE]*[1-9]/.test(text)) return Number.NaN;
   // Adding zero turns -0, which JSON cannot write, into 0.
-  return Number.isFinite(number) ? number + 0 : Number.NaN;
+  return number + 0;
 }
 
 /** Up to 15 plain digits, which most numeric fields are, several times faster than by pattern. */
@@ -23,7 +30,7 @@ function readSmallInteger(text: string): number {
   return text === "" ? Number.NaN : number;
 }
 
-/** Whether a numeric text writes an integer that a double holds exactly; `1.0` and `1e3` are meant as measurements. */
+/** Whether a numeric text writes an integer; `1.0` and `1e3` are meant as measurements. */
 export function isInteger(text: string, number: number): boolean {
   return Number.isSafeInteger(number) && !/[.eE]/.test(text);
 }

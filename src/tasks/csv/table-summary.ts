@@ -81,7 +81,8 @@ export class TableSummary {
 }
 
 function nameColumns(names: string[], line: number): ColumnSummary[] {
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined) throw brokenCsv(line, `two columns are named ${JSON.stringify(twice)}`);
   const exact = Math.min(100_000, Math.max(1_000, Math.floor(EXACT_VALUES / names.length)));
   return names.map((name) => new ColumnSummary(name, exact));

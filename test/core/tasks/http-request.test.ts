@@ -58,6 +58,39 @@ describe("http.request", () => {
     expect(httpRequest.output.parse(result)).toEqual(result);
   });
 
+  it("gives back headers that are called like members of every object", async () => {
+    const names = ["constructor", "tostring", "__proto__", "hasownproperty"];
+    server(() => new Response(null, { headers: names.map((name): [string, string] => [name, "a"]) }));
+    const { headers } = (await run({ url: URL })) as { headers: Record<string, string> };
+    expect(new Map(Object.entries(headers))).toEqual(new Map(names.map((name) => [name, "a"])));
+    server(() => new Response(null, { headers: [["constructor", "a"]] }));
+    expect(JSON.stringify(httpRequest.output.parse(await run({ url: URL })))).toContain('"constructor":"a"');
+  });
+
+  it("sends headers that are called like members of every object, and refuses the one that JSON would lose", async () => {
+    const sent = server(ok);
+    await run({ url: URL, headers: { constructor: "a", tostring: "b" } });
+    expect(sent[0]!.headers.get("constructor")).toBe("a");
+    const lost = httpRequest.input.safeParse(JSON.parse(`{"url":"${URL}","headers":{"__proto__":"a"}}`));
+    expect(lost.error?.issues.map((issue) => issue.path)).toEqual([["headers", "__proto__"]]);
+  });
+
+  it.each<[string, string | null, number[], string]>([
+    ["UTF-8 where nothing is said", null, [0xc3, 0xbc], "ü"],
+    ["the charset of the header", "text/html; charset=ISO-8859-1", [0xfc], "ü"],
+    ["a quoted one, in any case", 'text/plain; Charset="windows-1251"; a=b', [0xde], "Ю"],
+    ["more than one byte for a character", "text/plain;charset=shift_jis", [0x82, 0xa0], "あ"],
+    ["UTF-16", "text/plain; charset=utf-16le", [0xfc, 0x00], "ü"],
+    ["a byte order mark before the header", "text/plain; charset=iso-8859-1", [0xef, 0xbb, 0xbf, 0xc3, 0xbc], "ü"],
+    ["a byte order mark of UTF-16", "text/plain", [0xfe, 0xff, 0x00, 0xfc], "ü"],
+    ["UTF-8 where the charset is unknown", "text/plain; charset=klingon", [0xc3, 0xbc], "ü"],
+    ["UTF-8 where the charset is empty", 'text/plain; charset=""', [0xc3, 0xbc], "ü"],
+    ["UTF-8 with a mark for each byte that is none", "text/plain; charset=x", [0x61, 0xfc], "a\ufffd"],
+  ])("reads the body as %s", async (_, type, bytes, text) => {
+    server(() => new Response(new Uint8Array(bytes), { headers: type === null ? {} : { "content-type": type } }));
+    expect(await run({ url: URL })).toMatchObject({ body: text });
+  });
+
   it.each([
     [{}, "GET", null, null],
     [{ method: "DELETE" }, "DELETE", null, null],
