@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
-import { mkdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
@@ -22,7 +22,8 @@ import {
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 2_500;
-const USAGE = `usage: npm run serve -- --port P --persist DIR --api-key KEY [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...]
+const USAGE = `usage: npm run serve -- --port P --persist DIR [--api-key KEY | --api-key-file FILE] [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...] [--allow-host NAME ...]
+  the key: every user of this machine sees --api-key in its list of processes; a file, or API_KEY in the environment, they do not
 ${STRICT_USAGE}`;
 
 /** On the strict platform the cron trigger fires as it does in production. */
@@ -42,6 +43,8 @@ export type ServeOptions = {
   publicDemo?: boolean;
   /** Origins that may call from a browser. */
   allowOrigins?: string[];
+  /** Names that it answers to, beside loopback's. */
+  allowHosts?: string[];
   /** Production's limits, in several isolates. */
   strict?: StrictOptions | null;
 };
@@ -52,6 +55,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   await build();
   if (strict !== null) await buildStrict();
   const persist = resolve(options.persist);
+  keepPrivate(persist);
   // Miniflare's temporary files stay below the directory too, so that nothing is left behind elsewhere by a kill.
   const temporary = join(persist, "tmp");
   rmSync(temporary, { recursive: true, force: true });
@@ -87,6 +91,14 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   }
 }
 
+/** What is stored is nobody else's to read: neither what is written from now on, by the Workers runtime too, nor what was before. */
+function keepPrivate(persist: string): void {
+  process.umask(0o077);
+  const state = join(persist, "v3");
+  mkdirSync(state, { recursive: true });
+  chmodSync(state, 0o700);
+}
+
 function miniflareOptions(options: ServeOptions, persist: string) {
   const { config, worker } = readLocalConfig(options.strict?.plan);
   const bindings = {
@@ -97,6 +109,7 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     ALLOW_LOOPBACK: options.allowLoopback ? "1" : "",
     PUBLIC_DEMO: options.publicDemo ? "1" : "",
     ALLOW_ORIGINS: (options.allowOrigins ?? []).join(","),
+    ALLOW_HOSTS: (options.allowHosts ?? []).join(","),
   };
   const workers = options.strict
     ? { workers: strictWorkers(config, worker as StrictWorkerOptions, bindings, options.strict) }
@@ -209,30 +222,45 @@ export function fail(error: unknown): never {
   process.exit(1);
 }
 
+/** The key, from one place; the environment's is not handed on to the processes that this one starts. */
+function readKey(argument: string | undefined, file: string | undefined): string {
+  const { API_KEY: inherited } = process.env;
+  delete process.env["API_KEY"];
+  if (argument !== undefined && file !== undefined) throw new Error("give --api-key or --api-key-file, not both");
+  const key = argument ?? (file === undefined ? inherited : readFileSync(file, "utf8").trim());
+  if (key === "" && file !== undefined) throw new Error(`${file} holds no key`);
+  if (!key) throw new Error(USAGE);
+  return key;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       port: { type: "string" },
       persist: { type: "string" },
       "api-key": { type: "string" },
+      "api-key-file": { type: "string" },
       fixtures: { type: "boolean", default: false },
       "allow-loopback": { type: "boolean", default: false },
       "allow-origin": { type: "string", multiple: true, default: [] },
+      "allow-host": { type: "string", multiple: true, default: [] },
       ...STRICT_OPTIONS,
     },
   });
   const port = Number(values.port);
-  if (!values.port || !values.persist || !values["api-key"] || !Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new Error(USAGE);
+  if (!values.port || !values.persist || !Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(USAGE);
+
+  const apiKey = readKey(values["api-key"], values["api-key-file"]);
 
   const { url } = await serve({
     port,
     persist: values.persist,
-    apiKey: values["api-key"],
+    apiKey,
     fixtures: values.fixtures,
     allowLoopback: values["allow-loopback"],
     publicDemo: values.fixtures,
     allowOrigins: values["allow-origin"],
+    allowHosts: values["allow-host"],
     strict: readStrictOptions(values),
   });
   process.stdout.write(`ready ${url}\n`);

@@ -15,10 +15,11 @@ const PAGES = [
 /** The key in .dev.vars, which is written first where there is none. */
 function localKey(): string {
   const file = join(root, ".dev.vars");
+  if (existsSync(file)) chmodSync(file, 0o600);
   const known = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
   if (known["API_KEY"]) return known["API_KEY"];
   const key = randomBytes(24).toString("base64url");
-  appendFileSync(file, `API_KEY=${key}\nPUBLIC_DEMO=1\n`, { mode: 0o600 });
+  appendFileSync(file, `API_KEY=${key}\nPUBLIC_DEMO=1\nALLOW_HOSTS=localhost\n`, { mode: 0o600 });
   chmodSync(file, 0o600);
   return key;
 }

@@ -28,6 +28,8 @@ interface Env {
   D1_MAX_BYTES?: string;
   /** Comma-separated origins that browsers may call from. */
   ALLOW_ORIGINS?: string;
+  /** Set on somebody's own machine: comma-separated names that it answers to, beside loopback's. Without it any name is answered. */
+  ALLOW_HOSTS?: string;
   /** Where the service is reached, such as `https://tasks.example.com`; callback addresses begin with it. */
   PUBLIC_URL?: string;
   /** Where the database is, such as `"weur"`: objects are made there too. Empty: near whoever calls them first. */

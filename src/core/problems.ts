@@ -118,6 +118,13 @@ export const PROBLEMS = {
     meaning: "A request's body, and a task's input, may be 1 MiB long.",
     remedy: "Store large data elsewhere and submit its address.",
   },
+  misdirected: {
+    status: 421,
+    title: "The service does not answer under this name",
+    meaning:
+      "A service on one's own machine answers only to loopback's names, so that no page of the web can reach it by a name of its own (DNS rebinding).",
+    remedy: "Call it as http://127.0.0.1 or http://localhost, or start it with --allow-host and the name.",
+  },
   "unsupported-media-type": {
     status: 415,
     title: "The body must be application/json, not compressed",

@@ -47,7 +47,8 @@ export function whyRefused(address: string | URL, policy: OutboundPolicy): strin
 
 const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 
-function isLoopback(host: string): boolean {
+/** Whether the host of a URL is this machine. */
+export function isLoopback(host: string): boolean {
   return (
     host === "localhost" ||
     host.endsWith(".localhost") ||
@@ -116,11 +117,30 @@ const PRIVATE_ENDINGS = [
   "home",
   "corp",
   "home.arpa",
+  "consul",
+  "nomad",
+  "docker",
+  "svc",
+  "test",
+  "invalid",
+  "onion",
+  "mail",
   "in-addr.arpa",
   "ip6.arpa",
+  // Metadata services of clouds that have a name beside their address.
   "metadata.goog",
   "metadata.packet.net",
   "metadata.platformequinix.com",
+  "metadata.tencentyun.com",
+  "metadata.cloud.ibm.com",
+  // Public services whose names lead to the private address that is written in them, or to this machine.
+  "nip.io",
+  "sslip.io",
+  "xip.io",
+  "localtest.me",
+  "lvh.me",
+  "vcap.me",
+  "localho.st",
 ];
 
 function isPublicName(host: string): boolean {

@@ -8,6 +8,7 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import type { TaskResource } from "../contract/task.ts";
+import { networkOf } from "../core/network.ts";
 import { ProblemError, faults, problem } from "../core/problems.ts";
 import type { State } from "../core/states.ts";
 import { getTask, submitTask } from "../engine/call.ts";
@@ -44,6 +45,11 @@ const isSmall = bodyLimit({
 
 routes.on("POST", ["/item", "/item/"], isSmall, async (c) => {
   await enter(c.env, c.req.header("cf-connecting-ip"));
+  // As any other type a form or a script of any site could send it, without a question asked before.
+  if (!/^application\/json\s*(;|$)/i.test(c.req.header("content-type") ?? "")) {
+    const detail = "Send the item as application/json.";
+    throw new ProblemError(problem("unsupported-media-type", detail), { Accept: "application/json" });
+  }
   const body: unknown = await c.req.json().catch(() => {
     throw new ProblemError(problem("invalid-json", 'Send JSON like {"name": "x"}.'));
   });
@@ -84,11 +90,11 @@ function isOpen(env: Env): void {
   );
 }
 
-/** The door is limited by rate, per address, where the platform offers that. */
+/** The door is limited by rate, per caller's network, where the platform offers that. */
 async function enter(env: Env, address = "unknown"): Promise<void> {
   isOpen(env);
   if (env.DEMO_LIMIT === undefined || env.FIXTURES === "1") return;
-  const { success } = await env.DEMO_LIMIT.limit({ key: address });
+  const { success } = await env.DEMO_LIMIT.limit({ key: networkOf(address) });
   if (success) return;
   const detail = "Too many items from this address. Try again in a minute.";
   throw new ProblemError(problem("rate-limited", detail), { "Retry-After": "60" });

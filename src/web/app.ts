@@ -7,6 +7,7 @@ import { problem } from "../core/problems.ts";
 import { routes as userRoutes } from "../tasks/routes.ts";
 import { cancelFlowOperation, getFlow, getFlowEvents, postFlow, retryFlowOperation } from "./flows/operations.ts";
 import { getHealth } from "./health.ts";
+import { checkHost } from "./host.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { describeOperation } from "./openapi/serve.ts";
 import { drainLaneOperation, listLanes, pauseLaneOperation, resumeLaneOperation } from "./lanes.ts";
@@ -121,6 +122,7 @@ const EXPOSED = [
 export function createApp(): App {
   const app: App = new Hono<{ Bindings: Env; Variables: RequestIdVariables }>();
   app.use(nameRequest);
+  app.use(checkHost);
   app.use("/v1/*", async (c, next) => {
     await next();
     // What a key or a link may read belongs in nobody's cache.

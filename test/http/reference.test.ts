@@ -5,6 +5,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { apiOf, type Api } from "./api.ts";
+import { rawRequest } from "./raw-request.ts";
 import { startServer, type Server } from "./server.ts";
 
 const ORIGIN = "http://ui.example:8080";
@@ -29,7 +30,8 @@ let server: Server;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer({ allowOrigins: [ORIGIN, "https://another.example"] });
+  const args = ["--allow-host", "tunnel.example"];
+  server = await startServer({ allowOrigins: [ORIGIN, "https://another.example"], args });
   api = apiOf(server);
 });
 
@@ -187,11 +189,47 @@ describe("a browser", () => {
   });
 });
 
+describe("the public door", () => {
+  it.each([
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "text/plain;application/json",
+    "",
+  ])("takes no body of the type %j, which any page may send", async (type) => {
+    const headers = { ...(type === "" ? {} : { "content-type": type }), origin: "https://evil.example" };
+    const answer = await rawRequest(server.url, "/item", { method: "POST", headers }, '{"name":"x"}');
+    expect([answer.status, answer.headers["content-type"]]).toEqual([415, "application/problem+json"]);
+  });
+});
+
+describe("a service on one's own machine", () => {
+  const ask = (host: string, path = "/health") => rawRequest(server.url, path, { headers: { host } });
+
+  it("answers only to loopback's names, so that no page reaches it by one of its own", async () => {
+    const { port } = new URL(server.url);
+    for (const host of ["127.0.0.1", "localhost", "LOCALHOST", "a.localhost", "127.0.0.2", "[::1]"]) {
+      expect([host, (await ask(`${host}:${port}`)).status]).toEqual([host, 200]);
+    }
+    for (const host of ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "192.168.0.7", "[::2]"]) {
+      for (const path of ["/health", "/", "/docs", "/check-task/x", "/v1/tasks"]) {
+        const answer = await ask(`${host}:${port}`, path);
+        expect([host, path, answer.status]).toEqual([host, path, 421]);
+        expect(JSON.parse(answer.body)).toMatchObject({ type: "/problems/misdirected" });
+      }
+    }
+  });
+
+  it("answers to the names that it is given", async () => {
+    expect((await ask("tunnel.example")).status).toBe(200);
+  });
+});
+
 describe("a service that does not say PUBLIC_DEMO", () => {
   let closed: Server;
 
   beforeAll(async () => {
-    closed = await startServer({ fixtures: false });
+    closed = await startServer({ fixtures: false, keyBy: "file" });
   });
 
   afterAll(() => closed?.stop());
@@ -209,6 +247,37 @@ describe("a service that does not say PUBLIC_DEMO", () => {
       status: 404,
       body: expect.stringContaining("PUBLIC_DEMO"),
     });
+    // By no spelling of the file that the page is made of, or of its address.
+    const spellings = [
+      "/index",
+      "/index/",
+      "/index.html",
+      "/index.htm",
+      "/INDEX.HTML",
+      "/Index",
+      "/%69ndex.html",
+      "/index%2Ehtml",
+    ];
+    const paths = [
+      "//",
+      "///",
+      "//index.html",
+      "/./index.html",
+      "/docs/../index.html",
+      "/%2F",
+      "/%2e/",
+      "/index.html?a=b",
+      "/index.html/",
+    ];
+    for (const path of [...spellings, ...paths, "/assets/../index", "/assets//index.html", "/\\index.html"]) {
+      for (const method of ["GET", "HEAD"]) {
+        const { status } = await rawRequest(closed.url, path, { method });
+        expect([method, path, status]).toEqual([method, path, 404]);
+      }
+    }
+    expect((await get("/docs", { authorization: null })).status).toBe(200);
+    expect((await get("/docs/", { authorization: null })).status).toBe(200);
+    expect((await get("/problem.css", { authorization: null })).status).toBe(200);
     expect((await get("/health", { authorization: null })).status).toBe(200);
     expect(await post("/v1/tasks", { task: "test.noop" })).toMatchObject({
       status: 404,
