@@ -1,17 +1,21 @@
 /** What every answer has in common, and what the logs say. */
+import { randomUUID } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { request } from "node:http";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, type Api } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
 
 const FRIEND = "http://friend.example";
+const SERVICE_KEY = randomUUID();
 
 let server: Server;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer({ allowOrigins: [FRIEND] });
+  server = await startServer({ allowOrigins: [FRIEND], key: SERVICE_KEY, keyBy: "environment" });
   api = apiOf(server);
 });
 
@@ -202,5 +206,31 @@ describe("the logs", () => {
     expect(lines).toContainEqual(expect.objectContaining({ taskId: late.id, attempt: 1, outcome: "timeout" }));
     expect(server.stderr()).not.toContain(secret);
     expect(server.stderr()).not.toContain(server.key);
+  });
+});
+
+describe("other users of this machine", () => {
+  it("can read nothing of what is stored", async () => {
+    await api.submit("test.noop");
+    const files = readdirSync(join(server.persist, "v3"), { recursive: true, encoding: "utf8" });
+    expect(files.filter((file) => file.endsWith(".sqlite")).length).toBeGreaterThan(0);
+    const open = ["", ...files].filter((file) => (statSync(join(server.persist, "v3", file)).mode & 0o077) !== 0);
+    expect(open).toEqual([]);
+  });
+
+  it("see the key in no list of processes, and no process but the service has it in its environment", () => {
+    const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+    const read = (pid: string, file: string) => {
+      try {
+        return readFileSync(`/proc/${pid}/${file}`, "latin1");
+      } catch {
+        return ""; // Another user's, or gone.
+      }
+    };
+    expect(processes.filter((pid) => read(pid, "cmdline").includes(server.persist))).not.toEqual([]);
+    expect(processes.filter((pid) => read(pid, "cmdline").includes(SERVICE_KEY))).toEqual([]);
+    const workerd = processes.filter((pid) => read(pid, "cmdline").split("\0")[0]?.includes("workerd"));
+    expect(workerd).not.toEqual([]);
+    expect(workerd.filter((pid) => read(pid, "environ").includes(SERVICE_KEY))).toEqual([]);
   });
 });

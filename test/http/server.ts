@@ -1,7 +1,7 @@
 /** Starts the service as its users do, in a process group of its own, so that a test can stop it, kill it with -9, and start it again on the same state. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -19,6 +19,8 @@ export type ServerOptions = {
   persist?: string;
   port?: number;
   key?: string;
+  /** How it gets the key: on its command line unless told otherwise. */
+  keyBy?: "argument" | "environment" | "file";
   allowOrigins?: string[];
   /** `http.request` too may call this machine. */
   allowLoopback?: boolean;
@@ -74,8 +76,17 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   };
 }
 
+function keyOf({ keyBy }: ServerOptions, key: string): Record<string, string> {
+  return keyBy === "environment" ? { API_KEY: key } : {};
+}
+
 async function launch(options: ServerOptions, key: string, persist: string, port: number) {
-  const args = ["scripts/serve.ts", "--port", String(port), "--persist", persist, "--api-key", key];
+  const args = ["scripts/serve.ts", "--port", String(port), "--persist", persist];
+  if (options.keyBy === "file") {
+    const file = join(persist, "key");
+    await writeFile(file, `${key}\n`);
+    args.push("--api-key-file", file);
+  } else if (options.keyBy !== "environment") args.push("--api-key", key);
   if (options.fixtures ?? true) args.push("--fixtures");
   if (options.allowLoopback) args.push("--allow-loopback");
   args.push(...(options.args ?? []), ...(process.env["SERVE_ARGS"] ?? "").split(" ").filter(Boolean));
@@ -85,7 +96,13 @@ async function launch(options: ServerOptions, key: string, persist: string, port
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
     // As under npm: the service ends with the process that started it, so a test run that dies leaves nothing behind.
-    env: { ...process.env, npm_lifecycle_event: "serve", NODE_COMPILE_CACHE: compileCache, ...options.env },
+    env: {
+      ...process.env,
+      npm_lifecycle_event: "serve",
+      NODE_COMPILE_CACHE: compileCache,
+      ...keyOf(options, key),
+      ...options.env,
+    },
   });
   let stdout = "";
   let stderr = "";
