@@ -32,6 +32,11 @@ export const attemptSchema = z
   })
   .meta({ id: "Attempt" });
 
+/** What may be too large for where a task is shown. */
+export const OMITTABLE = ["input", "result", "progress"] as const;
+
+export type Omittable = (typeof OMITTABLE)[number];
+
 export const taskSchema = z
   .object({
     id: z.string(),
@@ -58,9 +63,9 @@ export const taskSchema = z
     cancelRequestedAt: instant.nullable(),
     waitingFor: z.unknown(),
     omitted: z
-      .array(z.enum(["input", "result"]))
+      .array(z.enum(OMITTABLE))
       .optional()
-      .describe("What is too large for a list, and null here: read the task itself"),
+      .describe("What is too large for a list or a webhook, and null here: read the task itself"),
     traceparent: z.string().nullable(),
     links: z.object({ self: z.string(), events: z.string(), cancel: z.string() }),
   })

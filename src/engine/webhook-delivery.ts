@@ -1,7 +1,7 @@
 /** A delivery as it is stored: a task of the system's own, and its entry in the endpoint's list. */
 
 import { z } from "zod";
-import type { TaskResource } from "../contract/task.ts";
+import { OMITTABLE, type Omittable, type TaskResource } from "../contract/task.ts";
 import type { KeyLimit } from "../core/concurrency.ts";
 import { BELL_MS, DEFAULT_RETENTION_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { DELIVERY_ATTEMPTS, deliveryTenant, WEBHOOK_TASK } from "../core/webhook.ts";
@@ -85,7 +85,7 @@ function receiverOf({ tenant, webhookId, url }: Listener): string {
   return `webhook:${tenant}:${url === undefined ? webhookId : new URL(url).origin}`;
 }
 
-/** As the listener wants it; thinner where it would be too large to store. */
+/** As the listener wants it; where that would be too large to store, without its largest members. */
 function inputOf(listener: Listener, happening: Happening, messageId: string): string {
   const { webhookId, url, secret } = listener;
   const { type, at, task, data } = happening;
@@ -98,11 +98,26 @@ function inputOf(listener: Listener, happening: Happening, messageId: string): s
       payload: { type, timestamp: new Date(at).toISOString(), data: told },
     });
   if (task === null) return input(data);
-  if (listener.payload === "full") {
-    const full = input(task);
-    if (byteLength(full) <= MAX_PAYLOAD_BYTES) return full;
-  }
   const { input: _input, result: _result, ...thin } = task;
-  const text = input(thin);
-  return byteLength(text) <= MAX_PAYLOAD_BYTES ? text : input({ ...thin, progress: null });
+  const told: Partial<TaskResource> = listener.payload === "full" ? task : thin;
+  for (const omitted of omissions(told)) {
+    const text = input(omitted.length === 0 ? told : without(told, omitted));
+    if (byteLength(text) <= MAX_PAYLOAD_BYTES) return text;
+  }
+  return input(without(told, OMITTABLE));
+}
+
+/** What to try to leave out, from nothing on: of what is there the largest first. */
+function* omissions(told: Partial<TaskResource>): Generator<Omittable[]> {
+  yield [];
+  const sizes = new Map(OMITTABLE.map((member) => [member, JSON.stringify(told[member] ?? null).length]));
+  const there = OMITTABLE.filter((member) => told[member] !== undefined && told[member] !== null);
+  const largest = there.toSorted((a, b) => sizes.get(b)! - sizes.get(a)!);
+  for (let count = 1; count <= largest.length; count++) yield largest.slice(0, count);
+}
+
+/** As in a list: what is too large is null, and named; `links.self` is where it can be read. */
+function without(told: Partial<TaskResource>, omitted: readonly Omittable[]): Partial<TaskResource> {
+  const named = OMITTABLE.filter((member) => omitted.includes(member) && member in told);
+  return { ...told, ...Object.fromEntries(named.map((member) => [member, null])), omitted: named };
 }

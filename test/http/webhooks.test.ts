@@ -141,7 +141,7 @@ describe("a registered endpoint", () => {
     });
   });
 
-  it("gets a large result whole, and one that cannot be stored thinly", async () => {
+  it("gets a large result whole, and of one that cannot be stored that it was left out", async () => {
     await withEndpoint({}, async (_, path) => {
       const whole = await api.submit("test.big", { bytes: 200_000 });
       const tooLarge = await api.submit("test.big", { bytes: 1_048_570 });
@@ -149,7 +149,9 @@ describe("a registered endpoint", () => {
       const dataOf = (id: string) => requests.find(({ payload }) => payload.data.id === id)!.payload.data;
       expect(dataOf(whole.id).result).toHaveLength(200_000);
       expect(dataOf(tooLarge.id)).toMatchObject({ id: tooLarge.id, state: "succeeded" });
-      expect(dataOf(tooLarge.id)).not.toHaveProperty("result");
+      expect(dataOf(tooLarge.id)).toMatchObject({ input: { bytes: 1_048_570 }, result: null, omitted: ["result"] });
+      expect((await api.get<TaskResource>(dataOf(tooLarge.id).links.self)).body.result).toHaveLength(1_048_570);
+      expect(dataOf(whole.id)).not.toHaveProperty("omitted");
     });
   });
 

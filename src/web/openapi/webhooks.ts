@@ -20,7 +20,7 @@ function webhookOf(state: string): Json {
     tags: ["webhooks"],
     summary: `A task has ended: ${state}`,
     description:
-      "Sent to the tenant's endpoints and to the submission's own `options.webhook`. Verify the signature with any Standard Webhooks library; what is not answered with a 2xx is sent again.",
+      "Sent to the tenant's endpoints and to the submission's own `options.webhook`. Verify the signature with any Standard Webhooks library; what is not answered with a 2xx is sent again. A payload is at most 1 MiB: of a larger task the largest members are null and named in `omitted`, and `links.self` has them.",
     security: [],
     parameters: Object.entries(HEADERS).map(([name, description]) => ({
       name,
