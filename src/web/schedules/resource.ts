@@ -18,7 +18,7 @@ export const putScheduleOperation = operation({
   tag: "schedules",
   summary: "Make a schedule, or change it",
   description:
-    "Give `cron` (five fields, or six with seconds first, on the wall of `timezone`) or `every` (at least a second). A wall time that does not exist ticks at the next valid minute, one that comes twice ticks once. An interval is counted from `startAt`, or else from the first time it was put: putting the same interval again keeps its phase. `overlap` says what becomes of a tick while the task of the one before is live; `catchUp` which of the ticks that were missed are made up for: a tick is missed when it is more than its interval, or a minute, late. Putting the same again changes nothing; `paused` stays as it is unless given.",
+    "Give `cron` (five fields, or six with seconds first, on the wall of `timezone`) or `every` (at least a second). Where the hours are fixed, a wall time that does not exist ticks at the next valid minute, and one that comes twice ticks once; where they are `*` or stepped, ticks go on through the change of clocks. An interval is counted from `startAt`, or else from the first time it was put: putting the same interval again keeps its phase. `overlap` says what becomes of a tick while the task of the one before is live; `catchUp` which of the ticks that were missed are made up for: a tick is missed when it is more than its interval, or a minute, late. Putting the same again changes nothing; `paused` stays as it is unless given.",
   scope: "admin",
   body: putScheduleSchema,
   example: {
