@@ -31,8 +31,6 @@ const FREE_RULES: readonly [path: string, value: unknown][] = [
   ["queues.consumers.*.max_batch_size", Math.floor(free.attemptsPerEvent / free.idsPerBell)],
   // Each retry is one of the day's 10,000 operations, and the clock finds the tasks anyhow.
   ["queues.consumers.*.max_retries", 3],
-  // Each span is one of the day's 200,000 log events.
-  ["observability.traces.enabled", false],
 ];
 
 /** Paths in wrangler.toml, which are relative to the file that they stand in. */

@@ -1,8 +1,8 @@
 /** `npm start`: the service on this machine, with a key of its own and its state under .wrangler/state, which `wrangler dev` shares. */
-import { randomBytes } from "node:crypto";
 import { appendFileSync, chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
+import { newKeyText } from "../src/engine/key-text.ts";
 import { fail, serve } from "./serve.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -18,7 +18,7 @@ function localKey(): string {
   if (existsSync(file)) chmodSync(file, 0o600);
   const known = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
   if (known["API_KEY"]) return known["API_KEY"];
-  const key = randomBytes(24).toString("base64url");
+  const key = newKeyText();
   appendFileSync(file, `API_KEY=${key}\nPUBLIC_DEMO=1\nALLOW_HOSTS=localhost\n`, { mode: 0o600 });
   chmodSync(file, 0o600);
   return key;

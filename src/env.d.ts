@@ -16,6 +16,8 @@ interface Env {
   KEY_LIMIT?: RateLimit;
   /** The bootstrap key: every scope, any tenant. Without it nobody gets in but by a stored key. */
   API_KEY?: string;
+  /** What signs links, 32 characters or more each, separated by commas: the first signs, the others hold still. Without it the clock keeps random ones. */
+  LINK_KEY?: string;
   /** `"1"`: the demo page's two routes are open to everybody. */
   PUBLIC_DEMO?: string;
   /** `"1"`: the fixture tasks exist, and webhooks and `csv.*` may have loopback targets. */
@@ -42,4 +44,9 @@ interface Env {
 
 declare namespace Cloudflare {
   interface Env extends globalThis.Env {}
+}
+
+/** Of the platform's own library, by the flag `nodejs_compat`. */
+declare module "node:zlib" {
+  export function crc32(data: string): number;
 }

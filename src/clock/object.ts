@@ -5,6 +5,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { earliest, TRUSTED_MS } from "../broker/poke.ts";
+import { rotated, type LinkKey } from "../core/link-keys.ts";
 import { recoverAll } from "../results/due-tasks.ts";
 import { glance } from "../results/glance.ts";
 import { Metered } from "../results/metered.ts";
@@ -18,6 +19,9 @@ const STALL_MS = 1_500;
 
 /** An alarm overdue by this much is one that will not come. */
 const OVERDUE_MS = 10_000;
+
+/** Where the keys that sign links are kept. */
+const LINK_KEYS = "linkKeys";
 
 export interface ClockStatus {
   lastTickAt: number | null;
@@ -77,6 +81,22 @@ export class Clock extends DurableObject<Env> {
     return { lastTickAt: this.#lastTickAt, nextTickAt, lagMs, error: this.#error };
   }
 
+  /** The keys that sign links. The first is made at the first call: whoever asks at once is answered with the same. */
+  async linkKeys(): Promise<LinkKey[]> {
+    const known = this.ctx.storage.kv.get<LinkKey[]>(LINK_KEYS);
+    if (known !== undefined) return known;
+    const first = [{ ...randomKey(), from: Date.now(), until: null }];
+    this.ctx.storage.kv.put(LINK_KEYS, first);
+    return first;
+  }
+
+  /** The same after a new one has taken over, with what the others have signed good for `overlapMs` more; null where too many are kept. */
+  async rotateLinkKey(overlapMs: number): Promise<LinkKey[] | null> {
+    const keys = rotated(await this.linkKeys(), randomKey(), overlapMs, Date.now());
+    if (keys !== null) this.ctx.storage.kv.put(LINK_KEYS, keys);
+    return keys;
+  }
+
   override async alarm(): Promise<void> {
     const now = Date.now();
     if (this.#expected !== null && now - this.#expected > STALL_MS) this.#suspects.doubt(now);
@@ -125,4 +145,10 @@ export class Clock extends DurableObject<Env> {
     await recoverAll(new Metered(this.env.DB).db, Math.min(Number(this.env.BOOT_AT), now));
     this.ctx.storage.kv.put("boot", this.env.BOOT_AT);
   }
+}
+
+function randomKey(): Pick<LinkKey, "id" | "secret"> {
+  const random = (bytes: number) =>
+    crypto.getRandomValues(new Uint8Array(bytes)).toBase64({ alphabet: "base64url", omitPadding: true });
+  return { id: random(6), secret: random(32) };
 }

@@ -29,6 +29,12 @@ export const keySchema = z
     tenant: z.string(),
     scopes: z.array(scopeSchema),
     rateLimited: z.boolean(),
+    createdBy: z
+      .string()
+      .nullable()
+      .describe(
+        "The id of the key that has made it, with which it ends; `deployment` for the service's own key, null where that was not kept",
+      ),
     createdAt: z.iso.datetime(),
     expiresAt: z.iso.datetime().nullable(),
     revokedAt: z.iso.datetime().nullable(),

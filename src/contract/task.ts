@@ -63,9 +63,11 @@ export const taskSchema = z
     cancelRequestedAt: instant.nullable(),
     waitingFor: z.unknown(),
     omitted: z
-      .array(z.enum(OMITTABLE))
+      .array(z.enum([...OMITTABLE, "error", "tags"]))
       .optional()
-      .describe("What is too large for a list or a webhook, and null here: read the task itself"),
+      .describe(
+        "What is not shown here, but null or empty: too large for a list or a webhook, or not for a key that may not read the task. Read the task itself",
+      ),
     traceparent: z.string().nullable(),
     links: z.object({ self: z.string(), events: z.string(), cancel: z.string() }),
   })

@@ -181,6 +181,12 @@ export const PROBLEMS = {
     remedy:
       "Submit it again after Retry-After, or to another lane (options.lane). An admin ends it with POST /v1/lanes/{name}/resume.",
   },
+  misconfigured: {
+    status: 503,
+    title: "The deployment's configuration is not safe",
+    meaning: "A secret of the deployment is too short to withstand guessing, so nothing that rests on it is accepted.",
+    remedy: "The owner sets a longer one: the detail says which. Keys that were made with POST /v1/keys go on working.",
+  },
   unavailable: {
     status: 503,
     title: "Not stored; try again",

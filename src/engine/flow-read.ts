@@ -10,7 +10,7 @@ import type { FlowNode } from "../results/flow-node.ts";
 import { readEnds, readFailure } from "../results/flow-values.ts";
 import { readKeys, readMembers, readOutline, type FlowRow, type Member, type Outline } from "../results/flows.ts";
 import { runningProgress } from "./live-progress.ts";
-import { presentTask, type View } from "./present.ts";
+import { presentStub, presentTask, type View } from "./present.ts";
 
 /** The flow with those of its nodes that are after `cursor` (an id), up to `limit` and to what is safe to hold. */
 export async function presentFlow(
@@ -33,8 +33,8 @@ export async function presentFlow(
   return {
     id: row.id,
     state: row.state,
-    result: row.state === "succeeded" ? await resultOf(env, row) : null,
-    error: await errorOf(env, row),
+    result: row.state === "succeeded" && !view.stub ? await resultOf(env, row) : null,
+    error: view.stub ? null : await errorOf(env, row),
     counts: Object.fromEntries(
       STATES.flatMap((state) => (counts.has(state) ? [[state, counts.get(state)!.length]] : [])),
     ),
@@ -69,6 +69,7 @@ function presentNode(
   view: View,
 ): { key: string; needs: string[]; task: TaskResource } {
   const needs = needsOf(member).map((id) => keys.get(id) ?? id);
+  if (view.stub) return { key: member.nodeKey ?? "", needs, task: presentStub(member) };
   const task = presentTask(member, view);
   return { key: member.nodeKey ?? "", needs, task: { ...task, progress: progress.get(task.id) ?? task.progress } };
 }

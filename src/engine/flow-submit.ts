@@ -15,11 +15,11 @@ import { newId, newTaskIds } from "./ids.ts";
 import { ringInLine } from "./line.ts";
 import { prepareNode, type Origin } from "./prepare.ts";
 import { admit } from "./quota.ts";
-import { findMade, madeBefore, type RequestKey } from "./request-key.ts";
+import { findMade, madeBefore, type Made, type RequestKey } from "./request-key.ts";
 import { demandStorage } from "./storage.ts";
 import type { Background } from "./store.ts";
 
-/** Stores the flow and rings for the tasks that start it; answers its id. Throws a 422 with every fault of the graph. */
+/** Stores the flow and rings for the tasks that start it; answers its id, and whether this request or the same API key's has made it. Throws a 422 with every fault of the graph. */
 export async function submitFlow(
   env: Env,
   background: Background,
@@ -27,15 +27,15 @@ export async function submitFlow(
   origin: Origin,
   request: RequestKey | null,
   now: number,
-): Promise<{ id: string; replayed: boolean }> {
+): Promise<{ id: string; replayed: boolean; isOwn: boolean }> {
   let flow: NewFlow;
   try {
     flow = compile(env, body, origin, now);
     await demandStorage(env, now);
     await admit(env, origin.tenant, flow.tasks.length, now);
   } catch (refusal) {
-    const id = await findMade<string>(env, request, now);
-    if (id !== null) return { id, replayed: true };
+    const earlier = await findMade<string>(env, request, now);
+    if (earlier !== null) return replayOf(earlier);
     throw refusal;
   }
   const lanes = [...new Set([...flow.tasks, ...flow.onError].map((task) => task.lane))];
@@ -46,7 +46,7 @@ export async function submitFlow(
     inserted = await insertFlow(env.DB, flow, lanes, claim);
     const { stored, remembered } = inserted;
     if (request !== null && remembered !== null && remembered.made !== made) {
-      return { id: madeBefore(request, remembered), replayed: true };
+      return replayOf(madeBefore(request, remembered));
     }
     if (stored) break;
     await demandAccepting(env, lanes, now);
@@ -60,7 +60,11 @@ export async function submitFlow(
   );
   const due = earliest([flow.deadline, ...flow.tasks.map((task) => task.dueAt)]);
   if (due !== null) background.waitUntil(pokeClock(env, due));
-  return { id: flow.id, replayed: false };
+  return { id: flow.id, replayed: false, isOwn: true };
+}
+
+function replayOf({ made: id, isOwn }: Made<string>): { id: string; replayed: boolean; isOwn: boolean } {
+  return { id, replayed: true, isOwn: isOwn(id) };
 }
 
 function compile(env: Env, body: unknown, origin: Origin, now: number): NewFlow {

@@ -20,6 +20,8 @@ import { whyNoTarget } from "./webhook-target.ts";
 export interface Origin {
   tenant: string;
   traceparent: string | null;
+  /** Whose `debounce` keys these are, where they are not the whole tenant's. */
+  debounces?: string | null;
 }
 
 /** What a submission asks for beyond the row's columns; JSON in the row's `options`. */
@@ -104,7 +106,7 @@ export function prepareSubmission(
   const limits = prepareLimits(definition, submission, checked.value, origin.tenant);
   if (!limits.ok) return limits;
   const { concurrency, rates } = limits;
-  const share = shareOf(definition, submission, checked.input);
+  const share = shareOf(definition, submission, checked.input, origin.debounces ?? null);
   const state = timing.runAt > now ? "scheduled" : "queued";
   const tags = options.tags && Object.keys(options.tags).length > 0 ? JSON.stringify(options.tags) : null;
   return {
@@ -186,11 +188,17 @@ function writeInput(definition: TaskDefinition, input: unknown, value: unknown):
   return { ok: true, input: text, value };
 }
 
-/** With whom the submission shares its task; by its own words first. */
-function shareOf(definition: TaskDefinition, submission: Submission, input: string | null): Share | null {
+/** With whom the submission shares its task; by its own words first. `debounces`: see {@link Origin}. */
+function shareOf(
+  definition: TaskDefinition,
+  submission: Submission,
+  input: string | null,
+  debounces: string | null,
+): Share | null {
   const { debounce, throttle } = submission.options ?? {};
   if (debounce) {
-    const { key, wait, maxWait } = debounce;
+    const { wait, maxWait } = debounce;
+    const key = debounces === null ? debounce.key : `${debounces}:${debounce.key}`;
     return { kind: "debounce", key, ms: wait, ...(maxWait === undefined ? {} : { maxMs: maxWait }) };
   }
   if (throttle) return { kind: "throttle", key: throttle.key, ms: throttle.per };

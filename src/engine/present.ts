@@ -12,6 +12,8 @@ export interface View {
   attempts?: boolean;
   /** Stacks are for admins. */
   stacks?: boolean;
+  /** Of a flow's nodes, only what {@link presentStub} shows. */
+  stub?: boolean;
 }
 
 const PAYLOADS = ["input", "result"] as const;
@@ -48,6 +50,17 @@ export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
     traceparent: row.traceparent,
     links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
   };
+}
+
+/** What of a task is not shown to those who may not read it, beside its place among others. */
+const UNSEEN = { input: null, result: null, error: null, progress: null, tags: {} } as const;
+
+/** The same for one who may not read it: what is needed to point at it and to wait for its end. */
+export function presentStub(row: WholeTaskRow): TaskResource {
+  const task = presentTask({ ...row, input: null, result: null, overflow: 0 });
+  const omitted = Object.keys(UNSEEN) as (keyof typeof UNSEEN)[];
+  const place = { parentId: null, rootId: row.id, flowId: null, waitingFor: null, traceparent: null };
+  return { ...task, ...UNSEEN, ...place, omitted };
 }
 
 /** What a waiting task waits for: its needs in a flow, or what its handler asked for. */

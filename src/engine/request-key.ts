@@ -9,21 +9,34 @@ export interface RequestKey {
   key: string;
   /** Of the request's path and body. */
   fingerprint: string;
+  /** Names the API key that asks. */
+  madeBy?: string;
+}
+
+/** What the first request with a key has made, and of what in it this request has the rights of its maker. */
+export interface Made<T> {
+  made: T;
+  isOwn(id: string): boolean;
 }
 
 /**
  * What the first request with this key has made, parsed; null where there was none, or no key. Asked before a request
  * is refused: what is too late, too much or unknown by now may have been accepted when the key was new.
  */
-export async function findMade<T>(env: Env, request: RequestKey | null, now: number): Promise<T | null> {
+export async function findMade<T>(env: Env, request: RequestKey | null, now: number): Promise<Made<T> | null> {
   if (request === null) return null;
   const remembered = await readRemembered(env.DB, request.tenant, request.key, now);
   return remembered && madeBefore<T>(request, remembered);
 }
 
 /** The same, where it was read already. Throws a 422 problem where its body was another. */
-export function madeBefore<T>(request: RequestKey, remembered: Remembered): T {
-  if (remembered.fingerprint === request.fingerprint) return JSON.parse(remembered.made) as T;
+export function madeBefore<T>(request: RequestKey, remembered: Remembered): Made<T> {
+  const { fingerprint, made, madeBy, others } = remembered;
+  if (fingerprint === request.fingerprint) {
+    const isMaker = request.madeBy !== undefined && request.madeBy === madeBy;
+    const not = new Set(JSON.parse(others ?? "[]") as string[]);
+    return { made: JSON.parse(made) as T, isOwn: (id) => isMaker && !not.has(id) };
+  }
   const detail = "This key was used with another body in the last 24 hours. Use a new key for a new request.";
   throw new ProblemError(problem("idempotency-key-reused", detail));
 }

@@ -1,12 +1,11 @@
-/** Takes a key's rights away: here at once, in other isolates within seconds. */
+/** Takes a key's rights away, and those of all that it has made: here at once, in other isolates within seconds. */
 
 import { markRevoked } from "../results/keys.ts";
 import { forgetKey } from "./find-key.ts";
 
 /** False where there is no such key. A null tenant stands for all; `now` is ms since the epoch. */
 export async function revokeKey(env: Env, tenant: string | null, id: string, now: number): Promise<boolean> {
-  const hash = await markRevoked(env.DB, tenant, id, now);
-  if (hash === null) return false;
-  forgetKey(hash);
-  return true;
+  const ended = await markRevoked(env.DB, tenant, id, now);
+  for (const key of ended) forgetKey(key);
+  return ended.length > 0;
 }

@@ -10,13 +10,13 @@ import type { WholeTaskRow } from "../results/task-row.ts";
 import { laneDrains } from "./drain.ts";
 import type { Prepared } from "./prepare.ts";
 import { admit } from "./quota.ts";
-import { findMade, madeBefore, type RequestKey } from "./request-key.ts";
+import { findMade, madeBefore, type Made, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
 import { storeTogether } from "./store-together.ts";
 import { demandStorage } from "./storage.ts";
 
-/** One item's fate. */
-export type Submitted = { ok: true; row: WholeTaskRow } | { ok: false; problem: Problem };
+/** One item's fate. It is its own where this request has made the task, and was not answered with one that another has made. */
+export type Submitted = { ok: true; row: WholeTaskRow; isOwn: boolean } | { ok: false; problem: Problem };
 
 export interface Submission {
   items: Submitted[];
@@ -59,7 +59,7 @@ async function storePlain(env: Env, background: Background, tasks: NewTask[]): P
 }
 
 function submitted(each: Prepared): Submitted {
-  return each.ok ? { ok: true, row: newRow(each.task) } : each;
+  return each.ok ? { ok: true, row: newRow(each.task), isOwn: true } : each;
 }
 
 /** The same submissions, where those that a lane refuses have failed for it. */
@@ -120,7 +120,7 @@ async function submitShared(
   const rows = new Map((await readTasks(env.DB, [...ids.values()])).map((row) => [row.id, row]));
   const items = accepted.map((each, i): Submitted => {
     const row = rows.get(ids.get(i) ?? "");
-    return each.ok && row ? { ok: true, row } : submitted(each);
+    return each.ok && row ? { ok: true, row, isOwn: row.id === each.task.id } : submitted(each);
   });
   return { items, replayed: false };
 }
@@ -151,7 +151,20 @@ function claimOf(
   const made = JSON.stringify(prepared.map((each, i) => (each.ok ? (shared.get(i) ?? each.task.id) : null)));
   // Those that share a task are stored already.
   const lanes = prepared.flatMap((each) => (each.ok && !each.share ? [each.task.lane] : []));
-  return { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS, lanes: [...new Set(lanes)] };
+  const others = [...shared].filter(([i, id]) => id !== taskAt(prepared, i)).map(([, id]) => id);
+  return {
+    ...request,
+    made,
+    others: others.length > 0 ? JSON.stringify(others) : null,
+    now,
+    expiresAt: now + IDEMPOTENCY_MS,
+    lanes: [...new Set(lanes)],
+  };
+}
+
+function taskAt(prepared: Prepared[], i: number): string | undefined {
+  const each = prepared[i];
+  return each?.ok ? each.task.id : undefined;
 }
 
 /** The answer to a request whose key has made something before; null where it has not. */
@@ -161,16 +174,20 @@ async function repeat(
   request: RequestKey | null,
   now: number,
 ): Promise<Submission | null> {
-  const made = await findMade<(string | null)[]>(env, request, now);
-  return made && replay(env, prepared, made);
+  const earlier = await findMade<(string | null)[]>(env, request, now);
+  return earlier && replay(env, prepared, earlier);
 }
 
-async function replay(env: Env, prepared: Prepared[], made: (string | null)[]): Promise<Submission> {
-  return { items: await recall(env, made, prepared), replayed: true };
+async function replay(env: Env, prepared: Prepared[], earlier: Made<(string | null)[]>): Promise<Submission> {
+  return { items: await recall(env, earlier, prepared), replayed: true };
 }
 
 /** The tasks that the first request with this key has made, as they are now. */
-async function recall(env: Env, ids: (string | null)[], prepared: Prepared[]): Promise<Submitted[]> {
+async function recall(
+  env: Env,
+  { made: ids, isOwn }: Made<(string | null)[]>,
+  prepared: Prepared[],
+): Promise<Submitted[]> {
   const rows = await readTasks(
     env.DB,
     ids.filter((id) => id !== null),
@@ -178,7 +195,7 @@ async function recall(env: Env, ids: (string | null)[], prepared: Prepared[]): P
   const byId = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id, i): Submitted => {
     const row = id === null ? undefined : byId.get(id);
-    if (row) return { ok: true, row };
+    if (row) return { ok: true, row, isOwn: isOwn(row.id) };
     const fresh = prepared[i];
     if (id === null && fresh && !fresh.ok) return fresh;
     const detail =

@@ -60,7 +60,14 @@ export interface Inserted {
 export interface Remembered {
   fingerprint: string;
   made: string;
+  /** The API key whose request it was; null where that was not kept. */
+  madeBy?: string | null;
+  /** JSON array of the ids in `made` that the request did not make, but was answered with; null where there are none. */
+  others?: string | null;
 }
+
+const REMEMBERED = `SELECT fingerprint, made, made_by AS madeBy, others FROM idempotency
+WHERE tenant = ?1 AND key = ?2 AND expires_at > ?3`;
 
 /** Makes the whole insert conditional on being the first with its key. */
 export interface IdempotencyClaim extends Remembered {
@@ -170,8 +177,7 @@ export function insertStatements(
     );
   }
   if (!claim) return { statements, remembered: null };
-  const read = "SELECT fingerprint, made FROM idempotency WHERE tenant = ?1 AND key = ?2 AND expires_at > ?3";
-  statements.push(db.prepare(read).bind(claim.tenant, claim.key, claim.now));
+  statements.push(db.prepare(REMEMBERED).bind(claim.tenant, claim.key, claim.now));
   return { statements, remembered: statements.length - 1 };
 }
 
@@ -182,21 +188,17 @@ export async function readRemembered(
   key: string,
   now: number,
 ): Promise<Remembered | null> {
-  return persistOr503(() =>
-    db
-      .prepare("SELECT fingerprint, made FROM idempotency WHERE tenant = ?1 AND key = ?2 AND expires_at > ?3")
-      .bind(tenant, key, now)
-      .first<Remembered>(),
-  );
+  return persistOr503(() => db.prepare(REMEMBERED).bind(tenant, key, now).first<Remembered>());
 }
 
 /** Takes the key if it is free or its time is over, and each of the lanes accepts. */
 function claimKey(db: D1Database, claim: IdempotencyClaim): D1PreparedStatement {
   return db
     .prepare(
-      `INSERT INTO idempotency (tenant, key, fingerprint, made, expires_at)
-       SELECT ?1, ?2, ?3, ?4, ?5 WHERE ${lanesAccept("?7", "?6")}
-       ON CONFLICT (tenant, key) DO UPDATE SET fingerprint = ?3, made = ?4, expires_at = ?5 WHERE expires_at <= ?6`,
+      `INSERT INTO idempotency (tenant, key, fingerprint, made, expires_at, made_by, others)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?8, ?9 WHERE ${lanesAccept("?7", "?6")}
+       ON CONFLICT (tenant, key) DO UPDATE SET fingerprint = ?3, made = ?4, expires_at = ?5, made_by = ?8, others = ?9
+         WHERE expires_at <= ?6`,
     )
     .bind(
       claim.tenant,
@@ -206,6 +208,8 @@ function claimKey(db: D1Database, claim: IdempotencyClaim): D1PreparedStatement 
       claim.expiresAt,
       claim.now,
       JSON.stringify(claim.lanes),
+      claim.madeBy ?? null,
+      claim.others ?? null,
     );
 }
 

@@ -3,6 +3,9 @@
 import type { Scope } from "../contract/scope.ts";
 import { persistOr503 } from "./d1.ts";
 
+/** In the place of a key's id: the service's own key, which is stored nowhere. */
+export const DEPLOYMENT = "deployment";
+
 export interface StoredKey {
   id: string;
   tenant: string;
@@ -12,6 +15,10 @@ export interface StoredKey {
   scopes: Scope[];
   /** Whether its requests are counted. */
   rateLimited: boolean;
+  /** The key with whose requests they are counted; null: by themselves. */
+  rateOf: string | null;
+  /** The key that has made it, or {@link DEPLOYMENT}; null where it was made before that was kept. */
+  createdBy: string | null;
   createdAt: number;
   expiresAt: number | null;
   revokedAt: number | null;
@@ -22,16 +29,19 @@ interface KeyRow extends Omit<StoredKey, "scopes" | "rateLimited"> {
   rateLimited: number;
 }
 
-const COLUMNS = `id, tenant, name, prefix, scopes, rate_limited AS rateLimited, created_at AS createdAt,
+const COLUMNS = `id, tenant, name, prefix, scopes, rate_limited AS rateLimited, rate_of AS rateOf, created_by AS createdBy, created_at AS createdAt,
   expires_at AS expiresAt, revoked_at AS revokedAt`;
 
-/** Stores a new key. Safe to repeat. */
-export async function insertKey(db: D1Database, key: StoredKey, hash: string): Promise<void> {
-  await persistOr503(() =>
+/** Stores a new key, unless the key that makes it has ended; answers whether it is stored. Safe to repeat. */
+export async function insertKey(db: D1Database, key: StoredKey, hash: string): Promise<boolean> {
+  const stored = await persistOr503(() =>
     db
       .prepare(
-        `INSERT INTO keys (id, tenant, name, prefix, hash, scopes, rate_limited, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING`,
+        `INSERT INTO keys (id, tenant, name, prefix, hash, scopes, rate_limited, created_at, expires_at, created_by, rate_of, checked)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1
+         WHERE ?10 = '${DEPLOYMENT}' OR EXISTS
+           (SELECT 1 FROM keys WHERE id = ?10 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?8))
+         ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING id`,
       )
       .bind(
         key.id,
@@ -43,9 +53,20 @@ export async function insertKey(db: D1Database, key: StoredKey, hash: string): P
         Number(key.rateLimited),
         key.createdAt,
         key.expiresAt,
+        key.createdBy,
+        key.rateOf,
       )
-      .run(),
+      .first("id"),
   );
+  return stored !== null;
+}
+
+/** Whether any key may still be in use that was made before keys had a checksum. */
+export async function hasUncheckedKeys(db: D1Database): Promise<boolean> {
+  const found = await persistOr503(() =>
+    db.prepare("SELECT 1 AS found FROM keys WHERE checked = 0 AND revoked_at IS NULL LIMIT 1").first("found"),
+  );
+  return found !== null;
 }
 
 /** The key with this hash, whatever has become of it. */
@@ -89,22 +110,28 @@ export async function listKeys(
   return results.map(fromRow);
 }
 
-/** Revokes a key for good and answers its hash; null where there is none of this id. A null tenant stands for all. */
+/**
+ * Revokes a key for good, and all keys that it has made, and that those have; answers which. None where there is no key of this
+ * id. A null tenant stands for all.
+ */
 export async function markRevoked(
   db: D1Database,
   tenant: string | null,
   id: string,
   now: number,
-): Promise<string | null> {
-  return persistOr503(() =>
+): Promise<{ id: string; hash: string }[]> {
+  const { results } = await persistOr503(() =>
     db
       .prepare(
-        `UPDATE keys SET revoked_at = COALESCE(revoked_at, ?3) WHERE id = ?1 AND (?2 IS NULL OR tenant = ?2)
-         RETURNING hash`,
+        `WITH RECURSIVE ended (id) AS (
+           SELECT id FROM keys WHERE id = ?1 AND (?2 IS NULL OR tenant = ?2)
+           UNION SELECT keys.id FROM ended JOIN keys ON keys.created_by = ended.id)
+         UPDATE keys SET revoked_at = COALESCE(revoked_at, ?3) WHERE id IN (SELECT id FROM ended) RETURNING id, hash`,
       )
       .bind(id, tenant, now)
-      .first<string>("hash"),
+      .all<{ id: string; hash: string }>(),
   );
+  return results;
 }
 
 function fromRow(row: KeyRow): StoredKey {

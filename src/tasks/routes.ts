@@ -13,7 +13,7 @@ import { ProblemError, faults, problem } from "../core/problems.ts";
 import type { State } from "../core/states.ts";
 import { getTask, submitTask } from "../engine/call.ts";
 import { isTaskId } from "../engine/ids.ts";
-import { LINK_TTL, signLinks } from "../engine/links.ts";
+import { LINK_TTL, signLinks, SYSTEM } from "../engine/links.ts";
 import { processItem } from "./process-item.ts";
 
 const TENANT = "demo";
@@ -59,7 +59,8 @@ routes.on("POST", ["/item", "/item/"], isSmall, async (c) => {
   }
   const caller = { env: c.env, background: c.executionCtx, tenant: TENANT };
   const stored = await submitTask(caller, processItem, { name: item.data.name });
-  const task = await signLinks(c.env, TENANT, stored, LINK_TTL.default);
+  const maker = { keyId: SYSTEM, expiresAt: null };
+  const task = await signLinks(c.env, maker, TENANT, stored, LINK_TTL.default, { read: true, cancel: true });
   return c.json({ id: task.id, url: `/check-task/${task.id}`, links: task.links });
 });
 

@@ -11,6 +11,7 @@ import { checkHost } from "./host.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { describeOperation } from "./openapi/serve.ts";
 import { drainLaneOperation, listLanes, pauseLaneOperation, resumeLaneOperation } from "./lanes.ts";
+import { listLinkKeys, rotateLinkKeyOperation } from "./link-keys.ts";
 import { deleteLimit, getLimit, listLimitsOperation, putLimit } from "./limits.ts";
 import { getMetrics } from "./metrics.ts";
 import { mount, type App, type AppContext, type Operation } from "./operation.ts";
@@ -89,6 +90,8 @@ export const operations: readonly Operation[] = [
   listKeysOperation,
   getKey,
   revokeKeyOperation,
+  listLinkKeys,
+  rotateLinkKeyOperation,
   createWebhook,
   listWebhooksOperation,
   getDefaultWebhook,

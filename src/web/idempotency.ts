@@ -2,12 +2,17 @@
 
 import type { RequestKey } from "../engine/request-key.ts";
 import type { AppContext } from "./operation.ts";
+import type { Principal } from "./principal.ts";
 import { refuse } from "./problem.ts";
 
 const VISIBLE = /^[\x21-\x7e]{1,255}$/;
 
 /** The request's key, if it has one; 400 where it is none. */
-export async function requestKey(c: AppContext, tenant: string, body: unknown): Promise<RequestKey | null> {
+export async function requestKey(
+  c: AppContext,
+  { tenant, keyId }: Principal,
+  body: unknown,
+): Promise<RequestKey | null> {
   const header = c.req.header("idempotency-key");
   if (header === undefined) return null;
   const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
@@ -16,7 +21,7 @@ export async function requestKey(c: AppContext, tenant: string, body: unknown): 
   }
   const text = `${new URL(c.req.url).pathname}\n${JSON.stringify(body, inOrder)}`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return { tenant, key, fingerprint: new Uint8Array(digest).toBase64() };
+  return { tenant, key, fingerprint: new Uint8Array(digest).toBase64(), madeBy: keyId };
 }
 
 /** JSON's members have no order, so a client may write them in another one when it asks again. */

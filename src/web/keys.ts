@@ -18,7 +18,7 @@ export const createKeyOperation = operation({
   tag: "keys",
   summary: "Create a key",
   description:
-    "The answer shows the key this once. It belongs to your tenant; the service's own key (`API_KEY`) may name any. With `rateLimited` it may make 100 requests in 10 seconds.",
+    "The answer shows the key this once. It belongs to your tenant; the service's own key (`API_KEY`) may name any. With `rateLimited` it may make 100 requests in 10 seconds. It ends with the key that makes it: it expires no later, whatever `expiresAt` says, and one that a limited key makes is limited together with it.",
   scope: "admin",
   body: newKeySchema,
   example: { name: "checkout", scopes: ["submit", "read"] },
@@ -42,7 +42,9 @@ export const createKeyOperation = operation({
       rateLimited: body.rateLimited ?? false,
       expiresAt: body.expiresAt ?? null,
     };
-    const { stored, text } = await createKey(env, wanted, now);
+    const made = await createKey(env, wanted, principal, now);
+    if (made === null) refuse("unauthorized", "The key that asks has just ended.");
+    const { stored, text } = made;
     c.header("Location", `/v1/keys/${stored.id}`);
     c.header("Cache-Control", "no-store");
     return c.json({ ...present(stored), key: text }, 201);
@@ -89,7 +91,8 @@ export const revokeKeyOperation = operation({
   path: "/v1/keys/{id}",
   tag: "keys",
   summary: "Revoke a key",
-  description: "For good, and everywhere within a few seconds. It stays in the list.",
+  description:
+    "For good, and everywhere within a few seconds: with the links that it has made, with all keys that it has made, and with theirs. It stays in the list.",
   scope: "admin",
   answers: { 204: { description: "It is revoked" } },
   problems: ["not-found"],
@@ -109,7 +112,7 @@ function noSuchKey(): never {
 }
 
 function present(key: StoredKey): KeyResource {
-  const { id, name, prefix, tenant, scopes, rateLimited } = key;
+  const { id, name, prefix, tenant, scopes, rateLimited, createdBy } = key;
   const iso = (at: number | null) => (at === null ? null : new Date(at).toISOString());
   return {
     id,
@@ -118,6 +121,7 @@ function present(key: StoredKey): KeyResource {
     tenant,
     scopes,
     rateLimited,
+    createdBy,
     createdAt: new Date(key.createdAt).toISOString(),
     expiresAt: iso(key.expiresAt),
     revokedAt: iso(key.revokedAt),

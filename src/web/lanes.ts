@@ -33,6 +33,7 @@ export const pauseLaneOperation = operation({
   description:
     "It still accepts and keeps tasks, and none of them starts; what runs goes on, so the lane is drained when nothing runs any more. With `until` it opens by itself. Paused again, it takes the new reason and the new end; a lane that was draining accepts again. Webhooks are delivered on the lane `default`.",
   scope: "admin",
+  deployment: true,
   body: optionalBody(pauseLaneSchema),
   example: { reason: "the upstream is down", until: "2026-11-21T18:00:00.000Z" },
   answers: { 200: { description: "The lane, paused", schema: laneSchema } },
@@ -55,6 +56,7 @@ export const drainLaneOperation = operation({
   description:
     "Submissions and flows that would put a task into it, and schedules run by hand, are refused with `lane-draining`; one item of a batch never sinks the others. Whatever was accepted before still runs to its end, with its retries (by hand too), its children, its flow and its webhooks; a submission that is answered with a task which is there already is, too. Ticks of schedules wait: when the lane accepts again they count as missed, and `catchUp` decides. A lane is open, paused or draining, whichever was said last; so a paused one starts again to get empty. It is empty when `queued` and `running` are 0 and nothing is scheduled in it.",
   scope: "admin",
+  deployment: true,
   body: optionalBody(pauseLaneSchema),
   example: { reason: "the upstream moves", until: "2026-11-21T18:00:00.000Z" },
   answers: { 200: { description: "The lane, draining", schema: laneSchema } },
@@ -75,6 +77,7 @@ export const resumeLaneOperation = operation({
   tag: "lanes",
   summary: "Open a lane that is paused or draining",
   scope: "admin",
+  deployment: true,
   body: optionalBody(z.strictObject({})),
   answers: { 200: { description: "The lane, open", schema: laneSchema } },
   problems: ["not-found", "unavailable"],

@@ -10,7 +10,7 @@ import type { ProblemName } from "../core/problems.ts";
 import type { LinkUse } from "../engine/links.ts";
 import { fit, readJson } from "./body.ts";
 import type { AnswerHeader } from "./openapi/headers.ts";
-import { authenticate, authenticateFor, demand, type Principal } from "./principal.ts";
+import { authenticate, authenticateFor, demand, demandDeployment, NOBODY, type Principal } from "./principal.ts";
 import { readQuery } from "./request.ts";
 import type { RequestIdVariables } from "./request-id.ts";
 
@@ -51,6 +51,8 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   description?: string;
   /** Null: nobody needs a key. */
   scope: Scope | null;
+  /** What it changes is the deployment's: only the service's own key may. */
+  deployment?: true;
   /** A capability token of this use, for the task `{id}`, is accepted instead of a key. */
   link?: LinkUse;
   /** Headers that it reads, beyond the usual ones. */
@@ -95,14 +97,13 @@ async function answer(definition: Operation, c: AppContext): Promise<Response> {
   return definition.handle({ c, env: c.env, principal, params, query, body, raw });
 }
 
-const NOBODY: Principal = { tenant: "", scopes: new Set(), isBootstrap: false, isLink: false };
-
 async function identify(definition: Operation, c: AppContext, params: Record<string, string>): Promise<Principal> {
   if (definition.scope === null) return NOBODY;
   const byLink = c.req.query("token") !== undefined && c.req.header("authorization") === undefined;
   if (definition.link || byLink) return authenticateFor(c, params["id"] ?? "", definition.link, definition.scope);
   const principal = await authenticate(c);
   demand(principal, definition.scope);
+  if (definition.deployment) demandDeployment(principal);
   return principal;
 }
 

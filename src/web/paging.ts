@@ -46,5 +46,7 @@ export function linkNext(c: AppContext, nextCursor: string | null, path?: string
   const next = new URL(c.req.url);
   if (path !== undefined) next.pathname = path;
   next.searchParams.set("cursor", nextCursor);
+  // Headers are logged by many; whoever has the token adds it.
+  next.searchParams.delete("token");
   c.header("Link", `<${next.pathname}${next.search}>; rel="next"`);
 }

@@ -1,46 +1,113 @@
 /** Who calls: bearer keys (RFC 6750), or a capability token in the address. */
 
 import { SCOPES, type Scope } from "../contract/scope.ts";
-import { findKey } from "../engine/find-key.ts";
-import { openLink, type LinkUse } from "../engine/links.ts";
+import type { KeyMaker } from "../engine/create-key.ts";
+import { findKey, findKeyById } from "../engine/find-key.ts";
+import { formOf } from "../engine/key-text.ts";
+import { MIN_SECRET_LENGTH } from "../engine/link-keys.ts";
+import { openLink, SYSTEM, type Link, type LinkUse } from "../engine/links.ts";
+import { DEPLOYMENT, type StoredKey } from "../results/keys.ts";
 import type { AppContext } from "./operation.ts";
 import { refuse } from "./problem.ts";
 import { countRequest } from "./rate-limit.ts";
 
-export interface Principal {
+/** `keyId` names the key, or the one that has made the link: {@link DEPLOYMENT} is the service's own, {@link SYSTEM} none. */
+export interface Principal extends KeyMaker {
   tenant: string;
   scopes: ReadonlySet<Scope>;
-  /** The bootstrap key may name any tenant. */
+  /** The bootstrap key may name any tenant, and it alone changes what is the deployment's. */
   isBootstrap: boolean;
   /** The caller shows a capability link, which opens one task and makes no further links. */
   isLink: boolean;
-  /** Of a link that is good for one use. */
+  /** The link's own name. */
   linkId?: string;
 }
 
+/** Nobody in particular, where nobody needs a key. */
+export const NOBODY: Principal = {
+  keyId: SYSTEM,
+  tenant: "",
+  scopes: new Set(),
+  isBootstrap: false,
+  isLink: false,
+  expiresAt: null,
+  rateOf: null,
+};
+
 /** The tenant of the bootstrap key. */
 const DEFAULT_TENANT = "default";
+
+const BOOTSTRAP: Principal = {
+  ...NOBODY,
+  keyId: DEPLOYMENT,
+  tenant: DEFAULT_TENANT,
+  scopes: new Set(SCOPES),
+  isBootstrap: true,
+};
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /** Who sent this request; throws 401 where nobody known did. */
 export async function authenticate(c: AppContext): Promise<Principal> {
   const header = c.req.header("authorization");
   const key = header === undefined ? undefined : /^Bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(header)?.[1];
   if (key === undefined) unauthorized("Send Authorization: Bearer <key>.");
-  if (c.env.API_KEY && (await isSame(key, c.env.API_KEY))) {
-    return { tenant: DEFAULT_TENANT, scopes: new Set(SCOPES), isBootstrap: true, isLink: false };
-  }
+  const { API_KEY } = c.env;
+  const isGuessable = isTooShort(c);
+  if (API_KEY && !isGuessable && (await isSame(key, API_KEY))) return BOOTSTRAP;
   const known = await findKey(c.env, key, Date.now());
-  if (known === null) unauthorized("This key is unknown, expired or revoked.", ', error="invalid_token"');
-  if (known.rateLimited) await countRequest(c.env, known.id);
-  return { tenant: known.tenant, scopes: new Set(known.scopes), isBootstrap: false, isLink: false };
+  if (known === null && isGuessable) {
+    const detail = `API_KEY has fewer than ${MIN_SECRET_LENGTH} characters, so it is refused everywhere but on this machine itself. Set a longer one: \`npx wrangler secret put API_KEY\`.`;
+    refuse("misconfigured", detail);
+  }
+  if (known === null) unauthorized(whyNot(key), ', error="invalid_token"');
+  await count(c, known);
+  return ofKey(known);
+}
+
+/** Outside of this machine, where anybody may try keys, a short one of the deployment is as good as none. */
+function isTooShort({ env, req }: AppContext): boolean {
+  if (!env.API_KEY || env.API_KEY.length >= MIN_SECRET_LENGTH) return false;
+  return !LOOPBACK.test(new URL(req.url).hostname);
+}
+
+function whyNot(key: string): string {
+  return formOf(key) === "mistyped"
+    ? "This key is mistyped or cut off: its checksum does not fit."
+    : "This key is unknown, expired or revoked.";
+}
+
+function ofKey(key: StoredKey): Principal {
+  const { id, tenant, scopes, expiresAt } = key;
+  return { ...NOBODY, keyId: id, tenant, scopes: new Set(scopes), expiresAt, rateOf: rateOf(key) };
+}
+
+function rateOf({ id, rateLimited, rateOf: shared }: StoredKey): string | null {
+  return rateLimited ? (shared ?? id) : null;
+}
+
+async function count(c: AppContext, key: StoredKey): Promise<void> {
+  const counted = rateOf(key);
+  if (counted !== null) await countRequest(c.env, counted);
 }
 
 /** Throws 403 where the key has neither this scope nor `admin`. */
 export function demand(principal: Principal, scope: Scope): void {
-  if (principal.scopes.has(scope) || principal.scopes.has("admin")) return;
+  if (may(principal, scope)) return;
   refuse("forbidden", `This needs a key with the scope ${scope}.`, undefined, {
     "WWW-Authenticate": `Bearer error="insufficient_scope", scope="${scope}"`,
   });
+}
+
+/** Whether the caller has this scope, by itself or with `admin`. */
+export function may({ scopes }: Principal, scope: Scope): boolean {
+  return scopes.has(scope) || scopes.has("admin");
+}
+
+/** Throws 403 where this is not the service's own key. */
+export function demandDeployment(principal: Principal): void {
+  if (principal.isBootstrap) return;
+  refuse("forbidden", "This is the deployment's, not a tenant's: only the service's own key (`API_KEY`) may do it.");
 }
 
 /** Who may follow or cancel this one task: the bearer of a capability link of this use, if there is one, or of a key. */
@@ -58,19 +125,25 @@ export async function authenticateFor(
   }
   const link = await openLink(c.env, token);
   if (link === null) unauthorized("The token is expired or was altered.", ', error="invalid_token"');
+  const maker = await makerOf(c, link);
   if (link.taskId !== taskId || link.use !== use) {
     refuse("forbidden", "This token was made for another task or another use.");
   }
-  if (link.signal !== null && link.signal.name !== c.req.param("name")) {
+  if (link.signal !== null && link.signal !== c.req.param("name")) {
     refuse("forbidden", "This token was made for another signal.");
   }
-  return {
-    tenant: link.tenant,
-    scopes: new Set([scope]),
-    isBootstrap: false,
-    isLink: true,
-    ...(link.signal ? { linkId: link.signal.linkId } : {}),
-  };
+  const { tenant, id: linkId, expiresAt } = link;
+  return { ...maker, tenant, scopes: new Set([scope]), isBootstrap: false, isLink: true, linkId, expiresAt };
+}
+
+/** Who has made the link, if it has not ended; its requests count as its own. */
+async function makerOf(c: AppContext, { maker }: Link): Promise<Principal> {
+  if (maker === SYSTEM) return NOBODY;
+  if (maker === DEPLOYMENT) return BOOTSTRAP;
+  const known = await findKeyById(c.env, maker, Date.now());
+  if (known === null) unauthorized("The key that made this link is expired or revoked.", ', error="invalid_token"');
+  await count(c, known);
+  return ofKey(known);
 }
 
 function unauthorized(detail: string, challenge = ""): never {

@@ -4,7 +4,6 @@ import { durationMs, type Duration } from "../core/duration.ts";
 import type { BatchItem } from "../core/batch.ts";
 import type { TaskContext } from "../core/define-task.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import { NonRetryableError } from "../core/errors.ts";
 import { assertSignalName } from "../core/signal-name.ts";
 import { signCallback } from "../engine/links.ts";
 import { jsonOf } from "../results/task-row.ts";
@@ -56,9 +55,7 @@ export function createContext(
     waitForSignal: (name, options) => durable.waitForSignal(name, options),
     callbackUrl: async (name, { expiresIn = "1d" } = {}) => {
       assertSignalName(name);
-      const url = await signCallback(env, task, name, Date.now() + durationMs(expiresIn));
-      if (url === null) throw new NonRetryableError("no API_KEY is configured to sign callback addresses with");
-      return url;
+      return signCallback(env, task, name, Date.now() + durationMs(expiresIn));
     },
     spawn: (of, input, options) => durable.spawn(of, input, options),
     join: (child) => durable.join(child) as Promise<never>,

@@ -201,6 +201,7 @@ export class AssembledWorker {
           this.#wakeBy(at);
           return this.nextTick;
         }),
+      linkKeys: async () => env.CLOCK.getByName("clock").linkKeys(),
     };
   }
 

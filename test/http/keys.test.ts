@@ -36,15 +36,16 @@ describe("a new key", () => {
     const { status, headers, body } = await api.post<CreatedKey>("/v1/keys", wanted);
     expect(status).toBe(201);
     expect(headers.get("cache-control")).toBe("no-store");
-    expect(body.key).toMatch(/^lv_[0-9a-z]{52}$/);
+    expect(body.key).toMatch(/^lovage_[0-9a-hjkmnp-tv-z]{59}$/);
     const { key, ...described } = body;
     expect(described).toEqual({
       id: expect.stringMatching(/^key_/) as string,
       name: "checkout",
-      prefix: key.slice(0, 11),
+      prefix: key.slice(0, 15),
       tenant: "default",
       scopes: ["submit", "read"],
       rateLimited: false,
+      createdBy: "deployment",
       createdAt: expect.any(String) as string,
       expiresAt,
       revokedAt: null,

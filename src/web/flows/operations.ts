@@ -17,7 +17,7 @@ import { answerLive, live } from "../live.ts";
 import { operation, type AppContext } from "../operation.ts";
 import { cursorAfter, linkNext, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
-import type { Principal } from "../principal.ts";
+import { may, type Principal } from "../principal.ts";
 import { confirmWait, preferredWait, traceparentOf, wholeNumber } from "../request.ts";
 import { cancelSchema, optionalBody } from "../tasks/control.ts";
 
@@ -57,15 +57,16 @@ export const postFlow = operation({
   },
   problems: ["idempotency-key-reused", "lane-draining", "quota-exceeded"],
   async handle({ c, env, principal, body }) {
-    const key = await requestKey(c, principal.tenant, body);
+    const key = await requestKey(c, principal, body);
     const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
-    const { id, replayed } = await submitFlow(env, c.executionCtx, body, origin, key, Date.now());
+    const { id, replayed, isOwn } = await submitFlow(env, c.executionCtx, body, origin, key, Date.now());
     if (replayed) c.header("Idempotency-Replayed", "true");
     const wait = preferredWait(c);
     const flow = await findFlow(env, principal, id, wait, c.req.raw.signal);
     confirmWait(c, wait);
     pointTo(c, flow);
-    return c.json(await show(c, principal, flow), wait !== null && flow.state !== "running" ? 200 : 202);
+    const shown = await show(c, principal, flow, { isOwn });
+    return c.json(shown, wait !== null && flow.state !== "running" ? 200 : 202);
   },
 });
 
@@ -94,7 +95,7 @@ export const getFlow = operation({
     const flow = await findFlow(env, principal, params["id"]!, wait, c.req.raw.signal);
     confirmWait(c, wait);
     if (flow.state === "running") c.header("Retry-After", "1");
-    return c.json(await show(c, principal, flow, cursor, query.limit), 200);
+    return c.json(await show(c, principal, flow, { cursor, limit: query.limit }), 200);
   },
 });
 
@@ -207,8 +208,15 @@ function pointTo(c: AppContext, flow: FlowRow): void {
   if (flow.state === "running") c.header("Retry-After", "1");
 }
 
-async function show(c: AppContext, principal: Principal, flow: FlowRow, cursor = "", limit?: number) {
-  const shown = await presentFlow(c.env, flow, cursor, limit, { stacks: principal.scopes.has("admin") });
+/** `isOwn`: this very request has made the flow. Without that and without the right to read, little more than states is shown. */
+async function show(
+  c: AppContext,
+  principal: Principal,
+  flow: FlowRow,
+  { cursor = "", limit, isOwn = false }: { cursor?: string; limit?: number | undefined; isOwn?: boolean } = {},
+) {
+  const view = { stacks: principal.scopes.has("admin"), stub: !isOwn && !may(principal, "read") };
+  const shown = await presentFlow(c.env, flow, cursor, limit, view);
   const nextCursor = shown.nextCursor === null ? null : cursorAfter(shown.nextCursor);
   linkNext(c, nextCursor, shown.links.self);
   return { ...shown, nextCursor };

@@ -16,7 +16,7 @@ export function writeTasks(book: SchemaBook, definitions: readonly TaskDefinitio
     const result = book.put(`Result.${name}`, book.write(definition.output, "output"));
     const mayOmitInput = definition.input.safeParse(undefined).success;
     submissions[name] = book.put(`Submission.${name}`, submissionOf(definition, input, mayOmitInput));
-    submitted[name] = book.put(`Task.${name}`, taskOf(definition, input, result, mayOmitInput));
+    submitted[name] = book.put(`Task.${name}`, taskOf(definition, input, result));
   }
   const submission = book.put("Submission", union(submissions));
   book.put("BatchItem", submission);
@@ -34,12 +34,13 @@ function submissionOf(definition: TaskDefinition, input: Json, mayOmitInput: boo
   };
 }
 
-function taskOf(definition: TaskDefinition, input: Json, result: Json, mayOmitInput: boolean): Json {
+function taskOf(definition: TaskDefinition, input: Json, result: Json): Json {
   const own = {
     type: "object",
     properties: {
       task: { type: "string", const: definition.name },
-      input: mayOmitInput ? orNull(input) : input,
+      // Not shown to a key that may not read what it was answered with.
+      input: orNull(input),
       result: orNull(result),
     },
     required: ["task", "input", "result"],

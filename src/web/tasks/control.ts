@@ -13,6 +13,7 @@ import type { NewInput } from "../../results/retry-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { findTask } from "../../tasks/registry.ts";
 import { operation } from "../operation.ts";
+import { demand } from "../principal.ts";
 import { refuse } from "../problem.ts";
 import { findRow, pointTo, show } from "./shared.ts";
 
@@ -72,7 +73,7 @@ export const retryTask = operation({
   summary: "Run an ended task again",
   scope: "cancel",
   description:
-    "Its history is kept. `input` replaces the input it had. What depends on a member of a flow runs again after it, and a flow that has ended is open again.",
+    "Its history is kept. `input` replaces the input it had, and needs the scope `submit` too. What depends on a member of a flow runs again after it, and a flow that has ended is open again.",
   body: optionalBody(z.strictObject({ input: z.unknown().optional() }).meta({ id: "Retry" })),
   example: { input: { name: "herb garden" } },
   answers: {
@@ -85,6 +86,7 @@ export const retryTask = operation({
   problems: ["not-found", "unknown-task", "conflict", "invalid-input"],
   async handle({ c, env, principal, params, body }) {
     const before = await findRow(env, principal, params["id"]!);
+    if (body.input !== undefined) demand(principal, "submit");
     const input = body.input === undefined ? null : newInput(env, before.tenant, before.task, body.input);
     const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now());
     if (again === undefined) refuse("conflict", whyNotAgain(before));

@@ -3,15 +3,16 @@
 import { z } from "zod";
 import type { TaskResource } from "../../contract/task.ts";
 import { isTaskId } from "../../engine/ids.ts";
+import { linkKeys } from "../../engine/link-keys.ts";
 import { LINK_TTL, signLinks } from "../../engine/links.ts";
 import { liveProgress, runningProgress } from "../../engine/live-progress.ts";
-import { presentTask, type View } from "../../engine/present.ts";
+import { presentStub, presentTask, type View } from "../../engine/present.ts";
 import { waitForEnd, type Patience } from "../../engine/wait.ts";
 import { readTask } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import type { AppContext } from "../operation.ts";
 import { refuse } from "../problem.ts";
-import type { Principal } from "../principal.ts";
+import { may, type Principal } from "../principal.ts";
 import { wholeNumber } from "../request.ts";
 
 /** Asks for links that carry a token. */
@@ -43,25 +44,29 @@ function refuseUnknown(): never {
   refuse("not-found", "There is no task with this id.");
 }
 
-/** The resource as this caller sees it. */
+/**
+ * The resource as this caller sees it, which without the right to read is little more than its state. Who has made the task
+ * with this very request (`isOwn`) may see it, and hand out links to follow and to cancel it.
+ */
 export async function show(
   env: Env,
   principal: Principal,
   row: WholeTaskRow,
   query: LinkQuery = {},
   view: View = {},
+  isOwn = false,
 ): Promise<TaskResource> {
-  const task = presentTask(row, { ...view, stacks: principal.scopes.has("admin") });
+  const read = isOwn || may(principal, "read");
+  const task = read ? presentTask(row, { ...view, stacks: principal.scopes.has("admin") }) : presentStub(row);
   if (!query.links) return task;
   if (principal.isLink) refuse("forbidden", "A link makes no further links. Ask with a key.");
-  const { links } = await signLinks(env, principal.tenant, task, query.linksTtl ?? LINK_TTL.default);
-  const mayCancel = principal.scopes.has("cancel") || principal.scopes.has("admin");
-  return { ...task, links: mayCancel ? links : { ...links, cancel: task.links.cancel } };
+  const rights = { read, cancel: isOwn || may(principal, "cancel") };
+  return signLinks(env, principal, principal.tenant, task, query.linksTtl ?? LINK_TTL.default, rights);
 }
 
-/** Who submits a task may hand out links that cancel it. */
-export function asSubmitter(principal: Principal): Principal {
-  return { ...principal, scopes: new Set([...principal.scopes, "cancel"]) };
+/** Makes sure that links can be signed, before anything is stored that they are to be made for. */
+export async function prepareLinks(env: Env, query: LinkQuery): Promise<void> {
+  if (query.links) await linkKeys(env, Date.now());
 }
 
 /** The same with the progress of a task that is alive, which only its object knows. */

@@ -6,7 +6,7 @@ import { batchSchema, submissionSchema } from "../../contract/submission.ts";
 import { submittedTaskSchema, taskSchema } from "../../contract/task.ts";
 import { ProblemError } from "../../core/problems.ts";
 import { newTaskIds } from "../../engine/ids.ts";
-import { prepare, prepareSubmission } from "../../engine/prepare.ts";
+import { prepare, prepareSubmission, type Origin } from "../../engine/prepare.ts";
 import { submit } from "../../engine/submit.ts";
 import { waitAt, waitForEnd, type Patience } from "../../engine/wait.ts";
 import { Waiter } from "../../engine/waiter.ts";
@@ -15,10 +15,11 @@ import { OBJECT } from "../../core/wake.ts";
 import type { NewTask } from "../../results/insert-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { requestKey } from "../idempotency.ts";
-import { operation } from "../operation.ts";
+import { operation, type AppContext } from "../operation.ts";
+import { may, type Principal } from "../principal.ts";
 import { refuse } from "../problem.ts";
 import { confirmWait, preferredWait, traceparentOf } from "../request.ts";
-import { asSubmitter, linkQuery, retryAfter, show } from "./shared.ts";
+import { linkQuery, prepareLinks, retryAfter, show } from "./shared.ts";
 
 export const submitTask = operation({
   id: "submitTask",
@@ -52,8 +53,9 @@ export const submitTask = operation({
   problems: ["unknown-task", "gone", "invalid-input", "idempotency-key-reused", "quota-exceeded", "lane-draining"],
   async handle({ c, env, principal, query, body }) {
     const now = Date.now();
-    const key = await requestKey(c, principal.tenant, body);
-    const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
+    const key = await requestKey(c, principal, body);
+    const origin = originOf(c, principal);
+    await prepareLinks(env, query);
     const prepared = prepareSubmission(env, body, origin, newTaskIds(1)[0]!, now);
     const wait = preferredWait(c);
     const wanted = wait && prepared.ok ? awaited(env, prepared.task) : null;
@@ -68,15 +70,21 @@ export const submitTask = operation({
       const patience = { ms: (wait ?? 0) * 1_000, signal: c.req.raw.signal };
       const row = wait ? await endOf(env, item.row, wanted, patience) : item.row;
       if (wait && isTerminal(row.state)) {
-        return c.json(await show(env, asSubmitter(principal), row, query, { attempts: true }), 200);
+        return c.json(await show(env, principal, row, query, { attempts: true }, item.isOwn), 200);
       }
       if (!isTerminal(row.state)) c.header("Retry-After", String(retryAfter(row, Date.now())));
-      return c.json(await show(env, asSubmitter(principal), row, query), 202);
+      return c.json(await show(env, principal, row, query, {}, item.isOwn), 202);
     } finally {
       wanted?.waiter.close();
     }
   },
 });
+
+/** A key that may not cancel debounces by itself: it takes back no input but its own. */
+function originOf(c: AppContext, principal: Principal): Origin {
+  const debounces = may(principal, "cancel") ? null : principal.keyId;
+  return { tenant: principal.tenant, traceparent: traceparentOf(c), debounces };
+}
 
 interface Awaited {
   id: string;
@@ -141,15 +149,16 @@ export const submitBatch = operation({
   problems: ["idempotency-key-reused", "quota-exceeded"],
   async handle({ c, env, principal, query, body }) {
     const now = Date.now();
-    const key = await requestKey(c, principal.tenant, body);
-    const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
+    const key = await requestKey(c, principal, body);
+    const origin = originOf(c, principal);
+    await prepareLinks(env, query);
     const ids = newTaskIds(body.tasks.length);
     const prepared = body.tasks.map((item, i) => prepare(env, item, origin, ids[i]!, now));
     const { items, replayed } = await submit(env, c.executionCtx, prepared, key, now);
     if (replayed) c.header("Idempotency-Replayed", "true");
     const answers = await Promise.all(
       items.map(async (item) => {
-        if (item.ok) return { status: 202, task: await show(env, asSubmitter(principal), item.row, query) };
+        if (item.ok) return { status: 202, task: await show(env, principal, item.row, query, {}, item.isOwn) };
         const problem = presentProblem(item.problem);
         return { status: problem.status, problem };
       }),

@@ -1,0 +1,31 @@
+/** The keys that sign links, without themselves. */
+
+import { z } from "zod";
+import { durationSchema } from "../core/duration.ts";
+
+export const linkKeySchema = z
+  .object({
+    id: z.string(),
+    signsFrom: z.iso.datetime().nullable().describe("When it begins to sign; null where the configuration says so"),
+    holdsUntil: z.iso
+      .datetime()
+      .nullable()
+      .describe("What it has signed holds until then; null while it is not replaced"),
+  })
+  .meta({ id: "LinkKey" });
+
+export type LinkKeyResource = z.output<typeof linkKeySchema>;
+
+export const linkKeyListSchema = z.object({ items: z.array(linkKeySchema) }).meta({ id: "LinkKeyList" });
+
+export type LinkKeyList = z.output<typeof linkKeyListSchema>;
+
+const YEAR_MS = 366 * 86_400_000;
+
+export const rotateLinkKeySchema = z
+  .strictObject({
+    overlap: durationSchema(0, YEAR_MS)
+      .optional()
+      .meta({ description: "How long what was signed before holds, a year unless given; 0 where a key has leaked" }),
+  })
+  .meta({ id: "RotateLinkKey" });

@@ -1,0 +1,52 @@
+/** The keys that sign links: which one signs at a time, and how one takes the place of another. Times are ms since the epoch. */
+
+export interface LinkKey {
+  id: string;
+  /** Base64url, 256 random bits; or what the configuration says. */
+  secret: string;
+  /** It signs from then on, until the next one does. */
+  from: number;
+  /** What it has signed holds until then at most; null while it is the latest. */
+  until: number | null;
+}
+
+/** An isolate asks for the keys no more often than that. */
+export const KEYS_KNOWN_MS = 60_000;
+
+/** A new key signs nothing before every isolate has heard of it: none refuses a link for a key that it does not know yet. */
+const ANNOUNCED_MS = 2 * KEYS_KNOWN_MS;
+
+/** Keys that are kept at once. */
+export const MAX_LINK_KEYS = 16;
+
+/** How long links hold after their key was replaced, unless somebody says otherwise: as long as any callback address is sensibly made for. */
+export const DEFAULT_OVERLAP_MS = 366 * 86_400_000;
+
+/** The key that signs at `now`; undefined where there is none. */
+export function signerAt(keys: readonly LinkKey[], now: number): LinkKey | undefined {
+  return holding(keys, now).findLast((key) => key.from <= now) ?? keys.at(-1);
+}
+
+/** The keys whose links hold at `now`. */
+export function holding(keys: readonly LinkKey[], now: number): LinkKey[] {
+  return keys.filter((key) => key.until === null || key.until > now);
+}
+
+/**
+ * The keys after `fresh` has taken over. What the others have signed holds for `overlapMs` more. With an overlap of 0 they are
+ * given up at once, because they are known to somebody: then the fresh one signs at once, and isolates that have not heard of it
+ * refuse its links for up to {@link KEYS_KNOWN_MS}. Null where too many are kept.
+ */
+export function rotated(
+  keys: readonly LinkKey[],
+  fresh: Pick<LinkKey, "id" | "secret">,
+  overlapMs: number,
+  now: number,
+): LinkKey[] | null {
+  const from = overlapMs === 0 ? now : now + ANNOUNCED_MS;
+  const end = overlapMs === 0 ? now : from + overlapMs;
+  const kept = holding(keys, now)
+    .map((key) => ({ ...key, until: Math.min(key.until ?? end, end) }))
+    .filter((key) => key.until > now);
+  return kept.length < MAX_LINK_KEYS ? [...kept, { ...fresh, from, until: null }] : null;
+}
