@@ -48,14 +48,14 @@ export const PROBLEMS = {
     status: 401,
     title: "A valid key or token is needed",
     meaning:
-      "The request carries no key, or one that is unknown, expired or revoked; or a link whose token has expired or was altered.",
+      "The request carries no key, or one that is mistyped, unknown, expired or revoked; or a link whose token has expired or was altered, or whose maker's key has ended.",
     remedy: "Send Authorization: Bearer <key>. An admin makes keys with POST /v1/keys.",
   },
   forbidden: {
     status: 403,
     title: "The key does not allow this",
     meaning:
-      "The key is known and lacks the scope that this operation needs, or the link was made for another task or another use.",
+      "The key is known and lacks the scope that this operation needs, or is not the deployment's own where that is needed; or the link was made for another task or another use.",
     remedy: "Use a key with the scope that the detail names. An admin makes one with POST /v1/keys.",
   },
   "not-found": {

@@ -146,6 +146,12 @@ async function makerOf(c: AppContext, { maker }: Link): Promise<Principal> {
   return ofKey(known);
 }
 
+/** Whether a caller who was let in would be let in again. */
+export async function isStillValid(env: Env, { keyId, expiresAt }: Principal, now: number): Promise<boolean> {
+  if (expiresAt !== null && expiresAt <= now) return false;
+  return keyId === DEPLOYMENT || keyId === SYSTEM || (await findKeyById(env, keyId, now)) !== null;
+}
+
 function unauthorized(detail: string, challenge = ""): never {
   refuse("unauthorized", detail, undefined, { "WWW-Authenticate": `Bearer realm="lovage"${challenge}` });
 }

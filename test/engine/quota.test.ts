@@ -18,7 +18,11 @@ async function call(
   const context = createExecutionContext();
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", ...more };
   const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };
-  const answer = await app.fetch(new Request(`http://lovage${path}`, init), { ...env, MAX_LIVE_TASKS: max }, context);
+  const answer = await app.fetch(
+    new Request(`http://localhost${path}`, init),
+    { ...env, MAX_LIVE_TASKS: max },
+    context,
+  );
   await waitOnExecutionContext(context);
   return answer;
 }

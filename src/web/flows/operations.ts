@@ -19,6 +19,7 @@ import { cursorAfter, linkNext, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import { may, type Principal } from "../principal.ts";
 import { confirmWait, preferredWait, traceparentOf, wholeNumber } from "../request.ts";
+import { whileValid } from "../while-valid.ts";
 import { cancelSchema, optionalBody } from "../tasks/control.ts";
 
 export const postFlow = operation({
@@ -114,7 +115,7 @@ export const getFlowEvents = operation({
     const feed = {
       id: flow.id,
       list: (after: number) => listFlowEvents(env, flow, after),
-      follow: (after: number, signal: AbortSignal) => followFlow(env, flow, after, signal),
+      follow: (after: number, signal: AbortSignal) => whileValid(env, principal, followFlow(env, flow, after, signal)),
     };
     return answerLive(c, feed, query.after);
   },

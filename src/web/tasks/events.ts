@@ -3,6 +3,7 @@
 import { follow, listEvents } from "../../engine/follow.ts";
 import { answerLive, live } from "../live.ts";
 import { operation } from "../operation.ts";
+import { whileValid } from "../while-valid.ts";
 import { findRow } from "./shared.ts";
 
 export const getEvents = operation({
@@ -21,7 +22,7 @@ export const getEvents = operation({
     const feed = {
       id: row.id,
       list: (after: number) => listEvents(env, row, after),
-      follow: (after: number, signal: AbortSignal) => follow(env, row, after, signal),
+      follow: (after: number, signal: AbortSignal) => whileValid(env, principal, follow(env, row, after, signal)),
     };
     return answerLive(c, feed, query.after);
   },
