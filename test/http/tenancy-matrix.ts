@@ -1,4 +1,5 @@
 /** What every operation answers to whom. An operation that the document has and this table has not fails the test. */
+import { SCOPES, type Scope } from "../../src/contract/scope.ts";
 import type { Api } from "./api.ts";
 
 /** A request that the owner's key is answered as the row says. */
@@ -13,6 +14,12 @@ export type Row = {
   right: number;
   /** To the same kind of key of another tenant; 404 unless the operation names nothing that anybody owns. */
   other?: number;
+  /** To the deployment's own key, where that is not what another tenant's is answered. */
+  root?: number;
+  /** It is the deployment's: every other key is refused. */
+  deployment?: true;
+  /** The use of the links that it takes instead of a key. */
+  link?: "read" | "cancel" | "signal";
   /** Makes what the request is about, as the owner, and anew for every cell. */
   request?(owner: Api): Promise<Request> | Request;
 };
@@ -83,14 +90,15 @@ export const MATRIX: Record<string, Row> = {
   cancelTasks: { right: 200, other: 200, request: bulk(taskThatWaits) },
   retryTasks: { right: 200, other: 200, request: bulk(endedTask) },
   deleteTasks: { right: 200, other: 200, request: bulk(endedTask) },
-  getTask: { right: 200, request: about(taskThatWaits) },
-  getTaskEvents: { right: 200, request: about(taskThatWaits) },
+  getTask: { right: 200, link: "read", request: about(taskThatWaits) },
+  getTaskEvents: { right: 200, link: "read", request: about(taskThatWaits) },
   explainTask: { right: 200, request: about(taskThatWaits) },
-  cancelTask: { right: 200, request: about(taskThatWaits) },
+  cancelTask: { right: 200, link: "cancel", request: about(taskThatWaits) },
   retryTask: { right: 202, request: about(endedTask) },
   deleteTask: { right: 204, request: about(endedTask) },
   sendSignal: {
     right: 202,
+    link: "signal",
     request: async (owner) => ({ path: { id: await taskThatWaits(owner), name: "go" }, body: {} }),
   },
 
@@ -113,9 +121,9 @@ export const MATRIX: Record<string, Row> = {
   runSchedule: { right: 202, request: about(schedule) },
 
   listLanes: { right: 200, other: 200 },
-  pauseLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
-  drainLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
-  resumeLane: { right: 200, other: 200, request: () => ({ path: { name: "long" } }) },
+  pauseLane: { right: 200, deployment: true, request: () => ({ path: { name: "long" } }) },
+  drainLane: { right: 200, deployment: true, request: () => ({ path: { name: "long" } }) },
+  resumeLane: { right: 200, deployment: true, request: () => ({ path: { name: "long" } }) },
 
   listLimits: { right: 200, other: 200 },
   getLimit: { right: 200, request: async (owner) => ({ path: { id: await limit(owner) } }) },
@@ -125,8 +133,19 @@ export const MATRIX: Record<string, Row> = {
 
   createKey: { right: 201, other: 201, request: () => ({ body: { name: "made", scopes: ["read"] } }) },
   listKeys: { right: 200, other: 200 },
-  getKey: { right: 200, request: about((owner) => made(owner, "/v1/keys", { name: "x", scopes: ["read"] })) },
-  revokeKey: { right: 204, request: about((owner) => made(owner, "/v1/keys", { name: "x", scopes: ["read"] })) },
+  getKey: {
+    right: 200,
+    root: 200,
+    request: about((owner) => made(owner, "/v1/keys", { name: "x", scopes: ["read"] })),
+  },
+  revokeKey: {
+    right: 204,
+    root: 204,
+    request: about((owner) => made(owner, "/v1/keys", { name: "x", scopes: ["read"] })),
+  },
+
+  listLinkKeys: { right: 200, deployment: true },
+  rotateLinkKey: { right: 200, deployment: true },
 
   createWebhook: { right: 201, other: 201, request: () => ({ body: { url: "http://127.0.0.1:9/" } }) },
   listWebhooks: { right: 200, other: 200 },
@@ -152,3 +171,55 @@ export const MATRIX: Record<string, Row> = {
   describe: { right: 200 },
   explainProblem: { right: 200, request: () => ({ path: { name: "not-found" } }) },
 };
+
+/** Who asks. The links are for a task of the owner's tenant, but for the last, which is for the task that the request is about. */
+export const CELLS = [
+  "no key",
+  "mistyped key",
+  "unknown key",
+  "revoked key",
+  "expired key",
+  "key of a revoked maker",
+  ...SCOPES,
+  "every scope but its own and admin",
+  "other tenant",
+  "other tenant's admin",
+  "default tenant's admin",
+  "the deployment's key",
+  "link to read",
+  "link to cancel",
+  "expired link",
+  "link of a revoked key",
+  "link of its own",
+] as const;
+
+export type Cell = (typeof CELLS)[number];
+
+export type Statuses = Record<Cell, number>;
+
+/** What an operation of this scope (null: open to everybody) answers in each cell. */
+export function expected(row: Row, scope: Scope | null): Statuses {
+  const { right, other = 404, root = other, deployment = false, link } = row;
+  if (scope === null) return Object.fromEntries(CELLS.map((cell) => [cell, right])) as Statuses;
+  const of = (status: number) => (deployment ? 403 : status);
+  const scopes = Object.fromEntries(SCOPES.map((each) => [each, of([scope, "admin"].includes(each) ? right : 403)]));
+  return {
+    "no key": 401,
+    "mistyped key": 401,
+    "unknown key": 401,
+    "revoked key": 401,
+    "expired key": 401,
+    "key of a revoked maker": 401,
+    ...(scopes as Record<Scope, number>),
+    "every scope but its own and admin": 403,
+    "other tenant": of(other),
+    "other tenant's admin": of(other),
+    "default tenant's admin": of(other),
+    "the deployment's key": deployment ? right : root,
+    "link to read": 403,
+    "link to cancel": 403,
+    "expired link": 401,
+    "link of a revoked key": 401,
+    "link of its own": link === "read" || link === "cancel" ? right : 403,
+  };
+}

@@ -1,4 +1,4 @@
-/** Every operation of the document, asked with every kind of key. */
+/** Every operation of the document, asked with every kind of key and of link. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CreatedKey } from "../../src/contract/key.ts";
 import { SCOPES, type Scope } from "../../src/contract/scope.ts";
@@ -6,11 +6,7 @@ import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, type Api } from "./api.ts";
 import { operationsOf, readDocument, type Operation } from "./document.ts";
 import { shareServer, type SharedServer } from "./shared-server.ts";
-import { MATRIX, type Row } from "./tenancy-matrix.ts";
-
-const CELLS = ["no key", "bad key", "revoked", "expired", "missing scope", "other tenant", "right key"] as const;
-
-type Statuses = Record<(typeof CELLS)[number], number>;
+import { CELLS, expected, MATRIX, type Cell, type Request, type Row, type Statuses } from "./tenancy-matrix.ts";
 
 let server: SharedServer;
 let operations: Operation[];
@@ -18,9 +14,14 @@ let root: Api;
 
 const as = (key: string) => apiOf({ url: server.url, key });
 
-async function makeKey(tenant: string, scopes: readonly Scope[], expiresAt?: string): Promise<CreatedKey> {
+async function makeKey(
+  tenant: string,
+  scopes: readonly Scope[],
+  expiresAt?: string,
+  maker: Api = root,
+): Promise<CreatedKey> {
   const wanted = { name: "matrix", tenant, scopes, ...(expiresAt ? { expiresAt } : {}) };
-  const { status, body } = await root.post<CreatedKey>("/v1/keys", wanted);
+  const { status, body } = await maker.post<CreatedKey>("/v1/keys", wanted);
   if (status !== 201) throw new Error(`no key: ${status}`);
   return body;
 }
@@ -38,25 +39,69 @@ function scopeOf(operation: Operation): Scope | null {
   return (operation.security[0]?.["key"]?.[0] as Scope | undefined) ?? null;
 }
 
-function expected(row: Row, scope: Scope | null): Statuses {
-  const { right, other = 404 } = row;
-  const cells = scope === null ? CELLS.map(() => right) : [401, 401, 401, 401, 403, other, right];
-  return Object.fromEntries(CELLS.map((cell, i) => [cell, cells[i]])) as Statuses;
+/** What a caller shows. */
+type Shown = { key?: string; token?: string };
+
+const tokenOf = (link: string) => new URL(link, server.url).searchParams.get("token") ?? "";
+
+async function tokensOf(who: Api, id: string, more = "") {
+  const { links } = (await who.get<TaskResource>(`/v1/tasks/${id}?links=signed${more}`)).body;
+  return { read: tokenOf(links.self), cancel: tokenOf(links.cancel) };
+}
+
+/** What those show who are refused whatever they ask: keys and links that have ended, or never were. */
+async function makeEnded() {
+  const soon = new Date(Date.now() + 4_000).toISOString();
+  const [owner, revoked, expired] = [
+    await makeKey("owner", SCOPES),
+    await makeKey("owner", SCOPES),
+    await makeKey("owner", SCOPES, soon),
+  ];
+  const made = await makeKey("owner", SCOPES, undefined, as(revoked.key));
+  const { id } = await as(owner.key).submit("test.noop", null, { delay: "1h" });
+  const { read, cancel } = await tokensOf(as(owner.key), id);
+  const orphan = (await tokensOf(as(revoked.key), id)).read;
+  const short = (await tokensOf(as(owner.key), id, "&linksTtl=1")).read;
+  await root.call("DELETE", `/v1/keys/${revoked.id}`);
+  const status = async ({ key, token }: Shown) => {
+    const headers = { authorization: key === undefined ? null : `Bearer ${key}` };
+    return (await root.get(`/v1/tasks/${id}${token === undefined ? "" : `?token=${token}`}`, headers)).status;
+  };
+  await expect.poll(() => status({ key: expired.key })).toBe(401);
+  await expect.poll(() => status({ token: short })).toBe(401);
+  const random = owner.key.slice(7, 59);
+  return {
+    "no key": {},
+    "mistyped key": { key: `lovage_${random.slice(1)}${random[0]}${owner.key.slice(59)}` },
+    "unknown key": { key: `lovage_${"0".repeat(52)}1rna36f` },
+    "revoked key": { key: revoked.key },
+    "expired key": { key: expired.key },
+    "key of a revoked maker": { key: made.key },
+    "link to read": { token: read },
+    "link to cancel": { token: cancel },
+    "expired link": { token: short },
+    "link of a revoked key": { token: orphan },
+  } satisfies Partial<Record<Cell, Shown>>;
 }
 
 const OWNED = /\b[a-z]+_[0-7][0-9a-z]{25}\b/g;
 
-/** The request of the row, made with this key: its status, and what of the owner's it was about and told of. */
-async function ask(operation: Operation, row: Row, owner: Api, key: string | null) {
-  const request = (await row.request?.(owner)) ?? {};
-  const { path: segments = {}, query = "", body } = request;
+/** Sends the request as the caller who shows this: its status, and what of the owner's it was about and told of. */
+async function ask(operation: Operation, { path: segments = {}, query = "", body }: Request, { key, token }: Shown) {
   const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => segments[name] ?? name);
-  const headers = { authorization: key === null ? null : `Bearer ${key}` };
-  const answer = await root.call(operation.method, path + query, { body, headers });
+  const search = token === undefined ? query : `${query === "" ? "?" : `${query}&`}token=${token}`;
+  const headers = { authorization: key === undefined ? null : `Bearer ${key}` };
+  const answer = await root.call(operation.method, path + search, { body, headers });
   const told = JSON.stringify(answer.body);
-  const owned = JSON.stringify(request).match(OWNED) ?? [];
+  const owned = JSON.stringify({ segments, query, body }).match(OWNED) ?? [];
   return { status: answer.status, told: owned.filter((id) => told.includes(id)) };
 }
+
+/** The cells of keys that see nothing of the owner's. */
+const STRANGERS: readonly Cell[] = ["other tenant", "other tenant's admin", "default tenant's admin"];
+
+/** Answers that change nothing, so that the next caller may be asked about the same thing. */
+const REFUSALS = [401, 403, 404];
 
 describe("tenancy", () => {
   it("has a row for every operation of the document, and no other", () => {
@@ -64,11 +109,16 @@ describe("tenancy", () => {
     expect(Object.keys(MATRIX).toSorted()).toEqual(ids.toSorted());
   });
 
-  it("answers every operation by whose key it is", async () => {
-    const revoked = await makeKey("owner", SCOPES);
-    const expired = await makeKey("owner", SCOPES, new Date(Date.now() + 4_000).toISOString());
-    await root.call("DELETE", `/v1/keys/${revoked.id}`);
-    await expect.poll(async () => (await as(expired.key).get("/v1/tasks")).status).toBe(401);
+  it("takes links where the document says so", () => {
+    const documented = operations.filter(({ security }) => security.some((each) => "link" in each));
+    const rows = Object.entries(MATRIX).filter(([, row]) => row.link !== undefined);
+    expect(documented.map((operation) => operation.operationId).toSorted()).toEqual(rows.map(([id]) => id).toSorted());
+  });
+
+  it("answers every operation by whose key or link it is", async () => {
+    const ended = await makeEnded();
+    const stranger = await makeKey("other", ["admin"]);
+    const defaultAdmin = await makeKey("default", SCOPES);
 
     const found: Record<string, Statuses> = {};
     const wanted: Record<string, Statuses> = {};
@@ -77,30 +127,44 @@ describe("tenancy", () => {
       // A tenant for each, because some things a tenant may have only so many of.
       const tenant = `owner-${i}`;
       const owner = as((await makeKey(tenant, SCOPES)).key);
-      const row = MATRIX[operation.operationId] ?? { right: 0 };
+      const row: Row = MATRIX[operation.operationId] ?? { right: 0 };
       const scope = scopeOf(operation);
+      const statuses = (wanted[operation.operationId] = expected(row, scope));
       const rest = SCOPES.filter((each) => each !== "admin" && each !== scope);
-      const keys: Record<keyof Statuses, string | null> = {
-        "no key": null,
-        "bad key": `lv_${"0".repeat(52)}`,
-        revoked: revoked.key,
-        expired: expired.key,
-        "missing scope": (await makeKey(tenant, rest)).key,
-        "other tenant": (await makeKey("other", [scope ?? "read"])).key,
-        "right key": (await makeKey(tenant, [scope ?? "read"])).key,
+      const shown: Partial<Record<Cell, Shown>> = {
+        ...ended,
+        "every scope but its own and admin": { key: (await makeKey(tenant, rest)).key },
+        "other tenant": { key: (await makeKey("other", [scope ?? "read"])).key },
+        "other tenant's admin": { key: stranger.key },
+        "default tenant's admin": { key: defaultAdmin.key },
+        "the deployment's key": { key: server.key },
       };
-      const statuses = {} as Statuses;
+      for (const each of SCOPES) shown[each] = { key: (await makeKey(tenant, [each])).key };
+
+      let request: Request | undefined;
+      found[operation.operationId] = {} as Statuses;
       for (const cell of CELLS) {
-        const { status, told } = await ask(operation, row, owner, keys[cell]);
-        statuses[cell] = status;
-        if (cell === "other tenant" && told.length > 0) leaks.push(`${operation.operationId} tells of ${told.join()}`);
+        request ??= (await row.request?.(owner)) ?? {};
+        const caller = shown[cell] ?? { token: await ownToken(owner, request, row) };
+        // Where nobody needs a key, a token is an unknown parameter.
+        const { status, told } = await ask(operation, request, scope === null ? {} : caller);
+        found[operation.operationId]![cell] = status;
+        if (STRANGERS.includes(cell) && told.length > 0) leaks.push(`${operation.operationId} tells of ${told.join()}`);
+        if (!REFUSALS.includes(statuses[cell])) request = undefined;
       }
-      found[operation.operationId] = statuses;
-      wanted[operation.operationId] = expected(row, scope);
     }
     expect(found).toEqual(wanted);
     expect(leaks).toEqual([]);
   });
+
+  /** Of a link to the task that the request is about, for the operation's own use where there is such a link; else to any. */
+  async function ownToken(owner: Api, { path }: Request, { link }: Row): Promise<string> {
+    const id = path?.["id"]?.startsWith("task_")
+      ? path["id"]
+      : (await owner.submit("test.noop", null, { delay: "1h" })).id;
+    const { read, cancel } = await tokensOf(owner, id);
+    return link === "cancel" ? cancel : read;
+  }
 
   it("tells another tenant what is told of something that never was", async () => {
     const owner = as((await makeKey("owner", SCOPES)).key);
