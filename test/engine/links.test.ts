@@ -2,10 +2,14 @@
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { sign } from "hono/jwt";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { CreatedKey } from "../../src/contract/key.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
+import { SYSTEM } from "../../src/engine/links.ts";
+import { DEPLOYMENT } from "../../src/results/keys.ts";
 import { createApp } from "../../src/web/app.ts";
+import { NOBODY } from "../../src/web/principal.ts";
+import { whileValid } from "../../src/web/while-valid.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
 
 const app = createApp();
@@ -137,6 +141,50 @@ describe("a link", () => {
     expect((await call(`/v1/keys/${maker.id}`, { method: "DELETE" })).status).toBe(204);
     expect(await open(links.self)).toBe(401);
     expect((await call(links.cancel, { method: "POST", key: null })).status).toBe(401);
+  });
+
+  it("and whoever follows by it or by the key is cut off when that has ended", async () => {
+    const { id } = await makeKey({});
+    // A feed on which nothing happens.
+    async function* quiet() {
+      for (;;) yield await Promise.resolve(null);
+    }
+    const start = Date.now();
+    vi.useFakeTimers({ toFake: ["Date"], now: start });
+    try {
+      const follow = (expiresAt: number | null, keyId = id) =>
+        whileValid(env, { ...NOBODY, keyId, expiresAt }, quiet());
+      const feeds = [follow(null), follow(start + 15_000), follow(start + 15_000, SYSTEM), follow(null, DEPLOYMENT)];
+      const areOpen = async () => Promise.all(feeds.map(async (feed) => !(await feed.next()).done));
+      expect(await areOpen()).toEqual([true, true, true, true]);
+      vi.setSystemTime(start + 11_000);
+      expect(await areOpen()).toEqual([true, true, true, true]);
+      vi.setSystemTime(start + 22_000);
+      expect(await areOpen()).toEqual([true, false, false, true]);
+      await call(`/v1/keys/${id}`, { method: "DELETE" });
+      vi.setSystemTime(start + 33_000);
+      expect(await areOpen()).toEqual([false, false, false, true]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("is counted with the requests of a limited key that has made it, as those of the keys that it makes are", async () => {
+    const counted: string[] = [];
+    const limit = async ({ key }: { key: string }) => {
+      counted.push(key);
+      return { success: true };
+    };
+    const at = { ...env, KEY_LIMIT: { limit } as unknown as RateLimit };
+    const maker = await makeKey({ rateLimited: true });
+    const child = await makeKey({ rateLimited: false }, { key: maker.key, at });
+    expect([child.rateLimited, child.createdBy]).toEqual([true, maker.id]);
+    const grandchild = await makeKey({ scopes: ["submit"] }, { key: child.key, at });
+    const { links } = await submitLinked({ key: grandchild.key, at });
+    expect(await open(links.self, at)).toBe(200);
+    expect(counted).toEqual(Array.from({ length: 4 }, () => maker.id));
+    await submitLinked({ at });
+    expect(counted).toHaveLength(4);
   });
 
   it("lives no longer than a key that expires", async () => {

@@ -207,6 +207,38 @@ describe("the logs", () => {
     expect(server.stderr()).not.toContain(secret);
     expect(server.stderr()).not.toContain(server.key);
   });
+
+  it("nor the answers' headers hold the token of a link", async () => {
+    const { id } = await api.submit("test.noop", null, { delay: "1h" });
+    const { links } = (await api.get<TaskResource>(`/v1/tasks/${id}?links=signed`)).body;
+    const read = new URL(links.self, server.url).searchParams.get("token")!;
+    const asked: [method: string, path: string][] = [
+      ["GET", links.self],
+      ["GET", links.events],
+      ["POST", `${links.self}&limit=1`],
+      ["GET", `/v1/tasks?limit=1&token=${read}`],
+      ["GET", `/v1/nothing?token=${read}`],
+      ["GET", `${links.self}&unknown=1`],
+      ["POST", links.cancel],
+    ];
+    for (const [method, path] of asked) {
+      const given = new URL(path, server.url).searchParams.get("token")!;
+      // A list's pages are linked to, also for one who has a key and shows a token without need.
+      for (const authorization of [null, `Bearer ${server.key}`]) {
+        const { headers, body, status } = await api.call(method, path, { headers: { authorization } });
+        expect(status).not.toBe(500);
+        expect(JSON.stringify([...headers])).not.toContain(given);
+        if (status >= 400) expect(JSON.stringify(body)).not.toContain(given);
+      }
+      expect(server.stderr()).not.toContain(given);
+    }
+  });
+
+  it("and traces of the platform, which would hold whole addresses, are off", () => {
+    const toml = readFileSync(join(import.meta.dirname, "../../wrangler.toml"), "utf8");
+    expect(toml).toMatch(/\[observability\.traces\]\nenabled = false\n/);
+    expect(toml).toMatch(/\ninvocation_logs = false\n/);
+  });
 });
 
 describe("other users of this machine", () => {

@@ -199,12 +199,17 @@ describe("a key's end", () => {
     await expect.poll(() => statusOf(expiring, "GET", "/v1/tasks")).toBe(401);
   });
 
-  it("outlasts a restart, as the key does", async () => {
+  it("outlasts a restart, as the key does and what it has signed", async () => {
     const kept = await holder({ scopes: ["read"] });
     const gone = await holder({ scopes: ["read"] });
+    const { id } = await api.submit("test.noop", null, { delay: "1h" });
+    const linkOf = async (who: Api) => (await who.get<TaskResource>(`/v1/tasks/${id}?links=signed`)).body.links.self;
+    const links = [await linkOf(kept), await linkOf(gone)];
     await api.call("DELETE", `/v1/keys/${gone.made.id}`);
     await server.kill9();
     await server.restart();
+    const open = async (link: string) => (await api.get(link, { authorization: null })).status;
+    expect(await Promise.all(links.map(open))).toEqual([200, 401]);
     expect(await statusOf(kept, "GET", "/v1/tasks")).toBe(200);
     expect(await statusOf(gone, "GET", "/v1/tasks")).toBe(401);
   });
