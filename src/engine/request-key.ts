@@ -16,7 +16,7 @@ export interface RequestKey {
 /** What the first request with a key has made, and of what in it this request has the rights of its maker. */
 export interface Made<T> {
   made: T;
-  isOwn(id: string): boolean;
+  isOwn: (id: string) => boolean;
 }
 
 /**

@@ -118,9 +118,10 @@ async function submitShared(
     if (remembered.made !== claim.made) return replay(env, prepared, madeBefore(request, remembered));
   }
   const rows = new Map((await readTasks(env.DB, [...ids.values()])).map((row) => [row.id, row]));
+  const own = idsOf(prepared);
   const items = accepted.map((each, i): Submitted => {
     const row = rows.get(ids.get(i) ?? "");
-    return each.ok && row ? { ok: true, row, isOwn: row.id === each.task.id } : submitted(each);
+    return each.ok && row ? { ok: true, row, isOwn: own.has(row.id) } : submitted(each);
   });
   return { items, replayed: false };
 }
@@ -151,7 +152,8 @@ function claimOf(
   const made = JSON.stringify(prepared.map((each, i) => (each.ok ? (shared.get(i) ?? each.task.id) : null)));
   // Those that share a task are stored already.
   const lanes = prepared.flatMap((each) => (each.ok && !each.share ? [each.task.lane] : []));
-  const others = [...shared].filter(([i, id]) => id !== taskAt(prepared, i)).map(([, id]) => id);
+  const own = idsOf(prepared);
+  const others = [...shared.values()].filter((id) => !own.has(id));
   return {
     ...request,
     made,
@@ -162,9 +164,9 @@ function claimOf(
   };
 }
 
-function taskAt(prepared: Prepared[], i: number): string | undefined {
-  const each = prepared[i];
-  return each?.ok ? each.task.id : undefined;
+/** The tasks that this request makes, if nobody's stands for them. */
+function idsOf(prepared: Prepared[]): ReadonlySet<string> {
+  return new Set(prepared.flatMap((each) => (each.ok ? [each.task.id] : [])));
 }
 
 /** The answer to a request whose key has made something before; null where it has not. */

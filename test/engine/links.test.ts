@@ -175,7 +175,7 @@ describe("a link", () => {
       counted.push(key);
       return { success: true };
     };
-    const at = { ...env, KEY_LIMIT: { limit } as unknown as RateLimit };
+    const at = { ...env, KEY_LIMIT: { limit } };
     const maker = await makeKey({ rateLimited: true });
     const child = await makeKey({ rateLimited: false }, { key: maker.key, at });
     expect([child.rateLimited, child.createdBy]).toEqual([true, maker.id]);

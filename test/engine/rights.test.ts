@@ -149,6 +149,18 @@ describe("a submission that is answered with another's task", () => {
     }
   });
 
+  it("gives rights over what another item of the same request has made", async () => {
+    const body = submission({ throttle: { key: newName(), per: "1h" } });
+    const key = await keyOf("submit");
+    const { items } = (
+      await call<{ items: { task: TaskResource }[] }>("/v1/tasks/batch", { body: { tasks: [body, body] }, key })
+    ).body;
+    expect(items.map(({ task }) => [task.id, task.input])).toEqual([
+      [items[0]!.task.id, body.input],
+      [items[0]!.task.id, body.input],
+    ]);
+  });
+
   it("holds for flows as for tasks", async () => {
     const headers = { "idempotency-key": newName() };
     const body = { group: [submission({})] };

@@ -34,10 +34,11 @@ const task = {
 const key = {
   id: "key_01kaj3v0wyf7q9r2m8c5t4b6dn",
   name: "checkout",
-  prefix: "lv_7k2m9q4x",
+  prefix: "lovage_7k2m9q4x",
   tenant: "default",
   scopes: ["submit", "read"],
   rateLimited: false,
+  createdBy: "deployment",
   createdAt: at(0),
   expiresAt: null,
   revokedAt: null,
@@ -129,7 +130,13 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     ],
   },
   Key: key,
-  CreatedKey: { ...key, key: `${key.prefix}${"0".repeat(44)}` },
+  CreatedKey: { ...key, key: `${key.prefix}${"0".repeat(51)}` },
+  LinkKeyList: {
+    items: [
+      { id: "p4Qx7mZb", signsFrom: at(0), holdsUntil: "2027-11-22T12:02:00.000Z" },
+      { id: "Y0sLr2dK", signsFrom: "2026-11-21T12:02:00.000Z", holdsUntil: null },
+    ],
+  },
   KeyList: { items: [key], nextCursor: null },
   Schedule: schedule,
   ScheduleList: { items: [schedule], nextCursor: null },
