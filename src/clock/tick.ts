@@ -4,17 +4,16 @@ import { earliest } from "../broker/poke.ts";
 import { budgetOf, type TickBudget } from "../core/plan.ts";
 import { nextPurge, wake } from "../core/wake.ts";
 import { moveCircuits } from "../engine/circuits.ts";
-import { deleteEnded } from "../engine/delete.ts";
+import { purge } from "../engine/delete.ts";
 import { deliverOwed } from "../engine/deliver.ts";
-import { expire } from "../engine/expire.ts";
+import { moveAllDue, ring } from "../engine/move-due.ts";
 import { writeCounts } from "../engine/observe.ts";
 import { rescue } from "../engine/rescue.ts";
-import { ring, start } from "../engine/start.ts";
 import { tellObjects } from "../engine/tell.ts";
-import { postponeTasks, readDue, readNextDue, type DueTask } from "../results/due-tasks.ts";
+import { readDue, readNextDue, type DueTask, type Postponed } from "../results/due-tasks.ts";
 import { glance, type Glance } from "../results/glance.ts";
 import { Metered, type Stopwatch } from "../results/metered.ts";
-
+import { SpentError } from "../results/trouble.ts";
 import { doRound } from "./chores.ts";
 import { keepDeadlines } from "./deadlines.ts";
 import { heldLanes, openLanes, type HeldLanes } from "./lanes.ts";
@@ -58,13 +57,15 @@ export async function tick(
   suspects: Suspects,
   { budget = budgetOf(env).tick, stopwatch }: Allowance = {},
 ): Promise<number | null> {
-  const meter = new Metered(env.DB, stopwatch);
+  const meter = new Metered(env.DB, stopwatch, budgetOf(env).statements);
   try {
     const next = await new Tick({ ...env, DB: meter.db }, kv, now, suspects, budget, meter).run();
     if (meter.isShaky) suspects.doubt(now);
     return next;
   } catch (error) {
     if (meter.hasFailed) suspects.forget();
+    // Whatever was begun is due still, and the next tick has statements for it.
+    if (error instanceof SpentError) return now;
     throw error;
   }
 }
@@ -142,13 +143,18 @@ class Tick {
   async #lookAtAll({ due, nextDue }: Glance, held: HeldLanes): Promise<number | null> {
     const { rows } = this.#budget;
     const now = this.#now;
-    const timers = [nextDue];
-    let isMoved = false;
+    let next = nextDue;
+    let isLate = false;
+    let hasEnded = false;
     let chunk = due;
     for (let n = 1; ; n++) {
-      const looked = chunk.length > 0 ? await this.#look(chunk, held) : { timers: [], isMoved: false };
-      timers.push(...looked.timers);
-      isMoved ||= looked.isMoved;
+      if (chunk.length > 0) {
+        const looked = await this.#look(chunk, held);
+        if (looked.nextDue !== undefined) [next, isLate] = [looked.nextDue, false];
+        // A rescue sets timers after that.
+        isLate ||= looked.hasRescued;
+        hasEnded ||= looked.hasRescued || looked.hasExpired;
+      }
       if (chunk.length < rows) {
         this.#suspects.clear(now);
         break;
@@ -159,34 +165,31 @@ class Tick {
       }
       chunk = await readDue(this.#env.DB, now, rows, this.#suspects.unripe(now));
     }
-    // Whatever has moved rows has set timers of theirs, too.
-    if (!isMoved) return earliest(timers);
-    await writeCounts(this.#env);
-    return readNextDue(this.#env.DB, now);
+    if (hasEnded) await writeCounts(this.#env);
+    return isLate ? readNextDue(this.#env.DB, now) : next;
   }
 
-  async #look(due: DueTask[], held: HeldLanes): Promise<{ timers: (number | null)[]; isMoved: boolean }> {
+  async #look(due: DueTask[], held: HeldLanes): Promise<Looked> {
     const [env, now] = [this.#env, this.#now];
     const looked = due.map((row) => ({ row, wake: wake(row, now, held.get(row.lane)) }));
     const rowsTo = (verb: string) => looked.filter((each) => each.wake.do === verb).map((each) => each.row);
     const idsTo = (verb: string) => rowsTo(verb).map((row) => row.id);
 
     // What is past its retention goes first: a full database has no room for the rest.
-    await this.#purge(rowsTo("purge"));
+    const later = await this.#purge(rowsTo("purge"));
     // Then the timers: whatever fails below is looked at again when they come.
     const untold = new Set(await tellObjects(env, rowsTo("tell")));
     const timers = looked.flatMap(({ row, wake }) => {
       if (!("dueAt" in wake)) return [];
-      return [{ ...row, seen: row.dueAt, dueAt: untold.has(row.id) ? now + TELL_AGAIN_MS : wake.dueAt }];
+      return [postponed(row, untold.has(row.id) ? now + TELL_AGAIN_MS : wake.dueAt)];
     });
-    await postponeTasks(env.DB, timers);
+    const moves = { postpone: [...later, ...timers], start: idsTo("start"), expire: idsTo("expire") };
+    const hasMoved = Object.values(moves).some((rows) => rows.length > 0);
+    const nextDue = hasMoved ? await moveAllDue(env, moves, now, held) : undefined;
     await ring(env, rowsTo("ring"));
-    await start(env, idsTo("start"), now, held);
-    await expire(env, idsTo("expire"), now);
     const crashed = this.#confirm(rowsTo("rescue"));
     await rescue(env, crashed, now);
-    const isMoved = crashed.length > 0 || ["start", "expire", "purge"].some((verb) => rowsTo(verb).length > 0);
-    return { timers: timers.map((timer) => timer.dueAt), isMoved };
+    return { nextDue, hasExpired: moves.expire.length > 0, hasRescued: crashed.length > 0 };
   }
 
   /** Those of `rows`, whose leases are over, that no worker can be about to renew. */
@@ -195,15 +198,24 @@ class Tick {
     return this.#suspects.confirm(rows, this.#now, Number(this.#env.BOOT_AT ?? 0));
   }
 
-  /** What cannot go yet is looked at again later. */
-  async #purge(rows: DueTask[]): Promise<void> {
-    const ids = rows.map((row) => row.id);
-    if ((await deleteEnded(this.#env, ids, this.#now)) === rows.length) return;
-    const later = rows.map((row) => {
+  /** Answers what cannot go yet, with the time of the next look. */
+  async #purge(rows: DueTask[]): Promise<Postponed[]> {
+    if ((await purge(this.#env, rows, this.#now)) === rows.length) return [];
+    return rows.map((row) => {
       const overdue = this.#now - (row.retainUntil ?? this.#now);
-      const dueAt = nextPurge(this.#now + Math.max(KEPT_MS, Math.floor(overdue / 10)));
-      return { ...row, seen: row.dueAt, dueAt };
+      return postponed(row, nextPurge(this.#now + Math.max(KEPT_MS, Math.floor(overdue / 10))));
     });
-    await postponeTasks(this.#env.DB, later);
   }
+}
+
+/** What a look at a chunk of rows has come to. */
+interface Looked {
+  /** When the next row is due, null where none is; undefined where nothing asked. */
+  nextDue?: number | null | undefined;
+  hasExpired: boolean;
+  hasRescued: boolean;
+}
+
+function postponed({ id, state, dueAt: seen }: DueTask, dueAt: number | null): Postponed {
+  return { id, state, seen, dueAt };
 }

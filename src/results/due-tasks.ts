@@ -17,6 +17,7 @@ export interface DueTask extends Sleeper {
   crashes: number;
   maxAttempts: number;
   dueAt: number;
+  flowId: string | null;
   mayRelease: number;
   undo: string | null;
   concurrency: string | null;
@@ -31,7 +32,7 @@ const DUE = `
 SELECT id, lane, state, attempt, failures, crashes, max_attempts AS maxAttempts, due_at AS dueAt,
   run_at AS runAt, created_at AS createdAt, started_at AS startedAt, expires_at AS expiresAt,
   lease_until AS leaseUntil, retain_until AS retainUntil, finished_at AS finishedAt,
-  retention_ms AS retentionMs, object, node IS NOT NULL AS mayRelease, concurrency, undo
+  retention_ms AS retentionMs, object, flow_id AS flowId, node IS NOT NULL AS mayRelease, concurrency, undo
 FROM tasks
 WHERE due_at <= ?1 AND NOT (state = 'running' AND id IN (SELECT value FROM json_each(?3)))
 ORDER BY due_at LIMIT ?2`;
@@ -67,25 +68,22 @@ export async function readNextDue(db: D1Database, after = 0): Promise<number | n
   return persist(() => nextDueStatement(db, after).first<number>("dueAt"));
 }
 
-/** Scheduled, retrying and sleeping tasks whose start has come are queued; their bells are the caller's to ring. */
-export async function startTasks(db: D1Database, ids: string[], now: number): Promise<Belled[]> {
-  const list = JSON.stringify(ids);
-  const results = await persist(() =>
-    db.batch([
-      db
-        .prepare(
-          `UPDATE tasks SET state = 'queued', due_at = CASE
-             WHEN started_at IS NULL AND expires_at < ?2 + ${BELL_MS} THEN expires_at ELSE ?2 + ${BELL_MS} END
-           WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2`,
-        )
-        .bind(list, now),
-      // Asked apart from the move: a bell rung twice is harmless, one not rung after a lost answer would wait.
-      db
-        .prepare(`SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'`)
-        .bind(list),
-    ]),
-  );
-  return rowsOf<Belled>(results, 1);
+/** A timer that is set anew, where nobody has moved the row since it was looked at. */
+export interface Postponed {
+  id: string;
+  state: State;
+  /** `due_at` as it was. */
+  seen: number;
+  dueAt: number | null;
+}
+
+/** What is to be done with rows that are due. */
+export interface Moves {
+  postpone?: Postponed[];
+  /** Scheduled, retrying and sleeping tasks whose start has come are queued; their bells are the caller's to ring. */
+  start?: string[];
+  /** Tasks that never started and are past their expiry end. */
+  expire?: string[];
 }
 
 /** A task that has expired. */
@@ -98,62 +96,68 @@ export interface ExpiredTask {
   object: number;
 }
 
-/** What an expiry has done: who has expired, who is released by it, and of whom webhooks must be told. */
-export interface Expired {
+/** What the moves have done: who is queued, who has expired, who is released by it, and of whom webhooks must be told. */
+export interface Moved {
+  queued: Belled[];
   expired: ExpiredTask[];
   released: Released[];
   owed: OwedId[];
+  /** When the next row is due after the moves. */
+  nextDue: number | null;
 }
 
-/** Tasks that never started and are past their expiry end. */
-export async function expireTasks(db: D1Database, ids: string[], now: number): Promise<Expired> {
-  const list = JSON.stringify(ids);
-  const results = await persist(() =>
-    db.batch([
-      db
-        .prepare(
-          `UPDATE tasks SET state = 'expired', finished_at = ?2, retain_until = ?2 + retention_ms,
-             due_at = ${dueWhenEnded("?2")}, waiting_for = NULL, error = json_object('type', 'expired', 'message',
-               'not started by ' || strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch'))
-           WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.expire.from)}
-             AND started_at IS NULL AND expires_at <= ?2`,
-        )
-        .bind(list, now),
-      db
-        .prepare(
-          `SELECT id, tenant, task, lane, state, object FROM tasks
-           WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'expired' AND finished_at = ?2`,
-        )
-        .bind(list, now),
-      ...releaseStatements(db, list, now),
-      owedStatement(db, list, now),
-    ]),
-  );
+/** Moves what is due at `now`, all of it or nothing, in one round trip. */
+export async function moveDue(
+  db: D1Database,
+  { postpone = [], start = [], expire = [] }: Moves,
+  now: number,
+): Promise<Moved> {
+  const statements: D1PreparedStatement[] = [];
+  /** Adds them, and answers where the last one's answer will be. */
+  const add = (...more: D1PreparedStatement[]) => statements.push(...more) - 1;
+  if (postpone.length > 0) add(db.prepare(POSTPONE).bind(JSON.stringify(postpone)));
+  const starting = JSON.stringify(start);
+  // Asked apart from the move: a bell rung twice is harmless, one not rung after a lost answer would wait.
+  const queued = start.length > 0 ? add(db.prepare(START).bind(starting, now), db.prepare(QUEUED).bind(starting)) : -1;
+  const expiring = JSON.stringify(expire);
+  const expired =
+    expire.length > 0 ? add(db.prepare(EXPIRE).bind(expiring, now), db.prepare(EXPIRED).bind(expiring, now)) : -1;
+  const released = expire.length > 0 ? add(...releaseStatements(db, expiring, now)) : -1;
+  const owed = expire.length > 0 ? add(owedStatement(db, expiring, now)) : -1;
+  const next = add(nextDueStatement(db, now));
+  const results = await persist(() => db.batch(statements));
   return {
-    expired: rowsOf<ExpiredTask>(results, 1),
-    released: rowsOf<Released>(results, results.length - 2),
-    owed: rowsOf<OwedId>(results, results.length - 1),
+    queued: rowsOf<Belled>(results, queued),
+    expired: rowsOf<ExpiredTask>(results, expired),
+    released: rowsOf<Released>(results, released),
+    owed: rowsOf<OwedId>(results, owed),
+    nextDue: rowsOf<{ dueAt: number }>(results, next)[0]?.dueAt ?? null,
   };
 }
 
-/** Sets timers anew, but only where nobody moved the row since it was looked at. */
-export async function postponeTasks(
-  db: D1Database,
-  looks: { id: string; state: State; seen: number; dueAt: number | null }[],
-): Promise<void> {
-  if (looks.length === 0) return;
-  await persist(() =>
-    db
-      .prepare(
-        `UPDATE tasks SET due_at = v.due_at
-         FROM (SELECT value->>'id' AS id, value->>'state' AS state, value->>'seen' AS seen, value->>'dueAt' AS due_at
-           FROM json_each(?1)) AS v
-         WHERE tasks.id = v.id AND tasks.state = v.state AND tasks.due_at = v.seen`,
-      )
-      .bind(JSON.stringify(looks.map(({ id, state, seen, dueAt }) => ({ id, state, seen, dueAt }))))
-      .run(),
-  );
-}
+const POSTPONE = `
+UPDATE tasks SET due_at = v.due_at
+FROM (SELECT value->>'id' AS id, value->>'state' AS state, value->>'seen' AS seen, value->>'dueAt' AS due_at
+  FROM json_each(?1)) AS v
+WHERE tasks.id = v.id AND tasks.state = v.state AND tasks.due_at = v.seen`;
+
+const START = `
+UPDATE tasks SET state = 'queued', due_at = CASE
+  WHEN started_at IS NULL AND expires_at < ?2 + ${BELL_MS} THEN expires_at ELSE ?2 + ${BELL_MS} END
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2`;
+
+const QUEUED = "SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'";
+
+const EXPIRE = `
+UPDATE tasks SET state = 'expired', finished_at = ?2, retain_until = ?2 + retention_ms,
+  due_at = ${dueWhenEnded("?2")}, waiting_for = NULL, error = json_object('type', 'expired', 'message',
+    'not started by ' || strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch'))
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.expire.from)}
+  AND started_at IS NULL AND expires_at <= ?2`;
+
+const EXPIRED = `
+SELECT id, tenant, task, lane, state, object FROM tasks
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'expired' AND finished_at = ?2`;
 
 /** Puts the queued ones of these tasks under the clock again, at once. */
 export async function makeDue(db: D1Database, ids: string[], now: number): Promise<void> {

@@ -1,6 +1,7 @@
 /** A D1 database that counts what is asked of it, notes whether it answers well, and is not waited for without end. */
 
 import { isFinal } from "./d1.ts";
+import { SpentError } from "./trouble.ts";
 import { within } from "./within.ts";
 
 /** A call that takes longer is a sign that D1 stalls. */
@@ -21,10 +22,13 @@ export class Metered {
   hasFailed = false;
   /** Whether a call was slow. */
   wasSlow = false;
+  readonly #limit: number;
   readonly #stopwatch: Stopwatch;
   #answeredAt: number;
 
-  constructor(db: D1Database, stopwatch: Stopwatch = () => performance.now()) {
+  /** More than `limit` statements are refused with a {@link SpentError}. */
+  constructor(db: D1Database, stopwatch: Stopwatch = () => performance.now(), limit = Infinity) {
+    this.#limit = limit;
     this.#stopwatch = stopwatch;
     this.#answeredAt = stopwatch();
     const inner = new WeakMap<object, D1PreparedStatement>();
@@ -52,6 +56,7 @@ export class Metered {
   }
 
   async #call<T>(statements: number, work: () => Promise<T>): Promise<T> {
+    if (this.statements + statements > this.#limit) throw new SpentError(`more than ${this.#limit} statements`);
     this.statements += statements;
     this.trips++;
     const from = this.#stopwatch();

@@ -8,6 +8,7 @@ import { nextPurge } from "./ended.ts";
 export interface Purged {
   id: string;
   object: number;
+  flowId: string | null;
 }
 
 // The results of a flow's members are needed as long as the flow lives, those of children as long as their parent
@@ -24,36 +25,42 @@ DELETE FROM flows WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'ru
   AND NOT EXISTS (SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value)
   AND NOT EXISTS (SELECT 1 FROM json_each(flows.on_error) AS error JOIN tasks ON tasks.id = error.value->>'id')`;
 
+const guarded = `${DOOMED} AND (?2 IS NULL OR retain_until <= ?2)`;
+
 /**
  * Removes those of `ids` that have ended, with all that belongs to them; `before` bounds their retention's end.
  * Answers those that are gone. They are read before: a removal whose answer was lost finds nothing when it is repeated.
  */
 export async function deleteTasks(db: D1Database, ids: string[], before: number | null): Promise<Purged[]> {
-  const guard = `${DOOMED} AND (?2 IS NULL OR retain_until <= ?2)`;
   const { results: doomed } = await persistOr503(() =>
     db
-      .prepare(`SELECT id, object, flow_id AS flowId FROM tasks WHERE ${guard}`)
+      .prepare(`SELECT id, object, flow_id AS flowId FROM tasks WHERE ${guarded}`)
       .bind(JSON.stringify(ids), before)
-      .all<Purged & { flowId: string | null }>(),
+      .all<Purged>(),
   );
-  if (doomed.length === 0) return [];
-  const list = JSON.stringify(doomed.map((task) => task.id));
-  const flows = JSON.stringify([...new Set(doomed.map((task) => task.flowId).filter((id) => id !== null))]);
+  return removeTasks(db, doomed, before);
+}
+
+/** The same for rows that were read already. */
+export async function removeTasks(db: D1Database, rows: readonly Purged[], before: number | null): Promise<Purged[]> {
+  if (rows.length === 0) return [];
+  const list = JSON.stringify(rows.map((task) => task.id));
+  const flows = JSON.stringify([...new Set(rows.map((task) => task.flowId).filter((id) => id !== null))]);
   const results = await persistOr503(() =>
     db.batch([
       db
-        .prepare(`DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE overflow <> 0 AND ${guard})`)
+        .prepare(`DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE overflow <> 0 AND ${guarded})`)
         .bind(list, before),
       db
-        .prepare(`DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND ${guard})`)
+        .prepare(`DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND ${guarded})`)
         .bind(list, before),
-      db.prepare(`DELETE FROM tasks WHERE ${guard}`).bind(list, before),
+      db.prepare(`DELETE FROM tasks WHERE ${guarded}`).bind(list, before),
       db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(list),
       ...(flows === "[]" ? [] : [db.prepare(EMPTY_FLOWS).bind(flows)]),
     ]),
   );
   const left = new Set(rowsOf<{ id: string }>(results, 3).map((task) => task.id));
-  return doomed.filter((task) => !left.has(task.id));
+  return rows.filter((task) => !left.has(task.id));
 }
 
 /** A row that the retention walk meets. Instants are ms since the epoch. */

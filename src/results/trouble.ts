@@ -22,8 +22,14 @@ export class SilentError extends Error {
   override readonly name = "SilentError";
 }
 
+/** The invocation has no statements left: nothing was asked, and asking again is of no use. */
+export class SpentError extends Error {
+  override readonly name = "SpentError";
+}
+
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof SilentError) return "silent";
+  if (error instanceof SpentError) return "final";
   const text = String(error);
   return KINDS.find(([, pattern]) => pattern.test(text))?.[0] ?? "lost";
 }

@@ -1,7 +1,7 @@
 /** What an item of a batch costs, in rows written as D1 bills them. These are tasks of a tenant other than the default one. */
 import { env } from "cloudflare:workers";
 import { afterAll, expect, it } from "vitest";
-import { postponeTasks, readDue } from "../../src/results/due-tasks.ts";
+import { moveDue, readDue } from "../../src/results/due-tasks.ts";
 import { wake } from "../../src/core/wake.ts";
 import { claimGathered } from "../../src/results/claim-batches.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
@@ -42,7 +42,7 @@ async function look(db: D1Database, now: number): Promise<string[]> {
   const rung = due.flatMap(({ row, verdict }) =>
     verdict.do === "ring" ? [{ ...row, seen: row.dueAt, dueAt: verdict.dueAt }] : [],
   );
-  await postponeTasks(db, rung);
+  if (rung.length > 0) await moveDue(db, { postpone: rung }, now);
   return rung.map((row) => row.id);
 }
 

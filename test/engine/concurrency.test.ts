@@ -15,7 +15,7 @@ import { storeTogether } from "../../src/engine/store-together.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { readDue, startTasks } from "../../src/results/due-tasks.ts";
+import { readDue, moveDue } from "../../src/results/due-tasks.ts";
 import { readMemberIds } from "../../src/results/flows.ts";
 import { insertTasks, type IdempotencyClaim, type NewTask } from "../../src/results/insert-tasks.ts";
 import { readKeyLines } from "../../src/results/lines.ts";
@@ -223,7 +223,7 @@ describe("the places", () => {
               await deleteTasks(env.DB, chosen, null);
               break;
             case "start":
-              await startTasks(env.DB, chosen, now);
+              await moveDue(env.DB, { start: chosen }, now);
               break;
             case "rescue": {
               const due = await readDue(env.DB, now + 100_000, 500);
@@ -257,7 +257,7 @@ describe("the places", () => {
     expect(await storeShared(env.DB, debounced(after, 2), share, now + 1)).toBe(id);
     expect(await disagreements()).toEqual([]);
     expect(await env.DB.prepare("SELECT max FROM limits WHERE key = ?1").bind(after).first("max")).toBe(2);
-    await startTasks(env.DB, [id!], now + 2_000);
+    await moveDue(env.DB, { start: [id!] }, now + 2_000);
     const { claimed } = await claimAt([id!], now + 2_000);
     expect(claimed.map((task) => task.concurrency)).toEqual([JSON.stringify([{ key: after, limit: 2 }])]);
     expect([await runningOf(before), await runningOf(after)]).toEqual([0, 1]);

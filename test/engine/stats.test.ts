@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { cancel } from "../../src/engine/cancel.ts";
 import { commit } from "../../src/engine/commit.ts";
-import { expire } from "../../src/engine/expire.ts";
+import { moveAllDue } from "../../src/engine/move-due.ts";
 import { sumOf } from "../../src/core/counts.ts";
 import { writeCounts } from "../../src/engine/observe.ts";
 import { describeStats } from "../../src/engine/stats.ts";
@@ -80,7 +80,7 @@ describe("figures", () => {
     const [gone, late] = [newTask(tenant), newTask(tenant, { expiresIn: 1 })];
     await insertTasks(env.DB, [gone, late]);
     await cancel(quietEnv(), [gone.id], null, Date.now() + 10);
-    await expire(quietEnv(), [late.id], Date.now() + 10);
+    await moveAllDue(quietEnv(), { postpone: [], start: [], expire: [late.id] }, Date.now() + 10, new Map());
     const stats = await describeStats(quietEnv(), tenant, Date.now() + 20);
     expect(stats.states).toMatchObject({ cancelled: 1, expired: 1 });
   });

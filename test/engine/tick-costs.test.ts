@@ -124,7 +124,7 @@ describe("a tick", () => {
       .run();
     const cost = await clock.ring();
     console.log("a tick that starts, rings, expires, postpones and purges 100 tasks each:", cost);
-    expect(cost.trips).toBeLessThanOrEqual(8);
+    expect(cost.trips).toBeLessThanOrEqual(5);
     expect(cost.statements).toBeLessThanOrEqual(40);
     const { results } = await env.DB.prepare(
       "SELECT state, COUNT(*) AS count FROM tasks GROUP BY state ORDER BY state",

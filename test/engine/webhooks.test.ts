@@ -9,7 +9,7 @@ import { removeWebhook } from "../../src/engine/delete-webhook.ts";
 import { deliverFor, deliverOwed } from "../../src/engine/deliver.ts";
 import { deliveryTaskIdOf } from "../../src/engine/message-ids.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { expireTasks } from "../../src/results/due-tasks.ts";
+import { moveDue } from "../../src/results/due-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { listDeliveries } from "../../src/results/read-deliveries.ts";
@@ -63,7 +63,7 @@ describe("an end", () => {
     await newWebhook(tenant, ["task.expired"]);
     const task = newTask(tenant, { expiresIn: "1s" });
     await insertTasks(env.DB, [task]);
-    const { owed } = await expireTasks(env.DB, [task.id], Date.now() + 2_000);
+    const { owed } = await moveDue(env.DB, { expire: [task.id] }, Date.now() + 2_000);
     expect(owed).toEqual([{ id: task.id }]);
   });
 
