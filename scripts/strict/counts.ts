@@ -14,12 +14,13 @@ export interface KindRecord {
     handlerMs: number;
     afterReturnMs: number;
   };
-  /** How often a limit refused, held up or ended something. */
+  /** How often a request waited for one of the connections to be free. The platform queues it: nothing is refused or cut off. */
+  waited: number;
+  /** How often a limit refused or ended something. */
   met: {
     statements: number;
     subrequests: number;
     invocations: number;
-    connections: number;
     handler: number;
     afterReturn: number;
   };

@@ -31,12 +31,23 @@ export class LatestReport {
 }
 
 export function formatReport({ limits, kinds, databases }: Report): string {
-  const heading = ["event", "count", "D1", "subrequests", "invocations", "connections", "handler s", "after s", "met"];
+  const heading = [
+    "event",
+    "count",
+    "D1",
+    "subrequests",
+    "invocations",
+    "connections",
+    "handler s",
+    "after s",
+    "waited",
+    "met",
+  ];
   const bounds = ["limit", "", limits.statements, limits.subrequests, limits.invocations, limits.connections];
   const seconds = [`${limits.handlerMs / 1_000}`, `${limits.afterReturnMs / 1_000}`];
   const rows = Object.entries(kinds)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([kind, { events, most, met }]) => [
+    .map(([kind, { events, most, waited, met }]) => [
       kind,
       events,
       most.statements,
@@ -45,9 +56,10 @@ export function formatReport({ limits, kinds, databases }: Report): string {
       most.connections,
       (most.handlerMs / 1_000).toFixed(1),
       (most.afterReturnMs / 1_000).toFixed(1),
+      waited,
       metOf(met),
     ]);
-  const table = [heading, [...bounds, ...seconds, ""], ...rows].map((row) => row.map(String));
+  const table = [heading, [...bounds, ...seconds, "", ""], ...rows].map((row) => row.map(String));
   const widths = heading.map((_title, i) => Math.max(...table.map((row) => row[i].length)));
   const lines = table.map((row) =>
     row
@@ -68,5 +80,5 @@ function metOf(counts: Record<string, number>): string {
 }
 
 function pad(cell: string, width: number, column: number): string {
-  return column === 0 || column === 8 ? cell.padEnd(width) : cell.padStart(width);
+  return column === 0 || column === 9 ? cell.padEnd(width) : cell.padStart(width);
 }

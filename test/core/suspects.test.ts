@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { backoff } from "../../src/clock/backoff.ts";
 import { RESCUE_CONFIRM_MS, RESCUE_DOUBT_MS, Suspects } from "../../src/clock/suspects.ts";
+import { persist } from "../../src/results/d1.ts";
 import { Metered } from "../../src/results/metered.ts";
 
 const NOW = 1_700_000_000_000;
@@ -80,6 +81,16 @@ describe("a metered database", () => {
     await meter.db.prepare("").run();
     await meter.db.batch([meter.db.prepare(""), meter.db.prepare("")]);
     expect([meter.statements, meter.trips, meter.isShaky]).toEqual([3, 2, false]);
+  });
+
+  it("asks nothing beyond the statements that it has, and does not try again", async () => {
+    const asked = vi.fn<() => Promise<unknown>>(async () => []);
+    const meter = new Metered(answering(asked), undefined, 2);
+    await meter.db.prepare("").run();
+    const batch = () => meter.db.batch([meter.db.prepare(""), meter.db.prepare("")]);
+    await expect(persist(batch)).rejects.toThrow("more than 2 statements");
+    await meter.db.prepare("").run();
+    expect([asked.mock.calls.length, meter.statements, meter.hasFailed]).toEqual([2, 2, false]);
   });
 
   it("waits for a call that hangs 20 s, and asks nothing more of a database that is silent", async () => {

@@ -63,7 +63,7 @@ test("lets six requests of an event wait for their headers, with those of the Wo
     held.stop();
   }
   const { kinds } = await platform.report();
-  expect(kinds["fetch"].met.connections + kinds["Callee.run"].met.connections).toBe(4);
+  expect(kinds["fetch"].waited + kinds["Callee.run"].waited).toBe(4);
   expect(Math.max(kinds["fetch"].most.connections, kinds["Callee.run"].most.connections)).toBe(6);
 });
 

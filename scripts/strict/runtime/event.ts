@@ -71,7 +71,7 @@ export class PlatformEvent {
 
   /** A connection that waits for its headers; resolves, once there is one, to what gives it back. */
   async connect(): Promise<() => void> {
-    if (this.connections.isFull) this.#record.met.connections += 1;
+    if (this.connections.isFull) this.#record.waited += 1;
     const release = await this.connections.take();
     this.#record.most.connections = Math.max(this.#record.most.connections, this.connections.taken);
     return release;

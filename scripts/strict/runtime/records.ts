@@ -24,6 +24,7 @@ export function mergeRecords(all: readonly Records[]): Records {
     if (record.events === 0) continue;
     const sum = (merged[kind] ??= emptyRecord());
     sum.events += record.events;
+    sum.waited += record.waited;
     for (const measure of keysOf(sum.most)) sum.most[measure] = Math.max(sum.most[measure], record.most[measure]);
     for (const limit of keysOf(sum.met)) sum.met[limit] += record.met[limit];
   }
@@ -34,7 +35,8 @@ function emptyRecord(): KindRecord {
   return {
     events: 0,
     most: { statements: 0, subrequests: 0, invocations: 0, connections: 0, handlerMs: 0, afterReturnMs: 0 },
-    met: { statements: 0, subrequests: 0, invocations: 0, connections: 0, handler: 0, afterReturn: 0 },
+    waited: 0,
+    met: { statements: 0, subrequests: 0, invocations: 0, handler: 0, afterReturn: 0 },
   };
 }
 
