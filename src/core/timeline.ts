@@ -5,6 +5,7 @@
  */
 
 import type { TaskError } from "./errors.ts";
+import { eventNumber, isAt, laterInAttempt, type Place } from "./event-numbers.ts";
 import type { Outcome } from "./settle.ts";
 import { isTerminal, type State } from "./states.ts";
 
@@ -46,81 +47,113 @@ export interface Lived {
   parentId: string | null;
 }
 
-/** A state that the task was or is in. `mark` grows along the task's life and never repeats. */
+/** A state that the task was or is in. */
 export interface Moment {
-  mark: number;
+  /** The number of its event: see `event-numbers.ts`. */
+  seq: number;
   at: number;
   data: { state: State; attempt: number; cancelRequestedAt?: string };
 }
 
-const PHASES = {
-  waiting: 0,
-  scheduled: 1,
-  queued: 2,
-  running: 3,
-  cancelRequested: 4,
-  after: 5,
-  again: 6,
-  ended: 7,
-} as const;
-
-function mark(run: number, attempt: number, phase: keyof typeof PHASES): number {
-  return run * 10_000_000 + attempt * 10 + PHASES[phase];
+/** One run of the task, as far as its row still tells. */
+interface Run {
+  number: number;
+  history: AttemptRecord[];
+  /** Attempts of the runs before; null where the history is no longer known to reach back to the run's beginning. */
+  before: number | null;
+  isCurrent: boolean;
 }
 
 /**
  * The row's story, oldest first; the last moment is the state that the row is in. What was told of an
- * earlier row of the same task keeps its mark and its words, so a listener only ever needs what is new.
+ * earlier row of the same task keeps its number and its words, so a listener only ever needs what is new.
+ * Of the runs before the current one it tells what their attempts have left.
  */
 export function timeline(row: Lived): Moment[] {
+  return runsOf(row).flatMap((run) => momentsOf(row, run));
+}
+
+/** The number of the `done` that ends the row's run. */
+export function doneNumber(row: Pick<Lived, "run" | "attempt">): number {
+  return eventNumber(row.run, row.attempt, "done");
+}
+
+function runsOf(row: Lived): Run[] {
+  const runs: Run[] = [];
+  for (const [i, entry] of row.history.entries()) {
+    if (entry.run === runs.at(-1)?.number) {
+      runs.at(-1)!.history.push(entry);
+      continue;
+    }
+    const previous = row.history[i - 1]?.number ?? 0;
+    const isWhole = entry.number === previous + 1;
+    const isCurrent = entry.run === row.run;
+    runs.push({ number: entry.run, history: [entry], before: isWhole ? previous : null, isCurrent });
+  }
+  if (runs.at(-1)?.number === row.run) return runs;
+  const before = isRunning(row) ? row.attempt - 1 : row.attempt;
+  return [...runs, { number: row.run, history: [], before, isCurrent: true }];
+}
+
+function momentsOf(row: Lived, { number: run, history, before, isCurrent }: Run): Moment[] {
   const moments: Moment[] = [];
-  const add = (attempt: number, phase: keyof typeof PHASES, at: number, state: State) => {
-    moments.push({ mark: mark(row.run, attempt, phase), at, data: { state, attempt } });
+  const add = (attempt: number, place: Place, at: number, state: State) => {
+    moments.push({ seq: eventNumber(run, attempt, place), at, data: { state, attempt } });
   };
   const addCancelRequest = (attempt: number, at: number) => {
     add(attempt, "cancelRequested", at, "running");
     moments.at(-1)!.data.cancelRequestedAt = new Date(at).toISOString();
   };
-  // A manual retry keeps the history of the runs before.
-  const history = row.history.filter((entry) => entry.run === row.run);
-  const ended = isTerminal(row.state);
-  const isRunning = row.state === "running" && row.startedAt !== null;
-  const before = history[0]?.number ?? (isRunning ? row.attempt : row.attempt + 1);
-  const base = before - 1;
-  const firstStart = history[0]?.runAt ?? row.runAt;
+  const runs = isCurrent && isRunning(row);
+  // What is known of the current run alone: the row forgets it when the next one begins.
+  const state = isCurrent ? row.state : null;
+  const cancelRequestedAt = isCurrent ? row.cancelRequestedAt : null;
 
-  const wasReleased = row.flowId !== null && row.parentId !== null;
-  if (wasReleased || (row.state === "waiting" && history.length === 0)) add(base, "waiting", row.createdAt, "waiting");
-  const wasScheduled = row.run === 1 && !wasReleased && row.state !== "waiting" && firstStart > row.createdAt;
-  if (wasScheduled || (row.state === "scheduled" && history.length === 0))
-    add(base, "scheduled", row.createdAt, "scheduled");
-  if (history.length > 0 || isRunning || row.state === "queued") add(base, "queued", firstStart, "queued");
+  if (before !== null) {
+    const hasBegun = history.length > 0;
+    const firstStart = history[0]?.runAt ?? row.runAt;
+    const wasReleased = row.flowId !== null && row.parentId !== null;
+    const isWaiting = !hasBegun && state === "waiting";
+    if (wasReleased || isWaiting) add(before, "waiting", row.createdAt, "waiting");
+    const wasScheduled = run === 1 && !wasReleased && !isWaiting && firstStart > row.createdAt;
+    if (wasScheduled || (!hasBegun && state === "scheduled")) add(before, "scheduled", row.createdAt, "scheduled");
+    if (hasBegun || runs || state === "queued") add(before, "queued", firstStart, "queued");
+  }
 
   for (const [i, entry] of history.entries()) {
     add(entry.number, "running", entry.startedAt, "running");
-    if (entry.outcome === "cancelled" && row.cancelRequestedAt !== null)
-      addCancelRequest(entry.number, row.cancelRequestedAt);
+    if (entry.outcome === "cancelled" && cancelRequestedAt !== null) addCancelRequest(entry.number, cancelRequestedAt);
     add(entry.number, "after", entry.finishedAt, entry.to);
-    const again = history[i + 1]?.runAt ?? (isRunning || row.state === "queued" ? row.runAt : null);
+    const next = history[i + 1];
+    const again = next ? startAfter(entry, next) : runs || state === "queued" ? row.runAt : null;
     if (again !== null && entry.to !== "queued") add(entry.number, "again", again, "queued");
   }
-  if (isRunning) {
+  if (runs) {
     add(row.attempt, "running", row.startedAt!, "running");
-    if (row.cancelRequestedAt !== null && row.undo === null) addCancelRequest(row.attempt, row.cancelRequestedAt);
+    if (cancelRequestedAt !== null && row.undo === null) addCancelRequest(row.attempt, cancelRequestedAt);
   }
-  if (ended && moments.at(-1)?.data.state !== row.state) {
-    add(row.attempt, "ended", row.finishedAt ?? row.createdAt, row.state);
+  if (state !== null && isTerminal(state) && moments.at(-1)?.data.state !== state) {
+    add(row.attempt, "ended", row.finishedAt ?? row.createdAt, state);
   }
   return moments;
 }
 
-/** Whether the attempt that runs at the end of these moments is over for somebody who has seen up to `lastMark`. */
-export function isOver(moments: Moment[], lastMark: number): boolean {
-  const start = moments.findLast((moment) => moment.mark % 10 === PHASES.running);
-  return start !== undefined && lastMark >= start.mark - PHASES.running + PHASES.after;
+/** When the attempt that came next could have started; null where those between are no longer in the history. */
+function startAfter(entry: AttemptRecord, next: AttemptRecord): number | null {
+  return next.number === entry.number + 1 ? next.runAt : null;
+}
+
+function isRunning(row: Lived): boolean {
+  return row.state === "running" && row.startedAt !== null;
+}
+
+/** Whether the attempt that runs at the end of these moments is over for somebody who has seen up to number `last`. */
+export function isOver(moments: Moment[], last: number): boolean {
+  const start = moments.findLast((moment) => isAt("running", moment.seq));
+  return start !== undefined && last >= laterInAttempt(start.seq, "after");
 }
 
 /** The moments that come after the one last seen. */
-export function since(moments: Moment[], lastMark: number): Moment[] {
-  return moments.filter((moment) => moment.mark > lastMark);
+export function since(moments: Moment[], last: number): Moment[] {
+  return moments.filter((moment) => moment.seq > last);
 }

@@ -6,12 +6,11 @@
 import type { TaskEvent } from "../contract/event.ts";
 import { ProblemError, problem } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
-import { timeline } from "../core/timeline.ts";
 import { OBJECT, TOLD } from "../core/wake.ts";
+import { eventsOf, type Snapshot } from "../progress/snapshot.ts";
 import { readState } from "../results/await-ends.ts";
 import { markObject, readTasks } from "../results/read-tasks.ts";
-import { livedOf, type WholeTaskRow } from "../results/task-row.ts";
-import { presentTask } from "./present.ts";
+import type { WholeTaskRow } from "../results/task-row.ts";
 import { progressObject, snapshotOf, tellObjects } from "./tell.ts";
 
 /** How often, in ms, a quiet stream says so (`idleMs`), and looks at the row's state (`lookMs`). */
@@ -30,21 +29,23 @@ const REOPEN_MS = { first: 250, longest: 4_000 };
 
 /** What is kept of a task's events after number `after`. The last is `done` if the task has ended. */
 export async function listEvents(env: Env, row: WholeTaskRow, after: number): Promise<TaskEvent[]> {
-  const kept = row.object & TOLD ? await readKept(env, row) : [];
-  const events = kept.length > 0 ? finished(row, kept) : fromRow(row);
-  return events.filter((event) => event.seq > after);
+  const snapshot = snapshotOf(row);
+  const kept = row.object & TOLD ? await readKept(env, snapshot) : [];
+  if (kept.length === 0) return eventsOf(snapshot, after);
+  return kept.filter((event) => event.seq > after).flatMap((event) => withData(event, snapshot) ?? []);
 }
 
-/** What the object keeps, once it has heard of the end. */
-async function readKept(env: Env, row: WholeTaskRow): Promise<TaskEvent[]> {
-  const object = progressObject(env, row.id);
+/** What the object keeps, once it has heard of all that the snapshot tells. */
+async function readKept(env: Env, snapshot: Snapshot): Promise<TaskEvent[]> {
+  const object = progressObject(env, snapshot.id);
   try {
     const kept = await object.list(0);
-    if (kept.length === 0 || !isStale(kept, row)) return kept;
-    await object.sync(snapshotOf(row));
+    const last = kept.at(-1)?.seq;
+    if (last === undefined || eventsOf(snapshot, last).length === 0) return kept;
+    await object.sync(snapshot);
     return await object.list(0);
   } catch (error) {
-    console.warn(JSON.stringify({ event: "events_not_read", taskId: row.id, error: String(error) }));
+    console.warn(JSON.stringify({ event: "events_not_read", taskId: snapshot.id, error: String(error) }));
     const detail = "The task's events could not be read just now. Try again.";
     throw new ProblemError(problem("unavailable", detail), { "Retry-After": "1" });
   }
@@ -87,12 +88,11 @@ export async function* follow(
         }
         quietMs = 0;
         pause = REOPEN_MS.first;
-        if (event.seq <= seen) continue;
-        const whole = event.type === "done" && event.data === null ? await filled(env, row.id, event) : event;
-        seen = event.seq;
-        if (whole === null) continue;
-        yield whole;
-        if (whole.type === "done") return;
+        const whole = event.data === null ? await filled(env, row.id, event) : event;
+        if (whole !== null && whole.seq > seen) yield whole;
+        seen = Math.max(seen, event.seq);
+        // Also where the caller named a number that is beyond it.
+        if (whole?.type === "done") return;
       }
     } finally {
       line.close();
@@ -166,38 +166,15 @@ class Line {
   }
 }
 
-/** `done` with its data; null where it is that of an earlier run. */
+/** The event with the data of `done`, as {@link withData} gives it. */
 async function filled(env: Env, id: string, event: TaskEvent): Promise<TaskEvent | null> {
+  if (event.type !== "done") return event;
   const [row] = await readTasks(env.DB, [id]);
-  if (!row || !isTerminal(row.state)) return null;
-  return { ...event, data: presentTask(row, { attempts: true }) };
+  return row === undefined ? null : withData(event, snapshotOf(row));
 }
 
-/** The object has not heard of the row's end yet. */
-function isStale(kept: TaskEvent[], row: WholeTaskRow): boolean {
-  const last = kept.at(-1);
-  return isTerminal(row.state) && (last?.type !== "done" || Date.parse(last.at) < (row.finishedAt ?? 0));
-}
-
-/** Kept events with the data of the last `done`; those of earlier runs are dropped. */
-function finished(row: WholeTaskRow, kept: TaskEvent[]): TaskEvent[] {
-  return kept.flatMap((event, i) => {
-    if (event.type !== "done") return [event];
-    return i === kept.length - 1 && isTerminal(row.state)
-      ? [{ ...event, data: presentTask(row, { attempts: true }) }]
-      : [];
-  });
-}
-
-/** The events of a task that told nothing beyond its states. */
-function fromRow(row: WholeTaskRow): TaskEvent[] {
-  const events: TaskEvent[] = timeline(livedOf(row)).map((moment, i) => ({
-    seq: i + 1,
-    type: "state",
-    at: new Date(moment.at).toISOString(),
-    data: moment.data,
-  }));
-  if (!isTerminal(row.state)) return events;
-  const at = new Date(row.finishedAt ?? row.createdAt).toISOString();
-  return [...events, { seq: events.length + 1, type: "done", at, data: presentTask(row, { attempts: true }) }];
+/** An event as the object keeps it, with the data of `done`; null where that is of an earlier run, and can be had no more. */
+function withData(event: TaskEvent, { ended }: Snapshot): TaskEvent | null {
+  if (event.type !== "done") return event;
+  return ended !== null && ended.seq === event.seq ? { ...event, data: ended.task } : null;
 }

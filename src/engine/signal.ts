@@ -3,6 +3,7 @@
 import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { ProblemError, problem, type ProblemName } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
+import { TOLD } from "../core/wake.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 import { readTasks } from "../results/read-tasks.ts";
 import { RefusalError } from "../results/d1.ts";
@@ -11,7 +12,7 @@ import type { TaskRow } from "../results/task-row.ts";
 import { announceReleased } from "./release.ts";
 import { isStorageHeld } from "./storage.ts";
 import type { Background } from "./store.ts";
-import { progressObject } from "./tell.ts";
+import { liveSnapshotOf, progressObject } from "./tell.ts";
 
 /**
  * Keeps the signal (`body` is JSON text) and wakes the task. `linkId` names a link that is good for one signal.
@@ -34,7 +35,7 @@ export async function signal(
   const { kept, released } = await addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID());
   if (!kept) return explain(env, task, linkId);
   background.waitUntil(announceReleased(env, released));
-  if (task.object !== 0) background.waitUntil(tell(env, task.id, name, body, now));
+  if (task.object & TOLD) background.waitUntil(tell(env, task, name, body, now));
 }
 
 async function explain(env: Env, { id }: TaskRow, linkId: string | null): Promise<never> {
@@ -51,9 +52,9 @@ function refuse(name: ProblemName, detail: string): never {
   throw new ProblemError(problem(name, detail));
 }
 
-async function tell(env: Env, id: string, name: string, body: string, at: number): Promise<void> {
+async function tell(env: Env, task: TaskRow, name: string, body: string, at: number): Promise<void> {
   const data = { name, body: JSON.parse(body) as unknown };
-  await progressObject(env, id)
-    .note({ type: "signal", at: new Date(at).toISOString(), data })
+  await progressObject(env, task.id)
+    .note(liveSnapshotOf(task), { type: "signal", at: new Date(at).toISOString(), data })
     .catch(() => undefined);
 }

@@ -2,7 +2,7 @@
 
 import { placed } from "../core/location.ts";
 import { isTerminal, type State } from "../core/states.ts";
-import { timeline } from "../core/timeline.ts";
+import { doneNumber, timeline } from "../core/timeline.ts";
 import { OBJECT, TOLD } from "../core/wake.ts";
 import type { ProgressApi, Snapshot } from "../progress/snapshot.ts";
 import { readTasks } from "../results/read-tasks.ts";
@@ -12,7 +12,7 @@ import { presentTask } from "./present.ts";
 /** A task's row as its progress object hears it. */
 export function snapshotOf(row: WholeTaskRow): Snapshot {
   const ended = isTerminal(row.state)
-    ? { at: row.finishedAt ?? row.createdAt, task: presentTask(row, { attempts: true }) }
+    ? { seq: doneNumber(row), at: row.finishedAt ?? row.createdAt, task: presentTask(row, { attempts: true }) }
     : null;
   return { id: row.id, moments: timeline(livedOf(row)), ended };
 }

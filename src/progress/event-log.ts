@@ -5,18 +5,22 @@
  */
 
 import type { TaskEvent } from "../contract/event.ts";
-import type { NewEvent } from "./snapshot.ts";
+import { nextNumber } from "../core/event-numbers.ts";
 
 /** Where the log stands; stored beside every row of events. */
 interface Head {
+  /** The number of the last event. */
   seq: number;
-  /** Mark of the last `state` event: see `core/timeline.ts`. */
-  mark: number;
   /** When the task ended, in ms since the epoch. */
   endedAt: number | null;
+  /** The id of the last report that was heard. */
+  report?: string;
 }
 
-const EMPTY: Head = { seq: 0, mark: -1, endedAt: null };
+/** An event of which the teller may know the number; others get the next one. */
+export type Told = Omit<TaskEvent, "seq"> & { seq?: number };
+
+const EMPTY: Head = { seq: 0, endedAt: null };
 
 /** Events are written at most this often while nobody listens. */
 export const SAVE_EVERY_MS = 1_000;
@@ -50,10 +54,16 @@ export class EventLog {
     return this.#changed;
   }
 
-  /** Gives the events their numbers. */
-  append(events: NewEvent[], head: Partial<Head>): TaskEvent[] {
-    const numbered = events.map((event, i) => ({ seq: this.head.seq + i + 1, ...event }));
-    this.head = { ...this.head, ...head, seq: this.head.seq + events.length };
+  /** Gives the events that have none their numbers. One for which no number is left is dropped. */
+  append(events: Told[], head: Partial<Head>): TaskEvent[] {
+    let last = this.head.seq;
+    const numbered = events.flatMap((event): TaskEvent[] => {
+      const seq = event.seq ?? nextNumber(last);
+      if (seq === null) return [];
+      last = seq;
+      return [{ ...event, seq }];
+    });
+    this.head = { ...this.head, ...head, seq: last };
     this.#unsaved.push(...numbered);
     this.#changed = true;
     return numbered;

@@ -8,11 +8,14 @@ import { DurableObject } from "cloudflare:workers";
 import type { TaskEvent } from "../contract/event.ts";
 import { EVENTS_KEPT_MS } from "../core/limits.ts";
 import { isTerminal, type State } from "../core/states.ts";
-import { isOver, since } from "../core/timeline.ts";
-import { EventLog, SAVE_EVERY_MS } from "./event-log.ts";
+import { isOver } from "../core/timeline.ts";
+import { EventLog, SAVE_EVERY_MS, type Told } from "./event-log.ts";
+import { Heard } from "./heard.ts";
 import { JournalStore } from "./journal-store.ts";
 import {
   ENDED_CODE,
+  eventsOf,
+  type FlowNews,
   type JournalEntry,
   type NewEvent,
   type ProgressApi,
@@ -34,6 +37,8 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   readonly #journal: JournalStore;
   #openLog: EventLog | null = null;
   #savedAt = 0;
+  /** How often it was told something to keep. */
+  #touched = 0;
   #saving: ReturnType<typeof setTimeout> | null = null;
   /** When it last heard of an end, in ms since the epoch. Only in memory: who comes too late for it looks at the row. */
   #endedAt = 0;
@@ -50,19 +55,34 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
 
   /** Hears how the task stands; what it had not heard yet becomes events. */
   async sync(snapshot: Snapshot): Promise<void> {
-    this.#tell(eventsOf(snapshot, this.#log.head), snapshot);
+    const events = eventsOf(snapshot, this.#log.head.seq);
+    if (events.length > 0) this.#push(events, { endedAt: snapshot.ended?.at ?? null });
     if (snapshot.ended !== null) this.#releaseWaiters();
     await this.#keep(snapshot.ended !== null);
   }
 
   /** Hears from a running attempt. One that is over, for another one or for the end, is not listened to. */
-  async report({ snapshot, events, last }: Report): Promise<void> {
+  async report({ id, snapshot, events, last }: Report): Promise<void> {
     const { head } = this.#log;
-    if (isOver(snapshot.moments, head.mark)) return;
-    const fresh = eventsOf(snapshot, head);
-    if (head.endedAt !== null && fresh.length === 0) return;
-    this.#tell([...fresh, ...events], snapshot);
+    if (head.report === id || isOver(snapshot.moments, head.seq)) return;
+    this.#push([...eventsOf(snapshot, head.seq), ...events], { endedAt: null, report: id });
     await this.#keep(last);
+  }
+
+  /**
+   * Hears how a flow stands. Of machines with clocks of their own nobody knows what came first, and a change may become
+   * visible late; so what was not heard before gets the next numbers, and these are kept as long as the flow is.
+   */
+  async syncFlow(told: FlowNews[]): Promise<void> {
+    const news = new Heard(this.ctx.storage.sql).news(told);
+    const last = this.#log.head.seq;
+    this.#log.append(
+      news.map(({ event }, i) => ({ ...event, seq: last + i + 1 })),
+      {},
+    );
+    // In the same turn as what was heard: both are stored, or neither.
+    this.#save();
+    await this.#setAlarm();
   }
 
   /** The kept events after number `after`, oldest first. */
@@ -76,10 +96,11 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   }
 
   /** An event from outside of the task; not part of an ended one's story. */
-  async note(event: NewEvent): Promise<void> {
+  async note(snapshot: Snapshot, event: NewEvent): Promise<void> {
     const { head } = this.#log;
-    if (head.endedAt !== null) return;
-    this.#push([event], {});
+    const fresh = eventsOf(snapshot, head.seq);
+    if (head.endedAt !== null && fresh.length === 0) return;
+    this.#push([...fresh, event], { endedAt: null });
     await this.#keep(true);
   }
 
@@ -148,24 +169,27 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
 
   /** Events are kept for a while after the end; the row says when that was. */
   override async alarm(): Promise<void> {
-    const row = await this.env.DB.prepare("SELECT state, finished_at AS finishedAt FROM tasks WHERE id = ?1")
-      .bind(this.ctx.id.name ?? "")
-      .first<{ state: State; finishedAt: number | null }>();
-    const keptUntil =
-      row && (isTerminal(row.state) ? (row.finishedAt ?? 0) + EVENTS_KEPT_MS : Date.now() + LOOK_AGAIN_MS);
-    if (keptUntil && keptUntil > Date.now()) await this.ctx.storage.setAlarm(keptUntil);
+    const touched = this.#touched;
+    const keptUntil = await this.#keptUntil();
+    // What came while it looked is of a new run.
+    if (this.#touched !== touched) await this.ctx.storage.setAlarm(Date.now() + EVENTS_KEPT_MS);
+    else if (keptUntil > Date.now()) await this.ctx.storage.setAlarm(keptUntil);
     else await this.#clear();
   }
 
-  #tell(events: NewEvent[], snapshot: Snapshot): void {
-    if (events.length === 0) return;
-    this.#push(events, {
-      mark: Math.max(this.#log.head.mark, snapshot.moments.at(-1)?.mark ?? -1),
-      endedAt: snapshot.ended?.at ?? null,
-    });
+  /** In ms since the epoch. What keeps the numbers of a flow's events is kept as long as the flow. */
+  async #keptUntil(): Promise<number> {
+    const id = this.ctx.id.name ?? "";
+    const table = id.startsWith("flow_") ? "flows" : "tasks";
+    const row = await this.env.DB.prepare(`SELECT state, finished_at AS finishedAt FROM ${table} WHERE id = ?1`)
+      .bind(id)
+      .first<{ state: State; finishedAt: number | null }>();
+    if (row === null) return 0;
+    const isOver = table === "tasks" && isTerminal(row.state);
+    return isOver ? (row.finishedAt ?? 0) + EVENTS_KEPT_MS : Date.now() + LOOK_AGAIN_MS;
   }
 
-  #push(events: NewEvent[], head: Parameters<EventLog["append"]>[1]): void {
+  #push(events: Told[], head: Parameters<EventLog["append"]>[1]): void {
     const numbered = this.#log.append(events, head);
     const sockets = this.ctx.getWebSockets(LISTENER);
     if (sockets.length === 0) return;
@@ -189,6 +213,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
 
   /** So that no object is forgotten: it looks after its task's end by itself. */
   async #setAlarm(): Promise<void> {
+    this.#touched++;
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + EVENTS_KEPT_MS);
   }
 
@@ -206,18 +231,4 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
-}
-
-/** What of a snapshot is news to a log that stands at `head`. */
-function eventsOf(snapshot: Snapshot, head: { mark: number }): NewEvent[] {
-  const moments = since(snapshot.moments, head.mark);
-  const events: NewEvent[] = moments.map((moment) => ({
-    type: "state",
-    at: new Date(moment.at).toISOString(),
-    data: moment.data,
-  }));
-  if (snapshot.ended && moments.length > 0) {
-    events.push({ type: "done", at: new Date(snapshot.ended.at).toISOString(), data: snapshot.ended.task });
-  }
-  return events;
 }

@@ -3,6 +3,7 @@
 import { streamSSE } from "hono/streaming";
 import { z } from "zod";
 import { eventListSchema, type TaskEvent } from "../contract/event.ts";
+import { preferredType } from "./negotiate.ts";
 import type { AppContext, Operation } from "./operation.ts";
 import { refuse } from "./problem.ts";
 import { wholeNumber } from "./request.ts";
@@ -15,9 +16,8 @@ const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-
 
 /** What the operations that answer a feed have in common. */
 export const live = {
-  headers: { "Last-Event-ID": "Resumes a stream after this event" },
+  headers: { "Last-Event-ID": "Leaves out the events up to this number; with `after` as well, the larger one counts" },
   query: z.strictObject({
-    // For callers who cannot send a header.
     after: wholeNumber(0, Number.MAX_SAFE_INTEGER)
       .optional()
       .meta({ description: "Leaves out the events up to this number" }),
@@ -44,19 +44,22 @@ export interface Feed {
 }
 
 export async function answerLive(c: AppContext, feed: Feed, given: number | undefined): Promise<Response> {
-  const after = given ?? lastEventId(c);
+  // An EventSource that reconnects keeps its address, and with it the number from which it once began.
+  const after = Math.max(given ?? 0, lastEventId(c));
   if (c.req.header("upgrade")?.toLowerCase() === "websocket") return overWebSocket(c, feed, after);
-  const wantsStream = c.req.header("accept")?.includes("text/event-stream");
+  const type = preferredType(c, ["application/json", "text/event-stream"]);
   // Nobody reads the body of an answer to HEAD, so a stream for it would never end.
-  if (wantsStream) return c.req.raw.method === "HEAD" ? c.body(null, 200, SSE_HEADERS) : overSse(c, feed, after);
+  if (type === "text/event-stream")
+    return c.req.raw.method === "HEAD" ? c.body(null, 200, SSE_HEADERS) : overSse(c, feed, after);
   return c.json({ items: await feed.list(after) }, 200);
 }
 
 function lastEventId(c: AppContext): number {
   const header = c.req.header("last-event-id");
   if (header === undefined || header === "") return 0;
-  if (!/^\d{1,15}$/.test(header)) refuse("invalid-request", "Last-Event-ID is the id of an event, a number.");
-  return Number(header);
+  const id = /^\d{1,16}$/.test(header) ? Number(header) : NaN;
+  if (!Number.isSafeInteger(id)) refuse("invalid-request", "Last-Event-ID is the id of an event, a number.");
+  return id;
 }
 
 /** https://html.spec.whatwg.org/multipage/server-sent-events.html */

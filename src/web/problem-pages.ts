@@ -1,9 +1,9 @@
 /** `GET /problems/{name}`: where the `type` of a problem leads. */
 
-import { accepts } from "hono/accepts";
 import { html } from "hono/html";
 import { z } from "zod";
 import { PROBLEMS, type ProblemName } from "../core/problems.ts";
+import { preferredType } from "./negotiate.ts";
 import { operation } from "./operation.ts";
 import { refuse } from "./problem.ts";
 
@@ -30,12 +30,7 @@ export const getProblem = operation({
     if (!Object.hasOwn(PROBLEMS, name)) return refuse("not-found", "There is no problem of this name.");
     const { title, status, meaning, remedy } = PROBLEMS[name as ProblemName];
     const explanation = { type: `/problems/${name}`, title, status, meaning, remedy };
-    c.header("Vary", "Accept", { append: true });
-    const type = accepts(c, {
-      header: "Accept",
-      supports: ["application/json", "text/html"],
-      default: "application/json",
-    });
+    const type = preferredType(c, ["application/json", "text/html"]);
     return type === "text/html" ? c.html(pageOf(name, explanation)) : c.json(explanation, 200);
   },
 });

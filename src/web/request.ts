@@ -35,7 +35,7 @@ function refuseQuery(found: Fault[]): never {
 export function wholeNumber(min: number, max: number) {
   return z
     .string()
-    .regex(/^\d{1,15}$/, "a whole number")
+    .regex(/^\d{1,16}$/, "a whole number")
     .transform(Number)
     .refine((value) => value >= min && value <= max, `${min} to ${max}`)
     .meta({ type: "integer", minimum: min, maximum: max });

@@ -167,13 +167,14 @@ export class Reporter {
     this.#settleProgress();
     const events = this.#events;
     this.#events = [];
+    const report = { id: crypto.randomUUID(), snapshot: this.#snapshot, events, last };
     for (let n = 1; ; n++) {
       try {
         if (!this.#marked) {
           await markObject(this.#env.DB, this.#task.id, OBJECT.used);
           this.#marked = true;
         }
-        await progressObject(this.#env, this.#task.id).report({ snapshot: this.#snapshot, events, last });
+        await progressObject(this.#env, this.#task.id).report(report);
         return;
       } catch (error) {
         if (n === TRIES) {

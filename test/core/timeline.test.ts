@@ -1,80 +1,26 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Ending } from "../../src/core/settle.ts";
 import { isTerminal } from "../../src/core/states.ts";
 import { since, timeline, type Moment } from "../../src/core/timeline.ts";
 import * as model from "./model-task.ts";
 import type { ModelTask } from "./model-task.ts";
-
-type Verb = (task: ModelTask, now: number) => ModelTask;
-
-const endings: Ending[] = [
-  { outcome: "succeeded", result: "null" },
-  { outcome: "failed", error: { type: "Error", message: "no" }, retryable: true },
-  { outcome: "failed", error: { type: "Error", message: "never" }, retryable: false },
-  { outcome: "timeout", error: { type: "timeout", message: "late" } },
-  { outcome: "snoozed", delayMs: 3_000 },
-  { outcome: "crashed" },
-];
-
-/** Endings that another attempt or a retry follows are likelier, so that lives are long. */
-const verbs: fc.Arbitrary<Verb> = fc.oneof(
-  { weight: 6, arbitrary: fc.constant<Verb>(model.claimed) },
-  {
-    weight: 6,
-    arbitrary: fc.constantFrom(...endings).map(
-      (ending): Verb =>
-        (task, now) =>
-          model.ended(task, task.attempt, model.endingFor(task, ending), now),
-    ),
-  },
-  { weight: 3, arbitrary: fc.constant<Verb>((task, now) => model.looked(task, now, true) ?? task) },
-  {
-    weight: 1,
-    arbitrary: fc.boolean().map(
-      (undo): Verb =>
-        (task, now) =>
-          model.cancelled(task, now, undo),
-    ),
-  },
-  { weight: 1, arbitrary: fc.constant<Verb>((task) => (task.state === "running" ? model.undoable(task) : task)) },
-  { weight: 3, arbitrary: fc.constant<Verb>(model.retried) },
-);
-
-const steps = fc.tuple(verbs, fc.constantFrom(1, 900, 5_000, 40_000));
-
-const wanted = fc.record({
-  delayMs: fc.constantFrom(0, 0, 2_000),
-  expiresInMs: fc.constantFrom(null, null, 30_000),
-  maxAttempts: fc.integer({ min: 1, max: 3 }),
-});
-
-/** Every row that a task was, in order: each as somebody may have read it. */
-const lives = fc.tuple(wanted, fc.array(steps, { maxLength: 40, size: "max" })).map(([options, program]) => {
-  let now = 1_000_000;
-  const rows = [model.submitted(options, now)];
-  for (const [verb, ms] of program) {
-    now += ms;
-    rows.push(verb(rows.at(-1)!, now));
-  }
-  return rows;
-});
+import { lives } from "./lives.ts";
 
 /** What a listener has heard who was told these rows. */
 function heard(rows: readonly ModelTask[]): Moment[] {
   const events: Moment[] = [];
-  for (const row of rows) events.push(...since(timeline(row), events.at(-1)?.mark ?? -1));
+  for (const row of rows) events.push(...since(timeline(row), events.at(-1)?.seq ?? -1));
   return events;
 }
 
 const check = (property: (rows: ModelTask[]) => void) => fc.assert(fc.property(lives, property), { numRuns: 400 });
 
 describe("the timeline of a task", () => {
-  it("has marks that strictly increase", () => {
+  it("has numbers that strictly increase", () => {
     check((rows) => {
       for (const row of rows) {
-        const marks = timeline(row).map((moment) => moment.mark);
-        expect(marks).toEqual([...new Set(marks)].toSorted((a, b) => a - b));
+        const numbers = timeline(row).map((moment) => moment.seq);
+        expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
       }
     });
   });
@@ -90,7 +36,7 @@ describe("the timeline of a task", () => {
       for (const [i, row] of rows.entries()) {
         const before = rows[i - 1];
         if (!before) continue;
-        const told = timeline(before).at(-1)!.mark;
+        const told = timeline(before).at(-1)!.seq;
         const isNews = row.state !== before.state || row.attempt !== before.attempt || row.run !== before.run;
         const isAsked = row.state === "running" && row.cancelRequestedAt !== before.cancelRequestedAt;
         expect(since(timeline(row), told).length > 0).toBe(isNews || isAsked);
@@ -102,8 +48,8 @@ describe("the timeline of a task", () => {
     check((rows) => {
       const seen = new Map<number, Moment>();
       for (const moment of rows.flatMap(timeline)) {
-        expect(moment).toEqual(seen.get(moment.mark) ?? moment);
-        seen.set(moment.mark, moment);
+        expect(moment).toEqual(seen.get(moment.seq) ?? moment);
+        seen.set(moment.seq, moment);
       }
     });
   });
@@ -128,10 +74,10 @@ describe("the timeline of a task", () => {
         ([rows, shuffled]) => {
           const inOrder = heard(rows);
           const events = heard([...shuffled, rows.at(-1)!]);
-          const known = new Set(inOrder.map((event) => event.mark));
-          expect(events.filter((event) => !known.has(event.mark))).toEqual([]);
-          expect(events.map((event) => event.mark)).toEqual(
-            [...new Set(events.map((event) => event.mark))].toSorted((a, b) => a - b),
+          const known = new Set(inOrder.map((event) => event.seq));
+          expect(events.filter((event) => !known.has(event.seq))).toEqual([]);
+          expect(events.map((event) => event.seq)).toEqual(
+            [...new Set(events.map((event) => event.seq))].toSorted((a, b) => a - b),
           );
           expect(events.at(-1)).toEqual(inOrder.at(-1));
         },
@@ -156,15 +102,15 @@ describe("the timeline of a task", () => {
     });
   });
 
-  it("shows a listener who comes after the end all attempts of the run", () => {
+  it("shows a listener who comes after the end all attempts that the history still has, of all runs", () => {
     check((rows) => {
       const last = rows.at(-1)!;
       const shown = timeline(last).filter(
         (moment) => moment.data.state === "running" && !moment.data.cancelRequestedAt,
       );
-      const ofTheRun = last.history.filter((entry) => entry.run === last.run).map((entry) => entry.number);
+      const ended = last.history.map((entry) => entry.number);
       const running = last.state === "running" ? [last.attempt] : [];
-      expect(shown.map((moment) => moment.data.attempt)).toEqual([...ofTheRun, ...running]);
+      expect(shown.map((moment) => moment.data.attempt)).toEqual([...ended, ...running]);
     });
   });
 

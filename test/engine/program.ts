@@ -456,7 +456,7 @@ export class World {
       sync: async (snapshot: Snapshot) => {
         if (this.#isUnreachable) throw new Error("the object is overloaded");
         const heard = this.#heard.get(id) ?? [];
-        const fresh = since(snapshot.moments, heard.at(-1) ?? -1).map((moment) => moment.mark);
+        const fresh = since(snapshot.moments, heard.at(-1) ?? -1).map((moment) => moment.seq);
         this.#heard.set(id, [...heard, ...fresh]);
         if (snapshot.ended) this.#ended.add(id);
         else if (fresh.length > 0) this.#ended.delete(id);

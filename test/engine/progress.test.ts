@@ -53,7 +53,12 @@ describe("the events of a task", () => {
   it("are numbered from one, in the order in which they came", async () => {
     const { id, object } = newObject();
     await object.sync(snapshot(id, running));
-    await object.report({ snapshot: snapshot(id, running), events: [progress(1), progress(2)], last: false });
+    await object.report({
+      id: crypto.randomUUID(),
+      snapshot: snapshot(id, running),
+      events: [progress(1), progress(2)],
+      last: false,
+    });
     await object.sync(snapshot(id, succeeded));
     const events = await object.list(0);
     expect(summaryOf(events)).toEqual(["queued", "running", "progress", "progress", "succeeded", "done"]);
@@ -83,30 +88,55 @@ describe("the events of a task", () => {
   it("take nothing more from an attempt when the task has ended", async () => {
     const { id, object } = newObject();
     await object.sync(snapshot(id, succeeded));
-    await object.report({ snapshot: snapshot(id, running), events: [progress(9)], last: true });
+    await object.report({
+      id: crypto.randomUUID(),
+      snapshot: snapshot(id, running),
+      events: [progress(9)],
+      last: true,
+    });
     expect(summaryOf(await object.list(0)).at(-1)).toBe("done");
   });
 
   it("take nothing from an attempt when a later one has been heard of", async () => {
     const { id, object } = newObject();
-    await object.report({ snapshot: snapshot(id, again), events: [progress(1)], last: false });
+    await object.report({ id: crypto.randomUUID(), snapshot: snapshot(id, again), events: [progress(1)], last: false });
     const before = await object.list(0);
-    await object.report({ snapshot: snapshot(id, running), events: [progress(50)], last: false });
+    await object.report({
+      id: crypto.randomUUID(),
+      snapshot: snapshot(id, running),
+      events: [progress(50)],
+      last: false,
+    });
     expect(await object.list(0)).toEqual(before);
   });
 
   it("take nothing from an attempt that is over, before the next one has begun", async () => {
     const { id, object } = newObject();
-    await object.report({ snapshot: snapshot(id, running), events: [progress(1)], last: false });
+    await object.report({
+      id: crypto.randomUUID(),
+      snapshot: snapshot(id, running),
+      events: [progress(1)],
+      last: false,
+    });
     await object.sync(snapshot(id, retrying));
-    await object.report({ snapshot: snapshot(id, running), events: [progress(50)], last: false });
+    await object.report({
+      id: crypto.randomUUID(),
+      snapshot: snapshot(id, running),
+      events: [progress(50)],
+      last: false,
+    });
     expect(summaryOf(await object.list(0))).toEqual(["queued", "running", "progress", "retrying"]);
   });
 
   it("still take what an attempt tells that was asked to stop", async () => {
     const { id, object } = newObject();
     await object.sync(snapshot(id, model.cancelled(running, BEGIN + 1_500)));
-    await object.report({ snapshot: snapshot(id, running), events: [progress(1)], last: false });
+    await object.report({
+      id: crypto.randomUUID(),
+      snapshot: snapshot(id, running),
+      events: [progress(1)],
+      last: false,
+    });
     expect(summaryOf(await object.list(0))).toEqual(["queued", "running", "running", "progress"]);
   });
 
@@ -134,7 +164,7 @@ describe("the events of a task", () => {
     const chunk = "€".repeat(20_000);
     const at = new Date(BEGIN).toISOString();
     const events = Array.from({ length: 70 }, (): NewEvent => ({ type: "output", at, data: chunk }));
-    await object.report({ snapshot: snapshot(id, running), events, last: true });
+    await object.report({ id: crypto.randomUUID(), snapshot: snapshot(id, running), events, last: true });
     const longest = await runInDurableObject(env.PROGRESS.getByName(id), (_: ProgressObject, { storage }) =>
       storage.sql.exec<{ bytes: number }>("SELECT MAX(OCTET_LENGTH(events)) AS bytes FROM log").one(),
     );
@@ -189,7 +219,12 @@ describe("a progress object", () => {
           const row = LIFE[Math.max(0, reached - ("back" in trial ? trial.back : 0))]!;
           if (trial.do === "next" || trial.do === "tell") await object.sync(snapshot(id, row));
           if (trial.do === "report" && row.state === "running") {
-            await object.report({ snapshot: snapshot(id, row), events: [progress(trial.done)], last: true });
+            await object.report({
+              id: crypto.randomUUID(),
+              snapshot: snapshot(id, row),
+              events: [progress(trial.done)],
+              last: true,
+            });
           }
           if (trial.do === "abort") {
             // What nobody was shown yet may be lost with the memory.
@@ -213,6 +248,6 @@ describe("a progress object", () => {
 
 function statesOf(rows: ModelTask[]): unknown[] {
   const moments: ReturnType<typeof timeline> = [];
-  for (const row of rows) moments.push(...since(timeline(row), moments.at(-1)?.mark ?? -1));
+  for (const row of rows) moments.push(...since(timeline(row), moments.at(-1)?.seq ?? -1));
   return moments.map((moment) => moment.data);
 }

@@ -1,0 +1,18 @@
+/** Content negotiation (RFC 9110 §12.5.1). */
+
+import Negotiator from "negotiator";
+import type { AppContext } from "./operation.ts";
+
+/**
+ * Which of these media types the caller wants most; the first where it has no preference, or wants none of them. All of them
+ * are UTF-8, so one that asks for this by name is served, too. The answer says that it depends on `Accept`.
+ */
+export function preferredType<Type extends string>(c: AppContext, types: readonly [Type, ...Type[]]): Type {
+  c.header("Vary", "Accept", { append: true });
+  const offered = new Map(
+    types.flatMap((type) => [type, `${type};charset=utf-8`].map((name) => [name, type] as const)),
+  );
+  const accept = c.req.header("accept");
+  const wanted = new Negotiator({ headers: { accept } }).mediaType([...offered.keys()]);
+  return offered.get(wanted ?? "") ?? types[0];
+}
