@@ -63,6 +63,8 @@ export class EventLog {
       last = seq;
       return [{ ...event, seq }];
     });
+    // Where the log stands is stored with an event.
+    if (numbered.length === 0) return [];
     this.head = { ...this.head, ...head, seq: last };
     this.#unsaved.push(...numbered);
     this.#changed = true;

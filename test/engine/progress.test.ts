@@ -1,4 +1,4 @@
-import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -6,7 +6,8 @@ import type { TaskEvent } from "../../src/contract/event.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import type { Ending } from "../../src/core/settle.ts";
 import { isTerminal } from "../../src/core/states.ts";
-import { since, timeline } from "../../src/core/timeline.ts";
+import { eventNumber } from "../../src/core/event-numbers.ts";
+import { doneNumber, since, timeline } from "../../src/core/timeline.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { progressObject } from "../../src/engine/tell.ts";
 import type { ProgressObject } from "../../src/progress/object.ts";
@@ -34,7 +35,7 @@ function newObject(): { id: string; object: ProgressApi } {
 
 function snapshot(id: string, row: ModelTask): Snapshot {
   const task = { id, state: row.state } as TaskResource;
-  const ended = isTerminal(row.state) ? { at: row.finishedAt!, task } : null;
+  const ended = isTerminal(row.state) ? { seq: doneNumber(row), at: row.finishedAt!, task } : null;
   return { id, moments: timeline(row), ended };
 }
 
@@ -50,7 +51,7 @@ const summaryOf = (events: TaskEvent[]) =>
   events.map((event) => (event.type === "state" ? (event.data as { state: string }).state : event.type));
 
 describe("the events of a task", () => {
-  it("are numbered from one, in the order in which they came", async () => {
+  it("have the numbers that their row gives them, and what an attempt tells those between", async () => {
     const { id, object } = newObject();
     await object.sync(snapshot(id, running));
     await object.report({
@@ -62,19 +63,28 @@ describe("the events of a task", () => {
     await object.sync(snapshot(id, succeeded));
     const events = await object.list(0);
     expect(summaryOf(events)).toEqual(["queued", "running", "progress", "progress", "succeeded", "done"]);
-    expect(events.map((event) => event.seq)).toEqual([1, 2, 3, 4, 5, 6]);
+    const start = eventNumber(1, 1, "running");
+    expect(events.map((event) => event.seq)).toEqual([
+      eventNumber(1, 0, "queued"),
+      start,
+      start + 1,
+      start + 2,
+      eventNumber(1, 1, "after"),
+      eventNumber(1, 1, "done"),
+    ]);
   });
 
   it("can be had from any number on", async () => {
     const { id, object } = newObject();
     await object.sync(snapshot(id, running));
     await object.report({
+      id: crypto.randomUUID(),
       snapshot: snapshot(id, running),
       events: [progress(1), progress(2), progress(3)],
       last: false,
     });
     const all = await object.list(0);
-    for (const after of [0, 1, 3, 4, 5, 99]) {
+    for (const after of [0, 1, ...all.map((event) => event.seq), Number.MAX_SAFE_INTEGER]) {
       expect(await object.list(after)).toEqual(all.filter((event) => event.seq > after));
     }
   });
@@ -150,6 +160,29 @@ describe("the events of a task", () => {
     expect(summaryOf(await object.list(0))).toEqual(told);
   });
 
+  it("are heard once where a report comes again, because its answer was lost", async () => {
+    const { id, object } = newObject();
+    const report = { id: crypto.randomUUID(), snapshot: snapshot(id, running), events: [progress(1)], last: false };
+    await object.report(report);
+    await object.report(report);
+    await evict(id);
+    await object.report({ ...report, id: crypto.randomUUID(), events: [progress(2)] });
+    expect(summaryOf(await object.list(0))).toEqual(["queued", "running", "progress", "progress"]);
+  });
+
+  it("go on above those of the run before where the object has forgotten it", async () => {
+    const { id, object } = newObject();
+    const failed = model.ended(running, 1, { ...FAILURE, retryable: false }, BEGIN + 2_000);
+    await object.sync(snapshot(id, failed));
+    const told = await object.list(0);
+    await runDurableObjectAlarm(env.PROGRESS.getByName(id));
+    expect(await object.list(0)).toEqual([]);
+    const second = model.retried(failed, BEGIN + 3_000);
+    await object.note(snapshot(id, second), { type: "signal", at: new Date(BEGIN).toISOString(), data: {} });
+    const events = await object.list(told.at(-1)!.seq);
+    expect(summaryOf(events)).toEqual(["queued", "signal"]);
+  });
+
   it("are gone with the task", async () => {
     const { id, object } = newObject();
     await object.sync(snapshot(id, succeeded));
@@ -172,7 +205,8 @@ describe("the events of a task", () => {
     await evict(id);
     const kept = await object.list(0);
     expect(kept.filter((event) => event.data === chunk)).toHaveLength(70);
-    expect(kept.map((event) => event.seq)).toEqual(kept.map((_, i) => i + 1));
+    const first = eventNumber(1, 1, "running") + 1;
+    expect(kept.slice(2).map((event) => event.seq)).toEqual(events.map((_, i) => first + i));
   });
 });
 
@@ -237,7 +271,8 @@ describe("a progress object", () => {
           shown = events;
         }
         shown = await object.list(0);
-        expect(shown.map((event) => event.seq)).toEqual(shown.map((_, i) => i + 1));
+        const numbers = shown.map((event) => event.seq);
+        expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
         const states = shown.filter((event) => event.type === "state").map((event) => event.data);
         expect(states).toEqual(statesOf(LIFE.slice(0, reached + 1)));
       }),

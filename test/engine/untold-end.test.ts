@@ -77,6 +77,7 @@ it("goes on with the numbers of an object that was evicted", async () => {
   const row = (await markObject(env.DB, id, OBJECT.used))!;
   const report = (done: number) =>
     object.report({
+      id: crypto.randomUUID(),
       snapshot: snapshotOf(row),
       events: [{ type: "progress", at: new Date().toISOString(), data: { done, total: 10 } }],
       last: false,
