@@ -139,7 +139,8 @@ describe("a nap", () => {
     const { id, links } = await api.submit("test.nap", { ms: 1_000 });
     const headers = { authorization: `Bearer ${server.key}` };
     const events = await listenSse(server.url + links.events, { headers });
-    expect(events.map((event) => event.seq)).toEqual(events.map((_, i) => i + 1));
+    const numbers = events.map((event) => event.seq);
+    expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
     expect(told(events)).toEqual([
       "state queued 0",
       "state running 1",

@@ -42,6 +42,27 @@ it("tells every change of every member in order, resumes, and ends with the flow
   expect(told(kept)).toEqual(told(all));
 });
 
+it("goes on over a new run where a client left, with the same numbers in every way of asking", async () => {
+  const body = {
+    chain: [{ task: "test.fail", input: { message: "no", retryable: false } }, { task: "test.identity" }],
+  };
+  const flow = (await api.post<FlowResource>("/v1/flows", body)).body;
+  const headers = { authorization: `Bearer ${server.key}` };
+  const url = `${server.url}${flow.links.events}`;
+  const first = await listenSse(url, { headers });
+  expect(first.at(-1)).toMatchObject({ type: "done", data: { state: "failed" } });
+  expect((await api.post(`/v1/flows/${flow.id}/retry`)).status).toBe(202);
+  const second = await listenSse(url, { headers, after: first.at(-1)!.seq });
+  const numbers = [...first, ...second].map((event) => event.seq);
+  expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
+  expect(told(second)).toContain("0 running");
+  expect(second.at(-1)).toMatchObject({ type: "done", data: { state: "failed" } });
+  const { items } = (await api.get<{ items: TaskEvent[] }>(flow.links.events)).body;
+  expect(items).toEqual([...first.slice(0, -1), ...second]);
+  const streamed = await fetch(url, { headers: { ...headers, accept: "application/json, text/event-stream;q=0" } });
+  expect(await streamed.json()).toEqual({ items });
+});
+
 it("is nobody else's", async () => {
   expect((await api.get("/v1/flows/flow_01m7z0ja3cfzwarqv4gf95gh94/events")).status).toBe(404);
 });

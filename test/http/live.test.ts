@@ -17,6 +17,15 @@ beforeAll(async () => {
 
 afterAll(() => server.stop());
 
+/** A task that has ended, for those who only ask. */
+let accepted: TaskResource | null = null;
+
+async function ended(name: string): Promise<TaskResource> {
+  const task = await api.submit(name);
+  await api.waitForEnd(task.id);
+  return task;
+}
+
 const key = () => ({ authorization: `Bearer ${server.key}` });
 
 async function submitLinked(task: string, input: unknown): Promise<TaskResource> {
@@ -94,11 +103,76 @@ it("gives the whole of a task that has ended, then closes", async () => {
 it("tells the states and the end of a task that told nothing, live and afterwards, with the same numbers", async () => {
   const task = await api.submit("test.sleep", { ms: 700 });
   const live = await listenSse(`${server.url}${task.links.events}`, { headers: key() });
-  expect(outline(live)).toEqual(["1 state queued", "2 state running", "3 state succeeded", "4 done succeeded"]);
+  expect(withoutNumbers(live)).toEqual(["state queued", "state running", "state succeeded", "done succeeded"]);
   const plain = await api.submit("test.noop");
   await api.waitForEnd(plain.id);
   const { body } = await api.get<{ items: TaskEvent[] }>(plain.links.events);
   expect(outline(body.items)).toEqual(outline(live));
+});
+
+it("goes on over a retry where a client left, of a task that nobody followed", async () => {
+  const task = await api.submit("test.fail", { message: "no", retryable: false });
+  await api.waitForEnd(task.id);
+  const url = `${server.url}${task.links.events}`;
+  const first = await listenSse(url, { headers: key() });
+  expect(withoutNumbers(first)).toEqual(["state queued", "state running", "state failed", "done failed"]);
+  // Between two runs there is nothing more to say.
+  const { seq } = first.at(-1)!;
+  expect(await listenSse(url, { headers: key(), after: seq })).toEqual([]);
+  expect((await api.post(`/v1/tasks/${task.id}/retry`)).status).toBe(202);
+  const second = await listenSse(url, { headers: key(), after: seq });
+  expectOrdered([...first, ...second]);
+  expect(withoutNumbers(second)).toEqual(withoutNumbers(first));
+  expect(second.at(-1)!.data).toMatchObject({ attempt: 2, state: "failed" });
+  // A client that left earlier gets the rest of the first run as well, but for its end, which holds no more.
+  const rest = await listenSse(url, { headers: key(), after: first[1]!.seq });
+  expect(rest).toEqual([first[2], ...second]);
+  const { body: list } = await api.get<{ items: TaskEvent[] }>(`${task.links.events}?after=${first[1]!.seq}`);
+  expect(list.items).toEqual(rest);
+  const { body: linked } = await api.get<TaskResource>(`/v1/tasks/${task.id}?links=signed`);
+  const frames = await listenWebSocket(server.url + linked.links.events, { after: first[1]!.seq });
+  expect(outline(frames)).toEqual(outline(rest));
+});
+
+it("goes on behind the larger of two numbers, in whatever way the events are asked for", async () => {
+  const task = await api.submit("test.log", { lines: 4 });
+  await api.waitForEnd(task.id);
+  const all = (await api.get<{ items: TaskEvent[] }>(task.links.events)).body.items;
+  const [small, large] = [all[1]!.seq, all[4]!.seq];
+  for (const [after, header] of [
+    [small, large],
+    [large, small],
+  ]) {
+    const url = `${server.url}${task.links.events}?after=${after}`;
+    expect(await listenSse(url, { headers: key(), after: header! })).toEqual(all.slice(5));
+    const list = await fetch(url, { headers: { ...key(), "last-event-id": String(header) } });
+    expect(await list.json()).toEqual({ items: all.slice(5) });
+  }
+});
+
+it.each([
+  ["*/*", "application/json"],
+  ["text/event-stream", "text/event-stream"],
+  ["Text/Event-Stream", "text/event-stream"],
+  ["text/event-stream; charset=UTF-8", "text/event-stream"],
+  ["text/event-stream;q=0", "application/json"],
+  ["text/event-stream;q=0.000, */*", "application/json"],
+  ["text/*", "text/event-stream"],
+  ["text/*, text/event-stream;q=0", "application/json"],
+  ["text/*;q=0, text/event-stream", "text/event-stream"],
+  ["application/json;q=0, */*", "text/event-stream"],
+  ["application/json;q=0.5, */*", "text/event-stream"],
+  ["application/json, text/event-stream;q=0.9", "application/json"],
+  ["text/event-stream, application/json;q=0.9", "text/event-stream"],
+  ["image/png", "application/json"],
+  ["text/event-streams", "application/json"],
+  ['application/x;profile="text/event-stream"', "application/json"],
+])("answers Accept: %s with %s", async (accept, type) => {
+  const task = (accepted ??= await ended("test.noop"));
+  const response = await fetch(server.url + task.links.events, { headers: { ...key(), accept } });
+  expect(response.headers.get("content-type")?.split(";")[0]).toBe(type);
+  expect(response.headers.get("vary")).toMatch(/\baccept\b/i);
+  await response.body?.cancel();
 });
 
 it("streams outputs and log lines in the order in which the handler gave them", async () => {
