@@ -9,7 +9,7 @@ import { pause } from "./deadline.ts";
 import { isMoving, PATIENCE_MS } from "./wait.ts";
 
 export interface FollowOptions extends CallOptions {
-  /** Leaves out the events up to this `seq`. */
+  /** Leaves out the events up to this `seq`; what comes later has a larger one, over retries and restarts too. */
   after?: number | undefined;
 }
 
@@ -52,11 +52,11 @@ export async function* follow<Event extends WireEvent>(
       if (event.type === "done") return;
     }
     if (seen === before) {
-      // Events are kept for an hour only: then nothing may follow number `seen`, and the resource itself tells its end.
+      // Nothing follows number `seen` where the caller named that of `done` or a later one: the resource itself tells its end.
       const call = { method: "GET", path, patienceMs: PATIENCE_MS, signal } as const;
       const data = await connection.json<TaskResource | FlowResource>(call);
       if (!isMoving(data.state)) {
-        yield { seq: seen + 1, at: data.finishedAt ?? data.createdAt, type: "done", data } as WireEvent as Event;
+        yield { seq: seen, at: data.finishedAt ?? data.createdAt, type: "done", data } as WireEvent as Event;
         return;
       }
     }

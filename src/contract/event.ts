@@ -6,8 +6,11 @@ export const EVENT_TYPES = ["state", "progress", "log", "output", "signal", "don
 
 export const eventSchema = z
   .object({
-    /** Strictly increasing within a task; the SSE `id`. */
-    seq: z.int(),
+    /** Strictly increasing over the whole life of a task or flow, and never given to another event; the SSE `id`. */
+    seq: z.int().meta({
+      description:
+        "Grows over the whole life of the task or flow, its retries included. A number stands for one event for ever; some are left out.",
+    }),
     type: z.enum(EVENT_TYPES),
     at: z.iso.datetime(),
     data: z.unknown(),

@@ -155,6 +155,17 @@ describe("the page of every problem", () => {
     }
   });
 
+  it.each([
+    ["Text/HTML", "text/html"],
+    ["text/html;q=0, */*", "application/json"],
+    ["application/json;q=0.1, text/*;q=0.2", "text/html"],
+    ["image/png", "application/json"],
+  ])("is %s as %s", async (accept, type) => {
+    const answer = await fetch(`${server.url}/problems/conflict`, { headers: { accept } });
+    expect(answer.headers.get("content-type")?.split(";")[0]).toBe(type);
+    expect(answer.headers.get("vary")).toMatch(/\baccept\b/i);
+  });
+
   it("is not there for a name that no problem has, and repeats nothing of it", async () => {
     for (const name of ["nothing", "constructor", "__proto__", "%3Cscript%3Ealert(1)%3C%2Fscript%3E"]) {
       const answer = await fetch(`${server.url}/problems/${name}`, { headers: { accept: "text/html" } });

@@ -124,9 +124,9 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   BulkResult: { matched: 12, changed: 12 },
   EventList: {
     items: [
-      { seq: 1, type: "state", at: at(0), data: { state: "queued", attempt: 0 } },
-      { seq: 2, type: "state", at: at(1), data: { state: "running", attempt: 1 } },
-      { seq: 3, type: "progress", at: at(13), data: task.progress },
+      { seq: 3_000_000, type: "state", at: at(0), data: { state: "queued", attempt: 0 } },
+      { seq: 14_000_000, type: "state", at: at(1), data: { state: "running", attempt: 1 } },
+      { seq: 14_000_001, type: "progress", at: at(13), data: task.progress },
     ],
   },
   Key: key,

@@ -13,7 +13,7 @@ export const getEvents = operation({
   tag: "tasks",
   summary: "Follow a task",
   description:
-    "`Accept: text/event-stream` streams events until `done`, and `Last-Event-ID` resumes; a WebSocket upgrade gets the same events as JSON text frames; otherwise the kept events are listed.",
+    "`Accept: text/event-stream` streams events until `done`, and `Last-Event-ID` resumes, also over a retry; a WebSocket upgrade gets the same events as JSON text frames; otherwise the kept events are listed.",
   scope: "read",
   link: "read",
   ...live,
