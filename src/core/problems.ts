@@ -233,8 +233,50 @@ export class ProblemError extends Error {
   }
 }
 
-export function problem(name: ProblemName, detail: string, errors?: Fault[]): Problem {
-  return errors && errors.length > 0 ? { name, detail, errors } : { name, detail };
+/** Faults that one answer lists. Whoever looks for them stops at one more, so that the answer can say that there are more. */
+export const MAX_FAULTS = 100;
+
+/** Characters of a pointer, of a sentence, and of all faults of an answer: what a caller sends is not echoed at length. */
+const MAX_POINTER = 1_000;
+const MAX_WORDS = 500;
+const MAX_FAULTS_LENGTH = 32_768;
+
+const MORE = "There are more faults than these.";
+
+export function problem(name: ProblemName, detail: string, errors: Fault[] = []): Problem {
+  const words = clip(detail);
+  if (errors.length === 0) return { name, detail: words };
+  const { listed, isCut } = listable(errors, MAX_FAULTS);
+  return { name, detail: isCut ? `${words} ${MORE}` : words, errors: listed };
+}
+
+/** The same problem with at most so many of its faults. */
+export function withFewerFaults(given: Problem, most: number): Problem {
+  const { errors = [], ...rest } = given;
+  if (errors.length <= most) return given;
+  const detail = rest.detail.endsWith(MORE) ? rest.detail : `${rest.detail} ${MORE}`;
+  return most > 0 ? { ...rest, detail, errors: errors.slice(0, most) } : { ...rest, detail };
+}
+
+function listable(errors: Fault[], most: number): { listed: Fault[]; isCut: boolean } {
+  const listed: Fault[] = [];
+  let length = 0;
+  for (const error of errors) {
+    const fault = { ...error, pointer: clipPointer(error.pointer), detail: clip(error.detail) };
+    length += fault.pointer.length + fault.detail.length;
+    if (listed.length === most || (listed.length > 0 && length > MAX_FAULTS_LENGTH)) return { listed, isCut: true };
+    listed.push(fault);
+  }
+  return { listed, isCut: false };
+}
+
+function clip(text: string): string {
+  return text.length <= MAX_WORDS ? text : `${text.slice(0, MAX_WORDS - 1).toWellFormed()}…`;
+}
+
+/** What is too long to be pointed at is pointed at by what holds it. */
+function clipPointer(text: string): string {
+  return text.length <= MAX_POINTER ? text : text.slice(0, text.slice(0, MAX_POINTER + 1).lastIndexOf("/"));
 }
 
 /** One segment list as an RFC 6901 pointer. */
@@ -250,13 +292,17 @@ interface SchemaIssue {
   errors?: readonly (readonly SchemaIssue[])[];
 }
 
-/** A schema's issues as faults below `base`; an unknown member is pointed at by its own name. */
+/** A schema's issues as faults below `base`, as many as are of use; an unknown member is pointed at by its own name. */
 export function faults(issues: readonly SchemaIssue[], base: readonly PropertyKey[] = []): Fault[] {
-  return issues.flatMap((issue) => {
+  const found: Fault[] = [];
+  for (const issue of issues) {
     const path = [...base, ...issue.path];
     if (issue.code === "unrecognized_keys" && issue.keys) {
-      return issue.keys.map((key) => ({ pointer: pointer([...path, key]), detail: "unknown member" }));
-    }
-    return [{ pointer: pointer(path), detail: issue.message }];
-  });
+      for (const key of issue.keys.slice(0, MAX_FAULTS + 1)) {
+        found.push({ pointer: pointer([...path, key]), detail: "unknown member" });
+      }
+    } else found.push({ pointer: pointer(path), detail: issue.message });
+    if (found.length > MAX_FAULTS) break;
+  }
+  return found;
 }

@@ -2,7 +2,8 @@
 
 import { submissionSchema, type Submission } from "../contract/submission.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
-import { references, type PlannedTask } from "../core/flow.ts";
+import type { PlannedTask } from "../core/flow.ts";
+import { holdersIn } from "../core/flow-reference.ts";
 import { writeJson } from "../core/json.ts";
 import { staticFaults } from "../core/partial-input.ts";
 import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
@@ -63,7 +64,7 @@ export function prepareNode(env: Env, node: PlannedTask, origin: Origin, now: nu
     }));
     return refuse(problem("invalid-body", "A member of a flow shares its run with no other submission.", found));
   }
-  const isStatic = node.passed === null && references(node.input).length === 0;
+  const isStatic = node.passed === null && holdersIn(node.input).size === 0;
   return prepareSubmission(env, parsed.data, origin, node.id, now, isStatic ? checkInput : acceptInput);
 }
 

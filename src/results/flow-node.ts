@@ -1,6 +1,6 @@
 /** What a member of a flow, or a child task, has in its row beyond other tasks: its edges, and where its input comes from. */
 
-import type { Source } from "../core/flow.ts";
+import type { StoredSource } from "../core/flow-share.ts";
 
 /** JSON in the row's `node`. Ids of `needs` are in reverse order: who looks for an unfinished one meets it soonest. */
 export interface FlowNode {
@@ -17,9 +17,9 @@ export interface FlowNode {
   /** It runs because the flow has failed, and decides nothing. */
   onError?: 1;
   /** What it is passed, where it takes that whole. */
-  passed?: Source;
+  passed?: StoredSource;
   /** What the `$from`s of its input mean. */
-  from?: Record<string, Source>;
+  from?: Record<string, StoredSource>;
   /** It starts this many ms after its release, and not before `runAt` (ms since the epoch). */
   delay?: number;
   runAt?: number;

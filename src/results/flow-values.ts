@@ -1,6 +1,6 @@
 /** What a flow passes on: how its tasks have ended, and with what. */
 
-import type { Known } from "../core/flow-value.ts";
+import { InputTooLargeError, type Known } from "../core/flow-value.ts";
 import type { State } from "../core/states.ts";
 import { persist } from "./d1.ts";
 import type { FlowNode } from "./flow-node.ts";
@@ -72,13 +72,26 @@ export async function readSmallEnds(db: D1Database, ids: string[], bytes: number
   return endsOf(results);
 }
 
-/** How these tasks have ended, with their results. */
-export async function readEnds(db: D1Database, ids: string[]): Promise<Known["ended"]> {
+const BODY = `CASE WHEN overflow & ${OVERFLOW.result}
+  THEN (SELECT body FROM payloads WHERE task_id = id AND kind = 'result') ELSE result END`;
+
+/**
+ * How these tasks have ended, with their results. Throws an {@link InputTooLargeError} where those are more than so
+ * many bytes together, and reads none of them then.
+ */
+export async function readEnds(
+  db: D1Database,
+  ids: string[],
+  bytes = Number.MAX_SAFE_INTEGER,
+): Promise<Known["ended"]> {
   const sql = `
-    SELECT id, state, CASE WHEN overflow & ${OVERFLOW.result}
-      THEN (SELECT body FROM payloads WHERE task_id = tasks.id AND kind = 'result') ELSE result END AS result, error
-    FROM tasks WHERE ${LOOKED_FOR}`;
-  return endsOf(await lookUp<EndRow>(db, ids, sql));
+    SELECT id, state, error, total, CASE WHEN total <= ?2 THEN ${BODY} END AS result
+    FROM (SELECT id, state, error, overflow, result, SUM(octet_length(${BODY})) OVER () AS total FROM tasks WHERE ${LOOKED_FOR})`;
+  const rows = await lookUp<EndRow & { total: number | null }>(db, ids, sql, bytes);
+  if (rows.some((row) => (row.total ?? 0) > bytes)) {
+    throw new InputTooLargeError("what the input takes from its flow", bytes);
+  }
+  return endsOf(rows);
 }
 
 function endsOf(rows: EndRow[]): Known["ended"] {

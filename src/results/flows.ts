@@ -1,6 +1,7 @@
 /** Flows: their rows, and their members by the ids that the row holds. */
 
 import type { Source } from "../core/flow.ts";
+import type { StoredSource } from "../core/flow-share.ts";
 import type { State } from "../core/states.ts";
 import type { Lived } from "../core/timeline.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
@@ -43,6 +44,8 @@ export interface NewFlow {
   tasks: NewTask[];
   onError: NewTask[];
   result: Source;
+  /** What several of its tasks take, by its numbers. */
+  shared: StoredSource[];
 }
 
 /** The columns of {@link FlowRow} for a SELECT from `flows`. */
@@ -50,8 +53,8 @@ export const FLOW_COLUMNS = `id, tenant, state, created_at AS createdAt, finishe
   cancel_requested_at AS cancelRequestedAt, deadline, overdue, result`;
 
 const INSERT = `
-INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error, deadline)
-SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9 WHERE ${lanesAccept("?10", "?4")}`;
+INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error, deadline, sources)
+SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9, jsonb(?11) WHERE ${lanesAccept("?10", "?4")}`;
 
 /**
  * Stores a flow and its tasks, all or nothing: only if each of its lanes accepts and, with a key, nobody holds it. Answers
@@ -77,11 +80,12 @@ export async function insertFlow(
     onError,
     flow.deadline,
     JSON.stringify(lanes),
+    flow.shared.length > 0 ? JSON.stringify(flow.shared) : null,
   ];
   const insert = claim
     ? db
         .prepare(
-          `${INSERT} AND EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?11 AND key = ?12 AND made = ?13)
+          `${INSERT} AND EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?12 AND key = ?13 AND made = ?14)
            ON CONFLICT DO NOTHING`,
         )
         .bind(...values, claim.tenant, claim.key, claim.made)

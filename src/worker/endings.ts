@@ -3,7 +3,7 @@
 import type { TaskDefinition } from "../core/define-task.ts";
 import { durationMs } from "../core/duration.ts";
 import { describeError } from "../core/errors.ts";
-import { DanglingReferenceError } from "../core/flow-value.ts";
+import { DanglingReferenceError, InputTooLargeError } from "../core/flow-value.ts";
 import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { faults } from "../core/problems.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
@@ -30,7 +30,7 @@ export async function givenTo(
       ending: { outcome: "failed", error: { type: "InvalidInputError", message, data }, retryable: false },
     };
   } catch (thrown) {
-    if (!(thrown instanceof DanglingReferenceError)) throw thrown;
+    if (!(thrown instanceof DanglingReferenceError || thrown instanceof InputTooLargeError)) throw thrown;
     return { success: false, ending: { outcome: "failed", error: describeError(thrown), retryable: false } };
   }
 }
