@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { check } from "./check.ts";
 import { faults, MAX_FAULTS, pointer, type Fault } from "./problems.ts";
 import { holdersIn, isReference } from "./flow-reference.ts";
 
@@ -17,8 +18,8 @@ type Holders = ReadonlySet<unknown>;
 
 function faultsIn(schema: z.ZodType, input: unknown, path: readonly PropertyKey[], holders: Holders): Fault[] {
   if (!holders.has(input)) {
-    const parsed = schema.safeParse(input);
-    return parsed.success ? [] : faults(parsed.error.issues, path);
+    const parsed = check(schema, input);
+    return parsed.success ? [] : faults(parsed.issues, path);
   }
   if (isReference(input)) return [];
   const plain = unwrapped(schema);

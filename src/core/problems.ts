@@ -284,7 +284,8 @@ export function pointer(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
-interface SchemaIssue {
+/** What a schema says of a value. */
+export interface SchemaIssue {
   code: string;
   path: readonly PropertyKey[];
   message: string;

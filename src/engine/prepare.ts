@@ -1,6 +1,7 @@
 /** From a submission to the row that it becomes: every check that can be made before anything is stored. */
 
 import { submissionSchema, type Submission } from "../contract/submission.ts";
+import { check } from "../core/check.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import type { PlannedTask } from "../core/flow.ts";
 import { holdersIn } from "../core/flow-reference.ts";
@@ -38,9 +39,9 @@ export type Prepared = { ok: true; task: NewTask; share?: Share } | { ok: false;
 
 /** Checks one submission as it came over the wire. */
 export function prepare(env: Env, body: unknown, origin: Origin, id: string, now: number): Prepared {
-  const parsed = submissionSchema.safeParse(body);
+  const parsed = check(submissionSchema, body);
   if (!parsed.success) {
-    return refuse(problem("invalid-body", "The submission does not fit the schema.", faults(parsed.error.issues)));
+    return refuse(problem("invalid-body", "The submission does not fit the schema.", faults(parsed.issues)));
   }
   return prepareSubmission(env, parsed.data, origin, id, now);
 }
@@ -48,13 +49,13 @@ export function prepare(env: Env, body: unknown, origin: Origin, id: string, now
 /** Checks one task of a flow; an input that is known only when the task starts is checked then. */
 export function prepareNode(env: Env, node: PlannedTask, origin: Origin, now: number): Prepared {
   const { task, input, options } = node;
-  const parsed = submissionSchema.safeParse({
+  const parsed = check(submissionSchema, {
     task,
     ...(input === undefined ? {} : { input }),
     ...(options === undefined ? {} : { options }),
   });
   if (!parsed.success) {
-    return refuse(problem("invalid-body", "A node of the flow does not fit the schema.", faults(parsed.error.issues)));
+    return refuse(problem("invalid-body", "A node of the flow does not fit the schema.", faults(parsed.issues)));
   }
   const shared = (["debounce", "throttle"] as const).filter((each) => parsed.data.options?.[each] !== undefined);
   if (shared.length > 0) {
@@ -75,7 +76,7 @@ export function prepareSubmission(
   origin: Origin,
   id: string,
   now: number,
-  check: typeof checkInput = checkInput,
+  checkGiven: typeof checkInput = checkInput,
 ): Prepared {
   const definition = findTask(submission.task, env);
   if (!definition) {
@@ -85,7 +86,7 @@ export function prepareSubmission(
       ]),
     );
   }
-  const checked = check(definition, submission.input);
+  const checked = checkGiven(definition, submission.input);
   if (!checked.ok) return checked;
   const timing = checkTiming(definition, submission, now);
   if (timing.errors.length > 0) {
@@ -160,13 +161,13 @@ function acceptInput(definition: TaskDefinition, input: unknown): CheckedInput {
  * schema parses it again when the task runs.
  */
 export function checkInput(definition: TaskDefinition, input: unknown): CheckedInput {
-  const parsed = definition.input.safeParse(input);
+  const parsed = check(definition.input, input);
   if (!parsed.success) {
     return refuse(
       problem(
         "invalid-input",
         `The input does not fit the schema of ${definition.name}.`,
-        faults(parsed.error.issues, ["input"]),
+        faults(parsed.issues, ["input"]),
       ),
     );
   }

@@ -2,6 +2,8 @@
 
 import type { Context } from "hono";
 import type { z } from "zod";
+import { check } from "../core/check.ts";
+import { lossesIn, outlineOf, type Loss } from "../core/json-text.ts";
 import { MAX_BODY_BYTES, MAX_JSON_DEPTH } from "../core/limits.ts";
 import { faults } from "../core/problems.ts";
 import { refuse } from "./problem.ts";
@@ -11,12 +13,18 @@ const JSON_TYPE = /^application\/(json|[a-z0-9.+-]+\+json)\s*(;|$)/i;
 /** A refused body is read to its end up to here: a client that is still sending would not see the answer. */
 const MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES;
 
+/** A body as JSON, and what was lost when it was read. */
+export interface Read {
+  value: unknown;
+  losses: Loss[];
+}
+
 /** The body as JSON; undefined where there is none at all. */
-export async function readJson(c: Context): Promise<unknown> {
+export async function readJson(c: Context): Promise<Read> {
   const declared = Number(c.req.header("content-length") ?? 0);
   if (declared > MAX_DISCARDED_BYTES) tooLarge();
   const bytes = await readBounded(c.req.raw.body);
-  if (bytes.byteLength === 0) return undefined;
+  if (bytes.byteLength === 0) return { value: undefined, losses: [] };
   if (!JSON_TYPE.test(c.req.header("content-type") ?? "")) {
     refuse("unsupported-media-type", "Send the body as application/json.", undefined, { Accept: "application/json" });
   }
@@ -31,24 +39,27 @@ export async function readJson(c: Context): Promise<unknown> {
   } catch {
     refuse("invalid-json", "The body is not UTF-8.");
   }
-  const { deepest, open } = depthOf(text);
+  const outline = outlineOf(text);
+  const { deepest, open } = outline;
   if (deepest > MAX_JSON_DEPTH) {
     const detail = `nested deeper than ${MAX_JSON_DEPTH} levels`;
     if (open !== 0) refuse("invalid-json", `The body does not close what it opens, and is ${detail}.`);
     refuse("invalid-body", `The body is ${detail}.`, [{ pointer: "", detail }]);
   }
+  let value: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    value = JSON.parse(text);
   } catch (error) {
     refuse("invalid-json", `The body is not JSON: ${(error as Error).message.slice(0, 200)}`);
   }
+  return { value, losses: lossesIn(text, outline, value) };
 }
 
 /** A body that a schema describes. */
 export function fit<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
-  const parsed = schema.safeParse(body);
+  const parsed = check(schema, body);
   if (!parsed.success) {
-    refuse("invalid-body", "The body does not fit the schema.", faults(parsed.error.issues));
+    refuse("invalid-body", "The body does not fit the schema.", faults(parsed.issues));
   }
   return parsed.data;
 }
@@ -79,21 +90,4 @@ async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<Uin
 
 function tooLarge(): never {
   refuse("payload-too-large", `A body may be ${MAX_BODY_BYTES} bytes long.`);
-}
-
-/** How deep brackets nest outside of strings, and how many are open at the end, without parsing: a parser may run out of stack first. */
-function depthOf(text: string): { deepest: number; open: number } {
-  let open = 0;
-  let deepest = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i++) {
-    const char = text.charCodeAt(i);
-    if (inString) {
-      if (char === 92) i++;
-      else if (char === 34) inString = false;
-    } else if (char === 34) inString = true;
-    else if (char === 91 || char === 123) deepest = Math.max(deepest, ++open);
-    else if (char === 93 || char === 125) open--;
-  }
-  return { deepest, open };
 }

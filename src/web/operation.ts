@@ -6,9 +6,11 @@
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import type { Scope } from "../contract/scope.ts";
-import type { ProblemName } from "../core/problems.ts";
+import type { Loss } from "../core/json-text.ts";
+import { pointerTo } from "../core/path.ts";
+import { MAX_FAULTS, ProblemError, problem, type Problem, type ProblemName } from "../core/problems.ts";
 import type { LinkUse } from "../engine/links.ts";
-import { fit, readJson } from "./body.ts";
+import { fit, readJson, type Read } from "./body.ts";
 import type { AnswerHeader } from "./openapi/headers.ts";
 import { authenticate, authenticateFor, demand, demandDeployment, NOBODY, type Principal } from "./principal.ts";
 import { readQuery } from "./request.ts";
@@ -28,6 +30,8 @@ export interface Call<Query, Body> {
   body: Body;
   /** The body as it came: durations and instants as they were written. */
   raw: unknown;
+  /** What was lost when the body was read; nothing unless the operation tells of that itself. */
+  losses: Loss[];
 }
 
 export interface Answer {
@@ -62,6 +66,8 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   openQuery?: { name: string; pattern: string; description: string };
   /** No schema: the operation takes no body. */
   body?: B;
+  /** What was lost when the body was read is not the whole request's fault: the handler tells of it. */
+  tellsLosses?: true;
   /** What the document shows instead, where the handler checks the body itself. */
   describedBody?: z.ZodType;
   /** A body that fits, for the document. */
@@ -92,9 +98,24 @@ async function answer(definition: Operation, c: AppContext): Promise<Response> {
   const params = c.req.param() as Record<string, string>;
   const principal = await identify(definition, c, params);
   const query = readQuery(c, queryOf(definition));
-  const raw = definition.body === undefined ? undefined : await readJson(c);
+  const { value: raw, losses } = definition.body === undefined ? NO_BODY : await readJson(c);
+  if (losses.length > 0 && !definition.tellsLosses) refuseLosses(definition, losses);
   const body = definition.body === undefined ? undefined : fit(definition.body, raw);
-  return definition.handle({ c, env: c.env, principal, params, query, body, raw });
+  return definition.handle({ c, env: c.env, principal, params, query, body, raw, losses });
+}
+
+const NO_BODY: Read = { value: undefined, losses: [] };
+
+function refuseLosses({ problems }: Operation, losses: Loss[]): never {
+  throw new ProblemError(lossProblem(losses, problems.includes("invalid-input")));
+}
+
+/** A body of which something would be lost. `hasInput`: it may hold an input, whose faults have a name of their own. */
+export function lossProblem(losses: readonly Loss[], hasInput = true): Problem {
+  const found = losses.slice(0, MAX_FAULTS + 1).map(({ path, detail }) => ({ pointer: pointerTo(path), detail }));
+  const isInput = hasInput && found.every(({ pointer }) => /^\/input(\/|$)/.test(pointer));
+  const detail = "The body holds what JSON's readers would change or lose without a word.";
+  return problem(isInput ? "invalid-input" : "invalid-body", detail, found);
 }
 
 async function identify(definition: Operation, c: AppContext, params: Record<string, string>): Promise<Principal> {

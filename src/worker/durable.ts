@@ -5,6 +5,7 @@
  */
 
 import type { Child, SignalOptions, SpawnOptions, StepOptions } from "../core/define-task.ts";
+import { check } from "../core/check.ts";
 import { durationMs, type Duration } from "../core/duration.ts";
 import {
   AttemptAborted,
@@ -144,14 +145,14 @@ export class Durable {
 
       for (let signal = await this.#take(name); signal !== null; signal = await this.#take(name)) {
         const body: unknown = JSON.parse(signal.body);
-        const parsed = schema === undefined ? { success: true as const, data: body as T } : schema.safeParse(body);
+        const parsed = schema === undefined ? { success: true as const, data: body as T } : check(schema, body);
         if (parsed.success) {
           await this.#journal.end({ ...entry, until, value: signal.body, signal: signal.seq });
           return parsed.data;
         }
         // Whoever sent it may send another: a typing error must not fail the task.
         await this.#journal.discard(signal.seq);
-        const data = { signal: name, errors: faults(parsed.error.issues) };
+        const data = { signal: name, errors: faults(parsed.issues) };
         this.#reporter.tellLog("warn", `a signal ${JSON.stringify(name)} does not fit and was passed over`, data);
       }
       if (until !== null && until <= Date.now()) {

@@ -43,7 +43,7 @@ describe("a source", () => {
 });
 
 describe("filling in", () => {
-  const sources = { previous: { a: [{ "m/n": 1, "p~q": 2, "": 3 }], "": 0, no: null }, other: "text" };
+  const sources = { previous: { a: [{ "m/n": 1, "p~q": 2, "": 3 }], "": 0, no: null, text: "ab" }, other: "text" };
 
   it.each([
     ["the whole", { $from: "other" }, "text"],
@@ -63,6 +63,13 @@ describe("filling in", () => {
     ["the place after the last item", "/a/-"],
     ["what an object has by birth", "/constructor"],
     ["what a list has by birth", "/a/map"],
+    ["the length of a list", "/a/length"],
+    ["an item with a leading zero", "/a/00"],
+    ["an item with a sign", "/a/+0"],
+    ["an item with a fraction", "/a/0.0"],
+    ["an item with a blank", "/a/ 0"],
+    ["a character of a text", "/text/0"],
+    ["the length of a text", "/text/length"],
     ["something below null", "/no/x"],
   ])("throws at %s", (_, path) => {
     expect(() => fillIn({ $from: "previous", path }, sources)).toThrow(DanglingReferenceError);

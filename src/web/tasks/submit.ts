@@ -4,9 +4,11 @@ import { z } from "zod";
 import { presentProblem, problemSchema } from "../../contract/problem.ts";
 import { batchSchema, submissionSchema } from "../../contract/submission.ts";
 import { submittedTaskSchema, taskSchema } from "../../contract/task.ts";
-import { ProblemError } from "../../core/problems.ts";
+import type { Loss } from "../../core/json-text.ts";
+import { inside, partsOf } from "../../core/path.ts";
+import { MAX_FAULTS, ProblemError, withFewerFaults, type Problem } from "../../core/problems.ts";
 import { newTaskIds } from "../../engine/ids.ts";
-import { prepare, prepareSubmission, type Origin } from "../../engine/prepare.ts";
+import { prepare, prepareSubmission, type Origin, type Prepared } from "../../engine/prepare.ts";
 import { submit } from "../../engine/submit.ts";
 import { waitAt, waitForEnd, type Patience } from "../../engine/wait.ts";
 import { Waiter } from "../../engine/waiter.ts";
@@ -15,7 +17,7 @@ import { OBJECT } from "../../core/wake.ts";
 import type { NewTask } from "../../results/insert-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { requestKey } from "../idempotency.ts";
-import { operation, type AppContext } from "../operation.ts";
+import { lossProblem, operation, type AppContext } from "../operation.ts";
 import { may, type Principal } from "../principal.ts";
 import { refuse } from "../problem.ts";
 import { confirmWait, preferredWait, traceparentOf } from "../request.ts";
@@ -125,7 +127,7 @@ export const submitBatch = operation({
   path: "/v1/tasks/batch",
   tag: "tasks",
   summary: "Submit up to 1,000 tasks",
-  description: "Each item has a status of its own; a bad one never sinks the others.",
+  description: `Each item has a status of its own; a bad one never sinks the others. All items together list at most ${MAX_FAULTS} faults.`,
   scope: "submit",
   headers: {
     "Idempotency-Key": "Makes repeating the request safe",
@@ -133,6 +135,7 @@ export const submitBatch = operation({
   },
   query: linkQuery,
   body: batchSchema,
+  tellsLosses: true,
   example: {
     tasks: [
       { task: "process_item", input: { name: "basil" } },
@@ -147,19 +150,25 @@ export const submitBatch = operation({
     },
   },
   problems: ["idempotency-key-reused", "quota-exceeded"],
-  async handle({ c, env, principal, query, body }) {
+  async handle({ c, env, principal, query, body, losses }) {
     const now = Date.now();
+    const lost = lossesOfItems(losses);
     const key = await requestKey(c, principal, body);
     const origin = originOf(c, principal);
     await prepareLinks(env, query);
     const ids = newTaskIds(body.tasks.length);
-    const prepared = body.tasks.map((item, i) => prepare(env, item, origin, ids[i]!, now));
+    const prepared = body.tasks.map((item, i): Prepared => {
+      const found = lost.get(i);
+      return found ? { ok: false, problem: found } : prepare(env, item, origin, ids[i]!, now);
+    });
     const { items, replayed } = await submit(env, c.executionCtx, prepared, key, now);
     if (replayed) c.header("Idempotency-Replayed", "true");
+    let left = MAX_FAULTS;
     const answers = await Promise.all(
       items.map(async (item) => {
         if (item.ok) return { status: 202, task: await show(env, principal, item.row, query, {}, item.isOwn) };
-        const problem = presentProblem(item.problem);
+        const problem = presentProblem(withFewerFaults(item.problem, left));
+        left -= problem.errors?.length ?? 0;
         return { status: problem.status, problem };
       }),
     );
@@ -167,3 +176,17 @@ export const submitBatch = operation({
     return c.json({ items: answers }, 207);
   },
 });
+
+/** What was lost of each item, by its place. Refuses the batch where it is of no item. */
+function lossesOfItems(losses: readonly Loss[]): ReadonlyMap<number, Problem> {
+  const located = losses.map((loss) => ({ loss, parts: partsOf(loss.path) }));
+  const elsewhere = located.filter(({ parts }) => parts[0] !== "tasks" || parts.length < 2);
+  if (elsewhere.length > 0) throw new ProblemError(lossProblem(losses));
+  const byItem = Map.groupBy(located, ({ parts }) => Number(parts[1]));
+  return new Map(
+    [...byItem].map(([i, of]) => [
+      i,
+      lossProblem(of.map(({ loss, parts }) => ({ ...loss, path: inside(null, ...parts.slice(2)) }))),
+    ]),
+  );
+}

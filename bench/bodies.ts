@@ -1,0 +1,31 @@
+/**
+ * How long heavy bodies take: `node bench/bodies.ts [words of their names]`. Starts the service, sends each body while a
+ * second client asks for `/health`, and prints the milliseconds of both, the slowest first. Those over 2 s, or with a
+ * `/health` over 500 ms, are marked.
+ */
+import { madeBodies, plainBodies, SIMPLE } from "../test/http/heavy-bodies.ts";
+import { prepareGround, sendHeavy, type Sent } from "../test/http/send-heavy.ts";
+import { startServer } from "../test/http/server.ts";
+
+const wanted = process.argv.slice(2).join(" ");
+const server = await startServer();
+try {
+  const ground = await prepareGround(server);
+  const bodies = [SIMPLE, ...madeBodies(ground), ...plainBodies(ground)].filter(({ name }) => name.includes(wanted));
+  const sent: Sent[] = [];
+  for (const body of bodies) {
+    sent.push(await sendHeavy(server, body));
+    console.error(lineOf(sent.at(-1)!));
+  }
+  console.log("      ms health    answer");
+  for (const each of sent.toSorted((a, b) => b.ms - a.ms)) console.log(lineOf(each));
+  if (server.stderr() !== "") console.log(server.stderr().slice(0, 3_000));
+} finally {
+  await server.stop();
+}
+
+function lineOf({ name, status, length, ms, healthMs }: Sent): string {
+  const mark = ms > 2_000 || healthMs > 500 ? "!" : " ";
+  const columns = [ms.toFixed(0).padStart(6), healthMs.toFixed(0).padStart(6), String(length).padStart(9)];
+  return `${mark} ${columns.join(" ")}  ${status}  ${name}`;
+}
