@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { durationSchema } from "../core/duration.ts";
+import { DEFAULT_OVERLAP_MS } from "../core/link-keys.ts";
 
 export const linkKeySchema = z
   .object({
@@ -18,13 +19,9 @@ export type LinkKeyResource = z.output<typeof linkKeySchema>;
 
 export const linkKeyListSchema = z.object({ items: z.array(linkKeySchema) }).meta({ id: "LinkKeyList" });
 
-export type LinkKeyList = z.output<typeof linkKeyListSchema>;
-
-const YEAR_MS = 366 * 86_400_000;
-
 export const rotateLinkKeySchema = z
   .strictObject({
-    overlap: durationSchema(0, YEAR_MS)
+    overlap: durationSchema(0, DEFAULT_OVERLAP_MS)
       .optional()
       .meta({ description: "How long what was signed before holds, a year unless given; 0 where a key has leaked" }),
   })
