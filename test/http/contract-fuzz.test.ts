@@ -42,6 +42,9 @@ beforeAll(async () => {
 
 afterAll(async () => {
   connections.destroy();
+  // Whoever gets the server next finds it as it was.
+  const { items } = (await as(server.root.key).get<{ items: { name: string }[] }>("/v1/lanes")).body;
+  for (const { name } of items) await as(server.root.key).post(`/v1/lanes/${name}/resume`);
   await server?.stop();
 });
 
@@ -52,7 +55,7 @@ async function makeKey(tenant: string, scopes: string[]): Promise<string> {
 
 /** Makes a tenant, and of what the operation's path names some that it owns. */
 async function prepare(operation: Operation, tenant: string): Promise<Ground> {
-  const key = MATRIX[operation.operationId]?.deployment ? server.key : await makeKey(tenant, ["admin"]);
+  const key = MATRIX[operation.operationId]?.deployment ? server.root.key : await makeKey(tenant, ["admin"]);
   const api = as(key);
   const collection = operation.path.split("/{")[0] ?? "";
   const make = async (path: string, count: number, body: (i: number) => unknown) => {

@@ -137,7 +137,7 @@ describe("tenancy", () => {
         "other tenant": { key: (await makeKey("other", [scope ?? "read"])).key },
         "other tenant's admin": { key: stranger.key },
         "default tenant's admin": { key: defaultAdmin.key },
-        "the deployment's key": { key: server.key },
+        "the deployment's key": { key: server.root.key },
       };
       for (const each of SCOPES) shown[each] = { key: (await makeKey(tenant, [each])).key };
 
