@@ -2,7 +2,7 @@
 import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { assert, describe, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/contract/event.ts";
 import { MAX_HISTORY } from "../../src/core/limits.ts";
 import { isTerminal } from "../../src/core/states.ts";
@@ -60,9 +60,12 @@ class Witness {
   /** `events` is all that can be had now. */
   see(events: readonly TaskEvent[]): void {
     const fresh = events.filter(({ seq }) => !this.#meanings.has(seq)).map(({ seq }) => seq);
-    expect(fresh).toEqual(fresh.filter((seq) => seq > this.#largest).toSorted((a, b) => a - b));
+    assert.deepEqual(
+      fresh,
+      fresh.filter((seq) => seq > this.#largest).toSorted((a, b) => a - b),
+    );
     const changed = events.filter((event) => (this.#meanings.get(event.seq) ?? meaning(event)) !== meaning(event));
-    expect(changed).toEqual([]);
+    assert.deepEqual(changed, []);
     for (const event of events) this.#meanings.set(event.seq, meaning(event));
     this.#largest = Math.max(this.#largest, fresh.at(-1) ?? 0);
   }
@@ -172,7 +175,7 @@ class Story {
     const stream = isLive
       ? follow(calm, await this.row(), last, new AbortController().signal, PACE)
       : ofList(await listEvents(calm, await this.row(), last));
-    expect(await this.client.hear(stream, patience)).toEqual(expected);
+    assert.deepEqual(await this.client.hear(stream, patience), expected);
   }
 }
 
@@ -257,7 +260,7 @@ class FlowStory {
     const stream = isLive
       ? followFlow(calm, await this.row(), last, new AbortController().signal)
       : ofList(await listFlowEvents(calm, await this.row(), last));
-    expect(await this.client.hear(stream, expected.length)).toEqual(expected);
+    assert.deepEqual(await this.client.hear(stream, expected.length), expected);
   }
 
   async #play(pick: number, fails: boolean): Promise<void> {

@@ -125,12 +125,12 @@ it("goes on over a retry where a client left, of a task that nobody followed", a
   expect(withoutNumbers(second)).toEqual(withoutNumbers(first));
   expect(second.at(-1)!.data).toMatchObject({ attempt: 2, state: "failed" });
   // A client that left earlier gets the rest of the first run as well, but for its end, which holds no more.
-  const rest = await listenSse(url, { headers: key(), after: first[1]!.seq });
+  const rest = await listenSse(url, { headers: key(), after: first.at(1)!.seq });
   expect(rest).toEqual([first[2], ...second]);
-  const { body: list } = await api.get<{ items: TaskEvent[] }>(`${task.links.events}?after=${first[1]!.seq}`);
+  const { body: list } = await api.get<{ items: TaskEvent[] }>(`${task.links.events}?after=${first.at(1)!.seq}`);
   expect(list.items).toEqual(rest);
   const { body: linked } = await api.get<TaskResource>(`/v1/tasks/${task.id}?links=signed`);
-  const frames = await listenWebSocket(server.url + linked.links.events, { after: first[1]!.seq });
+  const frames = await listenWebSocket(server.url + linked.links.events, { after: first.at(1)!.seq });
   expect(outline(frames)).toEqual(outline(rest));
 });
 
@@ -138,13 +138,13 @@ it("goes on behind the larger of two numbers, in whatever way the events are ask
   const task = await api.submit("test.log", { lines: 4 });
   await api.waitForEnd(task.id);
   const all = (await api.get<{ items: TaskEvent[] }>(task.links.events)).body.items;
-  const [small, large] = [all[1]!.seq, all[4]!.seq];
-  for (const [after, header] of [
-    [small, large],
-    [large, small],
+  const [small, large] = [all.at(1)!.seq, all.at(4)!.seq];
+  for (const { after, header } of [
+    { after: small, header: large },
+    { after: large, header: small },
   ]) {
     const url = `${server.url}${task.links.events}?after=${after}`;
-    expect(await listenSse(url, { headers: key(), after: header! })).toEqual(all.slice(5));
+    expect(await listenSse(url, { headers: key(), after: header })).toEqual(all.slice(5));
     const list = await fetch(url, { headers: { ...key(), "last-event-id": String(header) } });
     expect(await list.json()).toEqual({ items: all.slice(5) });
   }
