@@ -228,9 +228,9 @@ export function madeBodies(ground: Ground): Heavy[] {
   });
   const submit = (name: string, body: () => string) => post(`a submission: ${name}`, "/v1/tasks", body);
   const input = (task: string, name: string) =>
-    submit(`${task}, ${name}`, () => around(VALUES[name]!, `{"task":"${task}","options":{"delay":"1h"},"input":`, "}"));
+    submit(`${task}, ${name}`, () => around(VALUES[name], `{"task":"${task}","options":{"delay":"1h"},"input":`, "}"));
   const options = (name: string, before: string, part: (i: number) => string, after: string) =>
-    submit(name, fill(part, [`{"task":"test.noop","options":{${before}`, `${after}}}`]));
+    submit(name, () => fill(part, [`{"task":"test.noop","options":{${before}`, `${after}}}`]));
   const schedule = (name: string, member: string): Heavy => ({
     name: `a schedule: ${name}`,
     method: "PUT",
@@ -240,7 +240,7 @@ export function madeBodies(ground: Ground): Heavy[] {
   const batch = (name: string, body: () => string) => post(`a batch: ${name}`, "/v1/tasks/batch", body);
   const bulk = (name: string, body: () => string) => post(`a bulk verb: ${name}`, "/v1/tasks/cancel", body);
   const signal = (name: string) =>
-    post(`a signal: ${name}`, `/v1/tasks/${ground.task}/signals/go`, () => around(VALUES[name]!));
+    post(`a signal: ${name}`, `/v1/tasks/${ground.task}/signals/go`, () => around(VALUES[name]));
   const long = (unit: string, count = 1_000_000) => unit.repeat(Math.floor(count / unit.length));
   const id = "task_01jzzzzzzzzzzzzzzzzzzzzzzz";
   return [
@@ -321,7 +321,7 @@ export function madeBodies(ground: Ground): Heavy[] {
     post(
       "a submission with an idempotency key",
       "/v1/tasks",
-      () => around(VALUES["many members"]!, '{"task":"test.noop","options":{"delay":"1h"},"input":', "}"),
+      () => around(VALUES["many members"], '{"task":"test.noop","options":{"delay":"1h"},"input":', "}"),
       { "idempotency-key": "heavy" },
     ),
     post(
@@ -329,7 +329,7 @@ export function madeBodies(ground: Ground): Heavy[] {
       "/v1/flows",
       () =>
         around(
-          VALUES["500 levels of objects, many times"]!,
+          VALUES["500 levels of objects, many times"],
           '{"task":"test.noop","options":{"delay":"1h"},"input":',
           "}",
         ),
@@ -392,5 +392,5 @@ export const SIMPLE: Heavy = {
   name: "a long text",
   method: "POST",
   path: "/v1/tasks",
-  body: () => around(VALUES["a long text"]!, '{"task":"test.noop","options":{"delay":"1h"},"input":', "}"),
+  body: () => around(VALUES["a long text"], '{"task":"test.noop","options":{"delay":"1h"},"input":', "}"),
 };
