@@ -48,6 +48,7 @@ export default defineConfig({
               compatibilityFlags: ["service_binding_extra_handlers"],
               bindings: {
                 API_KEY: "test-key",
+                SEAL_KEY: `test:${Buffer.alloc(32, 7).toString("base64")}`,
                 FIXTURES: "1",
                 PUBLIC_DEMO: "1",
                 ALLOW_ORIGINS: "",

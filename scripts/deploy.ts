@@ -6,9 +6,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { globSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { Unstable_RawConfig } from "wrangler";
 import { build } from "./build.ts";
+import { newSealKey } from "./seal-key.ts";
 import { PLANS, planConfig, writePlanConfig, type Plan } from "./plan-config.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -32,6 +34,10 @@ export interface Step {
   run: string[];
   /** The step is left out where this command succeeds: what it would make is there. */
   unless?: string[];
+  /** The step is left out where this command names that. Where the command fails nobody knows, and the deployment stops. */
+  unlessNamed?: { run: string[]; name: string };
+  /** What the command reads, and does not show. */
+  input?: () => string;
 }
 
 /** As it was before the build made wrangler quiet: what it says of a deployment is to be read. */
@@ -77,24 +83,48 @@ export function deploySteps({ config, expand, contract, hasContract, location }:
       .map((queue) => ({ run: ["queues", "create", queue], unless: ["queues", "info", queue] })),
     migrate(expand),
     { run: ["deploy", "--config", expand] },
+    {
+      // Never made anew: what an older key has sealed could not be opened any more.
+      run: ["secret", "put", "SEAL_KEY", "--config", expand],
+      unlessNamed: { run: ["secret", "list", "--config", expand], name: '"SEAL_KEY"' },
+      input: newSealKey,
+    },
     ...(hasContract ? [migrate(contract)] : []),
   ];
 }
 
 /** Runs the steps one after the other with this wrangler; throws at the first that fails. */
 export async function runSteps(steps: readonly Step[], wrangler = WRANGLER): Promise<void> {
-  for (const { run, unless } of steps) {
+  for (const { run, unless, unlessNamed, input } of steps) {
     if (unless !== undefined && (await call(wrangler, unless, "ignore")) === 0) continue;
+    if (unlessNamed !== undefined && (await listed(wrangler, unlessNamed.run)).includes(unlessNamed.name)) continue;
     process.stdout.write(`\n> wrangler ${run.join(" ")}\n`);
-    const code = await call(wrangler, run, "inherit");
-    if (code !== 0) throw new Error(`wrangler ${run.join(" ")} failed (${code}); mend its cause and deploy again`);
+    demandSuccess(run, await call(wrangler, run, "inherit", input?.()));
   }
 }
 
-async function call(wrangler: string, args: string[], stdio: "ignore" | "inherit"): Promise<number> {
-  const child = spawn(process.execPath, [wrangler, ...args], { cwd: root, env: environment, stdio });
+function demandSuccess(run: string[], code: number): void {
+  if (code !== 0) throw new Error(`wrangler ${run.join(" ")} failed (${code}); mend its cause and deploy again`);
+}
+
+async function call(wrangler: string, args: string[], output: "ignore" | "inherit", input?: string): Promise<number> {
+  const stdio = [input === undefined ? output : "pipe", output, output] as const;
+  const child = spawn(process.execPath, [wrangler, ...args], { cwd: root, env: environment, stdio: [...stdio] });
+  child.stdin?.end(input);
   const [code] = (await once(child, "exit")) as [number | null];
   return code ?? 1;
+}
+
+/** What a command writes. */
+async function listed(wrangler: string, args: string[]): Promise<string> {
+  const child = spawn(process.execPath, [wrangler, ...args], {
+    cwd: root,
+    env: environment,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [output, [code]] = (await Promise.all([text(child.stdout), once(child, "exit")])) as [string, [number | null]];
+  demandSuccess(args, code ?? 1);
+  return output;
 }
 
 /** Writes the configuration of a deployment and answers what to deploy. */

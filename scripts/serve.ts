@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { build, buildStrict } from "./build.ts";
 import { readLocalConfig } from "./local-config.ts";
+import { sealKeyIn } from "./seal-key.ts";
 import { readStrictOptions, STRICT_OPTIONS, STRICT_USAGE } from "./strict/options.ts";
 import { LatestReport } from "./strict/report.ts";
 import {
@@ -35,6 +36,8 @@ export type ServeOptions = {
   /** Where all state goes; wrangler's `--persist-to` takes the same directory. */
   persist: string;
   apiKey: string;
+  /** Seals what is secret; a key that is kept with the state unless given. */
+  sealKey?: string;
   /** The test.* tasks exist, and webhooks may go to loopback addresses. */
   fixtures?: boolean;
   /** Every task may call loopback addresses, `http.request` too. */
@@ -105,6 +108,7 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     // From wrangler.toml alone: what .dev.vars says is for `wrangler dev`.
     ...config.vars,
     API_KEY: options.apiKey,
+    SEAL_KEY: options.sealKey ?? sealKeyIn(persist),
     FIXTURES: options.fixtures ? "1" : "",
     ALLOW_LOOPBACK: options.allowLoopback ? "1" : "",
     PUBLIC_DEMO: options.publicDemo ? "1" : "",
@@ -256,6 +260,7 @@ async function main(): Promise<void> {
     port,
     persist: values.persist,
     apiKey,
+    ...(process.env["SEAL_KEY"] ? { sealKey: process.env["SEAL_KEY"] } : {}),
     fixtures: values.fixtures,
     allowLoopback: values["allow-loopback"],
     publicDemo: values.fixtures,

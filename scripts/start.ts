@@ -3,6 +3,7 @@ import { appendFileSync, chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { newKeyText } from "../src/engine/key-text.ts";
+import { newSealKey } from "./seal-key.ts";
 import { fail, serve } from "./serve.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -12,16 +13,21 @@ const PAGES = [
   ["/dashboard", "Dashboard"],
 ] as const;
 
-/** The key in .dev.vars, which is written first where there is none. */
-function localKey(): string {
+/** The keys in .dev.vars, which are written first where there are none. */
+function localKeys(): { apiKey: string; sealKey: string } {
   const file = join(root, ".dev.vars");
   if (existsSync(file)) chmodSync(file, 0o600);
   const known = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
-  if (known["API_KEY"]) return known["API_KEY"];
-  const key = newKeyText();
-  appendFileSync(file, `API_KEY=${key}\nPUBLIC_DEMO=1\nALLOW_HOSTS=localhost\n`, { mode: 0o600 });
-  chmodSync(file, 0o600);
-  return key;
+  const { API_KEY: apiKey = newKeyText(), SEAL_KEY: sealKey = newSealKey() } = known;
+  const lines = [
+    ...(known["API_KEY"] ? [] : [`API_KEY=${apiKey}`, "PUBLIC_DEMO=1", "ALLOW_HOSTS=localhost"]),
+    ...(known["SEAL_KEY"] ? [] : [`SEAL_KEY=${sealKey}`]),
+  ];
+  if (lines.length > 0) {
+    appendFileSync(file, lines.map((line) => `${line}\n`).join(""), { mode: 0o600 });
+    chmodSync(file, 0o600);
+  }
+  return { apiKey, sealKey };
 }
 
 async function print(url: string, key: string): Promise<void> {
@@ -49,14 +55,14 @@ Ctrl-C stops it; what was submitted stays.
 }
 
 async function main(): Promise<void> {
-  const apiKey = localKey();
+  const keys = localKeys();
   const { url } = await serve({
     port: Number(process.env["PORT"] ?? 8787),
     persist: join(root, ".wrangler/state"),
-    apiKey,
+    ...keys,
     publicDemo: true,
   });
-  await print(url, apiKey);
+  await print(url, keys.apiKey);
 }
 
 await main().catch(fail);

@@ -18,6 +18,8 @@ interface Env {
   API_KEY?: string;
   /** What signs links, 32 characters or more each, separated by commas: the first signs, the others hold still. Without it the clock keeps random ones. */
   LINK_KEY?: string;
+  /** Seals what is secret: `<id>:<base64 of 32 bytes>`, several with commas between them; see `engine/seal-key.ts`. */
+  SEAL_KEY?: string;
   /** `"1"`: the demo page's two routes are open to everybody. */
   PUBLIC_DEMO?: string;
   /** `"1"`: the fixture tasks exist, and webhooks and `csv.*` may have loopback targets. */
@@ -28,6 +30,8 @@ interface Env {
   MAX_LIVE_TASKS?: string;
   /** How large the database may become, in bytes; empty: 10 GB, D1's limit on the paid plan. */
   D1_MAX_BYTES?: string;
+  /** How long entries of the audit log are kept, a duration such as `"90d"`; empty: 90 days. */
+  AUDIT_RETENTION?: string;
   /** Comma-separated origins that browsers may call from. */
   ALLOW_ORIGINS?: string;
   /** Set on somebody's own machine: comma-separated names that it answers to, beside loopback's. Without it any name is answered. */

@@ -2,6 +2,7 @@
 
 import type { Stats } from "../contract/stats.ts";
 import type { Tasks } from "../contract/typed-task.ts";
+import { auditVerbs, type AuditVerbs } from "./audit.ts";
 import { connect, type CallOptions, type ClientOptions } from "./connection.ts";
 import { flowVerbs, type FlowVerbs } from "./flows.ts";
 import { keyVerbs, type KeyVerbs } from "./keys.ts";
@@ -20,6 +21,7 @@ export interface Client<T extends Tasks> extends TaskVerbs<T> {
   limits: LimitVerbs;
   keys: KeyVerbs;
   webhooks: WebhookVerbs;
+  audit: AuditVerbs;
   /** How many tasks there are by state, task and lane, how many end, and how long they wait and run. */
   stats(options?: CallOptions): Promise<Stats>;
 }
@@ -41,6 +43,7 @@ export function createClient<T extends Tasks = Tasks>(options: ClientOptions): C
     limits: limitVerbs(connection),
     keys: keyVerbs(connection),
     webhooks: webhookVerbs(connection),
+    audit: auditVerbs(connection),
     stats: async ({ signal } = {}) => connection.json({ method: "GET", path: "/v1/stats", signal }),
   };
 }

@@ -13,9 +13,12 @@ export function resource(connection: Connection, base: string) {
   const send = async <T>(method: Call["method"], segments: string[], rest: Partial<Call> = {}): Promise<T> =>
     connection.json({ ...rest, method, path: [base, ...segments.map(encodeURIComponent)].join("/") });
 
-  const list = <Item>(segments: string[], { signal, limit }: ListOptions = {}): Pages<Item> =>
+  const list = <Item>(
+    segments: string[],
+    { signal, limit, query }: ListOptions & Pick<Call, "query"> = {},
+  ): Pages<Item> =>
     pagesOf(async (cursor) =>
-      send<Page<Item>>("GET", segments, { query: { limit, cursor: cursor ?? undefined }, signal }),
+      send<Page<Item>>("GET", segments, { query: { ...query, limit, cursor: cursor ?? undefined }, signal }),
     );
 
   return { send, list };

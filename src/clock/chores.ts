@@ -1,9 +1,11 @@
 /** The chores of the clock: what is not urgent, at a pace. Part of a tick. */
 
+import { firstKeptAudit } from "../engine/audit.ts";
 import { deleteEnded } from "../engine/delete.ts";
 import { doChores, type Chores } from "../results/chores.ts";
 import { timePurges, walkOver } from "../results/purge-tasks.ts";
 import type { TickBudget } from "../core/plan.ts";
+import { sealEndpoints } from "./sealing.ts";
 
 /** Between two rounds of chores, and between two folds of what was counted. */
 const CHORES_EVERY_MS = 15_000;
@@ -64,6 +66,7 @@ export async function doRound(
     keys: true,
     windows: true,
     rollups: true,
+    audit: firstKeptAudit(env, now),
     ...state.sweeps,
   };
   for (let stretch = 1; isAnyLeft(left); stretch++) {
@@ -85,9 +88,10 @@ export async function doRound(
     state.sweeps = { limits: left.limits ?? "", buckets: left.buckets ?? "" };
     if (stretch >= MAX_STRETCHES) left = { ...left, limits: undefined, buckets: undefined };
   }
+  const isSealing = mayGoOn() && (await sealEndpoints(env, kv));
   const done: State = { ...state, doneAt: now, foldedAt: isFolding ? now : state.foldedAt, left: null };
   kv.put<State>("chores", done);
-  return nextRound(done, walk, unfolded && !isFolding);
+  return isSealing ? now + CHORES_EVERY_MS : nextRound(done, walk, unfolded && !isFolding);
 }
 
 function isAnyLeft(chores: Chores): boolean {

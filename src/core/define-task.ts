@@ -19,6 +19,7 @@ import {
   type Lane,
 } from "./limits.ts";
 import { retrySchema, type RetryFunction, type RetryOptions } from "./retry.ts";
+import { secretsOf, type SecretOption, type SecretPaths } from "./secret.ts";
 import { rateLimitOf, type CacheOption, type RateLimit, type RateOption } from "./share.ts";
 
 /** The latest progress of a task. `percent` is null where `total` is unknown. */
@@ -190,6 +191,11 @@ export interface TaskOptions<
    * members of flows, children and ticks of schedules are runs of their own and always run.
    */
   cache?: CacheOption;
+  /**
+   * Fields of the input that nobody but the handler sees: sealed where they are stored, and shown as `•••`. RFC 6901
+   * pointers, such as `["/headers/authorization"]`, or `{ input, output }` where the result has some, too.
+   */
+  secret?: SecretOption;
   /** One call of the handler for many tasks, each of which keeps an id, attempts and a result of its own. */
   batch?: B;
   run: Handler<Input, Output, B>;
@@ -216,6 +222,8 @@ export interface TaskDefinition<
   readonly cacheMs: number | null;
   readonly circuit: Circuit | null;
   readonly concurrency: readonly ConcurrencyLimit[];
+  /** Null where nothing of it is secret. */
+  readonly secret: SecretPaths | null;
   /** Where it is one, its `run` stands in for the other. */
   readonly batch: Batch | null;
   // A method, so that definitions of different inputs fit one list.
@@ -282,6 +290,7 @@ export function defineTask<
       options.cache === undefined ? null : between("cache.ttl", durationMs(options.cache.ttl), 1, MAX_RETENTION_MS),
     circuit: options.circuit === undefined ? null : circuitOf(options.circuit, between),
     concurrency: limits.concurrency,
+    secret: secretsOf(name, options.secret),
     batch: options.batch === undefined ? null : batchOf(options.batch, run as Batch["run"], limits, between),
     run: options.batch === undefined ? (run as Handler<Input, Output>) : refuseAlone(name),
   };

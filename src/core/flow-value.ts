@@ -10,6 +10,8 @@ export interface Ended {
   result: unknown;
   /** Why it did not succeed. */
   error?: unknown;
+  /** What is secret in the result, and what it is bound to. */
+  sealed?: { tenant: string; task: string; text: string; sealed: string };
 }
 
 /** What is known of the ends of the tasks that a source names. */

@@ -51,6 +51,9 @@ export const MAX_BODY_BYTES = 1_048_576;
  */
 export const INLINE_PAYLOAD_BYTES = 16_384;
 
+/** What is secret in one input, and in one result, together with where it stands: it lies in the row, sealed. */
+export const MAX_SECRET_BYTES = 16_384;
+
 /** The JSON parameter of one set-based statement; D1 refuses a value above 2 MB. */
 export const MAX_PARAM_BYTES = 900_000;
 

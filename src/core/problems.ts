@@ -194,6 +194,14 @@ export const PROBLEMS = {
       "The results backend did not answer in time, or has more to do than it can. What was accepted earlier is safe.",
     remedy: "Send the request again after Retry-After, with the same Idempotency-Key if it submits something.",
   },
+  "seal-key-missing": {
+    status: 503,
+    title: "The deployment has no key to seal secret fields with",
+    meaning:
+      "The task's definition calls fields of its input secret: they are stored sealed or not at all, and the deployment's SEAL_KEY is missing or cannot be read. Nothing was stored.",
+    remedy:
+      "The deployment's owner sets the secret SEAL_KEY, <id>:<base64 of 32 random bytes>; npm run deploy makes one where there is none. GET /health says whether it is there.",
+  },
   "storage-full": {
     status: 503,
     title: "The database is nearly full",

@@ -27,8 +27,8 @@ export type Outcome = (typeof OUTCOMES)[number];
 
 /** How an attempt ended, as the worker node saw it. */
 export type Ending =
-  /** `result` is JSON text that the task's output schema has accepted. */
-  | { outcome: "succeeded"; result: string }
+  /** `result` is JSON text that the task's output schema has accepted, without what is secret in it: that is `sealed`. */
+  | { outcome: "succeeded"; result: string; sealed?: string | null }
   | {
       outcome: "failed";
       error: TaskError;
@@ -77,6 +77,8 @@ export interface Settlement {
   state: State;
   /** JSON text, only when it succeeded. */
   result: string | null;
+  /** What is secret in the result. */
+  sealed?: string;
   /** The task's error when it has ended badly. */
   error: TaskError | null;
   /** The attempt's error for its history. */
@@ -104,7 +106,13 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
   }
   switch (ending.outcome) {
     case "succeeded":
-      return { ...same, ...ended, state: "succeeded", result: ending.result };
+      return {
+        ...same,
+        ...ended,
+        state: "succeeded",
+        result: ending.result,
+        ...(ending.sealed ? { sealed: ending.sealed } : {}),
+      };
     case "undone": {
       const { undoing, failures: notUndone } = ending;
       return { ...same, ...ended, state: undoing.state, error: errorAfterUndo(undoing, notUndone) };

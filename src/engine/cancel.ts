@@ -2,6 +2,7 @@
 
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
+import type { Audit } from "../results/audit.ts";
 import { cancelTasks, type Cancellation, type Cancelled } from "../results/cancel-tasks.ts";
 import { deliverFor } from "./deliver.ts";
 import { observeEnds, writeCounts } from "./observe.ts";
@@ -18,8 +19,9 @@ export async function cancel(
   reason: string | null,
   now: number,
   undo = false,
+  audit: Audit | null = null,
 ): Promise<Cancelled[]> {
-  const cancellation = await cancelTasks(env.DB, ids, reason, now, undo);
+  const cancellation = await cancelTasks(env.DB, ids, reason, now, undo, audit);
   await announceCancelled(env, cancellation, now);
   const asked = new Set(ids);
   return cancellation.after.filter((task) => asked.has(task.id));

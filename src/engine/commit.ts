@@ -61,7 +61,8 @@ function withoutResult(entry: Commit): Commit {
   const message = `the result of ${entry.result?.length} characters could not be stored: the database is full`;
   const error = { type: "storage_full", message };
   console.error(JSON.stringify({ event: "result_not_stored", taskId: entry.id, attempt: entry.attempt }));
-  return { ...entry, outcome: "failed", state: "failed", result: null, error, attemptError: error };
+  const { sealed: _, ...rest } = entry;
+  return { ...rest, outcome: "failed", state: "failed", result: null, error, attemptError: error };
 }
 
 async function pokeFor(env: Env, held: Committed[]): Promise<void> {

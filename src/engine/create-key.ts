@@ -1,5 +1,6 @@
 /** Makes API keys. */
 
+import type { Audit } from "../results/audit.ts";
 import { insertKey, type StoredKey } from "../results/keys.ts";
 import { newId } from "./ids.ts";
 import { hashOf, newKeyText, prefixOf } from "./key-text.ts";
@@ -23,6 +24,7 @@ export async function createKey(
   wanted: NewKey,
   maker: KeyMaker,
   now: number,
+  audit: Audit | null = null,
 ): Promise<{ stored: StoredKey; text: string } | null> {
   const text = newKeyText();
   const stored: StoredKey = {
@@ -36,7 +38,9 @@ export async function createKey(
     createdAt: now,
     revokedAt: null,
   };
-  return (await insertKey(env.DB, stored, await hashOf(text))) ? { stored, text } : null;
+  return (await insertKey(env.DB, stored, await hashOf(text), audit && { ...audit, target: stored.id }))
+    ? { stored, text }
+    : null;
 }
 
 function earlier(one: number | null, other: number | null): number | null {

@@ -3,9 +3,12 @@
 import { putScheduleSchema, scheduleIdSchema, type DeclaredSchedule } from "../contract/schedule.ts";
 import { ProblemError } from "../core/problems.ts";
 import { DECLARED_TENANT } from "../core/schedule.ts";
+import type { AuditAction } from "../contract/audit.ts";
+import type { Audit } from "../results/audit.ts";
 import { RefusalError } from "../results/d1.ts";
 import { deleteSchedule } from "../results/put-schedule.ts";
 import { listDeclared } from "../results/read-schedules.ts";
+import { auditOf, systemActor } from "./audit.ts";
 import { putSchedule } from "./put-schedule.ts";
 
 /**
@@ -21,7 +24,8 @@ export async function declareSchedules(env: Env, declared: readonly DeclaredSche
       continue;
     }
     try {
-      await putSchedule(env, { tenant: DECLARED_TENANT, source: "code" }, id, { raw, parsed: parsed.data }, now);
+      const entry = entryOf("schedule.put", id, now, { task: raw.task });
+      await putSchedule(env, { tenant: DECLARED_TENANT, source: "code" }, id, { raw, parsed: parsed.data }, now, entry);
     } catch (error) {
       if (!(error instanceof ProblemError) || error instanceof RefusalError) throw error;
       note(id, error);
@@ -29,8 +33,15 @@ export async function declareSchedules(env: Env, declared: readonly DeclaredSche
   }
   const wanted = new Set(declared.map(({ id }) => id));
   for (const id of await listDeclared(env.DB, DECLARED_TENANT)) {
-    if (!wanted.has(id)) await deleteSchedule(env.DB, DECLARED_TENANT, id, "code");
+    if (!wanted.has(id)) {
+      await deleteSchedule(env.DB, DECLARED_TENANT, id, "code", entryOf("schedule.delete", id, now));
+    }
   }
+}
+
+function entryOf(action: AuditAction, target: string, now: number, detail?: Record<string, unknown>): Audit {
+  const changed = { tenant: DECLARED_TENANT, target, ...(detail === undefined ? {} : { detail }) };
+  return auditOf(systemActor("deployment"), action, changed, now);
 }
 
 function note(schedule: string, error: unknown): void {

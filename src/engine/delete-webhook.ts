@@ -1,6 +1,7 @@
 /** Removes an endpoint: nobody is told through it any more, also not of what happened before. */
 
-import { changeWebhook } from "../results/change-webhook.ts";
+import type { Audit } from "../results/audit.ts";
+import { beginRemoval } from "../results/change-webhook.ts";
 import { deleteWebhook, forgetDeliveries, readPending } from "../results/delete-webhook.ts";
 import { cancel } from "./cancel.ts";
 
@@ -11,8 +12,14 @@ const CHUNK = 500;
  * Answers whether there was one. First it is paused, so that nothing new comes; cut off after that,
  * it stays paused and can be removed again.
  */
-export async function removeWebhook(env: Env, tenant: string, id: string, now: number): Promise<boolean> {
-  if ((await changeWebhook(env.DB, tenant, id, { paused: true })) === null) return false;
+export async function removeWebhook(
+  env: Env,
+  tenant: string,
+  id: string,
+  now: number,
+  audit: Audit | null = null,
+): Promise<boolean> {
+  if (!(await beginRemoval(env.DB, tenant, id, audit))) return false;
   for (;;) {
     const pending = await readPending(env.DB, tenant, id, CHUNK);
     if (pending.length === 0) break;

@@ -1,13 +1,19 @@
 /** Removes ended tasks with all that belongs to them. */
 
+import type { Audit } from "../results/audit.ts";
 import { deleteTasks, removeTasks, type Purged } from "../results/purge-tasks.ts";
 import { deliverFor } from "./deliver.ts";
 import { destroyObjects } from "./tell.ts";
 
 /** Removes those whose retention is over at `before` (ms since the epoch; null: whatever it is). Answers how many. */
-export async function deleteEnded(env: Env, ids: string[], before: number | null): Promise<number> {
+export async function deleteEnded(
+  env: Env,
+  ids: string[],
+  before: number | null,
+  audit: Audit | null = null,
+): Promise<number> {
   if (ids.length === 0) return 0;
-  return andWhatWasOwed(env, ids, before, await deleteTasks(env.DB, ids, before));
+  return andWhatWasOwed(env, ids, before, await deleteTasks(env.DB, ids, before, audit), audit);
 }
 
 /** The same for rows that were read already. */
@@ -17,7 +23,13 @@ export async function purge(env: Env, rows: readonly Purged[], before: number): 
   return andWhatWasOwed(env, ids, before, await removeTasks(env.DB, rows, before));
 }
 
-async function andWhatWasOwed(env: Env, ids: string[], before: number | null, removed: Purged[]): Promise<number> {
+async function andWhatWasOwed(
+  env: Env,
+  ids: string[],
+  before: number | null,
+  removed: Purged[],
+  audit: Audit | null = null,
+): Promise<number> {
   const deleted = [...removed];
   if (deleted.length < ids.length) {
     // What webhooks are owed needs the task; once they have their copies it goes too.
@@ -27,7 +39,7 @@ async function andWhatWasOwed(env: Env, ids: string[], before: number | null, re
       env,
       kept.map((id) => ({ id })),
     );
-    deleted.push(...(await deleteTasks(env.DB, kept, before)));
+    deleted.push(...(await deleteTasks(env.DB, kept, before, audit)));
   }
   await destroyObjects(env, deleted);
   return deleted.length;

@@ -18,7 +18,7 @@ import { namedTaskId } from "./ids.ts";
 import type { RunOptions } from "./prepare.ts";
 import { presentTask } from "./present.ts";
 import { newDelivery, type Happening, type Listener } from "./webhook-delivery.ts";
-import { newWebhookSecret } from "./webhook-secret.ts";
+import { newWebhookSecret, sealEndpointSecret, sealTaskSecret } from "./webhook-secret.ts";
 
 /** Ends looked at in one go. */
 const CHUNK = 100;
@@ -108,16 +108,20 @@ async function expand(env: Env, ends: Owed[], webhooks: WebhookRow[]): Promise<v
   const deliveries = await Promise.all(
     told.map(async ({ end, listener, happening }) => {
       const id = await namedTaskId(`${listener.webhookId}:${end.taskId}:${end.run}`, end.finishedAt);
-      return newDelivery(listener, happening, id, now);
+      return newDelivery(await withSealedSecret(env, listener), happening, id, now);
     }),
   );
   const defaults = told.filter(({ listener }) => listener.webhookId === DEFAULT_WEBHOOK);
+  const tenants = [...new Set(defaults.map(({ listener }) => listener.tenant))];
+  const secrets = await Promise.all(
+    tenants.map((tenant) => sealEndpointSecret(env, tenant, DEFAULT_WEBHOOK, newWebhookSecret())),
+  );
   await storeDeliveries(
     env.DB,
     deliveries.map(({ task }) => task),
     deliveries.map(({ entry }) => entry),
     ends,
-    new Map(defaults.map(({ listener }) => [listener.tenant, newWebhookSecret()])),
+    new Map(tenants.map((tenant, i) => [tenant, secrets[i]!])),
     now,
   );
   if (deliveries.length === 0) return;
@@ -126,6 +130,13 @@ async function expand(env: Env, ends: Owed[], webhooks: WebhookRow[]): Promise<v
     deliveries.map(({ task }) => task),
   );
   await pokeClock(env, now + BELL_MS);
+}
+
+/** One that was submitted before there was a key is sealed by now. */
+async function withSealedSecret(env: Env, listener: Listener): Promise<Listener> {
+  const { tenant, url, secret } = listener;
+  if (url === undefined || secret === undefined) return listener;
+  return { ...listener, secret: await sealTaskSecret(env, tenant, url, secret) };
 }
 
 /** The task as it ended, even where another run has begun since. */

@@ -3,6 +3,7 @@
 import { earliest, pokeClock } from "../broker/poke.ts";
 import type { Lane } from "../core/limits.ts";
 import { ProblemError, problem, type Problem } from "../core/problems.ts";
+import type { Audit } from "../results/audit.ts";
 import { drainLane, isDraining, readDrains, type Drain } from "../results/drains.ts";
 import type { Waiting } from "../results/read-schedules.ts";
 import { findTask, taskNames } from "../tasks/registry.ts";
@@ -20,8 +21,9 @@ export async function drain(
   reason: string | null,
   until: number | null,
   now: number,
+  audit: Audit | null = null,
 ): Promise<void> {
-  await drainLane(env.DB, lane, reason, until, now);
+  await drainLane(env.DB, lane, reason, until, now, audit);
   await pokeClock(env, now);
 }
 

@@ -1,6 +1,7 @@
 /** The verbs on a whole flow. */
 
 import { pokeClock } from "../broker/poke.ts";
+import type { Audit } from "../results/audit.ts";
 import { readErrorTasks, readMemberIds, requestFlowCancel, type FlowRow } from "../results/flows.ts";
 import { retryFlow as retryMembers } from "../results/retry-flow.ts";
 import { cancel } from "./cancel.ts";
@@ -18,10 +19,11 @@ export async function cancelFlow(
   reason: string | null,
   now: number,
   undo = false,
+  audit: Audit | null = null,
 ): Promise<void> {
-  await requestFlowCancel(env.DB, flow.id, now);
+  await requestFlowCancel(env.DB, flow.id, now, audit);
   const ids = await readMemberIds(env.DB, flow.id);
-  for (let i = 0; i < ids.length; i += CHUNK) await cancel(env, ids.slice(i, i + CHUNK), reason, now, undo);
+  for (let i = 0; i < ids.length; i += CHUNK) await cancel(env, ids.slice(i, i + CHUNK), reason, now, undo, audit);
 }
 
 /**
@@ -35,10 +37,11 @@ export async function retryFlow(
   from: string | null,
   now: number,
   deadline: number | null = null,
+  audit: Audit | null = null,
 ): Promise<number> {
   const errorTasks = await readErrorTasks(env.DB, flow.id);
   const fresh = errorTasks === null ? null : withFreshIds(errorTasks);
-  const released = await retryMembers(env.DB, flow, from, fresh, now, deadline);
+  const released = await retryMembers(env.DB, flow, from, fresh, now, deadline, audit);
   background.waitUntil(announceReleased(env, released));
   if (deadline !== null && released.length > 0) background.waitUntil(pokeClock(env, deadline));
   return released.length;

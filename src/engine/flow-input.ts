@@ -19,6 +19,7 @@ import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { persist } from "../results/d1.ts";
 import type { FlowNode } from "../results/flow-node.ts";
 import { readSmallSources, readSources, type SharedSources } from "../results/flow-sources.ts";
+import { openEnds } from "./seal-tasks.ts";
 import { readEnds, readFailure, readSmallEnds, readSmallNodes } from "../results/flow-values.ts";
 import { OVERFLOW } from "../results/task-row.ts";
 
@@ -45,7 +46,9 @@ interface Takes {
  * {@link flowInput}; so do all where D1 does not answer.
  */
 export async function fillFlowInputs(env: Env, tasks: ClaimedTask[]): Promise<ClaimedTask[]> {
-  const takers = tasks.filter((task) => task.takesFromFlow === 1 && !(task.overflow & OVERFLOW.input));
+  const takers = tasks.filter(
+    (task) => task.takesFromFlow === 1 && !(task.overflow & OVERFLOW.input) && task.sealed === null,
+  );
   if (takers.length < 2) return tasks;
   try {
     const nodes = await readSmallNodes(
@@ -169,7 +172,10 @@ const asksWhy = (source: Source) => typeof source === "object" && "failure" in s
 async function know(env: Env, flowId: string | null, { sources, inParts }: Needed): Promise<Known> {
   const ids = [...new Set(sources.flatMap(taskIdsOf))];
   return {
-    ended: ids.length > 0 ? await readEnds(env.DB, ids, inParts ? PARTS_BYTES : MAX_PAYLOAD_BYTES) : new Map(),
+    ended:
+      ids.length > 0
+        ? await openEnds(env, await readEnds(env.DB, ids, inParts ? PARTS_BYTES : MAX_PAYLOAD_BYTES))
+        : new Map(),
     failure: flowId !== null && sources.some(asksWhy) ? await readFailure(env.DB, flowId) : null,
   };
 }

@@ -100,6 +100,7 @@ class Members {
       if (this.#found.length > MAX_FAULTS) break;
       const prepared = prepareNode(this.#env, planned, this.#origin, this.#now);
       if (!prepared.ok) {
+        if (prepared.problem.name === "seal-key-missing") throw new ProblemError(prepared.problem);
         const { errors = [{ pointer: "", detail: prepared.problem.detail }] } = prepared.problem;
         this.#found.push(...errors.map((error) => inBody(planned, error)));
         continue;

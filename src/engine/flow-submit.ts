@@ -9,6 +9,7 @@ import { ringInLine } from "./line.ts";
 import type { Origin } from "./prepare.ts";
 import { admit } from "./quota.ts";
 import { findMade, madeBefore, type Made, type RequestKey } from "./request-key.ts";
+import { sealTasks } from "./seal-tasks.ts";
 import { demandStorage } from "./storage.ts";
 import type { Background } from "./store.ts";
 
@@ -24,6 +25,7 @@ export async function submitFlow(
   let flow: NewFlow;
   try {
     flow = compileFlow(env, body, origin, now);
+    await sealTasks(env, [...flow.tasks, ...flow.onError]);
     await demandStorage(env, now);
     await admit(env, origin.tenant, flow.tasks.length, now);
   } catch (refusal) {

@@ -4,6 +4,7 @@ import { readBacklogs } from "../broker/backlog.ts";
 import { pokeClock } from "../broker/poke.ts";
 import type { LaneResource } from "../contract/lane.ts";
 import { HELD_LOOK_MS, LANES, type Lane } from "../core/limits.ts";
+import type { Audit } from "../results/audit.ts";
 import { readDrains } from "../results/drains.ts";
 import { pauseLane, readLanes, resumeLane } from "../results/lanes.ts";
 import { countLanes } from "../results/live-counts.ts";
@@ -45,13 +46,14 @@ export async function pause(
   reason: string | null,
   until: number | null,
   now: number,
+  audit: Audit | null = null,
 ): Promise<void> {
-  await pauseLane(env.DB, lane, reason, until, now);
+  await pauseLane(env.DB, lane, reason, until, now, audit);
   if (until !== null) await pokeClock(env, until);
 }
 
 /** Opens the lane again, whether it was paused or drained; the clock rings for those who waited, and ticks the schedules. */
-export async function resume(env: Env, lane: Lane, now: number): Promise<void> {
-  await resumeLane(env.DB, lane);
+export async function resume(env: Env, lane: Lane, now: number, audit: Audit | null = null): Promise<void> {
+  await resumeLane(env.DB, lane, audit);
   await pokeClock(env, now);
 }

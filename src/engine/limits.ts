@@ -6,6 +6,7 @@ import type { LimitResource } from "../contract/limit.ts";
 import { definitionKey, submissionKey } from "../core/concurrency.ts";
 import { LIMIT_KINDS, storedKey, type LimitKind, type LimitName } from "../core/limit-name.ts";
 import { rateOf } from "../core/share.ts";
+import type { Audit } from "../results/audit.ts";
 import {
   overrideBucket,
   overridePlaces,
@@ -86,9 +87,10 @@ export async function changePlaces(
   name: LimitName,
   limit: number,
   now: number,
+  audit: Audit | null = null,
 ): Promise<void> {
   const key = storedKey(name, reader.tenant);
-  await overridePlaces(env.DB, key, limit);
+  await overridePlaces(env.DB, key, limit, audit);
   await ringFor(env, key, now);
 }
 
@@ -99,22 +101,29 @@ export async function changeRate(
   name: LimitName,
   words: RateWords,
   now: number,
+  audit: Audit | null = null,
 ): Promise<void> {
   const key = storedKey(name, reader.tenant);
   const rate = rateOf(key, words.limit, words.per, words.burst);
-  await overrideBucket(env.DB, key, rate, JSON.stringify(words), now);
+  await overrideBucket(env.DB, key, rate, JSON.stringify(words), now, audit);
   await pokeClock(env, now);
 }
 
 /** What the code or the latest submission has asked for holds again. Safe to repeat. */
-export async function restoreLimit(env: Env, reader: LimitReader, name: LimitName, now: number): Promise<void> {
+export async function restoreLimit(
+  env: Env,
+  reader: LimitReader,
+  name: LimitName,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
   const key = storedKey(name, reader.tenant);
   if (name.kind === "concurrency") {
-    await restorePlaces(env.DB, key);
+    await restorePlaces(env.DB, key, audit);
     return ringFor(env, key, now);
   }
   const words = name.task === null ? null : declaredRate(name, findTask(name.task, env));
-  await restoreBucket(env.DB, key, words && rateOf(key, words.limit, words.per, words.burst), now);
+  await restoreBucket(env.DB, key, words && rateOf(key, words.limit, words.per, words.burst), now, audit);
   await pokeClock(env, now);
 }
 

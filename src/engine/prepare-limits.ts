@@ -4,6 +4,7 @@ import type { Submission } from "../contract/submission.ts";
 import { definitionKey, submissionKey, type KeyLimit } from "../core/concurrency.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { problem, type Problem } from "../core/problems.ts";
+import { MASK, Scrubber, takeOut } from "../core/secret.ts";
 import { rateOf, type Rate } from "../core/share.ts";
 
 /** JSON for the task's row; null where there are none. */
@@ -12,7 +13,8 @@ export interface RowLimits {
   rates: string | null;
 }
 
-export type PreparedLimits = ({ ok: true } & RowLimits) | { ok: false; problem: Problem };
+/** `secretKeys`: those keys of them that tell of what is secret in the input. */
+export type PreparedLimits = ({ ok: true; secretKeys: string[] } & RowLimits) | { ok: false; problem: Problem };
 
 type Key = ((input: unknown) => string) | undefined;
 
@@ -25,10 +27,13 @@ export function prepareLimits(
 ): PreparedLimits {
   const { name, rateLimit: rate } = definition;
   const failed: string[] = [];
+  const secretKeys: string[] = [];
   const keyOf = (what: string, key: Key): string => {
     const part = partOf(name, what, key, input);
     if (part === null) failed.push(what);
-    return definitionKey(name, part ?? "");
+    const full = definitionKey(name, part ?? "");
+    if (part && definition.secret !== null && tellsSecret(definition, what, key, input, part)) secretKeys.push(full);
+    return full;
   };
   const rates =
     rate === null
@@ -42,7 +47,14 @@ export function prepareLimits(
     const faults = failed.map((what) => ({ pointer: "/input", detail: `gives no key for the ${what}` }));
     return { ok: false, problem: problem("invalid-input", detail, faults) };
   }
-  return { ok: true, concurrency: jsonOf(strictest(all)), rates: jsonOf(rates) };
+  return { ok: true, concurrency: jsonOf(strictest(all)), rates: jsonOf(rates), secretKeys };
+}
+
+/** Whether the key would be another one without what is secret in the input, or holds it as it is. */
+function tellsSecret({ name, secret }: TaskDefinition, what: string, key: Key, input: unknown, part: string): boolean {
+  const { value, taken } = takeOut(input, secret!.input);
+  if (taken.length === 0) return false;
+  return partOf(name, what, key, value) !== part || new Scrubber(taken).text(part).includes(MASK);
 }
 
 /** The limits of the whole task, for one whose input is not known yet or gives no keys. */

@@ -7,15 +7,17 @@ import type { PlannedTask } from "../core/flow.ts";
 import { holdersIn } from "../core/flow-reference.ts";
 import { writeJson } from "../core/json.ts";
 import { staticFaults } from "../core/partial-input.ts";
-import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
+import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/limits.ts";
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
 import type { RetryOptions } from "../core/retry.ts";
 import type { WebhookEvent } from "../core/webhook.ts";
+import { scrubFaults, Secrets, takeOut, type Taken } from "../core/secret.ts";
 import type { Share } from "../core/share.ts";
 import { firstLook } from "../core/wake.ts";
 import { byteLength, type NewTask } from "../results/insert-tasks.ts";
 import { findTask } from "../tasks/registry.ts";
 import { prepareLimits } from "./prepare-limits.ts";
+import { whyNoSealKey } from "./seal-key.ts";
 import { whyNoTarget } from "./webhook-target.ts";
 
 /** Where a submission comes from. */
@@ -31,7 +33,7 @@ export interface RunOptions {
   timeoutMs?: number;
   softTimeoutMs?: number;
   retry?: RetryOptions;
-  /** Told of this task's end; without a secret of its own, signed with the tenant's. Shown to nobody. */
+  /** Told of this task's end; without a secret of its own (sealed), signed with the tenant's. Shown to nobody. */
   webhook?: { url: string; events?: WebhookEvent[] | undefined; secret?: string | undefined };
 }
 
@@ -86,7 +88,7 @@ export function prepareSubmission(
       ]),
     );
   }
-  const checked = checkGiven(definition, submission.input);
+  const checked = checkGiven(env, definition, submission.input);
   if (!checked.ok) return checked;
   const timing = checkTiming(definition, submission, now);
   if (timing.errors.length > 0) {
@@ -99,15 +101,18 @@ export function prepareSubmission(
     const fault = { pointer: "/options/webhook/url", detail: noTarget };
     return refuse(problem("invalid-body", "Webhooks do not go to this address.", [fault]));
   }
+  const { webhook } = options;
+  // Without a key it is stored as it is, and sealed where it is used once there is one.
+  const signing = webhook?.secret !== undefined && whyNoSealKey(env) === null ? webhook.secret : null;
   const run: RunOptions = {
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(options.softTimeout === undefined ? {} : { softTimeoutMs: options.softTimeout }),
     ...(options.retry === undefined ? {} : { retry: options.retry }),
-    ...(options.webhook === undefined ? {} : { webhook: options.webhook }),
+    ...(webhook === undefined ? {} : { webhook: signing === null ? webhook : { ...webhook, secret: undefined } }),
   };
   const limits = prepareLimits(definition, submission, checked.value, origin.tenant);
   if (!limits.ok) return limits;
-  const { concurrency, rates } = limits;
+  const { concurrency, rates, secretKeys } = limits;
   const share = shareOf(definition, submission, checked.input, origin.debounces ?? null);
   const state = timing.runAt > now ? "scheduled" : "queued";
   const tags = options.tags && Object.keys(options.tags).length > 0 ? JSON.stringify(options.tags) : null;
@@ -141,41 +146,49 @@ export function prepareSubmission(
       options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,
       tags,
       input: checked.input,
+      ...(checked.taken.length === 0 && signing === null
+        ? {}
+        : { secrets: new Secrets(checked.taken, signing, secretKeys) }),
     },
   };
 }
 
-type CheckedInput = { ok: true; input: string | null; value: unknown } | { ok: false; problem: Problem };
+/** `input`: as it is stored, without what is secret in it, which is `taken`. `value`: the whole, as the schema has parsed it. */
+type CheckedInput =
+  | { ok: true; input: string | null; taken: readonly Taken[]; value: unknown }
+  | { ok: false; problem: Problem };
 
 /** An input with references in it, as it was written. */
-function acceptInput(definition: TaskDefinition, input: unknown): CheckedInput {
+function acceptInput(env: Env, definition: TaskDefinition, input: unknown): CheckedInput {
   const found = input === undefined ? [] : staticFaults(definition.input, input, ["input"]);
-  if (found.length > 0) {
-    return refuse(problem("invalid-input", `The input does not fit the schema of ${definition.name}.`, found));
-  }
-  return writeInput(definition, input, undefined);
+  if (found.length > 0) return refuseInput(definition, input, found);
+  return writeInput(env, definition, input, undefined, true);
 }
 
 /**
  * The input as it is stored: as the caller wrote it, not as the schema parsed it, because the
  * schema parses it again when the task runs.
  */
-export function checkInput(definition: TaskDefinition, input: unknown): CheckedInput {
+export function checkInput(env: Env, definition: TaskDefinition, input: unknown): CheckedInput {
   const parsed = check(definition.input, input);
-  if (!parsed.success) {
-    return refuse(
-      problem(
-        "invalid-input",
-        `The input does not fit the schema of ${definition.name}.`,
-        faults(parsed.issues, ["input"]),
-      ),
-    );
-  }
-  return writeInput(definition, input, parsed.data);
+  if (!parsed.success) return refuseInput(definition, input, faults(parsed.issues, ["input"]));
+  return writeInput(env, definition, input, parsed.data);
 }
 
-function writeInput(definition: TaskDefinition, input: unknown, value: unknown): CheckedInput {
-  if (input === undefined) return { ok: true, input: null, value };
+/** A schema's own words may quote what they refuse; what is secret is not repeated. */
+function refuseInput({ name, secret }: TaskDefinition, input: unknown, found: Fault[]): CheckedInput {
+  const told = secret === null ? found : scrubFaults(found, input, secret.input);
+  return refuse(problem("invalid-input", `The input does not fit the schema of ${name}.`, told));
+}
+
+function writeInput(
+  env: Env,
+  definition: TaskDefinition,
+  input: unknown,
+  value: unknown,
+  keepsReferences = false,
+): CheckedInput {
+  if (input === undefined) return { ok: true, input: null, taken: [], value };
   const { text, fault } = writeJson(input, ["input"]);
   if (fault !== null) {
     return refuse(problem("invalid-input", `The input of ${definition.name} has a number that is too large.`, [fault]));
@@ -187,7 +200,19 @@ function writeInput(definition: TaskDefinition, input: unknown, value: unknown):
       ]),
     );
   }
-  return { ok: true, input: text, value };
+  if (definition.secret === null) return { ok: true, input: text, taken: [], value };
+  const { value: masked, taken } = takeOut(input, definition.secret.input, keepsReferences);
+  if (taken.length === 0) return { ok: true, input: text, taken, value };
+  const why = whyNoSealKey(env);
+  if (why !== null) {
+    const detail = `The input of ${definition.name} has fields that must be sealed, and this deployment cannot: ${why}.`;
+    return refuse(problem("seal-key-missing", detail));
+  }
+  if (byteLength(JSON.stringify(taken)) > MAX_SECRET_BYTES) {
+    const detail = `The secret fields of an input may be ${MAX_SECRET_BYTES} bytes long together.`;
+    return refuse(problem("payload-too-large", detail, [{ pointer: "/input", detail: "too much of it is secret" }]));
+  }
+  return { ok: true, input: JSON.stringify(masked), taken, value };
 }
 
 /** With whom the submission shares its task; by its own words first. `debounces`: see {@link Origin}. */

@@ -4,13 +4,16 @@ import { pokeClock } from "../broker/poke.ts";
 import type { putScheduleSchema, ScheduleInput } from "../contract/schedule.ts";
 import { ProblemError, problem } from "../core/problems.ts";
 import { rhythmOf } from "../core/rhythm.ts";
+import type { Secrets } from "../core/secret.ts";
 import { anchorOf } from "../core/schedule.ts";
+import type { Audit } from "../results/audit.ts";
 import { readSchedule } from "../results/read-schedules.ts";
 import { storeSchedule, type WantedSchedule } from "../results/put-schedule.ts";
 import type { ScheduleRow } from "../results/schedule-row.ts";
 import type { z } from "zod";
 import { newTaskIds } from "./ids.ts";
 import { prepare } from "./prepare.ts";
+import { openSchedule, sealSchedule } from "./seal-schedule.ts";
 import { planOf, specOf } from "./schedule-plan.ts";
 import { demandStorage } from "./storage.ts";
 
@@ -39,15 +42,19 @@ export async function putSchedule(
   id: string,
   written: WrittenSchedule,
   now: number,
+  audit: Audit | null = null,
 ): Promise<{ row: ScheduleRow; created: boolean }> {
   const input = checkTask(env, owner.tenant, written.raw, now);
   for (let i = 0; i < MAX_TRIES; i++) {
     const before = await readSchedule(env.DB, owner.tenant, id);
     if (before?.source === "code" && owner.source === "api") refuseDeclared();
     const wanted = wantedOf(owner, id, written, input, before, now);
-    if (before !== null && isSame(before, wanted)) return { row: before, created: false };
+    if (before !== null && isSame(before, wanted) && (await hasSameSecrets(env, before, input.secrets))) {
+      return { row: before, created: false };
+    }
     if (owner.source === "api") await demandStorage(env, now);
-    const row = await storeSchedule(env.DB, wanted, before?.revision ?? null, now);
+    const sealed = input.secrets === undefined ? null : await sealSchedule(env, wanted, input.secrets);
+    const row = await storeSchedule(env.DB, { ...wanted, sealed }, before?.revision ?? null, now, audit);
     if (row === null) continue;
     if (row.nextAt !== null) await pokeClock(env, row.nextAt);
     return { row, created: before === null };
@@ -63,12 +70,18 @@ export function refuseDeclared(): never {
   throw new ProblemError(problem("schedule-conflict", detail));
 }
 
-/** Every tick's task is checked now, so that a mistake does not wait for the first of them. Answers the input as JSON text. */
-function checkTask(env: Env, tenant: string, raw: ScheduleInput, now: number): string | null {
+interface CheckedInput {
+  /** JSON, without what is secret in it. */
+  text: string | null;
+  secrets: Secrets | undefined;
+}
+
+/** Every tick's task is checked now, so that a mistake does not wait for the first of them. */
+function checkTask(env: Env, tenant: string, raw: ScheduleInput, now: number): CheckedInput {
   const { task, input, options } = raw;
   const body = { task, ...(input === undefined ? {} : { input }), ...(options === undefined ? {} : { options }) };
   const prepared = prepare(env, body, { tenant, traceparent: null }, newTaskIds(1)[0]!, now);
-  if (prepared.ok) return prepared.task.input;
+  if (prepared.ok) return { text: prepared.task.input, secrets: prepared.task.secrets };
   const { name, detail, errors } = prepared.problem;
   // A 404 would say that there is no such schedule.
   throw new ProblemError(problem(name === "unknown-task" ? "invalid-body" : name, detail, errors));
@@ -78,12 +91,14 @@ function wantedOf(
   { tenant, source }: Owner,
   id: string,
   { raw, parsed }: WrittenSchedule,
-  input: string | null,
+  input: CheckedInput,
   before: ScheduleRow | null,
   now: number,
-): WantedSchedule {
+): Omit<WantedSchedule, "sealed"> {
   const iso = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString());
-  const { cron, every, task, options } = raw;
+  const { cron, every, task } = raw;
+  const signs = input.secrets !== undefined && input.secrets.webhook !== null;
+  const options = signs ? { ...raw.options, webhook: { ...raw.options!.webhook!, secret: undefined } } : raw.options;
   const { timezone, overlap, catchUp } = parsed;
   const spec = JSON.stringify({
     cron,
@@ -103,10 +118,19 @@ function wantedOf(
   const goesOn = before?.paused === 0 && JSON.stringify(timing) === JSON.stringify(planned?.timing);
   // A tick that is due already stays due.
   const nextAt = goesOn ? before.nextAt : rhythmOf(timing).next(now);
-  return { tenant, id, source, spec, input, paused, anchor: timing.anchor, nextAt: paused ? null : nextAt };
+  return { tenant, id, source, spec, input: input.text, paused, anchor: timing.anchor, nextAt: paused ? null : nextAt };
 }
 
-function isSame(row: ScheduleRow, wanted: WantedSchedule): boolean {
+/** Sealed twice, the same is never the same text. */
+async function hasSameSecrets(env: Env, row: ScheduleRow, secrets: Secrets | undefined): Promise<boolean> {
+  if (row.sealed === null || secrets === undefined) return row.sealed === null && secrets === undefined;
+  const opened = await openSchedule(env, row).catch(() => null);
+  if (opened === null) return false;
+  const { taken, webhook } = opened;
+  return webhook === secrets.webhook && JSON.stringify(taken) === JSON.stringify(secrets.taken);
+}
+
+function isSame(row: ScheduleRow, wanted: Omit<WantedSchedule, "sealed">): boolean {
   const { source, spec, input, paused, anchor, nextAt } = wanted;
   return (
     row.source === source &&

@@ -5,14 +5,21 @@ import { pokeClock } from "../broker/poke.ts";
 import { firstIdAt } from "../core/id-time.ts";
 import { BELL_MS } from "../core/limits.ts";
 import { budgetOf } from "../core/plan.ts";
+import type { Audit } from "../results/audit.ts";
 import { listDeliveryIds } from "../results/read-deliveries.ts";
 import { replayTasks } from "../results/replay-tasks.ts";
 import { deliveryTaskIdOf } from "./message-ids.ts";
 import type { Background } from "./store.ts";
 
 /** Replays these messages; answers how many were not on their way already. */
-export async function replay(env: Env, background: Background, messageIds: string[], now: number): Promise<number> {
-  const queued = await replayTasks(env.DB, messageIds.map(deliveryTaskIdOf), now);
+export async function replay(
+  env: Env,
+  background: Background,
+  messageIds: string[],
+  now: number,
+  audit: Audit | null = null,
+): Promise<number> {
+  const queued = await replayTasks(env.DB, messageIds.map(deliveryTaskIdOf), now, audit);
   background.waitUntil(ringBells(env, queued));
   if (queued.length > 0) background.waitUntil(pokeClock(env, now + BELL_MS));
   return queued.length;
@@ -31,6 +38,7 @@ export async function replayRange(
   webhook: { tenant: string; id: string },
   { since, until, cursor }: { since: number; until: number; cursor: string | null },
   now: number,
+  audit: Audit | null = null,
 ): Promise<{ matched: number; changed: number; next: string | null }> {
   const { statements, rowsPerBulk } = budgetOf(env);
   let matched = 0;
@@ -41,7 +49,7 @@ export async function replayRange(
   for (let left = Math.floor((statements * 0.6) / STATEMENTS); left > 0; left--) {
     const ids = await listDeliveryIds(env.DB, webhook.tenant, webhook.id, after, before, rowsPerBulk);
     matched += ids.length;
-    if (ids.length > 0) changed += await replay(env, background, ids, now);
+    if (ids.length > 0) changed += await replay(env, background, ids, now, audit);
     if (ids.length < rowsPerBulk) return { matched, changed, next: null };
     after = ids.at(-1)!;
   }

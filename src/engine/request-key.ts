@@ -11,6 +11,8 @@ export interface RequestKey {
   fingerprint: string;
   /** Names the API key that asks. */
   madeBy?: string;
+  /** Others that the same request may have been stored with: under older keys. */
+  olderFingerprints?: readonly string[];
 }
 
 /** What the first request with a key has made, and of what in it this request has the rights of its maker. */
@@ -32,7 +34,7 @@ export async function findMade<T>(env: Env, request: RequestKey | null, now: num
 /** The same, where it was read already. Throws a 422 problem where its body was another. */
 export function madeBefore<T>(request: RequestKey, remembered: Remembered): Made<T> {
   const { fingerprint, made, madeBy, others } = remembered;
-  if (fingerprint === request.fingerprint) {
+  if ([request.fingerprint, ...(request.olderFingerprints ?? [])].includes(fingerprint)) {
     const isMaker = request.madeBy !== undefined && request.madeBy === madeBy;
     const not = new Set(JSON.parse(others ?? "[]") as string[]);
     return { made: JSON.parse(made) as T, isOwn: (id) => isMaker && !not.has(id) };

@@ -1,5 +1,6 @@
 /** Runs ended tasks again. */
 
+import type { Audit } from "../results/audit.ts";
 import { readFlowsOf } from "../results/reopen-flows.ts";
 import { retryTasks, type NewInput } from "../results/retry-tasks.ts";
 import { ringBells } from "../broker/bells.ts";
@@ -17,12 +18,13 @@ export async function retry(
   ids: string[],
   input: NewInput | null,
   now: number,
+  audit: Audit | null = null,
 ): Promise<string[]> {
   const flows = (await readFlowsOf(env.DB, ids)).map((flow) => ({
     ...flow,
     onError: flow.onError === null ? null : withFreshIds(flow.onError),
   }));
-  const again = await retryTasks(env.DB, ids, input, crypto.randomUUID(), flows, now);
+  const again = await retryTasks(env.DB, ids, input, crypto.randomUUID(), flows, now, audit);
   background.waitUntil(
     ringBells(
       env,

@@ -1,6 +1,7 @@
 /** Runs a schedule's task by hand, between its ticks. */
 
 import { pokeClock } from "../broker/poke.ts";
+import type { Audit } from "../results/audit.ts";
 import { readSchedule } from "../results/read-schedules.ts";
 import { tickSchedules } from "../results/tick-schedules.ts";
 import { readTask } from "../results/read-tasks.ts";
@@ -8,6 +9,8 @@ import type { WholeTaskRow } from "../results/task-row.ts";
 import { demandAccepting } from "./drain.ts";
 import { newTaskIds } from "./ids.ts";
 import { specOf } from "./schedule-plan.ts";
+import { openSchedule } from "./seal-schedule.ts";
+import { sealTasks } from "./seal-tasks.ts";
 import { demandStorage } from "./storage.ts";
 import { tickTask } from "./tick-task.ts";
 import { announceTicked } from "./tick-schedules.ts";
@@ -16,17 +19,25 @@ import { announceTicked } from "./tick-schedules.ts";
  * Makes the task of a tick at `now`, whatever is live and also while the schedule is paused, and answers it; null where there is
  * no such schedule. Throws a 503 problem while the task's lane drains or the database is nearly full. Its ticks come when they would have come.
  */
-export async function runSchedule(env: Env, tenant: string, id: string, now: number): Promise<WholeTaskRow | null> {
+export async function runSchedule(
+  env: Env,
+  tenant: string,
+  id: string,
+  now: number,
+  audit: Audit | null = null,
+): Promise<WholeTaskRow | null> {
   const [taskId] = newTaskIds(1);
   await demandStorage(env, now);
   for (;;) {
     const row = await readSchedule(env.DB, tenant, id);
     if (row === null) return null;
-    const task = tickTask(env, { tenant, id, spec: specOf(row), input: row.input }, taskId!, now, now);
+    const secrets = await openSchedule(env, row);
+    const task = tickTask(env, { tenant, id, spec: specOf(row), input: row.input, secrets }, taskId!, now, now);
+    await sealTasks(env, [task]);
     await demandAccepting(env, [task.lane], now);
     const { revision, nextAt, lastTask } = row;
     const ticks = [{ at: now, task }];
-    const schedule = { tenant, id, revision, nextAt, overlap: "allow" as const, manual: true, lastTask, ticks };
+    const schedule = { tenant, id, revision, nextAt, overlap: "allow" as const, manual: true, lastTask, ticks, audit };
     await announceTicked(env, await tickSchedules(env.DB, [schedule], now), now);
     const made = await readTask(env.DB, tenant, taskId!);
     // Nothing was made where the schedule has changed since it was read.

@@ -4,6 +4,7 @@ import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { ProblemError, problem, type ProblemName } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
 import { TOLD } from "../core/wake.ts";
+import type { Audit } from "../results/audit.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 import { readTasks } from "../results/read-tasks.ts";
 import { RefusalError } from "../results/d1.ts";
@@ -27,12 +28,13 @@ export async function signal(
   body: string,
   now: number,
   linkId: string | null = null,
+  audit: Audit | null = null,
 ): Promise<void> {
   // Numbers may be longer than they were written.
   if (byteLength(body) > MAX_PAYLOAD_BYTES)
     refuse("payload-too-large", `A signal may be ${MAX_PAYLOAD_BYTES} bytes long.`);
   if (isStorageHeld(env)) throw new RefusalError("full");
-  const { kept, released } = await addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID());
+  const { kept, released } = await addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID(), audit);
   if (!kept) return explain(env, task, linkId);
   background.waitUntil(announceReleased(env, released));
   if (task.object & TOLD) background.waitUntil(tell(env, task, name, body, now));

@@ -14,6 +14,7 @@ import { RefusalError } from "../results/d1.ts";
 import { spawnTasks } from "../results/spawn-tasks.ts";
 import { namedTaskId } from "./ids.ts";
 import { prepareSubmission } from "./prepare.ts";
+import { sealTasks } from "./seal-tasks.ts";
 import { isStorageHeld } from "./storage.ts";
 
 /**
@@ -37,6 +38,7 @@ export async function spawn(
       return childOf(env, parent, id, { task, ...(input === undefined ? {} : { input }), options }, now);
     }),
   );
+  await sealTasks(env, children);
   const runs = await spawnTasks(env.DB, parent, children);
   if (!runs) return null;
   await ringBells(

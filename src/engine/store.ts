@@ -7,6 +7,7 @@ import { insertTasks, type IdempotencyClaim, type NewTask, type Remembered } fro
 import { storeShared } from "../results/shared-tasks.ts";
 import { ringWhole } from "./gather.ts";
 import { ringInLine } from "./line.ts";
+import { nameOfInput } from "./seal-tasks.ts";
 
 /** Where background work of a request goes. */
 export interface Background {
@@ -48,15 +49,16 @@ export async function storeShare(
   share: Share,
   now: number,
 ): Promise<string | null> {
-  const id = await storeShared(env.DB, task, await hashed(share), now);
+  const id = await storeShared(env.DB, task, await hashed(env, task, share), now);
   if (id !== null) announce(env, background, [{ ...task, id }]);
   return id;
 }
 
 /** A cache's key is the input itself, which may be long. */
-async function hashed(share: Share): Promise<Share> {
+async function hashed(env: Env, task: NewTask, share: Share): Promise<Share> {
   if (share.kind !== "cache") return share;
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(share.key));
+  const name = await nameOfInput(env, task, share.key);
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(name));
   return { ...share, key: new Uint8Array(digest).toBase64() };
 }
 

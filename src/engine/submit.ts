@@ -10,6 +10,7 @@ import type { WholeTaskRow } from "../results/task-row.ts";
 import { laneDrains } from "./drain.ts";
 import type { Prepared } from "./prepare.ts";
 import { admit } from "./quota.ts";
+import { sealTasks } from "./seal-tasks.ts";
 import { findMade, madeBefore, type Made, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
 import { storeTogether } from "./store-together.ts";
@@ -33,6 +34,7 @@ export async function submit(
   now: number,
 ): Promise<Submission> {
   const tasks = prepared.flatMap((each) => (each.ok ? [each.task] : []));
+  await sealTasks(env, tasks);
   if (tasks.length === 0) {
     return (await repeat(env, prepared, request, now)) ?? { items: prepared.map(submitted), replayed: false };
   }

@@ -4,6 +4,7 @@ import { ringBells } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
 import { BELL_MS } from "../core/limits.ts";
 import { TEST_EVENT } from "../core/webhook.ts";
+import type { Audit } from "../results/audit.ts";
 import { storeDeliveries } from "../results/store-deliveries.ts";
 import type { WebhookRow } from "../results/webhook-row.ts";
 import { newTaskIds } from "./ids.ts";
@@ -12,11 +13,17 @@ import type { Background } from "./store.ts";
 import { newDelivery } from "./webhook-delivery.ts";
 
 /** Answers the id of the message. A paused endpoint gets it too. */
-export async function testWebhook(env: Env, background: Background, webhook: WebhookRow, now: number): Promise<string> {
+export async function testWebhook(
+  env: Env,
+  background: Background,
+  webhook: WebhookRow,
+  now: number,
+  audit: Audit | null = null,
+): Promise<string> {
   const listener = { tenant: webhook.tenant, webhookId: webhook.id, payload: webhook.payload };
   const happening = { type: TEST_EVENT, at: now, task: null, data: { webhookId: webhook.id } };
   const { task, entry } = newDelivery(listener, happening, newTaskIds(1)[0]!, now);
-  await storeDeliveries(env.DB, [task], [entry], [], new Map(), now);
+  await storeDeliveries(env.DB, [task], [entry], [], new Map(), now, audit);
   background.waitUntil(ringBells(env, [task]));
   background.waitUntil(pokeClock(env, now + BELL_MS));
   return messageIdOf(task.id);

@@ -7,6 +7,8 @@ import { tickSchedules, type ScheduleTicks, type Ticked } from "../results/tick-
 import { announceCancelled } from "./cancel.ts";
 import { namedTaskId } from "./ids.ts";
 import { planOf, specOf } from "./schedule-plan.ts";
+import { openSchedule } from "./seal-schedule.ts";
+import { sealTasks } from "./seal-tasks.ts";
 import { isStorageHeld } from "./storage.ts";
 import { tickTask, type Ticking } from "./tick-task.ts";
 
@@ -19,7 +21,7 @@ const TASK_BYTES = 1_000;
 
 interface Looked {
   row: DueSchedule;
-  ticking: Omit<Ticking, "input">;
+  ticking: Omit<Ticking, "input" | "secrets">;
   look: Look;
   bytes: number;
 }
@@ -40,7 +42,7 @@ export async function tickDueSchedules(env: Env, now: number, waiting = NOBODY):
   let parcel: Looked[] = [];
   let size = 0;
   for (const row of due) {
-    const looked = orNoted(row, () => lookOf(row, now));
+    const looked = await orNoted(row, () => lookOf(row, now));
     if (looked === null) {
       failed = true;
       continue;
@@ -58,9 +60,9 @@ export async function tickDueSchedules(env: Env, now: number, waiting = NOBODY):
 }
 
 /** One schedule that cannot be dealt with must not keep the others back. */
-function orNoted<T>({ tenant, id }: DueSchedule, decide: () => T): T | null {
+async function orNoted<T>({ tenant, id }: DueSchedule, decide: () => T | Promise<T>): Promise<T | null> {
   try {
-    return decide();
+    return await decide();
   } catch (error) {
     console.error(JSON.stringify({ event: "schedule_not_ticked", tenant, schedule: id, error: String(error) }));
     return null;
@@ -79,17 +81,21 @@ function lookOf(row: DueSchedule, now: number): Looked {
 async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
   const withInput = parcel.filter(({ row }) => row.inputBytes > 0).map(({ row }) => row);
   const inputs = withInput.length > 0 ? await readInputs(env.DB, withInput) : [];
-  const byKey = new Map(inputs.map(({ tenant, id, input }) => [`${tenant}/${id}`, input]));
+  const byKey = new Map(inputs.map((row) => [`${row.tenant}/${row.id}`, row]));
   const schedules: ScheduleTicks[] = [];
   for (const { row, ticking, look } of parcel) {
     const { tenant, id, revision, lastTask } = row;
     const { nextAt, overlap } = look;
-    const schedule = { ...ticking, input: byKey.get(`${tenant}/${id}`) ?? null };
+    const { input = null, sealed = null } = byKey.get(`${tenant}/${id}`) ?? {};
     const ids = await Promise.all(look.ticks.map((at, i) => namedTaskId(`${tenant}/${id}/${at}`, now, i)));
     const isMadeUp = overlap === "queue" && ticking.spec.overlap === "skip";
-    const ticks = orNoted(row, () =>
-      look.ticks.map((at, i) => ({ at, task: tickTask(env, schedule, ids[i]!, at, now, isMadeUp ? i + 1 : 0) })),
-    );
+    const ticks = await orNoted(row, async () => {
+      const secrets = await openSchedule(env, { ...row, input, sealed });
+      const schedule = { ...ticking, input, secrets };
+      const made = look.ticks.map((at, i) => tickTask(env, schedule, ids[i]!, at, now, isMadeUp ? i + 1 : 0));
+      await sealTasks(env, made);
+      return made.map((task, i) => ({ at: look.ticks[i]!, task }));
+    });
     if (ticks) schedules.push({ tenant, id, revision, nextAt, overlap, manual: false, lastTask, ticks });
   }
   await announceTicked(env, await tickSchedules(env.DB, schedules, now), now);

@@ -3,18 +3,22 @@
 import type { ScheduleSpec } from "../contract/schedule.ts";
 import { BELL_MS, DEFAULT_MAX_ATTEMPTS, DEFAULT_RETENTION_MS } from "../core/limits.ts";
 import { firstLook } from "../core/wake.ts";
+import { putBack, Secrets, takeOut } from "../core/secret.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
 import { findTask } from "../tasks/registry.ts";
 import { wholeTaskLimits } from "./prepare-limits.ts";
 import { prepareSubmission } from "./prepare.ts";
+import { NO_SECRETS, type OpenedSecrets } from "./seal-schedule.ts";
 
 /** A schedule, as far as its ticks' tasks are concerned. */
 export interface Ticking {
   tenant: string;
   id: string;
   spec: ScheduleSpec;
-  /** JSON text; null where none was given. */
+  /** JSON text, without what is secret in it; null where none was given. */
   input: string | null;
+  /** What is secret in it and in the options. */
+  secrets?: OpenedSecrets;
 }
 
 /**
@@ -23,9 +27,10 @@ export interface Ticking {
  * the same, and fails where it can be seen; meanwhile it is under the limits of its whole task. `behind`: see {@link FlowNode}.
  */
 export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, now: number, behind = 0): NewTask {
-  const { tenant, spec, input } = schedule;
-  const { task, options } = spec;
-  const given = input === null ? {} : { input: JSON.parse(input) as unknown };
+  const { tenant, spec, input, secrets = NO_SECRETS } = schedule;
+  const { task } = spec;
+  const options = withWebhookSecret(spec.options, secrets.webhook);
+  const given = input === null ? {} : { input: putBack(JSON.parse(input), secrets.taken) };
   const submission = { task, ...given, ...(options === undefined ? {} : { options }) };
   const prepared = prepareSubmission(env, submission, { tenant, traceparent: null }, id, tick);
   const made = prepared.ok ? prepared.task : bareTask(env, schedule, id, tick);
@@ -41,7 +46,22 @@ export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, 
   };
 }
 
-function bareTask(env: Env, { tenant, spec, input }: Ticking, id: string, tick: number): NewTask {
+function withWebhookSecret(options: ScheduleSpec["options"], secret: string | null): ScheduleSpec["options"] {
+  return secret === null || !options?.webhook ? options : { ...options, webhook: { ...options.webhook, secret } };
+}
+
+/** The input without what is secret in it, also by what the definition calls so now. */
+function maskedInput(env: Env, { spec, input, secrets = NO_SECRETS }: Ticking): Pick<NewTask, "input" | "secrets"> {
+  const paths = findTask(spec.task, env)?.secret?.input ?? [];
+  if (input === null || (paths.length === 0 && secrets.taken.length === 0)) return { input };
+  const { value, taken } = takeOut(JSON.parse(input), paths);
+  const known = new Set(secrets.taken.map(([path]) => JSON.stringify(path)));
+  const all = [...secrets.taken, ...taken.filter(([path]) => !known.has(JSON.stringify(path)))];
+  return all.length === 0 ? { input } : { input: JSON.stringify(value), secrets: new Secrets(all, null) };
+}
+
+function bareTask(env: Env, schedule: Ticking, id: string, tick: number): NewTask {
+  const { tenant, spec } = schedule;
   const { task, options = {} } = spec;
   const definition = findTask(task, env);
   return {
@@ -67,6 +87,6 @@ function bareTask(env: Env, { tenant, spec, input }: Ticking, id: string, tick: 
     traceparent: null,
     options: null,
     tags: null,
-    input,
+    ...maskedInput(env, schedule),
   };
 }

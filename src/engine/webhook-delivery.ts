@@ -16,7 +16,7 @@ const AT_ONCE = 50;
 export const deliveryInputSchema = z.object({
   messageId: z.string(),
   webhookId: z.string(),
-  /** A submission's own address and secret; an endpoint's are read when they are needed, as they may change. */
+  /** A submission's own address and (sealed) secret; an endpoint's are read when they are needed, as they may change. */
   url: z.string().optional(),
   secret: z.string().optional(),
   payload: z.object({ type: z.string(), timestamp: z.string(), data: z.unknown() }),

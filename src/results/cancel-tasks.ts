@@ -1,5 +1,6 @@
 /** Cancels tasks: at once where no attempt holds them, else as a request that the attempt must obey. */
 
+import { auditStatements, type Audit } from "./audit.ts";
 import { BELL_MS } from "../core/limits.ts";
 import { IDLE_STATES, sqlStates } from "../core/states.ts";
 import { OBJECT } from "../core/wake.ts";
@@ -67,6 +68,12 @@ UPDATE tasks SET cancel_requested_at = COALESCE(cancel_requested_at, ?2), cancel
 WHERE id IN (${TREE}) AND state = 'running' AND undo IS NULL
   AND (cancel_requested_at IS NULL OR cancel_undo < ?5) AND ${ALLOWED}`;
 
+/** How many of the tasks ?1 themselves a cancel changes, one with `undo` where ?2 is 1. */
+const CHANGED = `
+SELECT COUNT(*) FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND undo IS NULL
+  AND (state IN ${sqlStates(IDLE_STATES)}
+    OR state = 'running' AND (cancel_requested_at IS NULL OR cancel_undo < ?2))`;
+
 const AFTER = `
 SELECT id, tenant, task, lane, state, finished_at AS finishedAt, object, cancel_requested_at AS cancelRequestedAt,
   due_at AS dueAt, undo->>'state' AS endsAs
@@ -83,8 +90,11 @@ export async function cancelTasks(
   reason: string | null,
   now: number,
   undo = false,
+  audit: Audit | null = null,
 ): Promise<Cancellation> {
-  const results = await persistOr503(() => db.batch(cancelStatements(db, ids, reason, now, null, undo)));
+  const entry = auditStatements(db, audit, CHANGED, [JSON.stringify(ids), Number(undo)]);
+  const cancel = cancelStatements(db, ids, reason, now, null, undo);
+  const results = await persistOr503(() => db.batch([...entry, ...cancel]));
   return cancellationOf(results);
 }
 

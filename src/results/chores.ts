@@ -1,5 +1,6 @@
 /** What the clock does now and then and is not urgent, in one round trip: forgetting, folding counts, the retention walk's look. */
 
+import { forgetAudit } from "./audit.ts";
 import { forgetBuckets } from "./buckets.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { forgetLimits } from "./places.ts";
@@ -16,6 +17,8 @@ export interface Chores {
   keys?: true | undefined;
   windows?: true | undefined;
   rollups?: true | undefined;
+  /** The first id of the audit log that is kept. */
+  audit?: string | undefined;
   /** The last key of a limit, and of a bucket, that was looked at. */
   limits?: string | undefined;
   buckets?: string | undefined;
@@ -56,7 +59,7 @@ export async function doChores(
     add([db.prepare(lastKey(table)).bind(after, chunk - 1), statement], (results) => {
       left[table] = rowsOf<{ key: string }>(results, 0)[0]?.key;
     });
-  const { walk, limits, buckets } = chores;
+  const { walk, limits, buckets, audit } = chores;
   if (walk !== undefined) add([walkStatement(db, walk, rows)], (results) => met.push(...rowsOf<Met>(results, 0)));
   if (chores.fold) {
     add(foldStatements(db, FOLDED), (results) => {
@@ -66,6 +69,11 @@ export async function doChores(
   if (chores.keys) forget("keys", forgetKeys(db, now, chunk));
   if (chores.windows) forget("windows", forgetWindows(db, now, chunk));
   if (chores.rollups) forget("rollups", forgetRollups(db, now, chunk));
+  if (audit !== undefined) {
+    add([forgetAudit(db, audit, chunk)], ([result]) => {
+      if (result!.meta.changes >= chunk) left.audit = audit;
+    });
+  }
   if (limits !== undefined) sweep("limits", limits, forgetLimits(db, limits, chunk));
   if (buckets !== undefined) sweep("buckets", buckets, forgetBuckets(db, now, buckets, chunk));
   const results = await persist(() => db.batch(statements));

@@ -20,6 +20,8 @@ export interface ClaimedTask extends TaskRow {
   concurrency: string | null;
   /** Signals ever delivered to it. */
   signals: number;
+  /** What is secret in its input, sealed; null: nothing is. */
+  sealed: string | null;
 }
 
 /** What may start at ?3, as far as its own row says. */
@@ -106,7 +108,7 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'runni
 const OURS = `
 SELECT ${TASK_COLUMNS}, input,
   (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow,
-  tasks.node IS NOT NULL AS mayRelease, tasks.signals, tasks.concurrency
+  tasks.node IS NOT NULL AS mayRelease, tasks.signals, tasks.concurrency, tasks.sealed
 FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
 

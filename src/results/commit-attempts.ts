@@ -72,7 +72,7 @@ const SETTLEMENTS = `(
     value->>'runAt' AS run_at, value->>'dueAt' AS due_at, value->>'failures' AS failures,
     value->>'crashes' AS crashes, value->>'error' AS error, value->>'record' AS record,
     value->>'progress' AS progress, value->>'object' AS object, value->>'result' AS result,
-    value->>'overflow' AS overflow, value->>'leaseUntil' AS lease_until, value->'wait' AS wait
+    value->>'overflow' AS overflow, value->>'leaseUntil' AS lease_until, value->'wait' AS wait, value->>'sealed' AS sealed
   FROM json_each(?1)) AS v`;
 
 const GUARD = `tasks.id = v.id AND tasks.state = 'running' AND tasks.attempt = v.attempt
@@ -111,7 +111,8 @@ UPDATE tasks SET
   progress = COALESCE(v.progress, tasks.progress),
   error = CASE WHEN ${UNDOES} THEN NULL WHEN ${CANCELLED} THEN ${cancelledError("tasks.cancel_reason")} ELSE v.error END,
   overflow = CASE WHEN ${CANCELLED} THEN tasks.overflow ELSE tasks.overflow | v.overflow END,
-  result = CASE WHEN ${CANCELLED} THEN NULL ELSE v.result END
+  result = CASE WHEN ${CANCELLED} THEN NULL ELSE v.result END,
+  sealed_result = CASE WHEN ${CANCELLED} THEN NULL ELSE v.sealed END
 FROM ${SETTLEMENTS}
 WHERE ${GUARD}`;
 

@@ -1,5 +1,6 @@
 /** Lanes that finish what they have and accept nothing new. A lane without a row accepts. */
 
+import { auditStatements, type Audit } from "./audit.ts";
 import { persistOr503 } from "./d1.ts";
 
 /** A lane that drains, or did until a moment ago. */
@@ -40,9 +41,13 @@ export async function drainLane(
   reason: string | null,
   until: number | null,
   now: number,
+  audit: Audit | null = null,
 ): Promise<void> {
+  const isNews = `SELECT EXISTS (SELECT 1 FROM lanes WHERE name = ?1 AND paused = 1) OR NOT EXISTS (
+    SELECT 1 FROM drains WHERE name = ?1 AND reason IS ?2 AND until IS ?3)`;
   await persistOr503(() =>
     db.batch([
+      ...auditStatements(db, audit, isNews, [name, reason, until]),
       db
         .prepare(
           `INSERT INTO drains (name, reason, until, since) VALUES (?1, ?2, ?3, ?4)

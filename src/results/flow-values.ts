@@ -53,9 +53,12 @@ interface EndRow {
   state: State;
   result: string | null;
   error: string | null;
+  tenant?: string;
+  task?: string;
+  sealed?: string | null;
 }
 
-/** How these tasks have ended, with their results, as far as those fit into so many bytes together; the smallest first. */
+/** How these tasks have ended, with their results, as far as those fit into so many bytes together, the smallest first, and hold nothing sealed. */
 export async function readSmallEnds(db: D1Database, ids: string[], bytes: number): Promise<Known["ended"]> {
   const { results } = await persist(() =>
     db
@@ -63,7 +66,8 @@ export async function readSmallEnds(db: D1Database, ids: string[], bytes: number
         `SELECT id, state, result, error FROM (
            SELECT id, state, result, error, SUM(size) OVER (ORDER BY size, id) AS total FROM (
              SELECT id, state, result, error, COALESCE(octet_length(result), 0) + COALESCE(octet_length(error), 0) AS size
-             FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND NOT overflow & ${OVERFLOW.result}))
+             FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND NOT overflow & ${OVERFLOW.result}
+               AND sealed_result IS NULL))
          WHERE total <= ?2`,
       )
       .bind(JSON.stringify(ids), bytes)
@@ -85,8 +89,8 @@ export async function readEnds(
   bytes = Number.MAX_SAFE_INTEGER,
 ): Promise<Known["ended"]> {
   const sql = `
-    SELECT id, state, error, total, CASE WHEN total <= ?2 THEN ${BODY} END AS result
-    FROM (SELECT id, state, error, overflow, result, SUM(octet_length(${BODY})) OVER () AS total FROM tasks WHERE ${LOOKED_FOR})`;
+    SELECT id, state, error, tenant, task, sealed, total, CASE WHEN total <= ?2 THEN ${BODY} END AS result
+    FROM (SELECT id, state, error, tenant, task, sealed_result AS sealed, overflow, result, SUM(octet_length(${BODY})) OVER () AS total FROM tasks WHERE ${LOOKED_FOR})`;
   const rows = await lookUp<EndRow & { total: number | null }>(db, ids, sql, bytes);
   if (rows.some((row) => (row.total ?? 0) > bytes)) {
     throw new InputTooLargeError("what the input takes from its flow", bytes);
@@ -96,9 +100,14 @@ export async function readEnds(
 
 function endsOf(rows: EndRow[]): Known["ended"] {
   return new Map(
-    rows.map((row) => [
-      row.id,
-      { state: row.state, result: jsonOf<unknown>(row.result), error: withoutStack(row.error) },
+    rows.map(({ id, state, result, error, tenant, task, sealed }) => [
+      id,
+      {
+        state,
+        result: jsonOf<unknown>(result),
+        error: withoutStack(error),
+        ...(sealed ? { sealed: { tenant: tenant!, task: task!, text: result ?? "null", sealed } } : {}),
+      },
     ]),
   );
 }

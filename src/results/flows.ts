@@ -4,9 +4,11 @@ import type { Source } from "../core/flow.ts";
 import type { StoredSource } from "../core/flow-share.ts";
 import type { State } from "../core/states.ts";
 import type { Lived } from "../core/timeline.ts";
+import { auditStatements, type Audit } from "./audit.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { lanesAccept } from "./drains.ts";
 import {
+  demandSealed,
   insertStatements,
   raisedIn,
   raisedStatements,
@@ -68,6 +70,7 @@ export async function insertFlow(
 ): Promise<{ stored: boolean; remembered: Remembered | null; raised: string[] }> {
   const finishedAt = flow.state === "running" ? null : flow.createdAt;
   const ids = JSON.stringify(flow.tasks.map((task) => task.id).toReversed());
+  for (const task of flow.onError) demandSealed(task);
   const onError = flow.onError.length > 0 ? JSON.stringify(flow.onError) : null;
   const values = [
     flow.id,
@@ -207,14 +210,18 @@ export async function readErrorTasks(db: D1Database, flowId: string): Promise<st
 }
 
 /** Whatever its members do from now on, the flow ends cancelled. */
-export async function requestFlowCancel(db: D1Database, flowId: string, now: number): Promise<void> {
+export async function requestFlowCancel(
+  db: D1Database,
+  flowId: string,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const goesOn = "id = ?1 AND state = 'running' AND cancel_requested_at IS NULL";
   await persistOr503(() =>
-    db
-      .prepare(
-        "UPDATE flows SET cancel_requested_at = ?2 WHERE id = ?1 AND state = 'running' AND cancel_requested_at IS NULL",
-      )
-      .bind(flowId, now)
-      .run(),
+    db.batch([
+      ...auditStatements(db, audit, `SELECT COUNT(*) FROM flows WHERE ${goesOn}`, [flowId]),
+      db.prepare(`UPDATE flows SET cancel_requested_at = ?2 WHERE ${goesOn}`).bind(flowId, now),
+    ]),
   );
 }
 

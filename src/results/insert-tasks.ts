@@ -2,6 +2,7 @@
 
 import type { KeyLimit } from "../core/concurrency.ts";
 import { INLINE_PAYLOAD_BYTES, MAX_PARAM_BYTES } from "../core/limits.ts";
+import type { Secrets } from "../core/secret.ts";
 import type { State } from "../core/states.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { DRAINS, isDraining, laneAccepts, lanesAccept, type Drain } from "./drains.ts";
@@ -42,8 +43,12 @@ export interface NewTask {
   tags: string | null;
   /** Bits of {@link OBJECT}; none unless given. */
   object?: number;
-  /** JSON text; null where the submission gave none. */
+  /** JSON text, without what is secret in it; null where the submission gave none. */
   input: string | null;
+  /** What is secret in it, for as long as it is not sealed. */
+  secrets?: Secrets;
+  /** The same, sealed; null: nothing is. What has secrets is stored only where this was said. */
+  sealed?: string | null;
 }
 
 /** What became of tasks that were to be stored. */
@@ -236,6 +241,7 @@ function chunksOf(tasks: NewTask[]): string[] {
   let items: string[] = [];
   let size = 0;
   for (const task of tasks) {
+    demandSealed(task);
     const item = storedText(task);
     const bytes = byteLength(item);
     if (size + bytes > MAX_PARAM_BYTES && items.length > 0) {
@@ -248,6 +254,11 @@ function chunksOf(tasks: NewTask[]): string[] {
   }
   if (items.length > 0) chunks.push(`[${items.join(",")}]`);
   return chunks;
+}
+
+/** Whatever way a task takes to its row, its secrets are not forgotten on it. */
+export function demandSealed({ secrets, sealed }: NewTask): void {
+  if (secrets !== undefined && sealed === undefined) throw new TypeError("a task with secrets was not sealed");
 }
 
 export function byteLength(text: string): number {

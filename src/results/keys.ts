@@ -1,7 +1,8 @@
 /** API keys as they lie in D1: of the key itself only its hash. Instants are ms since the epoch. */
 
 import type { Scope } from "../contract/scope.ts";
-import { persistOr503 } from "./d1.ts";
+import { auditStatements, type Audit } from "./audit.ts";
+import { persistOr503, rowsOf } from "./d1.ts";
 
 /** In the place of a key's id: the service's own key, which is stored nowhere. */
 export const DEPLOYMENT = "deployment";
@@ -33,32 +34,43 @@ const COLUMNS = `id, tenant, name, prefix, scopes, rate_limited AS rateLimited, 
   expires_at AS expiresAt, revoked_at AS revokedAt`;
 
 /** Stores a new key, unless the key that makes it has ended; answers whether it is stored. Safe to repeat. */
-export async function insertKey(db: D1Database, key: StoredKey, hash: string): Promise<boolean> {
-  const stored = await persistOr503(() =>
-    db
-      .prepare(
-        `INSERT INTO keys (id, tenant, name, prefix, hash, scopes, rate_limited, created_at, expires_at, created_by, rate_of, checked)
+export async function insertKey(
+  db: D1Database,
+  key: StoredKey,
+  hash: string,
+  audit: Audit | null = null,
+): Promise<boolean> {
+  const mayBe = `(?2 = '${DEPLOYMENT}' OR EXISTS
+    (SELECT 1 FROM keys WHERE id = ?2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)))`;
+  const isNew = `SELECT ${mayBe} AND NOT EXISTS (SELECT 1 FROM keys WHERE id = ?1)`;
+  const entry = auditStatements(db, audit, isNew, [key.id, key.createdBy, key.createdAt]);
+  const results = await persistOr503(() =>
+    db.batch([
+      ...entry,
+      db
+        .prepare(
+          `INSERT INTO keys (id, tenant, name, prefix, hash, scopes, rate_limited, created_at, expires_at, created_by, rate_of, checked)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1
          WHERE ?10 = '${DEPLOYMENT}' OR EXISTS
            (SELECT 1 FROM keys WHERE id = ?10 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?8))
          ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING id`,
-      )
-      .bind(
-        key.id,
-        key.tenant,
-        key.name,
-        key.prefix,
-        hash,
-        JSON.stringify(key.scopes),
-        Number(key.rateLimited),
-        key.createdAt,
-        key.expiresAt,
-        key.createdBy,
-        key.rateOf,
-      )
-      .first("id"),
+        )
+        .bind(
+          key.id,
+          key.tenant,
+          key.name,
+          key.prefix,
+          hash,
+          JSON.stringify(key.scopes),
+          Number(key.rateLimited),
+          key.createdAt,
+          key.expiresAt,
+          key.createdBy,
+          key.rateOf,
+        ),
+    ]),
   );
-  return stored !== null;
+  return rowsOf(results, entry.length).length > 0;
 }
 
 /** Whether any key may still be in use that was made before keys had a checksum. */
@@ -119,19 +131,27 @@ export async function markRevoked(
   tenant: string | null,
   id: string,
   now: number,
+  audit: Audit | null = null,
 ): Promise<{ id: string; hash: string }[]> {
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(
-        `WITH RECURSIVE ended (id) AS (
-           SELECT id FROM keys WHERE id = ?1 AND (?2 IS NULL OR tenant = ?2)
-           UNION SELECT keys.id FROM ended JOIN keys ON keys.created_by = ended.id)
-         UPDATE keys SET revoked_at = COALESCE(revoked_at, ?3) WHERE id IN (SELECT id FROM ended) RETURNING id, hash`,
-      )
-      .bind(id, tenant, now)
-      .all<{ id: string; hash: string }>(),
+  const which = "id = ?1 AND (?2 IS NULL OR tenant = ?2)";
+  const entry = auditStatements(db, audit, `SELECT COUNT(*) FROM keys WHERE ${which} AND revoked_at IS NULL`, [
+    id,
+    tenant,
+  ]);
+  const results = await persistOr503(() =>
+    db.batch([
+      ...entry,
+      db
+        .prepare(
+          `WITH RECURSIVE ended (id) AS (
+             SELECT id FROM keys WHERE ${which}
+             UNION SELECT keys.id FROM ended JOIN keys ON keys.created_by = ended.id)
+           UPDATE keys SET revoked_at = COALESCE(revoked_at, ?3) WHERE id IN (SELECT id FROM ended) RETURNING id, hash`,
+        )
+        .bind(id, tenant, now),
+    ]),
   );
-  return results;
+  return rowsOf<{ id: string; hash: string }>(results, entry.length);
 }
 
 function fromRow(row: KeyRow): StoredKey {

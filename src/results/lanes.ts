@@ -1,5 +1,6 @@
 /** Lanes that are held back. A lane without a row is open. */
 
+import { auditStatements, type Audit } from "./audit.ts";
 import { persist, persistOr503 } from "./d1.ts";
 import { endDrain } from "./drains.ts";
 
@@ -34,9 +35,13 @@ export async function pauseLane(
   reason: string | null,
   until: number | null,
   now: number,
+  audit: Audit | null = null,
 ): Promise<void> {
+  const isNews = `SELECT EXISTS (SELECT 1 FROM drains WHERE name = ?1) OR NOT EXISTS (
+    SELECT 1 FROM lanes WHERE name = ?1 AND paused = 1 AND reason IS ?2 AND until IS ?3)`;
   await persistOr503(() =>
     db.batch([
+      ...auditStatements(db, audit, isNews, [name, reason, until]),
       db
         .prepare(
           `INSERT INTO lanes (name, paused, reason, until, since) VALUES (?1, 1, ?2, ?3, ?4)
@@ -50,9 +55,15 @@ export async function pauseLane(
 }
 
 /** Opens the lane in both directions. Who waited in it is rung for by the clock. */
-export async function resumeLane(db: D1Database, name: string): Promise<void> {
+export async function resumeLane(db: D1Database, name: string, audit: Audit | null = null): Promise<void> {
+  const isHeld = `SELECT EXISTS (SELECT 1 FROM drains WHERE name = ?1)
+    OR EXISTS (SELECT 1 FROM lanes WHERE name = ?1 AND paused = 1)`;
   await persistOr503(() =>
-    db.batch([db.prepare("UPDATE lanes SET paused = 0 WHERE name = ?1 AND paused = 1").bind(name), endDrain(db, name)]),
+    db.batch([
+      ...auditStatements(db, audit, isHeld, [name]),
+      db.prepare("UPDATE lanes SET paused = 0 WHERE name = ?1 AND paused = 1").bind(name),
+      endDrain(db, name),
+    ]),
   );
 }
 

@@ -1,5 +1,6 @@
 /** Limits as they stand, and the API's own word on them. */
 
+import { auditStatements, type Audit } from "./audit.ts";
 import { newRate } from "./buckets.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { retimeStatement } from "./turns.ts";
@@ -87,22 +88,32 @@ async function readEach<T>(db: D1Database, sql: string, keys: string[]): Promise
 }
 
 /** From now on so many places, whatever code and submissions say. */
-export async function overridePlaces(db: D1Database, key: string, max: number): Promise<void> {
+export async function overridePlaces(
+  db: D1Database,
+  key: string,
+  max: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const isNews = "SELECT NOT EXISTS (SELECT 1 FROM limits WHERE key = ?1 AND max = ?2 AND override IS ?2)";
   await persistOr503(() =>
-    db
-      .prepare(
-        `INSERT INTO limits (key, max, override) VALUES (?1, ?2, ?2)
-         ON CONFLICT (key) DO UPDATE SET max = ?2, override = ?2`,
-      )
-      .bind(key, max)
-      .run(),
+    db.batch([
+      ...auditStatements(db, audit, isNews, [key, max]),
+      db
+        .prepare(
+          `INSERT INTO limits (key, max, override) VALUES (?1, ?2, ?2)
+           ON CONFLICT (key) DO UPDATE SET max = ?2, override = ?2`,
+        )
+        .bind(key, max),
+    ]),
   );
 }
 
 /** What code or the latest submission has asked for holds again; a limit that nobody asked for goes. */
-export async function restorePlaces(db: D1Database, key: string): Promise<void> {
+export async function restorePlaces(db: D1Database, key: string, audit: Audit | null = null): Promise<void> {
+  const isChanged = "SELECT COUNT(*) FROM limits WHERE key = ?1 AND (override IS NOT NULL OR asked IS NULL)";
   await persistOr503(() =>
     db.batch([
+      ...auditStatements(db, audit, isChanged, [key]),
       db
         .prepare(
           "UPDATE limits SET max = asked, override = NULL WHERE key = ?1 AND override IS NOT NULL AND asked IS NOT NULL",
@@ -120,9 +131,12 @@ export async function overrideBucket(
   rate: { interval: number; tolerance: number },
   override: string,
   now: number,
+  audit: Audit | null = null,
 ): Promise<void> {
+  const isNews = "SELECT NOT EXISTS (SELECT 1 FROM buckets WHERE key = ?1 AND override IS ?2)";
   await persistOr503(() =>
     db.batch([
+      ...auditStatements(db, audit, isNews, [key, override]),
       db
         .prepare(
           `INSERT INTO buckets (key, tat, interval, tolerance, override) VALUES (?1, 0, ?3, ?4, ?5)
@@ -140,6 +154,7 @@ export async function restoreBucket(
   key: string,
   rate: { interval: number; tolerance: number } | null,
   now: number,
+  audit: Audit | null = null,
 ): Promise<void> {
   const restore =
     rate === null
@@ -147,5 +162,7 @@ export async function restoreBucket(
       : db
           .prepare(`UPDATE buckets SET ${newRate("?3", "?4")}, override = NULL WHERE key = ?1 AND override IS NOT NULL`)
           .bind(key, now, rate.interval, rate.tolerance);
-  await persistOr503(() => db.batch([restore, retimeStatement(db, [key], now)]));
+  const isChanged = "SELECT COUNT(*) FROM buckets WHERE key = ?1 AND override IS NOT NULL";
+  const entry = auditStatements(db, audit, isChanged, [key]);
+  await persistOr503(() => db.batch([...entry, restore, retimeStatement(db, [key], now)]));
 }

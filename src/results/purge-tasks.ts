@@ -2,6 +2,7 @@
 
 import { DEFAULT_RETENTION_MS } from "../core/limits.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
+import { auditStatements, type Audit } from "./audit.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
 import { nextPurge } from "./ended.ts";
 
@@ -31,23 +32,35 @@ const guarded = `${DOOMED} AND (?2 IS NULL OR retain_until <= ?2)`;
  * Removes those of `ids` that have ended, with all that belongs to them; `before` bounds their retention's end.
  * Answers those that are gone. They are read before: a removal whose answer was lost finds nothing when it is repeated.
  */
-export async function deleteTasks(db: D1Database, ids: string[], before: number | null): Promise<Purged[]> {
+export async function deleteTasks(
+  db: D1Database,
+  ids: string[],
+  before: number | null,
+  audit: Audit | null = null,
+): Promise<Purged[]> {
   const { results: doomed } = await persistOr503(() =>
     db
       .prepare(`SELECT id, object, flow_id AS flowId FROM tasks WHERE ${guarded}`)
       .bind(JSON.stringify(ids), before)
       .all<Purged>(),
   );
-  return removeTasks(db, doomed, before);
+  return removeTasks(db, doomed, before, audit);
 }
 
 /** The same for rows that were read already. */
-export async function removeTasks(db: D1Database, rows: readonly Purged[], before: number | null): Promise<Purged[]> {
+export async function removeTasks(
+  db: D1Database,
+  rows: readonly Purged[],
+  before: number | null,
+  audit: Audit | null = null,
+): Promise<Purged[]> {
   if (rows.length === 0) return [];
   const list = JSON.stringify(rows.map((task) => task.id));
   const flows = JSON.stringify([...new Set(rows.map((task) => task.flowId).filter((id) => id !== null))]);
+  const entry = auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE ${guarded}`, [list, before]);
   const results = await persistOr503(() =>
     db.batch([
+      ...entry,
       db
         .prepare(`DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE overflow <> 0 AND ${guarded})`)
         .bind(list, before),
@@ -59,7 +72,7 @@ export async function removeTasks(db: D1Database, rows: readonly Purged[], befor
       ...(flows === "[]" ? [] : [db.prepare(EMPTY_FLOWS).bind(flows)]),
     ]),
   );
-  const left = new Set(rowsOf<{ id: string }>(results, 3).map((task) => task.id));
+  const left = new Set(rowsOf<{ id: string }>(results, entry.length + 3).map((task) => task.id));
   return rows.filter((task) => !left.has(task.id));
 }
 

@@ -38,7 +38,7 @@ export async function listDeclared(db: D1Database, tenant: string): Promise<stri
 }
 
 /** A schedule that waits for a tick, without its input. */
-export interface DueSchedule extends Omit<ScheduleRow, "input"> {
+export interface DueSchedule extends Omit<ScheduleRow, "input" | "sealed"> {
   nextAt: number;
   inputBytes: number;
 }
@@ -69,20 +69,22 @@ export async function readDueSchedules(
   return results;
 }
 
-/** The inputs of these schedules as JSON text, by tenant and id. */
+type StoredInput = Pick<ScheduleRow, "tenant" | "id" | "input" | "sealed">;
+
+/** The inputs of these schedules as they are stored. */
 export async function readInputs(
   db: D1Database,
   schedules: readonly { tenant: string; id: string }[],
-): Promise<{ tenant: string; id: string; input: string | null }[]> {
+): Promise<StoredInput[]> {
   const keys = JSON.stringify(schedules.map(({ tenant, id }) => ({ tenant, id })));
   const { results } = await persist(() =>
     db
       .prepare(
-        `SELECT schedules.tenant, schedules.id, schedules.input FROM json_each(?1) AS wanted
+        `SELECT schedules.tenant, schedules.id, schedules.input, schedules.sealed FROM json_each(?1) AS wanted
          CROSS JOIN schedules ON schedules.tenant = wanted.value->>'tenant' AND schedules.id = wanted.value->>'id'`,
       )
       .bind(keys)
-      .all<{ tenant: string; id: string; input: string | null }>(),
+      .all<StoredInput>(),
   );
   return results;
 }

@@ -122,12 +122,12 @@ WHERE ${FLOWS} AND failing = 0 AND on_error IS NOT NULL AND cancel_requested_at 
 
 const INSERT_ERROR = `
 INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
-  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, concurrency, rates, batch, traceparent, options, tags, input)
+  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, concurrency, rates, batch, traceparent, options, tags, input, sealed)
 SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane',
   CASE WHEN v->>'state' = 'waiting' THEN 'waiting' WHEN start > ?2 THEN 'scheduled' ELSE 'queued' END, v->>'maxAttempts',
   CASE WHEN v->>'state' = 'waiting' THEN NULL WHEN start > ?2 THEN start ELSE ?2 + ${BELL_MS} END, v->>'leaseMs', ?2,
   CASE WHEN v->>'state' = 'waiting' THEN v->>'runAt' ELSE start END, NULL, v->>'retentionMs', NULL, v->>'rootId', v->>'flowId',
-  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'rates', v->>'batch', v->>'traceparent', v->>'options', v->>'tags', v->>'input'
+  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'rates', v->>'batch', v->>'traceparent', v->>'options', v->>'tags', v->>'input', v->>'sealed'
 FROM (
   SELECT v, MAX(?2 + COALESCE(v->>'node'->>'delay', 0), COALESCE(v->>'node'->>'runAt', 0)) AS start
   FROM (SELECT error.value AS v FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1))

@@ -2,6 +2,7 @@
 
 import { BELL_MS } from "../core/limits.ts";
 import { sqlStates, TERMINAL_STATES } from "../core/states.ts";
+import { auditStatements, type Audit } from "./audit.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { readMemberIds, type FlowRow } from "./flows.ts";
 import { NO_START } from "../core/settle.ts";
@@ -40,7 +41,7 @@ const ENDED =
 
 /** A task that runs again remembers nothing but its history. */
 export const RESET = `failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
-  lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, cancel_undo = 0, error = NULL, progress = NULL, result = NULL,
+  lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, cancel_undo = 0, error = NULL, progress = NULL, result = NULL, sealed_result = NULL,
   object = object & ~${OBJECT.undo | OBJECT.awaited}, overflow = overflow & ~${OVERFLOW.result}`;
 
 /** What a member waits for that is not released yet. */
@@ -63,11 +64,17 @@ export async function retryFlow(
   onError: string | null,
   now: number,
   deadline: number | null = null,
+  audit: Audit | null = null,
 ): Promise<Released[]> {
   const members = from === null ? [] : await readMemberIds(db, flowId);
   const roots = from === null ? BAD : CHOSEN;
   const results = await persistOr503(() =>
     db.batch([
+      ...auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE id IN (${roots}) AND ${ENDED}`, [
+        flowId,
+        finishedAt,
+        from,
+      ]),
       // Those that must wait again, because something they need runs again. What is left of the roots begins.
       db
         .prepare(

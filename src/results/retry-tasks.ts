@@ -3,6 +3,7 @@
 import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
 import { submissionKey } from "../core/concurrency.ts";
+import { auditStatements, type Audit } from "./audit.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { IN_RUN, readRuns } from "./ended-runs.ts";
 import { byteLength } from "./insert-tasks.ts";
@@ -30,17 +31,19 @@ const LIMITS = `rates = ?4, concurrency = (
     SELECT value FROM json_each(?3)
     UNION ALL SELECT value FROM json_each(tasks.concurrency) WHERE value->>'key' LIKE '${submissionKey("%", "%")}'))`;
 
-const INLINE_INPUT = `UPDATE tasks SET ${LIMITS}, input = ?2, overflow = overflow & ~${OVERFLOW.input} WHERE ${GUARD}`;
+const INLINE_INPUT = `UPDATE tasks SET ${LIMITS}, sealed = ?5, input = ?2, overflow = overflow & ~${OVERFLOW.input} WHERE ${GUARD}`;
 
 const LARGE_INPUT = `
 INSERT INTO payloads (task_id, kind, body) SELECT id, 'input', ?2 FROM tasks WHERE ${GUARD}
 ON CONFLICT DO UPDATE SET body = excluded.body`;
 
-const MARK_LARGE = `UPDATE tasks SET ${LIMITS}, input = ?2, overflow = overflow | ${OVERFLOW.input} WHERE ${GUARD}`;
+const MARK_LARGE = `UPDATE tasks SET ${LIMITS}, sealed = ?5, input = ?2, overflow = overflow | ${OVERFLOW.input} WHERE ${GUARD}`;
 
-/** An input that takes the place of another, with the limits that its definition puts it under. All of them JSON. */
+/** An input that takes the place of another, with the limits that its definition puts it under: JSON. */
 export interface NewInput {
   text: string;
+  /** What is secret in it; null: nothing is. */
+  sealed?: string | null;
   concurrency: string | null;
   rates: string | null;
 }
@@ -76,17 +79,18 @@ export async function retryTasks(
   caller: string,
   flows: Reopened[],
   now: number,
+  audit: Audit | null = null,
 ): Promise<Retried[]> {
   const runs = await readRuns(db, ids);
   const list = JSON.stringify(ids);
-  const statements: D1PreparedStatement[] = [];
+  const statements = auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE ${GUARD}`, [runs]);
   if (input !== null) {
-    const { text, concurrency, rates } = input;
-    const values = [runs, text, concurrency, rates];
+    const { text, concurrency, rates, sealed = null } = input;
+    const values = [runs, text, concurrency, rates, sealed];
     if (byteLength(text) <= INLINE_PAYLOAD_BYTES) {
       statements.push(db.prepare(NO_LARGE_INPUT).bind(runs), db.prepare(INLINE_INPUT).bind(...values));
     } else {
-      const large = [runs, null, concurrency, rates];
+      const large = [runs, null, concurrency, rates, sealed];
       statements.push(db.prepare(LARGE_INPUT).bind(runs, text), db.prepare(MARK_LARGE).bind(...large));
     }
   }

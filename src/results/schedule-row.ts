@@ -6,8 +6,10 @@ export interface ScheduleRow {
   source: "api" | "code";
   /** JSON text: what was put, without the input. */
   spec: string;
-  /** JSON text; null where none was given. */
+  /** JSON text, without what is secret in it; null where none was given. */
   input: string | null;
+  /** What is secret in the input and the options; null: nothing is. */
+  sealed: string | null;
   paused: number;
   anchor: number;
   nextAt: number | null;
@@ -25,7 +27,7 @@ const SMALL_COLUMNS = `tenant, id, source, spec, paused, anchor, next_at AS next
   last_runs AS lastRuns, revision, created_at AS createdAt, updated_at AS updatedAt`;
 
 /** The columns of {@link ScheduleRow} for a SELECT from `schedules`, or a RETURNING. */
-export const SCHEDULE_COLUMNS = `${SMALL_COLUMNS}, input`;
+export const SCHEDULE_COLUMNS = `${SMALL_COLUMNS}, input, sealed`;
 
-/** The same with the length of the input instead of what it is. */
-export const DUE_COLUMNS = `${SMALL_COLUMNS}, COALESCE(octet_length(input), 0) AS inputBytes`;
+/** The same with the length of the input and its secrets instead of what they are. */
+export const DUE_COLUMNS = `${SMALL_COLUMNS}, COALESCE(octet_length(input), 0) + COALESCE(octet_length(sealed), 0) AS inputBytes`;

@@ -2,6 +2,7 @@
 
 import { BELL_MS } from "../core/limits.ts";
 import { LIVE_STATES, sqlStates } from "../core/states.ts";
+import { auditStatements, type Audit } from "./audit.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
 import type { Released } from "./release.ts";
 
@@ -33,11 +34,21 @@ export async function addSignal(
   body: string,
   now: number,
   delivery: string,
+  audit: Audit | null = null,
 ): Promise<Delivered> {
+  const entry = auditStatements(
+    db,
+    audit,
+    `SELECT COUNT(*) FROM tasks WHERE id = ?1 AND state IN ${sqlStates(LIVE_STATES)} AND signals < ${MAX_SIGNALS}
+       AND NOT EXISTS (SELECT 1 FROM signals WHERE delivery = ?2)`,
+    [taskId, delivery],
+  );
+  const first = entry.length;
   let asked = 0;
   const results = await persistOr503(async () => {
     asked++;
     return db.batch([
+      ...entry,
       db
         .prepare(
           `INSERT INTO signals (task_id, seq, name, body, created_at, delivery)
@@ -67,8 +78,8 @@ export async function addSignal(
     ]);
   });
   // Asked again because an answer was lost, it may find what it has kept itself.
-  const kept = results[0]!.meta.changes > 0 || (asked > 1 && rowsOf(results, 3).length > 0);
-  return { kept, released: rowsOf<Released>(results, 4) };
+  const kept = results[first]!.meta.changes > 0 || (asked > 1 && rowsOf(results, first + 3).length > 0);
+  return { kept, released: rowsOf<Released>(results, first + 4) };
 }
 
 /** Whether a link that is good for one signal has sent it. */

@@ -1,5 +1,6 @@
 /** Stores deliveries: the tasks that make them, their entries in the endpoint's list, and that nothing more is owed. */
 
+import { auditStatements, type Audit } from "./audit.ts";
 import { persistOr503 } from "./d1.ts";
 import { insertStatements, type NewTask } from "./insert-tasks.ts";
 import type { Owed } from "./owed.ts";
@@ -43,11 +44,13 @@ export async function storeDeliveries(
   settled: Pick<Owed, "taskId" | "run">[],
   defaults: ReadonlyMap<string, string>,
   now: number,
+  audit: Audit | null = null,
 ): Promise<void> {
   const { statements } = insertStatements(db, tasks);
   const places = settled.map(({ taskId, run }) => ({ taskId, run }));
   await persistOr503(() =>
     db.batch([
+      ...auditStatements(db, audit, "SELECT NOT EXISTS (SELECT 1 FROM tasks WHERE id = ?1)", [tasks[0]?.id ?? null]),
       ...[...defaults].map(([tenant, secret]) => insertDefault(db, tenant, secret, now)),
       ...statements,
       db.prepare(INSERT).bind(JSON.stringify(deliveries)),

@@ -3,7 +3,7 @@
 import type { NewTask } from "./insert-tasks.ts";
 
 /** A submission as it is stored, as JSON: the input is left out of the row where it is large. */
-export type StoredTask = Required<NewTask> & { overflow: number };
+export type StoredTask = Required<Omit<NewTask, "secrets">> & { overflow: number };
 
 interface SubmissionColumn {
   column: string;
@@ -48,6 +48,7 @@ export const SUBMISSION_COLUMNS: Record<keyof StoredTask, SubmissionColumn> = {
   object: { ...first("object"), read: (v) => `COALESCE(${v}->>'object', 0)` },
   overflow: last("overflow"),
   input: last("input"),
+  sealed: last("sealed"),
 };
 
 const all = Object.entries(SUBMISSION_COLUMNS).map(([member, each]) => ({ ...each, value: valueOf(member, each) }));

@@ -6,6 +6,7 @@
 import { NO_START } from "../core/settle.ts";
 import type { LookOverlap } from "../core/schedule.ts";
 import { LIVE_STATES, sqlStates } from "../core/states.ts";
+import { auditStatements, type Audit } from "./audit.ts";
 import { cancellationOf, cancelStatements, type Cancellation } from "./cancel-tasks.ts";
 import { persist, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
@@ -25,6 +26,8 @@ export interface ScheduleTicks {
   lastTask: string | null;
   /** Oldest first. */
   ticks: { at: number; task: NewTask }[];
+  /** Of one that is run by hand. */
+  audit?: Audit | null;
 }
 
 /** What ticks have done. */
@@ -125,7 +128,15 @@ function tickStatements(db: D1Database, schedules: ScheduleTicks[]): D1PreparedS
   const pairs = JSON.stringify(
     schedules.filter(({ overlap }) => overlap === "queue" || overlap === "follow").flatMap(pairsOf),
   );
+  const entries = schedules.flatMap(({ tenant, id, revision, audit }) =>
+    auditStatements(db, audit, "SELECT COUNT(*) FROM schedules WHERE tenant = ?1 AND id = ?2 AND revision = ?3", [
+      tenant,
+      id,
+      revision,
+    ]),
+  );
   return [
+    ...entries,
     ...insertStatements(db, tasks, undefined, [], CONDITION).statements,
     ...(pairs === "[]" ? [] : [db.prepare(WAIT).bind(pairs), db.prepare(LINK).bind(pairs)]),
     db.prepare(MOVE).bind(JSON.stringify(schedules.map(moveOf))),

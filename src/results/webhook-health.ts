@@ -1,6 +1,7 @@
 /** What deliveries find out about their endpoint. Nothing is written where nothing changes. */
 
 import { GIVE_UP_AFTER_MS } from "../core/webhook.ts";
+import { auditStatements, type Audit } from "./audit.ts";
 import { persist } from "./d1.ts";
 
 const FAILED = `
@@ -13,12 +14,20 @@ UPDATE webhooks SET
 WHERE tenant = ?1 AND id = ?2 AND (failing_since IS NULL OR (failing_since <= ?4 AND paused = 0))`;
 
 /** An attempt has failed: the endpoint is failing since then, and paused once that was days ago. */
-export async function noteFailure(db: D1Database, tenant: string, id: string, now: number): Promise<void> {
+export async function noteFailure(
+  db: D1Database,
+  tenant: string,
+  id: string,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const since = now - GIVE_UP_AFTER_MS;
+  const isPaused = "SELECT COUNT(*) FROM webhooks WHERE tenant = ?1 AND id = ?2 AND failing_since <= ?3 AND paused = 0";
   await persist(() =>
-    db
-      .prepare(FAILED)
-      .bind(tenant, id, now, now - GIVE_UP_AFTER_MS)
-      .run(),
+    db.batch([
+      ...auditStatements(db, audit, isPaused, [tenant, id, since]),
+      db.prepare(FAILED).bind(tenant, id, now, since),
+    ]),
   );
 }
 
@@ -33,11 +42,18 @@ export async function noteSuccess(db: D1Database, tenant: string, id: string): P
 }
 
 /** Pauses an endpoint that listens; the reason is shown with it. */
-export async function pauseWebhook(db: D1Database, tenant: string, id: string, reason: string): Promise<void> {
+export async function pauseWebhook(
+  db: D1Database,
+  tenant: string,
+  id: string,
+  reason: string,
+  audit: Audit | null = null,
+): Promise<void> {
+  const listens = "tenant = ?1 AND id = ?2 AND paused = 0";
   await persist(() =>
-    db
-      .prepare("UPDATE webhooks SET paused = 1, paused_reason = ?3 WHERE tenant = ?1 AND id = ?2 AND paused = 0")
-      .bind(tenant, id, reason)
-      .run(),
+    db.batch([
+      ...auditStatements(db, audit, `SELECT COUNT(*) FROM webhooks WHERE ${listens}`, [tenant, id]),
+      db.prepare(`UPDATE webhooks SET paused = 1, paused_reason = ?3 WHERE ${listens}`).bind(tenant, id, reason),
+    ]),
   );
 }

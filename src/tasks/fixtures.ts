@@ -5,6 +5,7 @@ import { nap, signal, spawn, steps, undo } from "./fixtures/durable.ts";
 import { fail, failTimes } from "./fixtures/failures.ts";
 import { cached, circuit, dropped, keyed, rated } from "./fixtures/limits.ts";
 import { log, output, progress } from "./fixtures/reports.ts";
+import { secret, vault } from "./fixtures/secrets.ts";
 import { approval, callback, signals } from "./fixtures/signals.ts";
 import { add, badOutput, big, context, identity, noop, sum } from "./fixtures/values.ts";
 import { hook, sleep, spin, stubborn } from "./fixtures/waits.ts";
@@ -41,4 +42,6 @@ export const fixtures = [
   cached,
   batch,
   keyed,
+  secret,
+  vault,
 ] as const;

@@ -58,6 +58,7 @@ export const httpRequest = defineTask({
     body: z.string(),
     truncated: z.literal(true).optional().describe("Set where the body was cut, at 256 KiB"),
   }),
+  secret: ["/headers/authorization", "/headers/proxy-authorization", "/headers/cookie"],
   run: async ({ url, method, headers, body, expect, followRedirects }, ctx) => {
     const isText = body === undefined || typeof body === "string";
     const response = await fetchGuarded({

@@ -5,6 +5,7 @@ import { cors } from "hono/cors";
 import { secureHeaders } from "hono/secure-headers";
 import { problem } from "../core/problems.ts";
 import { routes as userRoutes } from "../tasks/routes.ts";
+import { listAuditOperation } from "./audit.ts";
 import { cancelFlowOperation, getFlow, getFlowEvents, postFlow, retryFlowOperation } from "./flows/operations.ts";
 import { getHealth } from "./health.ts";
 import { checkHost } from "./host.ts";
@@ -103,6 +104,7 @@ export const operations: readonly Operation[] = [
   replayDelivery,
   replayDeliveries,
   testWebhookOperation,
+  listAuditOperation,
   getStats,
   getMetrics,
   getHealth,

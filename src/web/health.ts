@@ -4,6 +4,7 @@ import { z } from "zod";
 import { readBacklogs } from "../broker/backlog.ts";
 import { clockOf } from "../broker/poke.ts";
 import { LANES, type Lane } from "../core/limits.ts";
+import { whyNoSealKey } from "../engine/seal-key.ts";
 import { storageOf } from "../engine/storage.ts";
 import { noteSize } from "../results/size.ts";
 import { operation } from "./operation.ts";
@@ -27,7 +28,12 @@ const databaseSchema = checkSchema.extend({
 const healthSchema = z
   .object({
     status: z.enum(["ok", "unavailable"]),
-    checks: z.object({ database: databaseSchema, clock: checkSchema }),
+    checks: z.object({
+      database: databaseSchema,
+      clock: checkSchema,
+      /** Whether secret fields can be sealed. Where they cannot, submissions that have some are refused and the rest works. */
+      sealing: checkSchema,
+    }),
     /** How far the clock is behind its own alarm; null where it does not answer. */
     clockLagMs: z.int().nullable(),
     /** Messages that wait in the lanes' queues; null where a queue does not say. */
@@ -61,7 +67,9 @@ export const getHealth = operation({
     const ok = database.ok && clock.ok;
     c.header("Cache-Control", "no-store");
     const status = ok ? "ok" : "unavailable";
-    return c.json({ status, checks: { database, clock }, clockLagMs, backlog }, ok ? 200 : 503);
+    const why = whyNoSealKey(env);
+    const sealing = why === null ? { ok: true } : { ok: false, detail: why };
+    return c.json({ status, checks: { database, clock, sealing }, clockLagMs, backlog }, ok ? 200 : 503);
   },
 });
 

@@ -1,6 +1,8 @@
 /** The Idempotency-Key header: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 
 import type { RequestKey } from "../engine/request-key.ts";
+import { macs } from "../engine/seal.ts";
+import { findTask } from "../tasks/registry.ts";
 import type { AppContext } from "./operation.ts";
 import type { Principal } from "./principal.ts";
 import { refuse } from "./problem.ts";
@@ -19,13 +21,26 @@ export async function requestKey(
   if (!VISIBLE.test(key)) {
     refuse("invalid-idempotency-key", "Use 1 to 255 visible ASCII characters, such as a UUID.");
   }
-  const text = `${new URL(c.req.url).pathname}\n${JSON.stringify(body, inOrder)}`;
+  let isSecret = false;
+  const text = `${new URL(c.req.url).pathname}\n${JSON.stringify(body, (name, value: unknown) => {
+    isSecret ||= name === "secret" || (name === "task" && typeof value === "string" && hasSecrets(value, c.env));
+    return inOrder(value);
+  })}`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return { tenant, key, fingerprint: new Uint8Array(digest).toBase64(), madeBy: keyId };
+  const plain = new Uint8Array(digest).toBase64();
+  // A plain hash would let whoever reads the database guess a short secret.
+  const [fingerprint = plain, ...older] = isSecret ? await macs(c.env, text) : [];
+  const olderFingerprints = fingerprint === plain ? [] : [...older, plain];
+  return { tenant, key, fingerprint, olderFingerprints, madeBy: keyId };
+}
+
+function hasSecrets(task: string, env: Env): boolean {
+  const definition = findTask(task, env);
+  return definition !== undefined && definition.secret !== null && definition.secret.input.length > 0;
 }
 
 /** JSON's members have no order, so a client may write them in another one when it asks again. */
-function inOrder(_name: string, value: unknown): unknown {
+function inOrder(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -20,11 +20,12 @@ export const createKeyOperation = operation({
   description:
     "The answer shows the key this once. It belongs to your tenant; the service's own key (`API_KEY`) may name any. With `rateLimited` it may make 100 requests in 10 seconds. It ends with the key that makes it: it expires no later, whatever `expiresAt` says, and one that a limited key makes is limited together with it.",
   scope: "admin",
+  audits: "key.create",
   body: newKeySchema,
   example: { name: "checkout", scopes: ["submit", "read"] },
   answers: { 201: { description: "The key, shown this once", schema: createdKeySchema, headers: ["Location"] } },
   problems: [],
-  async handle({ c, env, principal, body }) {
+  async handle({ c, env, principal, body, audit }) {
     const now = Date.now();
     if (body.expiresAt !== undefined && body.expiresAt <= now) {
       refuse("invalid-body", "The key would be expired already.", [
@@ -42,7 +43,9 @@ export const createKeyOperation = operation({
       rateLimited: body.rateLimited ?? false,
       expiresAt: body.expiresAt ?? null,
     };
-    const made = await createKey(env, wanted, principal, now);
+    const { name, scopes, rateLimited } = wanted;
+    const entry = audit(null, { tenant, detail: { name, scopes, rateLimited } });
+    const made = await createKey(env, wanted, principal, now, entry);
     if (made === null) refuse("unauthorized", "The key that asks has just ended.");
     const { stored, text } = made;
     c.header("Location", `/v1/keys/${stored.id}`);
@@ -94,10 +97,14 @@ export const revokeKeyOperation = operation({
   description:
     "For good, and everywhere within a few seconds: with the links that it has made, with all keys that it has made, and with theirs. It stays in the list.",
   scope: "admin",
+  audits: "key.revoke",
   answers: { 204: { description: "It is revoked" } },
   problems: ["not-found"],
-  async handle({ c, env, principal, params }) {
-    if (!(await revokeKey(env, reach(principal), params["id"]!, Date.now()))) return noSuchKey();
+  async handle({ c, env, principal, params, audit }) {
+    const id = params["id"]!;
+    const key = (await readKey(env.DB, reach(principal), id)) ?? noSuchKey();
+    const entry = audit(id, { tenant: key.tenant, detail: { name: key.name } });
+    await revokeKey(env, reach(principal), id, Date.now(), entry);
     return c.body(null, 204);
   },
 });

@@ -34,15 +34,16 @@ export const pauseLaneOperation = operation({
     "It still accepts and keeps tasks, and none of them starts; what runs goes on, so the lane is drained when nothing runs any more. With `until` it opens by itself. Paused again, it takes the new reason and the new end; a lane that was draining accepts again. Webhooks are delivered on the lane `default`.",
   scope: "admin",
   deployment: true,
+  audits: "lane.pause",
   body: optionalBody(pauseLaneSchema),
   example: { reason: "the upstream is down", until: "2026-11-21T18:00:00.000Z" },
   answers: { 200: { description: "The lane, paused", schema: laneSchema } },
   problems: ["not-found", "unavailable"],
-  async handle({ c, env, params, body }) {
+  async handle({ c, env, params, body, audit }) {
     const lane = laneOf(params["name"]!);
     const now = Date.now();
     demandFuture(body.until, now);
-    await pause(env, lane, body.reason ?? null, body.until ?? null, now);
+    await pause(env, lane, body.reason ?? null, body.until ?? null, now, audit(lane, detailOf(body)));
     return c.json(await show(env, lane), 200);
   },
 });
@@ -57,15 +58,16 @@ export const drainLaneOperation = operation({
     "Submissions and flows that would put a task into it, and schedules run by hand, are refused with `lane-draining`; one item of a batch never sinks the others. Whatever was accepted before still runs to its end, with its retries (by hand too), its children, its flow and its webhooks; a submission that is answered with a task which is there already is, too. Ticks of schedules wait: when the lane accepts again they count as missed, and `catchUp` decides. A lane is open, paused or draining, whichever was said last; so a paused one starts again to get empty. It is empty when `queued` and `running` are 0 and nothing is scheduled in it.",
   scope: "admin",
   deployment: true,
+  audits: "lane.drain",
   body: optionalBody(pauseLaneSchema),
   example: { reason: "the upstream moves", until: "2026-11-21T18:00:00.000Z" },
   answers: { 200: { description: "The lane, draining", schema: laneSchema } },
   problems: ["not-found", "unavailable"],
-  async handle({ c, env, params, body }) {
+  async handle({ c, env, params, body, audit }) {
     const lane = laneOf(params["name"]!);
     const now = Date.now();
     demandFuture(body.until, now);
-    await drain(env, lane, body.reason ?? null, body.until ?? null, now);
+    await drain(env, lane, body.reason ?? null, body.until ?? null, now, audit(lane, detailOf(body)));
     return c.json(await show(env, lane), 200);
   },
 });
@@ -78,15 +80,20 @@ export const resumeLaneOperation = operation({
   summary: "Open a lane that is paused or draining",
   scope: "admin",
   deployment: true,
+  audits: "lane.resume",
   body: optionalBody(z.strictObject({})),
   answers: { 200: { description: "The lane, open", schema: laneSchema } },
   problems: ["not-found", "unavailable"],
-  async handle({ c, env, params }) {
+  async handle({ c, env, params, audit }) {
     const lane = laneOf(params["name"]!);
-    await resume(env, lane, Date.now());
+    await resume(env, lane, Date.now(), audit(lane));
     return c.json(await show(env, lane), 200);
   },
 });
+
+function detailOf({ reason, until }: z.output<typeof pauseLaneSchema>) {
+  return { detail: { reason: reason ?? null, until: until === undefined ? null : new Date(until).toISOString() } };
+}
 
 function demandFuture(until: number | undefined, now: number): void {
   if (until === undefined || until > now) return;

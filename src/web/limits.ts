@@ -72,6 +72,7 @@ export const putLimit = operation({
   summary: "Change a limit, whatever code and submissions say",
   description: `At once: where there is room now, those who wait start in their order; where there is less, what runs goes on and nothing new starts until there is. Also for a key that nobody uses yet. A rate takes \`per\` and, if more than one may come at once after a pause, \`burst\`. ${OWNERS}`,
   scope: "admin",
+  audits: "limit.put",
   body: putLimitSchema,
   example: { limit: 5 },
   answers: {
@@ -79,17 +80,18 @@ export const putLimit = operation({
     201: { description: "The limit, for a key that nobody uses yet", schema: limitSchema, headers: ["Location"] },
   },
   problems: ["not-found", "unavailable"],
-  async handle({ c, env, principal, params, body }) {
+  async handle({ c, env, principal, params, body, audit }) {
     const now = Date.now();
     const reader = readerOf(principal);
     const name = nameOf(params["id"]!);
     const before = await findLimit(env, reader, name, now);
     if (!isLimit(env, reader, name)) noSuchLimit();
     demandOwner(reader, name);
+    const entry = audit(params["id"]!, { detail: { ...body } });
     if (name.kind === "concurrency") {
-      await changePlaces(env, reader, name, placesOf(body), now);
+      await changePlaces(env, reader, name, placesOf(body), now, entry);
     } else {
-      await changeRate(env, reader, name, rateWordsOf(body), now);
+      await changeRate(env, reader, name, rateWordsOf(body), now, entry);
     }
     const after = (await findLimit(env, reader, name, Date.now())) ?? noSuchLimit();
     if (before === null) c.header("Location", `/v1/limits/${encodeURIComponent(after.id)}`);
@@ -105,15 +107,16 @@ export const deleteLimit = operation({
   summary: "Take a change back",
   description: "What the code or the latest submission has asked for holds again, at once.",
   scope: "admin",
+  audits: "limit.delete",
   answers: { 204: { description: "What was asked for holds" } },
   problems: ["not-found", "unavailable"],
-  async handle({ c, env, principal, params }) {
+  async handle({ c, env, principal, params, audit }) {
     const now = Date.now();
     const reader = readerOf(principal);
     const name = nameOf(params["id"]!);
     if ((await findLimit(env, reader, name, now)) === null) noSuchLimit();
     demandOwner(reader, name);
-    await restoreLimit(env, reader, name, now);
+    await restoreLimit(env, reader, name, now, audit(params["id"]!));
     return c.body(null, 204);
   },
 });

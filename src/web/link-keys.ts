@@ -3,6 +3,7 @@
 import { linkKeyListSchema, rotateLinkKeySchema, type LinkKeyResource } from "../contract/link-key.ts";
 import type { LinkKey } from "../core/link-keys.ts";
 import { linkKeys, rotateLinkKey } from "../engine/link-keys.ts";
+import { insertAudit } from "../results/audit.ts";
 import { operation } from "./operation.ts";
 import { optionalBody } from "./tasks/control.ts";
 
@@ -32,12 +33,16 @@ export const rotateLinkKeyOperation = operation({
     "The new key signs two minutes later, when every isolate has heard of it; links and callback addresses that were made before hold for `overlap` more. With an overlap of 0 they end within a minute, all of them, and the new key signs at once. Where the secret `LINK_KEY` says what signs, change it instead: a new key before the old one, with a comma between them.",
   scope: "admin",
   deployment: true,
+  audits: "link-key.rotate",
   body: optionalBody(rotateLinkKeySchema),
   example: { overlap: "7d" },
   answers: { 200: { description: "The keys, without themselves", schema: linkKeyListSchema } },
   problems: ["conflict", "unavailable"],
-  async handle({ c, env, body }) {
-    return c.json({ items: (await rotateLinkKey(env, body.overlap, Date.now())).map(present) }, 200);
+  async handle({ c, env, body, audit }) {
+    const keys = await rotateLinkKey(env, body.overlap, Date.now());
+    // The keys lie with the clock, not in D1.
+    await insertAudit(env.DB, audit(null, { detail: { ...body } }));
+    return c.json({ items: keys.map(present) }, 200);
   },
 });
 

@@ -5,14 +5,25 @@
 
 import type { Context, Hono } from "hono";
 import { z } from "zod";
+import type { AuditAction } from "../contract/audit.ts";
 import type { Scope } from "../contract/scope.ts";
 import type { Loss } from "../core/json-text.ts";
 import { pointerTo } from "../core/path.ts";
 import { MAX_FAULTS, ProblemError, problem, type Problem, type ProblemName } from "../core/problems.ts";
 import type { LinkUse } from "../engine/links.ts";
+import { auditOf, type Changed } from "../engine/audit.ts";
+import type { Audit } from "../results/audit.ts";
 import { fit, readJson, type Read } from "./body.ts";
 import type { AnswerHeader } from "./openapi/headers.ts";
-import { authenticate, authenticateFor, demand, demandDeployment, NOBODY, type Principal } from "./principal.ts";
+import {
+  actorOf,
+  authenticate,
+  authenticateFor,
+  demand,
+  demandDeployment,
+  NOBODY,
+  type Principal,
+} from "./principal.ts";
 import { readQuery } from "./request.ts";
 import type { RequestIdVariables } from "./request-id.ts";
 
@@ -32,6 +43,8 @@ export interface Call<Query, Body> {
   raw: unknown;
   /** What was lost when the body was read; nothing unless the operation tells of that itself. */
   losses: Loss[];
+  /** The entry of the audit log for what this call changes: of the caller's tenant, unless another is named. */
+  audit: (target: string | null, more?: Partial<Changed>) => Audit;
 }
 
 export interface Answer {
@@ -59,6 +72,8 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   deployment?: true;
   /** A capability token of this use, for the task `{id}`, is accepted instead of a key. */
   link?: LinkUse;
+  /** What it does, where it changes something that is there already, or makes something other than work. */
+  audits?: AuditAction;
   /** Headers that it reads, beyond the usual ones. */
   headers?: Record<string, string>;
   query?: Q;
@@ -101,7 +116,12 @@ async function answer(definition: Operation, c: AppContext): Promise<Response> {
   const { value: raw, losses } = definition.body === undefined ? NO_BODY : await readJson(c);
   if (losses.length > 0 && !definition.tellsLosses) refuseLosses(definition, losses);
   const body = definition.body === undefined ? undefined : fit(definition.body, raw);
-  return definition.handle({ c, env: c.env, principal, params, query, body, raw, losses });
+  const audit = (target: string | null, more: Partial<Changed> = {}) => {
+    if (definition.audits === undefined) throw new TypeError(`${definition.id} says that it changes nothing`);
+    const changed = { tenant: principal.tenant, target, ...more };
+    return auditOf(actorOf(c, principal), definition.audits, changed, Date.now());
+  };
+  return definition.handle({ c, env: c.env, principal, params, query, body, raw, losses, audit });
 }
 
 const NO_BODY: Read = { value: undefined, losses: [] };

@@ -1,6 +1,7 @@
 /** Who calls: bearer keys (RFC 6750), or a capability token in the address. */
 
 import { SCOPES, type Scope } from "../contract/scope.ts";
+import type { Actor } from "../engine/audit.ts";
 import type { KeyMaker } from "../engine/create-key.ts";
 import { findKey, findKeyById } from "../engine/find-key.ts";
 import { formOf } from "../engine/key-text.ts";
@@ -33,6 +34,9 @@ export const NOBODY: Principal = {
   expiresAt: null,
   rateOf: null,
 };
+
+/** Characters of an address, IPv6 with an IPv4 part. */
+const MAX_ADDRESS = 45;
 
 /** The tenant of the bootstrap key. */
 const DEFAULT_TENANT = "default";
@@ -89,6 +93,12 @@ function rateOf({ id, rateLimited, rateOf: shared }: StoredKey): string | null {
 async function count(c: AppContext, key: StoredKey): Promise<void> {
   const counted = rateOf(key);
   if (counted !== null) await countRequest(c.env, counted);
+}
+
+/** The caller as the audit log names it. */
+export function actorOf(c: AppContext, { keyId, isLink, linkId }: Principal): Actor {
+  const ip = c.req.header("cf-connecting-ip")?.slice(0, MAX_ADDRESS) ?? null;
+  return isLink ? { kind: "link", id: linkId ?? null, ip } : { kind: "key", id: keyId, ip };
 }
 
 /** Throws 403 where the key has neither this scope nor `admin`. */

@@ -3,6 +3,7 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { presentProblem } from "../contract/problem.ts";
+import { SealError } from "../engine/seal.ts";
 import { ProblemError, problem, type Fault, type Problem, type ProblemName } from "../core/problems.ts";
 
 /** Throws a problem from anywhere below a route. */
@@ -21,6 +22,9 @@ export function renderProblem(c: Context, given: Problem, headers: Record<string
 
 /** Expected refusals are rendered; anything else is a fault of ours, logged once and told without its details. */
 export function renderError(error: unknown, c: Context): Response {
+  if (error instanceof SealError) {
+    return renderProblem(c, problem("seal-key-missing", `What is sealed cannot be opened here: ${error.message}.`));
+  }
   if (error instanceof ProblemError) return renderProblem(c, error.problem, error.headers);
   console.error(
     JSON.stringify({

@@ -22,6 +22,7 @@ import { isTerminal } from "../core/states.ts";
 import type { UndoFailure } from "../core/undo.ts";
 import { spawn } from "../engine/spawn.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
+import { openEnds } from "../engine/seal-tasks.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { readEnds } from "../results/flow-values.ts";
 import { readSignal, type StoredSignal } from "../results/signals.ts";
@@ -216,7 +217,8 @@ export class Durable {
         const { state, error } = ended.get(failed)!;
         throw new ChildFailedError(failed, state, error);
       }
-      return ids.map((id) => ended.get(id)!.result);
+      const opened = await openEnds(this.#env, ended);
+      return ids.map((id) => opened.get(id)!.result);
     });
   }
 

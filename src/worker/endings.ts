@@ -4,35 +4,56 @@ import type { TaskDefinition } from "../core/define-task.ts";
 import { durationMs } from "../core/duration.ts";
 import { describeError } from "../core/errors.ts";
 import { DanglingReferenceError, InputTooLargeError } from "../core/flow-value.ts";
-import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
+import { MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/limits.ts";
 import { faults } from "../core/problems.ts";
+import { Scrubber, takeOut } from "../core/secret.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import { flowInput } from "../engine/flow-input.ts";
+import { SealError } from "../engine/seal.ts";
+import { openInput, sealResult } from "../engine/seal-tasks.ts";
 import { readInput, type ClaimedTask } from "../results/claim-tasks.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 
-/** Its input as its handler gets it, or the ending of an attempt that cannot have one. */
+/** Where a key is missing, it may be there after the next deployment: looked at again so often, for about an hour. */
+const KEY_MISSING_MS = 30_000;
+const KEY_MISSING_TRIES = 120;
+
+/** Its input as its handler gets it, or the ending of an attempt that cannot have one. `scrubber` is for what is told of the attempt. */
 export async function givenTo(
   env: Env,
   definition: TaskDefinition,
   task: ClaimedTask,
-): Promise<{ success: true; data: unknown } | { success: false; ending: Ending }> {
+): Promise<{ success: true; data: unknown; scrubber: Scrubber | null } | { success: false; ending: Ending }> {
   try {
     const text = await readInput(env.DB, task);
-    const written: unknown = text === null ? undefined : JSON.parse(text);
+    const written = await openInput(env, task, text);
     const given = task.takesFromFlow === 0 ? written : await flowInput(env, task, written);
+    const scrubber = definition.secret === null ? null : new Scrubber(takeOut(given, definition.secret.input).taken);
     const input = await definition.input.safeParseAsync(given);
-    if (input.success) return { success: true, data: input.data };
-    const data = faults(input.error.issues, ["input"]);
+    if (input.success) return { success: true, data: input.data, scrubber };
+    const found = faults(input.error.issues, ["input"]);
+    const data = scrubber === null ? found : scrubber.value(found);
     const message = "the input does not fit the schema that the task has now";
     return {
       success: false,
       ending: { outcome: "failed", error: { type: "InvalidInputError", message, data }, retryable: false },
     };
   } catch (thrown) {
+    if (thrown instanceof SealError) return { success: false, ending: notOpened(task, thrown) };
     if (!(thrown instanceof DanglingReferenceError || thrown instanceof InputTooLargeError)) throw thrown;
     return { success: false, ending: { outcome: "failed", error: describeError(thrown), retryable: false } };
   }
+}
+
+function notOpened(task: ClaimedTask, thrown: SealError): Ending {
+  if (thrown.isKeyMissing && task.attempt < KEY_MISSING_TRIES) return { outcome: "snoozed", delayMs: KEY_MISSING_MS };
+  const message = `what is secret in the input cannot be opened: ${thrown.message}`;
+  return { outcome: "failed", error: { type: thrown.name, message }, retryable: false };
+}
+
+/** The ending without a mention of what is secret in the input. */
+export function scrubbed(ending: Ending, scrubber: Scrubber | null): Ending {
+  return scrubber !== null && "error" in ending ? { ...ending, error: scrubber.value(ending.error) } : ending;
 }
 
 /** A definition may compute its delays itself; it gets the error as it was thrown. */
@@ -49,7 +70,12 @@ export function withDelay(definition: TaskDefinition, task: ClaimedTask, thrown:
   }
 }
 
-export async function checkOutput(definition: TaskDefinition, output: unknown): Promise<Ending> {
+export async function checkOutput(
+  env: Env,
+  definition: TaskDefinition,
+  tenant: string,
+  output: unknown,
+): Promise<Ending> {
   const parsed = await definition.output.safeParseAsync(output);
   if (!parsed.success) {
     const data = faults(parsed.error.issues);
@@ -69,7 +95,14 @@ export async function checkOutput(definition: TaskDefinition, output: unknown): 
       return { outcome: "failed", error: { type: "ResultTooLargeError", message }, retryable: false };
     }
   }
-  return { outcome: "succeeded", result: text };
+  if (definition.secret === null || definition.secret.output.length === 0)
+    return { outcome: "succeeded", result: text };
+  const { text: result, sealed, taken } = await sealResult(env, definition, tenant, JSON.parse(text));
+  if (byteLength(JSON.stringify(taken)) > MAX_SECRET_BYTES) {
+    const message = `the secret fields of a result may be ${MAX_SECRET_BYTES} bytes long together`;
+    return { outcome: "failed", error: { type: "ResultTooLargeError", message }, retryable: false };
+  }
+  return { outcome: "succeeded", result, sealed };
 }
 
 export function invalidOutput(message: string, data?: unknown): Ending {

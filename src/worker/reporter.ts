@@ -6,6 +6,7 @@
 import { budgetOf } from "../core/plan.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { LogLevel, Progress } from "../core/define-task.ts";
+import type { Scrubber } from "../core/secret.ts";
 import { liveSnapshotOf, progressObject } from "../engine/tell.ts";
 import type { NewEvent, Snapshot } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
@@ -36,6 +37,8 @@ interface Budget {
 }
 
 export class Reporter {
+  /** Masks what is secret in the task's input in what is logged. */
+  scrubber: Scrubber | null = null;
   readonly #env: Env;
   readonly #task: ClaimedTask;
   readonly #snapshot: Snapshot;
@@ -87,7 +90,7 @@ export class Reporter {
 
   tellLog(level: LogLevel, message: string, data: unknown): void {
     const value = data === undefined ? { level, message } : { level, message, data: plain(data) };
-    this.#add("log", value, this.#logs);
+    this.#add("log", this.scrubber === null ? value : this.scrubber.value(value), this.#logs);
   }
 
   tellOutput(chunk: unknown): void {

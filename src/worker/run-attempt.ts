@@ -11,7 +11,8 @@ import { createContext, RateLimited, Snoozed } from "./context.ts";
 import type { AttemptControl } from "./control.ts";
 import { findDefinition } from "./definitions.ts";
 import { Durable } from "./durable.ts";
-import { checkOutput, givenTo, withDelay } from "./endings.ts";
+import type { Scrubber } from "../core/secret.ts";
+import { checkOutput, givenTo, scrubbed, withDelay } from "./endings.ts";
 import { Reporter } from "./reporter.ts";
 
 /** How an attempt went, and what its row should keep of it. */
@@ -60,24 +61,28 @@ async function handle(
   reporter: Reporter,
   durable: Durable,
 ): Promise<Ending> {
+  let scrubber: Scrubber | null = null;
   try {
     const input = await givenTo(env, definition, task);
     if (!input.success) return input.ending;
+    ({ scrubber } = input);
+    reporter.scrubber = scrubber;
     const context = createContext(env, task, signal, reporter, durable);
     if (task.undo !== null) {
       const replay = async () => definition.run(input.data, context);
-      const failures = await durable.undo(replay);
+      const undone = await durable.undo(replay);
+      const failures = scrubber === null ? undone : scrubber.value(undone);
       return { outcome: "undone", undoing: JSON.parse(task.undo) as Undoing, failures };
     }
     const wait = durable.suspended.then((wish): Ending => ({ outcome: "suspended", wait: wish }));
-    const run = async () => checkOutput(definition, await definition.run(input.data, context));
-    return await Promise.race([run(), wait]);
+    const run = async () => checkOutput(env, definition, task.tenant, await definition.run(input.data, context));
+    return scrubbed(await Promise.race([run(), wait]), scrubber);
   } catch (thrown) {
     // It is not the handler that has failed.
-    if (task.undo !== null) return endingOf(thrown);
+    if (task.undo !== null) return scrubbed(endingOf(thrown), scrubber);
     if (thrown instanceof RateLimited) await holdBack(env.DB, task.id, task.attempt, Date.now() + thrown.delayMs);
     if (thrown instanceof Snoozed) return { outcome: "snoozed", delayMs: thrown.delayMs };
-    return withDelay(definition, task, thrown);
+    return scrubbed(withDelay(definition, task, thrown), scrubber);
   }
 }
 

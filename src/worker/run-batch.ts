@@ -3,12 +3,13 @@
 import { faultOfResults, type BatchContext } from "../core/batch.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { MAX_BATCH_RESULT_LENGTH } from "../core/limits.ts";
+import type { Scrubber } from "../core/secret.ts";
 import type { Ending } from "../core/settle.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { itemOf } from "./context.ts";
 import type { AttemptControl } from "./control.ts";
 import { findDefinition } from "./definitions.ts";
-import { checkOutput, givenTo, invalidOutput, withDelay } from "./endings.ts";
+import { checkOutput, givenTo, invalidOutput, scrubbed, withDelay } from "./endings.ts";
 import { Reporter } from "./reporter.ts";
 import { acknowledge, type Ran } from "./run-attempt.ts";
 
@@ -17,6 +18,7 @@ interface Member {
   control: AttemptControl;
   reporter: Reporter;
   input: unknown;
+  scrubber: Scrubber | null;
   /** Known already where it cannot take part. */
   ending: Ending | null;
 }
@@ -34,7 +36,7 @@ export async function runBatch(
   definition: TaskDefinition = findDefinition(attempts[0]!.task.task, env)!,
 ): Promise<Ran[]> {
   const members = attempts.map(({ task, control }): Member => {
-    return { task, control, reporter: new Reporter(env, task), input: undefined, ending: null };
+    return { task, control, reporter: new Reporter(env, task), input: undefined, scrubber: null, ending: null };
   });
   const all = new AbortController();
   for (const { control, reporter } of members) {
@@ -48,7 +50,7 @@ export async function runBatch(
   // The last one that was to take part may have been stopped meanwhile.
   stopTogether(members, all);
   const endings = called.length === 0 ? [] : await handle(env, definition, called, all.signal);
-  for (const [i, member] of called.entries()) member.ending = endings[i]!;
+  for (const [i, member] of called.entries()) member.ending = scrubbed(endings[i]!, member.scrubber);
   return Promise.all(members.map(resultOf));
 }
 
@@ -64,8 +66,13 @@ function stopTogether(members: readonly Member[], all: AbortController): void {
 async function prepare(env: Env, definition: TaskDefinition, member: Member): Promise<void> {
   try {
     const given = await givenTo(env, definition, member.task);
-    if (given.success) member.input = given.data;
-    else member.ending = given.ending;
+    if (!given.success) {
+      member.ending = given.ending;
+      return;
+    }
+    member.input = given.data;
+    member.scrubber = given.scrubber;
+    member.reporter.scrubber = given.scrubber;
   } catch (thrown) {
     member.ending = withDelay(definition, member.task, thrown);
   }
@@ -87,16 +94,19 @@ async function handle(env: Env, definition: TaskDefinition, members: Member[], s
     const fault = faultOfResults(returned, inputs.length);
     if (fault !== null) return members.map(() => invalidOutput(fault));
     const results = returned as unknown[];
-    return bounded(await Promise.all(members.map(({ task }, i) => endingOf(definition, task, results[i]))));
+    return bounded(await Promise.all(members.map(({ task }, i) => endingOf(env, definition, task, results[i]))));
   } catch (thrown) {
-    return members.map(({ task }) => withDelay(definition, task, thrown));
+    const endings = members.map(({ task }) => withDelay(definition, task, thrown));
+    // The error that all share may quote the input of any.
+    const shared = members.reduce((ending, { scrubber }) => scrubbed(ending, scrubber), endings[0]!);
+    return "error" in shared ? endings.map((ending) => ({ ...ending, error: shared.error }) as Ending) : endings;
   }
 }
 
-async function endingOf(definition: TaskDefinition, task: ClaimedTask, result: unknown): Promise<Ending> {
+async function endingOf(env: Env, definition: TaskDefinition, task: ClaimedTask, result: unknown): Promise<Ending> {
   if (result instanceof Error) return withDelay(definition, task, result);
   try {
-    return await checkOutput(definition, result);
+    return await checkOutput(env, definition, task.tenant, result);
   } catch (thrown) {
     // A schema that throws is this one's error, too.
     return withDelay(definition, task, thrown);

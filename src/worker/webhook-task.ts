@@ -16,10 +16,12 @@ import {
   TEST_EVENT,
   validSecrets,
   WEBHOOK_TASK,
-  type WebhookSecret,
 } from "../core/webhook.ts";
+import { auditOf, systemActor } from "../engine/audit.ts";
 import { deliveryInputSchema } from "../engine/webhook-delivery.ts";
+import { endpointSecrets, openTaskSecret, resealEndpoint } from "../engine/webhook-secret.ts";
 import { whyNoTarget } from "../engine/webhook-target.ts";
+import type { Audit } from "../results/audit.ts";
 import { readWebhook } from "../results/read-webhooks.ts";
 import { noteFailure, noteSuccess, pauseWebhook } from "../results/webhook-health.ts";
 import type { WebhookRow } from "../results/webhook-row.ts";
@@ -54,6 +56,7 @@ async function deliver(delivery: Delivery, ctx: TaskContext): Promise<{ status: 
   if (webhook.paused && delivery.payload.type !== TEST_EVENT) {
     throw new NonRetryableError(`the endpoint is paused${webhook.pausedReason ? `: ${webhook.pausedReason}` : ""}`);
   }
+  await resealEndpoint(env, webhook);
   // The default endpoint stands for any number of addresses: what one of them does is not held against it.
   const isJudged = webhook.id !== DEFAULT_WEBHOOK;
   try {
@@ -68,10 +71,17 @@ async function deliver(delivery: Delivery, ctx: TaskContext): Promise<{ status: 
 
 async function judge(env: Env, { tenant, id }: WebhookRow, error: unknown): Promise<void> {
   if (error instanceof NonRetryableError && (error.data as { status?: number } | undefined)?.status === GONE) {
-    await pauseWebhook(env.DB, tenant, id, "the receiver answered 410 Gone");
+    const reason = "the receiver answered 410 Gone";
+    await pauseWebhook(env.DB, tenant, id, reason, pausedBySystem(tenant, id, reason));
   } else {
-    await noteFailure(env.DB, tenant, id, Date.now());
+    const entry = pausedBySystem(tenant, id, "every attempt for days has failed");
+    await noteFailure(env.DB, tenant, id, Date.now(), entry);
   }
+}
+
+function pausedBySystem(tenant: string, id: string, reason: string): Audit {
+  const changed = { tenant, target: id, detail: { paused: true, reason } };
+  return auditOf(systemActor("webhooks"), "webhook.change", changed, Date.now());
 }
 
 /** The status that the receiver took it with; throws for every other answer, and for none. */
@@ -86,7 +96,7 @@ async function post(delivery: Delivery, webhook: WebhookRow, ctx: TaskContext): 
     response = await fetchGuarded({
       url,
       method: "POST",
-      headers: headersOf(delivery, webhook, body, ctx),
+      headers: await headersOf(delivery, webhook, body, ctx),
       body,
       followRedirects: false,
       policy: outboundPolicy(ctx.env),
@@ -114,12 +124,12 @@ function failureOf(response: Response): Error {
 }
 
 /** Signed anew for each attempt: a receiver refuses what was signed more than five minutes ago. */
-function headersOf(delivery: Delivery, webhook: WebhookRow, body: string, ctx: TaskContext): Headers {
+async function headersOf(delivery: Delivery, webhook: WebhookRow, body: string, ctx: TaskContext): Promise<Headers> {
   const now = new Date();
   const secrets =
     delivery.secret === undefined
-      ? validSecrets(JSON.parse(webhook.secrets) as WebhookSecret[], now.getTime())
-      : [delivery.secret];
+      ? validSecrets(await endpointSecrets(ctx.env, webhook), now.getTime())
+      : [await openTaskSecret(ctx.env, webhook.tenant, delivery.url ?? webhook.url, delivery.secret)];
   const signatures = secrets.map((secret) => new Webhook(secret).sign(delivery.messageId, now, body));
   const headers = new Headers({
     "content-type": "application/json",

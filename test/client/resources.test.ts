@@ -42,6 +42,20 @@ describe("keys", () => {
   });
 });
 
+describe("the audit log", () => {
+  it("tells who made and revoked a key", async () => {
+    const since = new Date(Date.now() - 60_000);
+    const { id } = await client.keys.create({ name: "audited", scopes: ["read"] });
+    await client.keys.revoke(id);
+    const entries = await collect(client.audit.list({ target: id, since }));
+    expect(entries.map(({ action, actor }) => [action, actor.id])).toEqual([
+      ["key.revoke", "deployment"],
+      ["key.create", "deployment"],
+    ]);
+    expect(await collect(client.audit.list({ target: id, action: "key.create" }))).toEqual([entries[1]]);
+  });
+});
+
 describe("webhooks", () => {
   it("are made, changed, tested, replayed and removed", async () => {
     const receiver = await startReceiver();

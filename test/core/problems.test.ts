@@ -85,6 +85,7 @@ describe("the problems", () => {
       misconfigured: 503,
       unavailable: 503,
       "lane-draining": 503,
+      "seal-key-missing": 503,
       "storage-full": 503,
     });
   });

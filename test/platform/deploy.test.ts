@@ -20,7 +20,7 @@ function stubWrangler(there: string[], failing = "nothing"): string {
   const file = join(dir, "wrangler.mjs");
   writeFileSync(
     file,
-    `import { appendFileSync, readFileSync } from "node:fs";
+    `import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
      const args = process.argv.slice(2).filter((arg) => !arg.endsWith(".json"));
      const line = args.filter((arg) => !arg.startsWith("--")).join(" ");
      const log = ${JSON.stringify(join(dir, "log"))};
@@ -30,6 +30,13 @@ function stubWrangler(there: string[], failing = "nothing"): string {
        const isThere = ${JSON.stringify(there)}.includes(name) || made.includes(name.replace(" ", " create "));
        process.exit(isThere ? 0 : 1);
      }
+     if (line === "secret list") {
+       if (line.startsWith(${JSON.stringify(failing)})) process.exit(1);
+       const names = ${JSON.stringify(there)}.filter((name) => name.startsWith("secret "));
+       process.stdout.write(JSON.stringify(names.map((name) => ({ name: name.slice(7), type: "secret_text" }))));
+       process.exit(0);
+     }
+     if (line === "secret put SEAL_KEY") writeFileSync(${JSON.stringify(join(dir, "sealed"))}, readFileSync(0, "utf8"));
      appendFileSync(log, line + "\\n");
      process.exit(line.startsWith(${JSON.stringify(failing)}) ? 1 : 0);`,
   );
@@ -39,7 +46,8 @@ function stubWrangler(there: string[], failing = "nothing"): string {
 const commands = () => readFileSync(join(dir, "log"), "utf8").trim().split("\n");
 
 const QUEUES = ["high", "default", "bulk", "long", "dead"].map((lane) => `queues lovage-${lane}`);
-const ALL = ["d1 lovage", ...QUEUES];
+const RESOURCES = ["d1 lovage", ...QUEUES];
+const ALL = [...RESOURCES, "secret API_KEY", "secret SEAL_KEY"];
 
 function deployment(changes: Partial<Deployment> = {}): Deployment {
   return { ...prepareDeployment({ plan: "paid" }), hasContract: false, ...changes };
@@ -53,7 +61,15 @@ describe("the steps of a deployment", () => {
       ...QUEUES.map((queue) => queue.replace(" ", " create ")),
       "d1 migrations apply lovage",
       "deploy",
+      "secret put SEAL_KEY",
     ]);
+    const [, base64 = ""] = /^[0-9a-f]{8}:(.{44})$/.exec(readFileSync(join(dir, "sealed"), "utf8")) ?? [];
+    expect(Buffer.from(base64, "base64")).toHaveLength(32);
+  });
+
+  it("make no key to seal with where nobody can say whether there is one", async () => {
+    await expect(runSteps(deploySteps(deployment()), stubWrangler(RESOURCES, "secret list"))).rejects.toThrow("secret");
+    expect(commands()).toEqual(["d1 migrations apply lovage", "deploy"]);
   });
 
   it("migrate and then upload where everything is there", async () => {
@@ -68,8 +84,8 @@ describe("the steps of a deployment", () => {
 
   it("name the migrations of before the upload in one configuration, and all of them in the other", () => {
     const steps = deploySteps(deployment({ expand: "expand.json", contract: "contract.json", hasContract: true }));
-    const configs = steps.slice(-3).map(({ run }) => run.at(-1));
-    expect(configs).toEqual(["expand.json", "expand.json", "contract.json"]);
+    const configs = steps.slice(-4).map(({ run }) => run.at(-1));
+    expect(configs).toEqual(["expand.json", "expand.json", "expand.json", "contract.json"]);
     const { expand, contract } = prepareDeployment({ plan: "paid" });
     const patternOf = (file: string) => JSON.parse(readFileSync(file, "utf8")).d1_databases[0].migrations_pattern;
     expect(patternOf(expand)).toBe("../src/results/migrations/+([!.]).sql");
@@ -93,8 +109,8 @@ describe("the steps of a deployment", () => {
       );
       await runSteps(steps, stubWrangler([]));
       const made = commands().filter((line) => line.includes("create"));
-      expect(made).toEqual(ALL.map((name) => name.replace(" ", " create ")));
-      expect(commands().slice(-2)).toEqual(["deploy", "d1 migrations apply lovage"]);
+      expect(made).toEqual(RESOURCES.map((name) => name.replace(" ", " create ")));
+      expect(commands().slice(-3)).toEqual(["deploy", "secret put SEAL_KEY", "d1 migrations apply lovage"]);
     },
   );
 

@@ -128,6 +128,7 @@ export const cancelFlowOperation = operation({
   tag: "flows",
   summary: "Cancel all of a flow that has not ended",
   scope: "cancel",
+  audits: "flow.cancel",
   body: optionalBody(cancelSchema),
   answers: {
     200: { description: "The flow, cancelled", schema: flowSchema },
@@ -138,10 +139,11 @@ export const cancelFlowOperation = operation({
     },
   },
   problems: ["not-found", "conflict"],
-  async handle({ c, env, principal, params, body }) {
+  async handle({ c, env, principal, params, body, audit }) {
     const before = await findFlow(env, principal, params["id"]!);
     if (before.state === "running") {
-      await cancelFlow(env, before, body.reason ?? null, Date.now(), body.undo);
+      const entry = audit(before.id, { detail: body });
+      await cancelFlow(env, before, body.reason ?? null, Date.now(), body.undo, entry);
     } else if (before.state !== "cancelled") refuse("conflict", `The flow has ended: it is ${before.state}.`);
     const flow = await findFlow(env, principal, before.id);
     if (flow.state === "running") pointTo(c, flow);
@@ -158,6 +160,7 @@ export const retryFlowOperation = operation({
   description:
     "`from` names a node to begin at instead: it and all that depends on it run again. The flow has no deadline any more, but for one that is given.",
   scope: "cancel",
+  audits: "flow.retry",
   body: optionalBody(z.strictObject({ from: z.string().max(1_000).optional(), deadline: deadlineSchema.optional() })),
   answers: {
     202: {
@@ -167,7 +170,7 @@ export const retryFlowOperation = operation({
     },
   },
   problems: ["not-found", "conflict"],
-  async handle({ c, env, principal, params, body }) {
+  async handle({ c, env, principal, params, body, audit }) {
     const before = await findFlow(env, principal, params["id"]!);
     const from = body.from === undefined ? null : await readMemberAt(env.DB, before.id, body.from);
     if (body.from !== undefined && from === null) refuse("not-found", "The flow has no node with this key.");
@@ -178,7 +181,8 @@ export const retryFlowOperation = operation({
     if (typeof deadline === "object" && deadline !== null) {
       throw new ProblemError(problem("invalid-body", "The flow could not end in time.", [deadline]));
     }
-    if ((await retryFlow(env, c.executionCtx, before, from, now, deadline)) === 0) {
+    const entry = audit(before.id, { detail: { from: body.from ?? null } });
+    if ((await retryFlow(env, c.executionCtx, before, from, now, deadline, entry)) === 0) {
       refuse("conflict", "There is nothing to run again.");
     }
     const flow = await findFlow(env, principal, before.id);

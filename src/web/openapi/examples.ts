@@ -138,6 +138,21 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     ],
   },
   KeyList: { items: [key], nextCursor: null },
+  AuditList: {
+    items: [
+      {
+        id: "audit_01kaj3v0wyf7q9r2m8c5t4b6dn",
+        at: at(20),
+        tenant: "default",
+        actor: { kind: "key", id: key.id },
+        action: "task.cancel",
+        target: id,
+        detail: { reason: "the order was withdrawn" },
+        ip: "203.0.113.7",
+      },
+    ],
+    nextCursor: null,
+  },
   Schedule: schedule,
   ScheduleList: { items: [schedule], nextCursor: null },
   Lane: lane,
@@ -156,6 +171,7 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     checks: {
       database: { ok: true, sizeBytes: 48_000_000, maxBytes: 10_000_000_000, accepts: true },
       clock: { ok: true },
+      sealing: { ok: true },
     },
     clockLagMs: 0,
     backlog: { high: 0, default: 2, bulk: 0, long: 0 },

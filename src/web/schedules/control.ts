@@ -21,11 +21,13 @@ export const pauseScheduleOperation = operation({
   summary: "Pause a schedule",
   description: "Ticks that would have come meanwhile are not made up for. What is on its way goes on.",
   scope: "admin",
+  audits: "schedule.pause",
   body: noMembers,
   answers: { 200: { description: "The schedule, paused", schema: scheduleSchema } },
   problems: ["not-found", "unavailable"],
-  async handle({ c, env, principal, params }) {
-    const row = await pauseSchedule(env, principal.tenant, params["id"]!, Date.now());
+  async handle({ c, env, principal, params, audit }) {
+    const id = params["id"]!;
+    const row = await pauseSchedule(env, principal.tenant, id, Date.now(), audit(id));
     return row === null ? noSuchSchedule() : c.json(presentSchedule(row), 200);
   },
 });
@@ -38,11 +40,13 @@ export const resumeScheduleOperation = operation({
   summary: "Resume a paused schedule",
   description: "It ticks from now on, in the phase that it had.",
   scope: "admin",
+  audits: "schedule.resume",
   body: noMembers,
   answers: { 200: { description: "The schedule, no longer paused", schema: scheduleSchema } },
   problems: ["not-found", "unavailable"],
-  async handle({ c, env, principal, params }) {
-    const row = await resumeSchedule(env, principal.tenant, params["id"]!, Date.now());
+  async handle({ c, env, principal, params, audit }) {
+    const id = params["id"]!;
+    const row = await resumeSchedule(env, principal.tenant, id, Date.now(), audit(id));
     return row === null ? noSuchSchedule() : c.json(presentSchedule(row), 200);
   },
 });
@@ -56,12 +60,14 @@ export const runScheduleOperation = operation({
   description:
     "Beside whatever is live, and also while the schedule is paused. The task carries this moment as its `tick`; the next tick comes when it would have come. Refused while the task's lane drains.",
   scope: "admin",
+  audits: "schedule.run",
   body: noMembers,
   answers: { 202: { description: "The task", schema: taskSchema, headers: ["Location", "Retry-After"] } },
   problems: ["not-found", "lane-draining", "unavailable"],
-  async handle({ c, env, principal, params }) {
+  async handle({ c, env, principal, params, audit }) {
     const now = Date.now();
-    const row = await runSchedule(env, principal.tenant, params["id"]!, now);
+    const id = params["id"]!;
+    const row = await runSchedule(env, principal.tenant, id, now, audit(id));
     if (row === null) return noSuchSchedule();
     c.header("Location", `/v1/tasks/${row.id}`);
     c.header("Retry-After", String(retryAfter(row, now)));

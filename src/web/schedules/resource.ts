@@ -20,6 +20,7 @@ export const putScheduleOperation = operation({
   description:
     "Give `cron` (five fields, or six with seconds first, on the wall of `timezone`) or `every` (at least a second). Where the hours are fixed, a wall time that does not exist ticks at the next valid minute, and one that comes twice ticks once; where they are `*` or stepped, ticks go on through the change of clocks. An interval is counted from `startAt`, or else from the first time it was put: putting the same interval again keeps its phase. `overlap` says what becomes of a tick while the task of the one before is live; `catchUp` which of the ticks that were missed are made up for: a tick is missed when it is more than its interval, or a minute, late. Putting the same again changes nothing; `paused` stays as it is unless given.",
   scope: "admin",
+  audits: "schedule.put",
   body: putScheduleSchema,
   example: {
     cron: "30 2 * * MON-FRI",
@@ -34,7 +35,7 @@ export const putScheduleOperation = operation({
     201: { description: "The schedule, which is new", schema: scheduleSchema, headers: ["Location"] },
   },
   problems: ["schedule-conflict", "invalid-input", "unavailable"],
-  async handle({ c, env, principal, params, body, raw }) {
+  async handle({ c, env, principal, params, body, raw, audit }) {
     const id = params["id"]!;
     if (!isScheduleId(id)) {
       refuse(
@@ -44,7 +45,9 @@ export const putScheduleOperation = operation({
     }
     const owner = { tenant: principal.tenant, source: "api" as const };
     const written = { raw: raw as ScheduleInput, parsed: body };
-    const { row, created } = await putSchedule(env, owner, id, written, Date.now());
+    const { cron, every } = written.raw;
+    const entry = audit(id, { detail: { task: body.task, ...(cron === undefined ? { every } : { cron }) } });
+    const { row, created } = await putSchedule(env, owner, id, written, Date.now(), entry);
     if (created) c.header("Location", `/v1/schedules/${id}`);
     return c.json(presentSchedule(row), created ? 201 : 200);
   },
@@ -91,12 +94,13 @@ export const deleteScheduleOperation = operation({
   summary: "Remove a schedule",
   description: "The tasks that it has made stay as they are.",
   scope: "admin",
+  audits: "schedule.delete",
   answers: { 204: { description: "It is gone" } },
   problems: ["not-found", "schedule-conflict", "unavailable"],
-  async handle({ c, env, principal, params }) {
+  async handle({ c, env, principal, params, audit }) {
     const { id, source } = await findSchedule(env, principal, params["id"]!);
     if (source === "code") refuseDeclared();
-    if (!(await deleteSchedule(env.DB, principal.tenant, id, "api"))) return noSuchSchedule();
+    if (!(await deleteSchedule(env.DB, principal.tenant, id, "api", audit(id)))) return noSuchSchedule();
     return c.body(null, 204);
   },
 });

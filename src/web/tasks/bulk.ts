@@ -11,6 +11,7 @@ import { deleteEnded } from "../../engine/delete.ts";
 import { isTaskId } from "../../engine/ids.ts";
 import { retry } from "../../engine/retry.ts";
 import type { Background } from "../../engine/store.ts";
+import type { Audit } from "../../results/audit.ts";
 import { countTasks, listIds } from "../../results/list-tasks.ts";
 import type { TaskFilter } from "../../results/task-filter.ts";
 import { operation } from "../operation.ts";
@@ -43,15 +44,23 @@ const bulkSchema = z
 
 const bulkCancelSchema = bulkSchema.extend({ undo: z.boolean().optional() }).meta({ id: "BulkCancel" });
 
-type Act = (env: Env, background: Background, ids: string[], now: number, undo: boolean) => Promise<number>;
+interface Acting {
+  env: Env;
+  background: Background;
+  now: number;
+  undo: boolean;
+  audit: Audit;
+}
+
+type Act = (acting: Acting, ids: string[]) => Promise<number>;
 
 export const bulkCancel = bulk(
   "cancel",
   "cancelTasks",
   "Cancel many tasks",
   LIVE_STATES,
-  async (env, _, ids, now, undo) => {
-    const after = await cancel(env, ids, null, now, undo);
+  async ({ env, now, undo, audit }, ids) => {
+    const after = await cancel(env, ids, null, now, undo, audit);
     return after.filter((task) => task.cancelRequestedAt === now).length;
   },
   bulkCancelSchema,
@@ -62,17 +71,21 @@ export const bulkRetry = bulk(
   "retryTasks",
   "Run many ended tasks again",
   ARROWS.retry.from,
-  async (env, background, ids, now) => {
-    return (await retry(env, background, ids, null, now)).length;
+  async ({ env, background, now, audit }, ids) => {
+    return (await retry(env, background, ids, null, now, audit)).length;
   },
 );
 
-export const bulkDelete = bulk("delete", "deleteTasks", "Remove many ended tasks", TERMINAL_STATES, (env, _, ids) =>
-  deleteEnded(env, ids, null),
+export const bulkDelete = bulk(
+  "delete",
+  "deleteTasks",
+  "Remove many ended tasks",
+  TERMINAL_STATES,
+  ({ env, audit }, ids) => deleteEnded(env, ids, null, audit),
 );
 
 function bulk(
-  verb: string,
+  verb: "cancel" | "retry" | "delete",
   id: string,
   summary: string,
   actsOn: readonly State[],
@@ -88,11 +101,12 @@ function bulk(
     description:
       "`matched` counts what the filter finds and the verb can act on; with `dryRun` nothing is changed. One request does a bounded amount of work: where that was not all, the answer has a `nextCursor`, with which the same request goes on as its `cursor`; its counts are those of this request alone.",
     scope: "cancel",
+    audits: `tasks.${verb}`,
     body: schema,
     example: { filter: { task: "process_item", createdBefore: "2026-11-01T00:00:00.000Z" }, dryRun: true },
     answers: { 200: { description: "How many", schema: bulkResultSchema } },
     problems: ["not-found", "invalid-cursor"],
-    async handle({ c, env, principal, body }) {
+    async handle({ c, env, principal, body, audit }) {
       const { state, lane, ids, ...rest } = body.filter;
       if (lane !== undefined && !LANES.some((known) => known === lane)) {
         refuse("not-found", `There is no lane ${JSON.stringify(lane)}.`);
@@ -112,14 +126,17 @@ function bulk(
         const { found, next } = await countTasks(env.DB, filter, from, rounds * STATEMENTS.looks);
         return c.json(resultOf(found, 0, next), 200);
       }
+      const undo = "undo" in body && body.undo === true;
+      const told = { ...body.filter, ...(ids === undefined ? {} : { ids: ids.length }) };
+      const entry = audit(null, { detail: { filter: told, ...(undo ? { undo } : {}) }, isCounted: true });
+      const acting = { env, background: c.executionCtx, now, undo, audit: entry };
       let matched = 0;
       let changed = 0;
       let cursor = from;
       for (let round = 0; round < rounds; round++) {
         const page = await listIds(env.DB, filter, cursor, budget.rowsPerBulk, STATEMENTS.looks);
-        const ids = page.items;
-        matched += ids.length;
-        if (ids.length > 0) changed += await act(env, c.executionCtx, ids, now, "undo" in body && body.undo === true);
+        matched += page.items.length;
+        if (page.items.length > 0) changed += await act(acting, page.items);
         cursor = page.next;
         if (cursor === null) break;
       }

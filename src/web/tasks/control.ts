@@ -9,6 +9,7 @@ import { deleteEnded } from "../../engine/delete.ts";
 import { checkInput } from "../../engine/prepare.ts";
 import { prepareLimits } from "../../engine/prepare-limits.ts";
 import { retry } from "../../engine/retry.ts";
+import { sealTaken, withoutSecretKeys } from "../../engine/seal-tasks.ts";
 import type { NewInput } from "../../results/retry-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { findTask } from "../../tasks/registry.ts";
@@ -36,6 +37,7 @@ export const cancelTask = operation({
   description:
     "A running task is asked to stop and has 5 s to end by itself. With `undo`, the steps that it has completed are undone before it ends.",
   scope: "cancel",
+  audits: "task.cancel",
   link: "cancel",
   query: z.strictObject({}),
   body: optionalBody(cancelSchema),
@@ -49,11 +51,11 @@ export const cancelTask = operation({
     },
   },
   problems: ["not-found", "conflict"],
-  async handle({ c, env, principal, params, body }) {
+  async handle({ c, env, principal, params, body, audit }) {
     const before = await findRow(env, principal, params["id"]!);
     if (!isTerminal(before.state)) {
       const { reason = null, undo } = body;
-      const [after] = await cancel(env, [before.id], reason, Date.now(), undo);
+      const [after] = await cancel(env, [before.id], reason, Date.now(), undo, audit(before.id, { detail: body }));
       if (after?.endsAs === "failed") refuse("conflict", "The task has failed and undoes its steps.");
     }
     const row = await findRow(env, principal, before.id);
@@ -72,6 +74,7 @@ export const retryTask = operation({
   tag: "tasks",
   summary: "Run an ended task again",
   scope: "cancel",
+  audits: "task.retry",
   description:
     "Its history is kept. `input` replaces the input it had, and needs the scope `submit` too. What depends on a member of a flow runs again after it, and a flow that has ended is open again.",
   body: optionalBody(z.strictObject({ input: z.unknown().optional() }).meta({ id: "Retry" })),
@@ -84,11 +87,12 @@ export const retryTask = operation({
     },
   },
   problems: ["not-found", "unknown-task", "conflict", "invalid-input"],
-  async handle({ c, env, principal, params, body }) {
+  async handle({ c, env, principal, params, body, audit }) {
     const before = await findRow(env, principal, params["id"]!);
     if (body.input !== undefined) demand(principal, "submit");
-    const input = body.input === undefined ? null : newInput(env, before.tenant, before.task, body.input);
-    const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now());
+    const input = body.input === undefined ? null : await newInput(env, before.tenant, before.task, body.input);
+    const entry = audit(before.id, { detail: { newInput: input !== null } });
+    const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now(), entry);
     if (again === undefined) refuse("conflict", whyNotAgain(before));
     const row = await findRow(env, principal, before.id);
     pointTo(c, row);
@@ -103,11 +107,12 @@ export const deleteTask = operation({
   tag: "tasks",
   summary: "Remove an ended task and all that belongs to it",
   scope: "cancel",
+  audits: "task.delete",
   answers: { 204: { description: "It is gone" } },
   problems: ["not-found", "conflict"],
-  async handle({ c, env, principal, params }) {
+  async handle({ c, env, principal, params, audit }) {
     const row = await findRow(env, principal, params["id"]!);
-    if ((await deleteEnded(env, [row.id], null)) === 0) {
+    if ((await deleteEnded(env, [row.id], null, audit(row.id, { detail: { task: row.task } }))) === 0) {
       refuse(
         "conflict",
         isTerminal(row.state)
@@ -126,12 +131,18 @@ function whyNotAgain({ state, flowId }: WholeTaskRow): string {
   return `All that it needs must have succeeded, and what depends on it must not be at work. Once the flow has ended, POST /v1/flows/${flowId}/retry runs again all that failed.`;
 }
 
-function newInput(env: Env, tenant: string, task: string, input: unknown): NewInput {
+async function newInput(env: Env, tenant: string, task: string, input: unknown): Promise<NewInput> {
   const definition = findTask(task, env);
   if (!definition) refuse("unknown-task", `No task is called ${JSON.stringify(task)} here any more.`);
-  const checked = checkInput(definition, input);
+  const checked = checkInput(env, definition, input);
   if (!checked.ok) throw new ProblemError(checked.problem);
   const limits = prepareLimits(definition, { task }, checked.value, tenant);
   if (!limits.ok) throw new ProblemError(limits.problem);
-  return { text: checked.input ?? "null", concurrency: limits.concurrency, rates: limits.rates };
+  const text = checked.input ?? "null";
+  return {
+    text,
+    sealed: await sealTaken(env, ["input", tenant, task, text], checked.taken),
+    concurrency: await withoutSecretKeys(env, limits.concurrency, limits.secretKeys),
+    rates: await withoutSecretKeys(env, limits.rates, limits.secretKeys),
+  };
 }

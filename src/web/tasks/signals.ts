@@ -18,6 +18,7 @@ export const sendSignal = operation({
   description:
     "The JSON body is what `ctx.waitForSignal(name)` gets; it is kept until asked for. No body means null. One that does not fit the schema of the wait is passed over, with a warning in the task's log. A callback address (`ctx.callbackUrl`) is good for one signal.",
   scope: "submit",
+  audits: "task.signal",
   link: "signal",
   query: z.strictObject({}),
   body: z.unknown(),
@@ -29,14 +30,15 @@ export const sendSignal = operation({
     },
   },
   problems: ["invalid-request", "not-found", "conflict", "unavailable"],
-  async handle({ c, env, principal, params, body }) {
+  async handle({ c, env, principal, params, body, audit }) {
     const name = params["name"]!;
     if (!isSignalName(name)) refuse("invalid-request", `The name is none: ${SIGNAL_NAME_RULE}.`);
     const row = await findRow(env, principal, params["id"]!);
     if (isTerminal(row.state)) refuse("conflict", `The task has ended: it is ${row.state}.`);
     const { text, fault } = writeJson(body ?? null);
     if (fault !== null) refuse("invalid-body", "The body has a number that is too large.", [fault]);
-    await signal(env, c.executionCtx, row, name, text, Date.now(), principal.linkId);
+    const entry = audit(row.id, { detail: { name } });
+    await signal(env, c.executionCtx, row, name, text, Date.now(), principal.linkId, entry);
     pointTo(c, row);
     return c.json({ accepted: true }, 202);
   },

@@ -47,14 +47,15 @@ export const replayDelivery = operation({
   description:
     "Whatever became of it, with the same `webhook-id` and payload and all of its attempts before it. One that waits for its next attempt gets that at once.",
   scope: "admin",
+  audits: "webhook.replay",
   body: optionalBody(z.strictObject({})),
   answers: { 202: { description: "The delivery, which is on its way", schema: deliverySchema } },
   problems: ["not-found", "webhook-conflict", "unavailable"],
-  async handle({ c, env, principal, params }) {
+  async handle({ c, env, principal, params, audit }) {
     const webhook = await findWebhook(env, principal, params["id"]!);
     refusePaused(webhook);
     const { id } = await findDelivery(env, webhook, params["deliveryId"]!);
-    await replay(env, c.executionCtx, [id], Date.now());
+    await replay(env, c.executionCtx, [id], Date.now(), audit(webhook.id, { detail: { delivery: id } }));
     return c.json(presentDelivery(await findDelivery(env, webhook, id), webhook), 202);
   },
 });
@@ -68,13 +69,14 @@ export const replayDeliveries = operation({
   description:
     "Of everything that happened from `since` to `until`, both included, delivered before or not. `matched` counts what was found, `changed` what was not on its way already. One request does a bounded amount of work: where that was not all, the answer has a `nextCursor`, with which the same request goes on as its `cursor`.",
   scope: "admin",
+  audits: "webhook.replay",
   body: z
     .strictObject({ since: instantSchema, until: instantSchema.optional(), cursor: pageQuery.cursor })
     .meta({ id: "ReplayRange" }),
   example: { since: "2026-01-31T08:00:00.000Z" },
   answers: { 202: { description: "How many", schema: bulkResultSchema } },
   problems: ["not-found", "invalid-cursor", "webhook-conflict", "unavailable"],
-  async handle({ c, env, principal, params, body }) {
+  async handle({ c, env, principal, params, body, audit }) {
     const now = Date.now();
     const { since, until = now } = body;
     if (until < since) {
@@ -86,7 +88,9 @@ export const replayDeliveries = operation({
     refusePaused(webhook);
     const cursor = readCursor(body.cursor, isMessageId, "/cursor");
     const range = { since: Math.max(since, 0), until: Math.max(until, 0), cursor };
-    const { next, ...counts } = await replayRange(env, c.executionCtx, webhook, range, now);
+    const iso = (at: number) => new Date(at).toISOString();
+    const entry = audit(webhook.id, { detail: { since: iso(since), until: iso(until) }, isCounted: true });
+    const { next, ...counts } = await replayRange(env, c.executionCtx, webhook, range, now, entry);
     return c.json({ ...counts, ...(next === null ? {} : { nextCursor: cursorAfter(next) }) }, 202);
   },
 });
@@ -99,13 +103,14 @@ export const testWebhookOperation = operation({
   summary: "Send a test event",
   description: "Of the type `webhook.test`, signed and retried like any other. A paused endpoint gets it too.",
   scope: "admin",
+  audits: "webhook.test",
   body: optionalBody(z.strictObject({})),
   answers: { 202: { description: "The delivery, which is on its way", schema: deliverySchema } },
   problems: ["not-found", "webhook-conflict", "unavailable"],
-  async handle({ c, env, principal, params }) {
+  async handle({ c, env, principal, params, audit }) {
     refuseDefault(params["id"]!);
     const webhook = await findWebhook(env, principal, params["id"]!);
-    const id = await testWebhook(env, c.executionCtx, webhook, Date.now());
+    const id = await testWebhook(env, c.executionCtx, webhook, Date.now(), audit(webhook.id));
     return c.json(presentDelivery(await findDelivery(env, webhook, id), webhook), 202);
   },
 });

@@ -14,7 +14,7 @@ import { removeWebhook } from "../../engine/delete-webhook.ts";
 import { newId } from "../../engine/ids.ts";
 import { isWebhookId } from "../../engine/message-ids.ts";
 import { demandStorage } from "../../engine/storage.ts";
-import { newWebhookSecret } from "../../engine/webhook-secret.ts";
+import { endpointSecrets, newWebhookSecret, sealEndpointSecret } from "../../engine/webhook-secret.ts";
 import { changeWebhook, rotateSecret } from "../../results/change-webhook.ts";
 import { listWebhooks } from "../../results/read-webhooks.ts";
 import { insertWebhook } from "../../results/store-webhook.ts";
@@ -34,6 +34,7 @@ export const createWebhook = operation({
   description:
     "From now on it is told of every task of your tenant that ends, as Standard Webhooks 1.0 says. The answer shows the signing secret this once. Only public https addresses are taken.",
   scope: "admin",
+  audits: "webhook.create",
   body: newWebhookSchema,
   example: { url: "https://example.com/hooks", events: ["task.failed"], description: "On-call" },
   answers: {
@@ -44,21 +45,24 @@ export const createWebhook = operation({
     },
   },
   problems: ["webhook-conflict", "unavailable"],
-  async handle({ c, env, principal, body }) {
+  async handle({ c, env, principal, body, audit }) {
     checkTarget(env, body.url);
     await demandStorage(env, Date.now());
     const secret = newWebhookSecret();
-    const secrets: WebhookSecret[] = [{ secret, expiresAt: null }];
-    const stored = await insertWebhook(env.DB, {
+    const id = newId("whk");
+    const sealed = await sealEndpointSecret(env, principal.tenant, id, secret);
+    const secrets: WebhookSecret[] = [{ secret: sealed, expiresAt: null }];
+    const webhook = {
       tenant: principal.tenant,
-      id: newId("whk"),
+      id,
       url: body.url,
       events: JSON.stringify([...new Set(body.events ?? WEBHOOK_EVENTS)]),
       description: body.description ?? "",
       payload: body.payload ?? "full",
       secrets: JSON.stringify(secrets),
       createdAt: Date.now(),
-    });
+    };
+    const stored = await insertWebhook(env.DB, webhook, audit(id, { detail: { origin: new URL(body.url).origin } }));
     if (stored === null) return refuse("webhook-conflict", `A tenant has at most ${MAX_WEBHOOKS} webhooks.`);
     c.header("Location", `/v1/webhooks/${stored.id}`);
     c.header("Cache-Control", "no-store");
@@ -94,10 +98,10 @@ export const getDefaultWebhook = operation({
     "It signs what goes to an `options.webhook` without a secret of its own. It comes to be when it is first needed.",
   scope: "admin",
   answers: { 200: { description: "The tenant's default secret", schema: defaultWebhookSchema } },
-  problems: ["unavailable"],
+  problems: ["unavailable", "seal-key-missing"],
   async handle({ c, env, principal }) {
     const row = await findWebhook(env, principal, DEFAULT_WEBHOOK);
-    const [newest] = JSON.parse(row.secrets) as WebhookSecret[];
+    const [newest] = await endpointSecrets(env, row);
     c.header("Cache-Control", "no-store");
     return c.json({ id: row.id, secret: newest!.secret, createdAt: new Date(row.createdAt).toISOString() }, 200);
   },
@@ -126,16 +130,19 @@ export const changeWebhookOperation = operation({
   description:
     "A new address also gets what is still to be delivered. A paused endpoint is told nothing: what ends meanwhile is not kept for it, and a delivery whose next attempt comes during the pause ends as failed. `replay` makes up for those once it listens again.",
   scope: "admin",
+  audits: "webhook.change",
   body: webhookChangesSchema,
   example: { paused: true },
   answers: { 200: { description: "The endpoint as it is now", schema: webhookSchema } },
   problems: ["not-found", "webhook-conflict", "unavailable"],
-  async handle({ c, env, principal, params, body }) {
+  async handle({ c, env, principal, params, body, audit }) {
     const id = params["id"]!;
     refuseDefault(id);
     if (body.url !== undefined) checkTarget(env, body.url);
     const events = body.events && JSON.stringify([...new Set(body.events)]);
-    const row = await changeWebhook(env.DB, principal.tenant, id, { ...body, events });
+    const { url, ...rest } = body;
+    const detail = url === undefined ? rest : { ...rest, origin: new URL(url).origin };
+    const row = await changeWebhook(env.DB, principal.tenant, id, { ...body, events }, audit(id, { detail }));
     return row ? c.json(presentWebhook(row), 200) : noSuchWebhook();
   },
 });
@@ -148,12 +155,13 @@ export const deleteWebhookOperation = operation({
   summary: "Remove an endpoint",
   description: "Deliveries that are still to be made are cancelled, and its list of deliveries goes with it.",
   scope: "admin",
+  audits: "webhook.delete",
   answers: { 204: { description: "It is gone" } },
   problems: ["not-found", "webhook-conflict", "unavailable"],
-  async handle({ c, env, principal, params }) {
+  async handle({ c, env, principal, params, audit }) {
     const id = params["id"]!;
     refuseDefault(id);
-    if (!(await removeWebhook(env, principal.tenant, id, Date.now()))) return noSuchWebhook();
+    if (!(await removeWebhook(env, principal.tenant, id, Date.now(), audit(id)))) return noSuchWebhook();
     return c.body(null, 204);
   },
 });
@@ -167,16 +175,18 @@ export const rotateWebhook = operation({
   description:
     "For 24 hours every request is signed with the old secret too. The id `default` rotates the default one.",
   scope: "admin",
+  audits: "webhook.rotate",
   body: optionalBody(z.strictObject({})),
   answers: {
     200: { description: "The endpoint and its new secret, shown this once", schema: webhookWithSecretSchema },
   },
   problems: ["not-found", "unavailable"],
-  async handle({ c, env, principal, params }) {
+  async handle({ c, env, principal, params, audit }) {
     const now = Date.now();
     const row = await findWebhook(env, principal, params["id"]!);
     const secret = newWebhookSecret();
-    await rotateSecret(env.DB, principal.tenant, row.id, secret, now + OVERLAP_MS, now);
+    const sealed = await sealEndpointSecret(env, principal.tenant, row.id, secret);
+    await rotateSecret(env.DB, principal.tenant, row.id, sealed, now + OVERLAP_MS, now, audit(row.id));
     c.header("Cache-Control", "no-store");
     return c.json({ ...presentWebhook(row), secret }, 200);
   },

@@ -2,7 +2,7 @@
 
 import { DEFAULT_WEBHOOK } from "../../core/webhook.ts";
 import { isWebhookId } from "../../engine/message-ids.ts";
-import { newWebhookSecret } from "../../engine/webhook-secret.ts";
+import { newWebhookSecret, sealEndpointSecret } from "../../engine/webhook-secret.ts";
 import { whyNoTarget } from "../../engine/webhook-target.ts";
 import { readWebhook } from "../../results/read-webhooks.ts";
 import { ensureDefault } from "../../results/store-webhook.ts";
@@ -12,7 +12,10 @@ import { refuse } from "../problem.ts";
 
 /** The tenant's endpoint; the default one comes to be when it is first asked for. */
 export async function findWebhook(env: Env, principal: Principal, id: string): Promise<WebhookRow> {
-  if (id === DEFAULT_WEBHOOK) return ensureDefault(env.DB, principal.tenant, newWebhookSecret(), Date.now());
+  if (id === DEFAULT_WEBHOOK) {
+    const secret = await sealEndpointSecret(env, principal.tenant, id, newWebhookSecret());
+    return ensureDefault(env.DB, principal.tenant, secret, Date.now());
+  }
   const row = isWebhookId(id) ? await readWebhook(env.DB, principal.tenant, id) : null;
   return row ?? noSuchWebhook();
 }

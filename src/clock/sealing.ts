@@ -1,0 +1,31 @@
+/** Seals the secrets of endpoints from before there was a key, or from before another key came first. A chore of the clock. */
+
+import { sealKeys } from "../engine/seal-key.ts";
+import { resealEndpoint } from "../engine/webhook-secret.ts";
+import { walkWebhooks } from "../results/read-webhooks.ts";
+
+/** Endpoints in one round: each may be a statement. */
+const CHUNK = 10;
+
+/** How far the walk over all endpoints has come under the key that seals now. */
+interface State {
+  keyId: string;
+  tenant: string;
+  id: string;
+  isDone: boolean;
+}
+
+/** Deals with some of them; answers whether more may be left. Nothing is asked of D1 once all are sealed. */
+export async function sealEndpoints(env: Env, kv: SyncKvStorage): Promise<boolean> {
+  const [key] = sealKeys(env);
+  if (key === undefined) return false;
+  const known = kv.get<State>("sealing");
+  const from = known?.keyId === key.id ? known : { keyId: key.id, tenant: "", id: "", isDone: false };
+  if (from.isDone) return false;
+  const rows = await walkWebhooks(env.DB, from.tenant, from.id, CHUNK);
+  for (const row of rows) await resealEndpoint(env, row);
+  const { tenant, id } = rows.at(-1) ?? from;
+  const isDone = rows.length < CHUNK;
+  kv.put<State>("sealing", { keyId: key.id, tenant, id, isDone });
+  return !isDone;
+}

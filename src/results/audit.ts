@@ -1,0 +1,112 @@
+/** The audit log: who changed what. An entry is stored by a statement of the very transaction that makes the change, before it. */
+
+import { persistOr503, rowsOf } from "./d1.ts";
+
+export type ActorKind = "key" | "link" | "system";
+
+/** An entry that is about to be stored. `at` is ms since the epoch. */
+export interface Audit {
+  id: string;
+  tenant: string;
+  at: number;
+  actorKind: ActorKind;
+  actorId: string | null;
+  action: string;
+  target: string | null;
+  /** Nothing that is secret. */
+  detail: Record<string, unknown> | null;
+  ip: string | null;
+  /** The change is made in pieces: each adds what it changes to `changed` in the detail. */
+  isCounted: boolean;
+}
+
+type Value = string | number | null;
+
+/**
+ * To be put before the statements of a batch that make the change. `count` (SQL) says how many things they will change: 0 leaves
+ * no entry. Its parameters are `values`; it needs the guard of the change itself, so that a batch that is repeated, because its
+ * answer was lost, finds nothing to change and leaves no second entry. Nothing where there is nobody to name.
+ */
+export function auditStatements(
+  db: D1Database,
+  audit: Audit | null | undefined,
+  count: string,
+  values: readonly Value[],
+): D1PreparedStatement[] {
+  if (!audit) return [];
+  const sql = `
+INSERT INTO audit (id, tenant, at, actor_kind, actor_id, action, target, detail, ip)
+SELECT entry->>'id', entry->>'tenant', entry->>'at', entry->>'actorKind', entry->>'actorId', entry->>'action',
+  entry->>'target', CASE WHEN entry->>'isCounted' THEN json_set(COALESCE(entry->>'detail', '{}'), '$.changed', changed)
+    ELSE entry->>'detail' END, entry->>'ip'
+FROM (SELECT ?${values.length + 1} AS entry, (${count}) AS changed) WHERE changed > 0
+ON CONFLICT (id) DO UPDATE SET detail = json_set(detail, '$.changed', (detail->>'$.changed') + (excluded.detail->>'$.changed'))
+WHERE detail->>'$.changed' IS NOT NULL`;
+  return [db.prepare(sql).bind(...values, JSON.stringify(audit))];
+}
+
+/** Stores the entry of a change that was made outside of D1, just after it. Safe to repeat. */
+export async function insertAudit(db: D1Database, audit: Audit): Promise<void> {
+  await persistOr503(() => db.batch(auditStatements(db, audit, "SELECT 1", [])));
+}
+
+/** An entry as it lies in D1. */
+export interface AuditRow extends Omit<Audit, "detail" | "isCounted"> {
+  /** JSON text. */
+  detail: string | null;
+}
+
+/** What a page of the log shows. Ids bound the time: from `from`, and before `before`. */
+export interface AuditFilter {
+  /** Null: every tenant's. */
+  tenant: string | null;
+  action?: string | undefined;
+  actor?: string | undefined;
+  target?: string | undefined;
+  from: string;
+  before: string;
+}
+
+/** Entries that one call looks at. */
+const WINDOW = 1_000;
+
+/** After every id of an entry. */
+export const LATEST_AUDIT = "audit_z";
+
+/**
+ * A page, newest first, with the id to go on before; null where that was all. It may hold fewer entries than `limit`, even none,
+ * because a call looks at a bounded number.
+ */
+export async function listAudit(
+  db: D1Database,
+  filter: AuditFilter,
+  limit: number,
+): Promise<{ rows: AuditRow[]; next: string | null }> {
+  const { tenant, action = null, actor = null, target = null, from, before } = filter;
+  const seen = `SELECT * FROM audit WHERE ${tenant === null ? "?1 IS NULL" : "tenant = ?1"} AND id >= ?2 AND id < ?3
+    ORDER BY id DESC LIMIT ${WINDOW}`;
+  const window = [tenant, from, before];
+  const results = await persistOr503(() =>
+    db.batch([
+      db
+        .prepare(
+          `SELECT id, tenant, at, actor_kind AS actorKind, actor_id AS actorId, action, target, detail, ip FROM (${seen})
+           WHERE (?4 IS NULL OR action = ?4) AND (?5 IS NULL OR actor_id = ?5) AND (?6 IS NULL OR target = ?6)
+           ORDER BY id DESC LIMIT ?7`,
+        )
+        .bind(...window, action, actor, target, limit + 1),
+      db.prepare(`SELECT COUNT(*) AS count, MIN(id) AS last FROM (${seen})`).bind(...window),
+    ]),
+  );
+  const rows = rowsOf<AuditRow>(results, 0);
+  const [{ count, last } = { count: 0, last: null }] = rowsOf<{ count: number; last: string | null }>(results, 1);
+  if (rows.length > limit) return { rows: rows.slice(0, limit), next: rows[limit - 1]!.id };
+  return { rows, next: count === WINDOW ? last : null };
+}
+
+/** Removes entries whose retention is over: those before the id `before`. */
+export function forgetAudit(db: D1Database, before: string, limit: number): D1PreparedStatement {
+  return db
+    .prepare("DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < ?1 ORDER BY id LIMIT ?2)")
+    .bind(before, limit);
+}
