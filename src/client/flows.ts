@@ -69,6 +69,9 @@ export interface FlowVerbs {
     flow: FlowRef<Result>,
     options?: CallOptions & Pick<FlowOptions, "deadline"> & { from?: string | undefined },
   ): Promise<FlowOf<Result>>;
+
+  /** Removes an ended flow with all of its tasks. */
+  delete(flow: FlowRef<unknown>, options?: CallOptions): Promise<void>;
 }
 
 export function flowVerbs(connection: Connection): FlowVerbs {
@@ -80,7 +83,8 @@ export function flowVerbs(connection: Connection): FlowVerbs {
   async function wait<Result>(flow: FlowRef<Result>, options: WaitOptions = {}): Promise<Result> {
     // The nodes are of no interest while it runs.
     const ended = await waitForEnd<FlowResource>(connection, pathOf(flow), options, { limit: 1 });
-    if (ended.state !== "succeeded") throw new FlowEndedError(ended);
+    // One that has succeeded may have lost its result; that is an error too, and no null.
+    if (ended.state !== "succeeded" || ended.error !== null) throw new FlowEndedError(ended);
     return ended.result as Result;
   }
 
@@ -111,6 +115,7 @@ export function flowVerbs(connection: Connection): FlowVerbs {
       }),
     retry: async (flow, { signal, ...body } = {}) =>
       connection.json({ method: "POST", path: `${pathOf(flow)}/retry`, body, signal }),
+    delete: async (flow, { signal } = {}) => connection.json({ method: "DELETE", path: pathOf(flow), signal }),
   };
 }
 

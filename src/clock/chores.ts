@@ -1,7 +1,7 @@
 /** The chores of the clock: what is not urgent, at a pace. Part of a tick. */
 
 import { firstKeptAudit } from "../engine/audit.ts";
-import { deleteEnded } from "../engine/delete.ts";
+import { purgeIds } from "../engine/delete.ts";
 import { doChores, type Chores } from "../results/chores.ts";
 import { timePurges, walkOver } from "../results/purge-tasks.ts";
 import type { TickBudget } from "../core/plan.ts";
@@ -65,6 +65,7 @@ export async function doRound(
     fold: isFolding ? true : undefined,
     keys: true,
     windows: true,
+    flows: true,
     rollups: true,
     audit: firstKeptAudit(env, now),
     ...state.sweeps,
@@ -78,8 +79,8 @@ export async function doRound(
     const walked = walkOver(done.met, now);
     if (left.walk !== undefined) {
       // What must stay a while, such as a member of a flow that runs, gets a timer; the walk does not come back to it.
-      const kept = (await deleteEnded(env, walked.over, now)) < walked.over.length ? walked.over : [];
-      await timePurges(env.DB, [...walked.kept, ...kept]);
+      const { kept, left } = await purgeIds(env, walked.over, now, chunk);
+      await timePurges(env.DB, [...walked.kept, ...kept.keys(), ...left]);
       walk = { cursor: walked.cursor ?? walk.cursor, nextAt: walked.nextAt };
       kv.put<WalkState>("walk", walk);
     }

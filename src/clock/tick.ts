@@ -22,7 +22,7 @@ import { keepSchedules } from "./schedules.ts";
 import type { Suspects } from "./suspects.ts";
 
 /** Statements that a piece of the work makes at most, about. A piece that would exceed the budget is left to the next tick. */
-const COST = { look: 34, deliver: 25, schedules: 22, lane: 2, flow: 14, chores: 24, circuits: 8 } as const;
+const COST = { look: 42, deliver: 25, schedules: 22, lane: 2, flow: 14, chores: 24, circuits: 8 } as const;
 
 /** Ends delivered, and keys with an idle place rung for, in one go: at most. */
 const MAX_OWED = 100;
@@ -37,7 +37,7 @@ const TELL_AGAIN_MS = 5_000;
 /** When the clock looks again at ends that could not be delivered. */
 const STILL_OWED_MS = 2_000;
 
-/** Between two looks at a task that is kept beyond its retention because its flow or its parent lives; or a tenth of the time so far. */
+/** Between two looks at a task that is kept beyond its retention because its flow or its parent has not ended; or a tenth of the time so far. */
 const KEPT_MS = 30_000;
 
 /** What a tick may use, and how it measures time; a test gives its own. */
@@ -200,10 +200,14 @@ class Tick {
 
   /** Answers what cannot go yet, with the time of the next look. */
   async #purge(rows: DueTask[]): Promise<Postponed[]> {
-    if ((await purge(this.#env, rows, this.#now)) === rows.length) return [];
-    return rows.map((row) => {
+    const { kept, left } = await purge(this.#env, rows, this.#now, this.#budget.chunk);
+    if (left.length > 0) this.#isMore = true;
+    return rows.flatMap((row) => {
+      if (!kept.has(row.id)) return [];
+      const until = kept.get(row.id);
+      if (until !== undefined) return [postponed(row, until)];
       const overdue = this.#now - (row.retainUntil ?? this.#now);
-      return postponed(row, nextPurge(this.#now + Math.max(KEPT_MS, Math.floor(overdue / 10))));
+      return [postponed(row, nextPurge(this.#now + Math.max(KEPT_MS, Math.floor(overdue / 10))))];
     });
   }
 }

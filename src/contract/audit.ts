@@ -13,6 +13,7 @@ export const AUDIT_ACTIONS = [
   "tasks.delete",
   "flow.cancel",
   "flow.retry",
+  "flow.delete",
   "schedule.put",
   "schedule.delete",
   "schedule.pause",

@@ -73,6 +73,10 @@ export const flowSchema = z
     nextCursor: z.string().nullable(),
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),
+    retainUntil: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: "Until when it is kept, with all of its tasks: the longest of their retentions" }),
     cancelRequestedAt: z.iso.datetime().nullable(),
     deadline: z.iso.datetime().nullable(),
     links: z.object({ self: z.string(), events: z.string(), cancel: z.string() }),

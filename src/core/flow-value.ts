@@ -14,7 +14,7 @@ export interface Ended {
   sealed?: { tenant: string; task: string; text: string; sealed: string };
 }
 
-/** What is known of the ends of the tasks that a source names. */
+/** What is known of the ends of the tasks that a source names. Of a task that is not there, nothing is left. */
 export interface Known {
   ended: ReadonlyMap<string, Ended>;
   /** What `onError` is passed. */
@@ -29,17 +29,38 @@ export function taskIdsOf(source: Source): string[] {
   return "orNull" in source ? [...taskIdsOf(source.orNull), ...(source.if ?? [])] : [];
 }
 
+/** A result that is asked for and not there: its task was removed. No other value stands in for it, null least of all. */
+export class ValueGoneError extends Error {
+  override readonly name = "ValueGoneError";
+  readonly data: { taskIds: string[] };
+  constructor(taskIds: string[], what = `the result of ${taskIds.join(", ")} is gone: its task was removed`) {
+    super(what);
+    this.data = { taskIds };
+  }
+}
+
+/** What a source stands for. Throws a {@link ValueGoneError} where it names a task that has no result, unless that is a failure to ignore. */
 export function valueOf(source: Source, known: Known): unknown {
-  if (typeof source === "string") return known.ended.get(source)?.result ?? null;
+  if (typeof source === "string") return resultOf(source, known);
   if ("list" in source) return source.list.map((each) => valueOf(each, known));
   if ("object" in source) {
     return Object.fromEntries(Object.entries(source.object).map(([name, each]) => [name, valueOf(each, known)]));
   }
   if ("orNull" in source) {
+    // Null is the word for a failure, so whether there was one must be known of each.
+    const gone = taskIdsOf(source).filter((id) => !known.ended.has(id));
+    if (gone.length > 0) throw new ValueGoneError(gone);
     const all = [source.orNull, ...(source.if ?? [])].every((each) => hasSucceeded(each, known));
     return all ? valueOf(source.orNull, known) : null;
   }
   return "failure" in source ? known.failure : source.value;
+}
+
+function resultOf(id: string, { ended }: Known): unknown {
+  const end = ended.get(id);
+  if (end === undefined) throw new ValueGoneError([id]);
+  if (end.state !== "succeeded") throw new ValueGoneError([id], `${id} is ${end.state}, so it has no result`);
+  return end.result;
 }
 
 /** Whether everything in a source has a result. What is ignored further inside is no failure of the whole. */

@@ -12,7 +12,7 @@ import { DEFAULT_WEBHOOK } from "../core/webhook.ts";
 import { readOwed, type Owed } from "../results/owed.ts";
 import { readTasks } from "../results/read-tasks.ts";
 import { storeDeliveries } from "../results/store-deliveries.ts";
-import { jsonOf, type WholeTaskRow } from "../results/task-row.ts";
+import { jsonOf, OVERFLOW, type WholeTaskRow } from "../results/task-row.ts";
 import type { WebhookRow } from "../results/webhook-row.ts";
 import { namedTaskId } from "./ids.ts";
 import type { RunOptions } from "./prepare.ts";
@@ -139,14 +139,16 @@ async function withSealedSecret(env: Env, listener: Listener): Promise<Listener>
   return { ...listener, secret: await sealTaskSecret(env, tenant, url, secret) };
 }
 
-/** The task as it ended, even where another run has begun since. */
+/** The task as it ended, even where another run has begun since; the result that it had then is omitted, for the row may have none or another by now. */
 function happeningOf(end: Owed, row: WholeTaskRow): Happening {
   const { state, attempt, finishedAt, error } = end;
   const retainUntil = finishedAt + row.retentionMs;
+  const isPast = row.run !== end.run && state === "succeeded";
+  const lost = isPast ? { result: null, overflow: row.overflow | OVERFLOW.result } : {};
   return {
     type: `task.${state}`,
     at: finishedAt,
-    task: presentTask({ ...row, state, attempt, finishedAt, error, retainUntil }),
+    task: presentTask({ ...row, state, attempt, finishedAt, error, retainUntil, ...lost }),
   };
 }
 

@@ -22,7 +22,7 @@ export async function cancelFlow(
   audit: Audit | null = null,
 ): Promise<void> {
   await requestFlowCancel(env.DB, flow.id, now, audit);
-  const ids = await readMemberIds(env.DB, flow.id);
+  const ids = (await readMemberIds(env.DB, flow.id)) ?? [];
   for (let i = 0; i < ids.length; i += CHUNK) await cancel(env, ids.slice(i, i + CHUNK), reason, now, undo, audit);
 }
 

@@ -8,6 +8,7 @@ import {
   demandRoom,
   fillWith,
   InputTooLargeError,
+  ValueGoneError,
   narrowed,
   taskIdsOf,
   valueOf,
@@ -95,7 +96,7 @@ function filled(task: ClaimedTask, takes: Takes | undefined, known: Known): Clai
     return (text?.length ?? 0) > INPUT_LENGTH ? task : { ...task, input: text ?? null, takesFromFlow: 0 };
   } catch (error) {
     // It meets the same error when it starts, which is where that is told.
-    if (error instanceof DanglingReferenceError || error instanceof InputTooLargeError) return task;
+    if (isOfTheTask(error)) return task;
     throw error;
   }
 }
@@ -167,15 +168,20 @@ function sourcesOf(takes: Takes): Source[] {
 
 const hasNumbers = (source: StoredSource) => numbersIn(source).length > 0;
 
+/** Errors of the task that takes the input. */
+function isOfTheTask(error: unknown): boolean {
+  return (
+    error instanceof DanglingReferenceError || error instanceof InputTooLargeError || error instanceof ValueGoneError
+  );
+}
+
 const asksWhy = (source: Source) => typeof source === "object" && "failure" in source;
 
 async function know(env: Env, flowId: string | null, { sources, inParts }: Needed): Promise<Known> {
   const ids = [...new Set(sources.flatMap(taskIdsOf))];
-  return {
-    ended:
-      ids.length > 0
-        ? await openEnds(env, await readEnds(env.DB, ids, inParts ? PARTS_BYTES : MAX_PAYLOAD_BYTES))
-        : new Map(),
-    failure: flowId !== null && sources.some(asksWhy) ? await readFailure(env.DB, flowId) : null,
-  };
+  const asked = flowId !== null && sources.some(asksWhy);
+  const failure = asked ? await readFailure(env.DB, flowId) : null;
+  if (asked && failure === null) throw new ValueGoneError([], `the flow ${flowId} is gone, and why it failed with it`);
+  const most = inParts ? PARTS_BYTES : MAX_PAYLOAD_BYTES;
+  return { ended: ids.length > 0 ? await openEnds(env, await readEnds(env.DB, ids, most)) : new Map(), failure };
 }

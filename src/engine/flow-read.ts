@@ -4,7 +4,7 @@ import type { FlowResource } from "../contract/flow.ts";
 import type { TaskResource } from "../contract/task.ts";
 import type { Progress } from "../core/define-task.ts";
 import { MAX_NODES, type Source } from "../core/flow.ts";
-import { taskIdsOf, valueOf } from "../core/flow-value.ts";
+import { taskIdsOf, ValueGoneError, valueOf } from "../core/flow-value.ts";
 import { STATES } from "../core/states.ts";
 import type { FlowNode } from "../results/flow-node.ts";
 import { readEnds, readFailure } from "../results/flow-values.ts";
@@ -29,23 +29,28 @@ export async function presentFlow(
     page.map((member) => member.id),
   );
   const [keys, progress] = await Promise.all([keysOf(env, shown), runningProgress(env, shown)]);
+  const outcome = view.stub ? { result: null, error: null } : await outcomeOf(env, row);
   const self = `/v1/flows/${row.id}`;
   return {
     id: row.id,
     state: row.state,
-    result: row.state === "succeeded" && !view.stub ? await resultOf(env, row) : null,
-    error: view.stub ? null : await errorOf(env, row),
+    ...outcome,
     counts: Object.fromEntries(
       STATES.flatMap((state) => (counts.has(state) ? [[state, counts.get(state)!.length]] : [])),
     ),
     nodes: shown.map((member) => presentNode(member, keys, progress, view)),
     nextCursor: page.length < rest.length ? page.at(-1)!.id : null,
     createdAt: new Date(row.createdAt).toISOString(),
-    finishedAt: row.finishedAt === null ? null : new Date(row.finishedAt).toISOString(),
-    cancelRequestedAt: row.cancelRequestedAt === null ? null : new Date(row.cancelRequestedAt).toISOString(),
-    deadline: row.deadline === null ? null : new Date(row.deadline).toISOString(),
+    finishedAt: isoOrNull(row.finishedAt),
+    retainUntil: isoOrNull(row.retainUntil),
+    cancelRequestedAt: isoOrNull(row.cancelRequestedAt),
+    deadline: isoOrNull(row.deadline),
     links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
   };
+}
+
+function isoOrNull(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
 }
 
 /** Bytes of what varies in the rows of one page, payloads in rows of their own aside: a Worker has 128 MB for all it does. */
@@ -86,10 +91,18 @@ async function keysOf(env: Env, members: Member[]): Promise<Map<string, string>>
   return new Map([...keys, ...(await readKeys(env.DB, elsewhere))]);
 }
 
-async function resultOf(env: Env, row: FlowRow): Promise<unknown> {
+/** What it has given, or why it has given nothing; neither while it runs. */
+async function outcomeOf(env: Env, row: FlowRow): Promise<Pick<FlowResource, "result" | "error">> {
+  if (row.state !== "succeeded") return { result: null, error: await errorOf(env, row) };
   const source = JSON.parse(row.result) as Source;
   const ids = taskIdsOf(source);
-  return valueOf(source, { ended: ids.length > 0 ? await readEnds(env.DB, ids) : new Map(), failure: null });
+  const ended = ids.length > 0 ? await readEnds(env.DB, ids) : new Map();
+  try {
+    return { result: valueOf(source, { ended, failure: null }), error: null };
+  } catch (error) {
+    if (!(error instanceof ValueGoneError)) throw error;
+    return { result: null, error: { type: error.name, message: error.message, data: error.data } };
+  }
 }
 
 async function errorOf(env: Env, row: FlowRow): Promise<FlowResource["error"]> {
@@ -100,7 +113,7 @@ async function errorOf(env: Env, row: FlowRow): Promise<FlowResource["error"]> {
     const message = `the flow had not ended by its deadline, ${new Date(row.deadline!).toISOString()}`;
     return { type: "deadline_exceeded", message };
   }
-  const { failed } = await readFailure(env.DB, row.id);
+  const { failed } = (await readFailure(env.DB, row.id)) ?? { failed: [] };
   const taskIds = failed.map((each) => each.taskId);
   return { type: "FlowFailedError", message: `${failed.length} of the flow's tasks failed`, data: { taskIds, failed } };
 }

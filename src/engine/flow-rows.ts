@@ -3,7 +3,7 @@
 import { deadlineSchema } from "../contract/flow.ts";
 import type { PlannedTask, Source } from "../core/flow.ts";
 import { Sharing, sizeOf, type StoredSource } from "../core/flow-share.ts";
-import { MAX_PARAM_BYTES } from "../core/limits.ts";
+import { DEFAULT_RETENTION_MS, MAX_PARAM_BYTES } from "../core/limits.ts";
 import { pointerTo } from "../core/path.ts";
 import { planFlow } from "../core/plan-flow.ts";
 import { faults, MAX_FAULTS, ProblemError, problem, type Fault } from "../core/problems.ts";
@@ -40,9 +40,17 @@ export function compileFlow(env: Env, body: unknown, origin: Origin, now: number
   if (found.length > 0) {
     throw new ProblemError(problem("invalid-body", "The flow has faults; nothing was stored.", found));
   }
+  keepTogether([...tasks, ...onError]);
   const state = tasks.length === 0 ? "succeeded" : "running";
+  const retainUntil = state === "succeeded" ? now + DEFAULT_RETENTION_MS : null;
   const { tenant } = origin;
-  return { id, tenant, state, createdAt: now, deadline, tasks, onError, result: plan.result, shared };
+  return { id, tenant, state, createdAt: now, deadline, retainUntil, tasks, onError, result: plan.result, shared };
+}
+
+/** A flow is kept as long as any of its tasks wants to be, with all of them. */
+function keepTogether(tasks: NewTask[]): void {
+  const longest = tasks.reduce((most, task) => Math.max(most, task.retentionMs), 0);
+  for (const task of tasks) task.retentionMs = longest;
 }
 
 function readDeadline(given: unknown, now: number, found: Fault[]): number | null {
@@ -153,6 +161,7 @@ function memberOf(
     ...(planned.passed === null ? {} : { passed: stored(planned.passed) }),
     ...(from.length === 0 ? {} : { from: Object.fromEntries(from) }),
     ...(task.runAt > task.createdAt ? startOf(task, planned) : {}),
+    ...(extra.onError ? expiryOf(task, planned) : {}),
   };
   const rootId = flow.rootId ?? planned.id;
   const member = { ...task, rootId, flowId: flow.id, nodeKey: planned.key, node: JSON.stringify(node) };
@@ -167,7 +176,16 @@ function memberOf(
 }
 
 /** For those that do not start with the flow: a delay counts from their release, a time stands. */
-function startOf(task: NewTask, { options }: PlannedTask): FlowNode {
-  const isTime = typeof options === "object" && options !== null && "runAt" in options;
-  return isTime ? { runAt: task.runAt } : { delay: task.runAt - task.createdAt };
+function startOf(task: NewTask, planned: PlannedTask): FlowNode {
+  return isGiven(planned, "runAt") ? { runAt: task.runAt } : { delay: task.runAt - task.createdAt };
+}
+
+/** The same for the expiry of one that is stored only when the flow fails. */
+function expiryOf(task: NewTask, planned: PlannedTask): FlowNode {
+  if (task.expiresAt === null || isGiven(planned, "expiresAt")) return {};
+  return { expiresIn: task.expiresAt - task.createdAt };
+}
+
+function isGiven({ options }: PlannedTask, name: "runAt" | "expiresAt"): boolean {
+  return typeof options === "object" && options !== null && name in options;
 }

@@ -127,7 +127,6 @@ export function prepareSubmission(
       state,
       maxAttempts: options.maxAttempts ?? definition.maxAttempts,
       dueAt: firstLook(state, timing.runAt, timing.expiresAt, now, batch?.waitMs),
-      leaseMs: definition.leaseMs,
       createdAt: now,
       runAt: timing.runAt,
       expiresAt: timing.expiresAt,
@@ -139,9 +138,8 @@ export function prepareSubmission(
       node: null,
       waitingFor: null,
       rates,
-      circuit: definition.circuit === null ? null : JSON.stringify(definition.circuit),
-      batch: batch === null ? null : JSON.stringify({ size: batch.size, wait: batch.waitMs }),
       concurrency,
+      ...ownOf(definition),
       traceparent: origin.traceparent,
       options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,
       tags,
@@ -150,6 +148,15 @@ export function prepareSubmission(
         ? {}
         : { secrets: new Secrets(checked.taken, signing, secretKeys) }),
     },
+  };
+}
+
+/** What stands in a row by its definition alone. */
+export function ownOf({ leaseMs, circuit, batch }: TaskDefinition): Pick<NewTask, "leaseMs" | "circuit" | "batch"> {
+  return {
+    leaseMs,
+    circuit: circuit === null ? null : JSON.stringify(circuit),
+    batch: batch === null ? null : JSON.stringify({ size: batch.size, wait: batch.waitMs }),
   };
 }
 

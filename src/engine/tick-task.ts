@@ -7,7 +7,7 @@ import { putBack, Secrets, takeOut } from "../core/secret.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
 import { findTask } from "../tasks/registry.ts";
 import { wholeTaskLimits } from "./prepare-limits.ts";
-import { prepareSubmission } from "./prepare.ts";
+import { ownOf, prepareSubmission } from "./prepare.ts";
 import { NO_SECRETS, type OpenedSecrets } from "./seal-schedule.ts";
 
 /** A schedule, as far as its ticks' tasks are concerned. */
@@ -60,6 +60,8 @@ function maskedInput(env: Env, { spec, input, secrets = NO_SECRETS }: Ticking): 
   return all.length === 0 ? { input } : { input: JSON.stringify(value), secrets: new Secrets(all, null) };
 }
 
+const UNLIMITED = { concurrency: null, rates: null, circuit: null, batch: null, leaseMs: null };
+
 function bareTask(env: Env, schedule: Ticking, id: string, tick: number): NewTask {
   const { tenant, spec } = schedule;
   const { task, options = {} } = spec;
@@ -72,7 +74,6 @@ function bareTask(env: Env, schedule: Ticking, id: string, tick: number): NewTas
     state: "queued",
     maxAttempts: options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
     dueAt: tick + BELL_MS,
-    leaseMs: null,
     createdAt: tick,
     runAt: tick,
     expiresAt: null,
@@ -83,7 +84,7 @@ function bareTask(env: Env, schedule: Ticking, id: string, tick: number): NewTas
     nodeKey: null,
     node: null,
     waitingFor: null,
-    ...(definition ? wholeTaskLimits(definition) : {}),
+    ...(definition ? { ...wholeTaskLimits(definition), ...ownOf(definition) } : UNLIMITED),
     traceparent: null,
     options: null,
     tags: null,

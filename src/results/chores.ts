@@ -4,6 +4,7 @@ import { forgetAudit } from "./audit.ts";
 import { forgetBuckets } from "./buckets.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { forgetLimits } from "./places.ts";
+import { forgetEmptyFlows } from "./purge-flows.ts";
 import { forgetKeys, walkStatement, type Met } from "./purge-tasks.ts";
 import { foldStatements, forgetRollups } from "./rollups.ts";
 import { forgetWindows } from "./shared-tasks.ts";
@@ -16,6 +17,8 @@ export interface Chores {
   /** Idempotency keys. */
   keys?: true | undefined;
   windows?: true | undefined;
+  /** Flows without tasks. */
+  flows?: true | undefined;
   rollups?: true | undefined;
   /** The first id of the audit log that is kept. */
   audit?: string | undefined;
@@ -51,7 +54,7 @@ export async function doChores(
     statements.push(...own);
     readers.push((results) => read(results.slice(from, from + own.length)));
   };
-  const forget = (chore: "keys" | "windows" | "rollups", statement: D1PreparedStatement) =>
+  const forget = (chore: "keys" | "windows" | "flows" | "rollups", statement: D1PreparedStatement) =>
     add([statement], ([result]) => {
       if (result!.meta.changes >= chunk) left[chore] = true;
     });
@@ -68,6 +71,7 @@ export async function doChores(
   }
   if (chores.keys) forget("keys", forgetKeys(db, now, chunk));
   if (chores.windows) forget("windows", forgetWindows(db, now, chunk));
+  if (chores.flows) forget("flows", forgetEmptyFlows(db, now, chunk));
   if (chores.rollups) forget("rollups", forgetRollups(db, now, chunk));
   if (audit !== undefined) {
     add([forgetAudit(db, audit, chunk)], ([result]) => {

@@ -1,5 +1,6 @@
 /** Takes queued tasks for one attempt each: one transaction for a whole bell. */
 
+import { ValueGoneError } from "../core/flow-value.ts";
 import { LEASE_MS, TIMER_SLACK_MS } from "../core/limits.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
 import { persist, rowsOf } from "./d1.ts";
@@ -192,11 +193,15 @@ export async function claimTasks(
   };
 }
 
-/** The input of a claimed task as JSON text, wherever it lies; null where the submission gave none. */
+/**
+ * The input of a claimed task as JSON text, wherever it lies; null where the submission gave none. Throws a
+ * {@link ValueGoneError} where it gave one that is not there.
+ */
 export async function readInput(db: D1Database, task: ClaimedTask): Promise<string | null> {
   if (!(task.overflow & OVERFLOW.input)) return task.input;
   const body = await persist(() =>
     db.prepare("SELECT body FROM payloads WHERE task_id = ?1 AND kind = 'input'").bind(task.id).first<string>("body"),
   );
+  if (body === null) throw new ValueGoneError([task.id], `the input of ${task.id} is gone`);
   return body;
 }

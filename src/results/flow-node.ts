@@ -23,6 +23,8 @@ export interface FlowNode {
   /** It starts this many ms after its release, and not before `runAt` (ms since the epoch). */
   delay?: number;
   runAt?: number;
+  /** Of a task that is stored only when its flow fails: it expires this many ms later. */
+  expiresIn?: number;
   /** Of a tick's task that others must not be skipped for: so many may still queue behind it. */
   behind?: number;
   /** The task whose handler spawned this one: woken when it waits for this one's end. */

@@ -16,11 +16,13 @@ export interface Failure {
 /** Failed members that are named. */
 const MAX_FAILED = 1_000;
 
-/** The members that failed by themselves; where the deadline has passed, also those that it ended. */
-export async function readFailure(db: D1Database, flowId: string): Promise<Failure> {
+/** The members that failed by themselves; where the deadline has passed, also those that it ended. Null where the flow was removed. */
+export async function readFailure(db: D1Database, flowId: string): Promise<Failure | null> {
+  const ids = await readMemberIds(db, flowId);
+  if (ids === null) return null;
   const rows = await lookUp<{ id: string; nodeKey: string; error: string | null }>(
     db,
-    await readMemberIds(db, flowId),
+    ids,
     `SELECT id, node_key AS nodeKey, error FROM tasks
      WHERE ${LOOKED_FOR} AND error->>'type' <> 'dependency_failed' AND (state IN ('failed', 'expired')
          OR state = 'cancelled' AND EXISTS (SELECT 1 FROM flows WHERE flows.id = ?2 AND overdue > 0))
@@ -80,8 +82,8 @@ const BODY = `CASE WHEN overflow & ${OVERFLOW.result}
   THEN (SELECT body FROM payloads WHERE task_id = id AND kind = 'result') ELSE result END`;
 
 /**
- * How these tasks have ended, with their results. Throws an {@link InputTooLargeError} where those are more than so
- * many bytes together, and reads none of them then.
+ * How these tasks have ended, with their results; nothing of those that were removed. Throws an {@link InputTooLargeError}
+ * where the results are more than so many bytes together, and reads none of them then.
  */
 export async function readEnds(
   db: D1Database,
@@ -99,8 +101,10 @@ export async function readEnds(
 }
 
 function endsOf(rows: EndRow[]): Known["ended"] {
+  // Every result is JSON text, that of null too: a success without one has lost it.
+  const whole = rows.filter((row) => row.state !== "succeeded" || row.result !== null);
   return new Map(
-    rows.map(({ id, state, result, error, tenant, task, sealed }) => [
+    whole.map(({ id, state, result, error, tenant, task, sealed }) => [
       id,
       {
         state,

@@ -32,6 +32,8 @@ export interface FlowRow {
   /** When it must have ended, and whether (1, 2) it had not. */
   deadline: number | null;
   overdue: number;
+  /** Until when it is kept, with all of its members; null while it runs. */
+  retainUntil: number | null;
   /** JSON text of a {@link Source}. */
   result: string;
 }
@@ -43,6 +45,8 @@ export interface NewFlow {
   state: FlowState;
   createdAt: number;
   deadline: number | null;
+  /** Until when it is kept where it has no tasks, and so has ended; null otherwise. */
+  retainUntil: number | null;
   tasks: NewTask[];
   onError: NewTask[];
   result: Source;
@@ -52,11 +56,11 @@ export interface NewFlow {
 
 /** The columns of {@link FlowRow} for a SELECT from `flows`. */
 export const FLOW_COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS finishedAt,
-  cancel_requested_at AS cancelRequestedAt, deadline, overdue, result`;
+  cancel_requested_at AS cancelRequestedAt, deadline, overdue, retain_until AS retainUntil, result`;
 
 const INSERT = `
-INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error, deadline, sources)
-SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9, jsonb(?11) WHERE ${lanesAccept("?10", "?4")}`;
+INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error, deadline, retain_until, sources)
+SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9, ?10, jsonb(?12) WHERE ${lanesAccept("?11", "?4")}`;
 
 /**
  * Stores a flow and its tasks, all or nothing: only if each of its lanes accepts and, with a key, nobody holds it. Answers
@@ -82,6 +86,7 @@ export async function insertFlow(
     JSON.stringify(flow.result),
     onError,
     flow.deadline,
+    flow.retainUntil,
     JSON.stringify(lanes),
     flow.shared.length > 0 ? JSON.stringify(flow.shared) : null,
   ];
@@ -139,13 +144,27 @@ export async function lookUp<Row>(
 /** Whether a task is among those that {@link lookUp} asks for. */
 export const LOOKED_FOR = "id IN (SELECT value FROM json_each(?1))";
 
-/** The ids of all members, those of the flow's last tasks first. */
-export async function readMemberIds(db: D1Database, flowId: string): Promise<string[]> {
+/** The ids of all members, those of the flow's last tasks first; null where the flow was removed. */
+export async function readMemberIds(db: D1Database, flowId: string): Promise<string[] | null> {
   const ids = await persistOr503(() =>
     db.prepare("SELECT json(ids) AS ids FROM flows WHERE id = ?1").bind(flowId).first<string>("ids"),
   );
-  return ids === null ? [] : (JSON.parse(ids) as string[]);
+  return ids === null ? null : (JSON.parse(ids) as string[]);
 }
+
+/** Some of the members that are not there any more, though the flow is. None, but where an earlier release has purged them one by one. */
+export async function readMissing(db: D1Database, flowId: string): Promise<string[]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(`SELECT member.value AS id FROM flows, ${MISSING} AND flows.id = ?1 LIMIT 100`)
+      .bind(flowId)
+      .all<{ id: string }>(),
+  );
+  return results.map((row) => row.id);
+}
+
+/** Members of `flows` that are not there: SQL, of what follows FROM. */
+export const MISSING = `json_each(flows.ids) AS member LEFT JOIN tasks ON tasks.id = member.value WHERE tasks.id IS NULL`;
 
 /** What tells how much a page of members holds. */
 export interface Outline {
@@ -161,7 +180,7 @@ const VARYING = ["input", "result", "error", "progress", "history", "node"]
 
 /** All members in the order of their ids, which is that of the graph. */
 export async function readOutline(db: D1Database, flowId: string): Promise<Outline[]> {
-  const ids = await readMemberIds(db, flowId);
+  const ids = (await readMemberIds(db, flowId)) ?? [];
   const sql = `SELECT id, state, ${VARYING} AS bytes FROM tasks WHERE ${LOOKED_FOR}`;
   return inOrder(await lookUp<Outline>(db, ids, sql));
 }
@@ -187,7 +206,7 @@ export type Life = Omit<Lived, "history"> & { id: string; nodeKey: string; histo
 export async function readLives(db: D1Database, flowId: string): Promise<Life[]> {
   return lookUp<Life>(
     db,
-    await readMemberIds(db, flowId),
+    (await readMemberIds(db, flowId)) ?? [],
     `SELECT id, node_key AS nodeKey, state, run, attempt, history, created_at AS createdAt, run_at AS runAt,
        started_at AS startedAt, finished_at AS finishedAt, cancel_requested_at AS cancelRequestedAt,
        undo, flow_id AS flowId, parent_id AS parentId
@@ -197,7 +216,7 @@ export async function readLives(db: D1Database, flowId: string): Promise<Life[]>
 
 /** The id of the member at this place; null where there is none. */
 export async function readMemberAt(db: D1Database, flowId: string, key: string): Promise<string | null> {
-  const ids = await readMemberIds(db, flowId);
+  const ids = (await readMemberIds(db, flowId)) ?? [];
   const sql = `SELECT id FROM tasks WHERE ${LOOKED_FOR} AND node_key = ?2`;
   return inOrder(await lookUp<{ id: string }>(db, ids, sql, key)).at(-1)?.id ?? null;
 }

@@ -31,13 +31,13 @@ export interface NewTask {
   node: string | null;
   waitingFor: string | null;
   /** JSON text of its {@link KeyLimit}s. */
-  concurrency?: string | null;
+  concurrency: string | null;
   /** JSON text of its {@link Rate}s. */
-  rates?: string | null;
+  rates: string | null;
   /** JSON text of its {@link Circuit}. */
-  circuit?: string | null;
+  circuit: string | null;
   /** JSON text of `size` and `wait` (ms) of its batch. */
-  batch?: string | null;
+  batch: string | null;
   traceparent: string | null;
   options: string | null;
   tags: string | null;

@@ -5,6 +5,7 @@ import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
 import { nextPurge } from "./ended.ts";
+import { flowsOfStatement, type FlowOf } from "./purge-flows.ts";
 
 export interface Purged {
   id: string;
@@ -12,42 +13,38 @@ export interface Purged {
   flowId: string | null;
 }
 
-// The results of a flow's members are needed as long as the flow lives, those of children as long as their parent
-// may wait for others, and a task until its webhooks have their copies.
+// A flow's members go with it and not before. The results of children are needed as long as their parent may wait for
+// others, and a task until its webhooks have their copies.
 const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(TERMINAL_STATES)}
-  AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id AND flows.state = 'running')
+  AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id)
   AND NOT EXISTS (SELECT 1 FROM tasks AS parent
     WHERE parent.id = tasks.node->>'wakes' AND parent.state IN ${sqlStates(LIVE_STATES)})
   AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.task_id = tasks.id)`;
 
-// A flow goes with the last of its members, and of the tasks that ran when it failed.
-const EMPTY_FLOWS = `
-DELETE FROM flows WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'running'
-  AND NOT EXISTS (SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value)
-  AND NOT EXISTS (SELECT 1 FROM json_each(flows.on_error) AS error JOIN tasks ON tasks.id = error.value->>'id')`;
-
-const guarded = `${DOOMED} AND (?2 IS NULL OR retain_until <= ?2)`;
+const GUARDED = `${DOOMED} AND (?2 IS NULL OR retain_until <= ?2)`;
 
 /**
- * Removes those of `ids` that have ended, with all that belongs to them; `before` bounds their retention's end.
- * Answers those that are gone. They are read before: a removal whose answer was lost finds nothing when it is repeated.
+ * Removes those of `ids` that have ended and are no members of a flow, with all that belongs to them; `before` bounds their
+ * retention's end. Answers those that are gone, and the flows that members among `ids` lead to. They are read before: a
+ * removal whose answer was lost finds nothing when it is repeated.
  */
 export async function deleteTasks(
   db: D1Database,
   ids: string[],
   before: number | null,
   audit: Audit | null = null,
-): Promise<Purged[]> {
-  const { results: doomed } = await persistOr503(() =>
-    db
-      .prepare(`SELECT id, object, flow_id AS flowId FROM tasks WHERE ${guarded}`)
-      .bind(JSON.stringify(ids), before)
-      .all<Purged>(),
+): Promise<{ gone: Purged[]; flows: FlowOf[] }> {
+  const read = await persistOr503(() =>
+    db.batch([
+      db.prepare(`SELECT id, object, flow_id AS flowId FROM tasks WHERE ${GUARDED}`).bind(JSON.stringify(ids), before),
+      flowsOfStatement(db, JSON.stringify(ids)),
+    ]),
   );
-  return removeTasks(db, doomed, before, audit);
+  const gone = await removeTasks(db, rowsOf<Purged>(read, 0), before, audit);
+  return { gone, flows: rowsOf<FlowOf>(read, 1) };
 }
 
-/** The same for rows that were read already. */
+/** The same for rows that were read already, members of flows aside. */
 export async function removeTasks(
   db: D1Database,
   rows: readonly Purged[],
@@ -56,20 +53,21 @@ export async function removeTasks(
 ): Promise<Purged[]> {
   if (rows.length === 0) return [];
   const list = JSON.stringify(rows.map((task) => task.id));
-  const flows = JSON.stringify([...new Set(rows.map((task) => task.flowId).filter((id) => id !== null))]);
-  const entry = auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE ${guarded}`, [list, before]);
+  const entry = auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE ${GUARDED}`, [list, before]);
   const results = await persistOr503(() =>
     db.batch([
       ...entry,
+      // What an earlier run has left there is in no bit of `overflow`.
       db
-        .prepare(`DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE overflow <> 0 AND ${guarded})`)
+        .prepare(
+          `DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE (overflow <> 0 OR run > 1) AND ${GUARDED})`,
+        )
         .bind(list, before),
       db
-        .prepare(`DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND ${guarded})`)
+        .prepare(`DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND ${GUARDED})`)
         .bind(list, before),
-      db.prepare(`DELETE FROM tasks WHERE ${guarded}`).bind(list, before),
+      db.prepare(`DELETE FROM tasks WHERE ${GUARDED}`).bind(list, before),
       db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(list),
-      ...(flows === "[]" ? [] : [db.prepare(EMPTY_FLOWS).bind(flows)]),
     ]),
   );
   const left = new Set(rowsOf<{ id: string }>(results, entry.length + 3).map((task) => task.id));
@@ -127,14 +125,16 @@ export function walkOver(rows: readonly Met[], now: number): Walk {
   };
 }
 
-/** Gives ended tasks a timer for their purge, where they have none. */
+/** Gives ended tasks a timer for their purge, where they have none. Of a flow's members the first of `ids` gets one: they go together. */
 export async function timePurges(db: D1Database, ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   await persist(() =>
     db
       .prepare(
         `UPDATE tasks SET due_at = ${nextPurge("retain_until")}
-         WHERE id IN (SELECT value FROM json_each(?1)) AND due_at IS NULL AND retain_until IS NOT NULL`,
+         WHERE id IN (
+             SELECT MIN(id) FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) GROUP BY COALESCE(flow_id, id))
+           AND due_at IS NULL AND retain_until IS NOT NULL`,
       )
       .bind(JSON.stringify(ids))
       .run(),

@@ -9,6 +9,7 @@ import { BELL_MS } from "../core/limits.ts";
 import { NO_START } from "../core/settle.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import { dueWhenEnded } from "./ended.ts";
+import { insertSql } from "./submission-columns.ts";
 
 const ENDED_BADLY = "('failed', 'cancelled', 'expired')";
 const TERMINAL = sqlStates(TERMINAL_STATES);
@@ -96,6 +97,7 @@ UPDATE tasks SET
     WHERE need.id IN (SELECT value FROM json_each(tasks.node, '$.needs') UNION SELECT value FROM json_each(tasks.node, '$.needsEnd'))
     ORDER BY need.finished_at DESC LIMIT 1)
 WHERE id IN (${CANDIDATES}) AND ${WAITS}
+  -- One that is gone holds nobody up: whoever asks for its value fails for it, and the flow ends.
   AND NOT EXISTS (SELECT 1 FROM json_each(tasks.node, '$.needs') AS need JOIN tasks AS other ON other.id = need.value
     WHERE other.state <> 'succeeded')
   AND NOT EXISTS (SELECT 1 FROM json_each(tasks.node, '$.needsEnd') AS need JOIN tasks AS other ON other.id = need.value
@@ -120,21 +122,29 @@ UPDATE flows SET failing = 1,
 WHERE ${FLOWS} AND failing = 0 AND on_error IS NOT NULL AND cancel_requested_at IS NULL
   AND ${ALL_ENDED} AND (overdue > 0 OR ${anyEnded("('failed', 'expired')")})`;
 
-const INSERT_ERROR = `
-INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, due_at, lease_ms, created_at, run_at, expires_at,
-  retention_ms, parent_id, root_id, flow_id, node_key, node, waiting_for, concurrency, rates, batch, traceparent, options, tags, input, sealed)
-SELECT v->>'id', v->>'tenant', v->>'task', v->>'lane',
-  CASE WHEN v->>'state' = 'waiting' THEN 'waiting' WHEN start > ?2 THEN 'scheduled' ELSE 'queued' END, v->>'maxAttempts',
-  CASE WHEN v->>'state' = 'waiting' THEN NULL WHEN start > ?2 THEN start ELSE ?2 + ${BELL_MS} END, v->>'leaseMs', ?2,
-  CASE WHEN v->>'state' = 'waiting' THEN v->>'runAt' ELSE start END, NULL, v->>'retentionMs', NULL, v->>'rootId', v->>'flowId',
-  v->>'nodeKey', jsonb(v->>'node'), v->>'waitingFor', v->>'concurrency', v->>'rates', v->>'batch', v->>'traceparent', v->>'options', v->>'tags', v->>'input', v->>'sealed'
-FROM (
-  SELECT v, MAX(?2 + COALESCE(v->>'node'->>'delay', 0), COALESCE(v->>'node'->>'runAt', 0)) AS start
-  FROM (SELECT error.value AS v FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1))
+// It begins now, whatever the time was when the flow was submitted: delays and expiries count from here.
+const ERROR_START = "MAX(?2 + COALESCE(v->>'node'->>'delay', 0), COALESCE(v->>'node'->>'runAt', 0))";
+const ERROR_EXPIRY = "CASE WHEN v->>'node'->>'expiresIn' THEN ?2 + (v->>'node'->>'expiresIn') ELSE v->>'expiresAt' END";
+
+const INSERT_ERROR = `${insertSql(
+  `SELECT v, ${ERROR_START} AS start, ${ERROR_EXPIRY} AS expiry
+   FROM (SELECT error.value AS v FROM flows, json_each(flows.on_error) AS error WHERE ${FLOWS} AND flows.failing = 1)`,
+  {
+    state: "CASE WHEN v->>'state' = 'waiting' THEN 'waiting' WHEN start > ?2 THEN 'scheduled' ELSE 'queued' END",
+    dueAt: `CASE WHEN v->>'state' = 'waiting' THEN expiry
+      ELSE MIN(CASE WHEN start > ?2 THEN start ELSE ?2 + ${BELL_MS} END, COALESCE(expiry, ${NO_START})) END`,
+    createdAt: "?2",
+    runAt: "CASE WHEN v->>'state' = 'waiting' THEN v->>'runAt' ELSE start END",
+    expiresAt: "expiry",
+    // However large: whoever claims it reads the row as it is.
+    overflow: "0",
+  },
+)}
 WHERE true ON CONFLICT DO NOTHING`;
 
 const FINISH = `
 UPDATE flows SET finished_at = ?2,
+  retain_until = (SELECT MAX(tasks.retain_until) FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value),
   state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
     WHEN overdue > 0 OR ${anyEnded("('failed', 'expired')")} THEN 'failed'
     WHEN ${anyEnded("('cancelled')")} THEN 'cancelled' ELSE 'succeeded' END

@@ -4,32 +4,31 @@ import { NO_START } from "../core/settle.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { persistOr503 } from "./d1.ts";
 import { settleStatements, waits } from "./release.ts";
-import { BELOW, RESET, WAIT } from "./retry-flow.ts";
+import { RESET } from "./ended-runs.ts";
+import { BELOW, HAS_ALL, WAIT } from "./retry-flow.ts";
 
 /** A flow that is about to end another way does not go on with a member that runs again. */
 const OPEN =
   "flows.state <> 'running' OR flows.failing = 0 AND flows.overdue = 0 AND flows.cancel_requested_at IS NULL";
 
-/** Something that depends on it is at work already, with what it was passed. */
+/** Something that depends on it is at work already, with what it was passed; or is gone, so that it cannot run after it. */
 const USED = `EXISTS (
   WITH RECURSIVE ${BELOW("SELECT tasks.id")}
-  SELECT 1 FROM below JOIN tasks AS after ON after.id = below.id
-  WHERE after.state IN ${sqlStates(LIVE_STATES)} AND NOT (${waits("after")}))`;
+  SELECT 1 FROM below LEFT JOIN tasks AS after ON after.id = below.id
+  WHERE after.id IS NULL OR after.state IN ${sqlStates(LIVE_STATES)} AND NOT (${waits("after")}))`;
 
 /**
  * Whether a task may run again by itself, as SQL: it is no member of a flow, or all that it needs has succeeded and
  * what depends on it can wait for it again.
  */
 export const MAY_RUN_AGAIN = `(tasks.flow_id IS NULL OR (
-  NOT EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id AND NOT (${OPEN}))
-  AND NOT EXISTS (SELECT 1 FROM json_each(tasks.node, '$.needs') AS need JOIN tasks AS other ON other.id = need.value
-    WHERE other.state <> 'succeeded')
-  AND NOT ${USED}))`;
+  EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id AND (${OPEN}))
+  AND ${HAS_ALL} AND NOT ${USED}))`;
 
 /** What depends on `roots` (SQL) waits for them again, in a new run that the call ?2 has begun. */
 export const waitAgain = (roots: string) => `
 WITH RECURSIVE ${BELOW(roots)}
-UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, run = run + 1, holder = ?2, ${RESET},
+UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, holder = ?2, ${RESET},
   waiting_for = ${WAIT}
 WHERE id IN (SELECT id FROM below) AND state IN ${sqlStates(TERMINAL_STATES)}`;
 
@@ -52,7 +51,7 @@ UPDATE flows SET cancel_requested_at = NULL, failing = 0, deadline = NULL, overd
 const RENEW_ERROR = `UPDATE flows SET on_error = ?2 WHERE id = ?1 AND ${ANEW}`;
 
 const REOPEN = `
-UPDATE flows SET state = 'running', finished_at = NULL WHERE id IN (${FLOWS}) AND flows.state <> 'running' AND ${anyLive("TRUE")}`;
+UPDATE flows SET state = 'running', finished_at = NULL, retain_until = NULL WHERE id IN (${FLOWS}) AND flows.state <> 'running' AND ${anyLive("TRUE")}`;
 
 /** A flow of which members may run again, and what it runs if it fails again: JSON text of a list of {@link NewTask}, or null. */
 export interface Reopened {

@@ -5,7 +5,7 @@ import { ARROWS, sqlStates } from "../core/states.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
-import { IN_RUN, readRuns } from "./ended-runs.ts";
+import { IN_RUN, readRuns, RESET } from "./ended-runs.ts";
 
 const ENDED = `${IN_RUN} AND state IN ${sqlStates(ARROWS.replay.from)}`;
 
@@ -13,9 +13,7 @@ const WAITS = "state IN ('scheduled', 'retrying')";
 
 // The next result takes the place of this one, so what the receiver answered moves into the history.
 const AGAIN = `
-UPDATE tasks SET state = 'queued', run = run + 1, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
-  finished_at = NULL, retain_until = NULL, lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL,
-  error = NULL, result = NULL,
+UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}, ${RESET}, waiting_for = NULL,
   history = CASE WHEN state = 'succeeded' AND json_array_length(history) > 0
     THEN json_set(history, '$[#-1].status', result->>'status') ELSE history END
 WHERE ${ENDED}`;

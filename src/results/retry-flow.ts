@@ -4,11 +4,10 @@ import { BELL_MS } from "../core/limits.ts";
 import { sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import { readMemberIds, type FlowRow } from "./flows.ts";
+import { MISSING, readMemberIds, type FlowRow } from "./flows.ts";
 import { NO_START } from "../core/settle.ts";
-import { OBJECT } from "../core/wake.ts";
+import { RESET } from "./ended-runs.ts";
 import { settleStatements, type Released } from "./release.ts";
-import { OVERFLOW } from "./task-row.ts";
 
 const TERMINAL = sqlStates(TERMINAL_STATES);
 
@@ -19,11 +18,14 @@ const BAD = `
   SELECT id FROM tasks WHERE id IN ${MEMBERS} AND state IN ('failed', 'cancelled', 'expired')
     AND node->>'onError' IS NULL AND ?3 IS NULL`;
 
+/** Whether all that a task needs has succeeded. What is gone has not, whatever it was: its value is gone, too. */
+export const HAS_ALL = `NOT EXISTS (
+  SELECT 1 FROM json_each(tasks.node, '$.needs') AS need LEFT JOIN tasks AS other ON other.id = need.value
+  WHERE other.state IS NOT 'succeeded')`;
+
 /** One member, if all that it needs has succeeded. */
 const CHOSEN = `
-  SELECT id FROM tasks WHERE id = ?3 AND id IN ${MEMBERS} AND state IN ${TERMINAL}
-    AND NOT EXISTS (SELECT 1 FROM json_each(tasks.node, '$.needs') AS need JOIN tasks AS other ON other.id = need.value
-      WHERE other.state <> 'succeeded')`;
+  SELECT id FROM tasks WHERE id = ?3 AND id IN ${MEMBERS} AND state IN ${TERMINAL} AND ${HAS_ALL}`;
 
 /** All that comes after the roots. */
 export const BELOW = (roots: string) => `below (id) AS (
@@ -35,14 +37,12 @@ export const BELOW = (roots: string) => `below (id) AS (
   UNION
   SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.nextOnEnd') AS next)`;
 
-/** Whether this is still the end that was read: a call that is repeated must not open the flow after its next one. */
-const ENDED =
-  "EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at = ?2)";
-
-/** A task that runs again remembers nothing but its history. */
-export const RESET = `failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
-  lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, cancel_undo = 0, error = NULL, progress = NULL, result = NULL, sealed_result = NULL,
-  object = object & ~${OBJECT.undo | OBJECT.awaited}, overflow = overflow & ~${OVERFLOW.result}`;
+/**
+ * Whether this is still the end that was read: a call that is repeated must not open the flow after its next one. And whether all
+ * of its members are there, for one that is not neither runs again nor has a value.
+ */
+const ENDED = `EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at = ?2
+  AND NOT EXISTS (SELECT 1 FROM ${MISSING}))`;
 
 /** What a member waits for that is not released yet. */
 export const WAIT = `json_object('type', 'needs', 'count',
@@ -66,7 +66,7 @@ export async function retryFlow(
   deadline: number | null = null,
   audit: Audit | null = null,
 ): Promise<Released[]> {
-  const members = from === null ? [] : await readMemberIds(db, flowId);
+  const members = from === null ? [] : ((await readMemberIds(db, flowId)) ?? []);
   const roots = from === null ? BAD : CHOSEN;
   const results = await persistOr503(() =>
     db.batch([
@@ -79,21 +79,21 @@ export async function retryFlow(
       db
         .prepare(
           `WITH RECURSIVE ${BELOW(roots)}
-        UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, run = run + 1, ${RESET},
+        UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, ${RESET},
           waiting_for = ${WAIT}
         WHERE id IN (SELECT id FROM below) AND state IN ${TERMINAL} AND ${ENDED}`,
         )
         .bind(flowId, finishedAt, from),
       db
         .prepare(
-          `UPDATE tasks SET state = 'queued', run_at = ?4, due_at = ?4 + ${BELL_MS}, run = run + 1, ${RESET}, waiting_for = NULL
+          `UPDATE tasks SET state = 'queued', run_at = ?4, due_at = ?4 + ${BELL_MS}, ${RESET}, waiting_for = NULL
            WHERE id IN (${roots}) AND ${ENDED}`,
         )
         .bind(flowId, finishedAt, from, now),
       ...settleStatements(db, JSON.stringify(members), now),
       db
         .prepare(
-          `UPDATE flows SET state = 'running', finished_at = NULL, cancel_requested_at = NULL, failing = 0,
+          `UPDATE flows SET state = 'running', finished_at = NULL, retain_until = NULL, cancel_requested_at = NULL, failing = 0,
              on_error = COALESCE(?3, on_error), deadline = ?4, overdue = 0
            WHERE id = ?1 AND state <> 'running' AND finished_at = ?5 AND EXISTS (${STARTED})`,
         )

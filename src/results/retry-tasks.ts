@@ -5,19 +5,15 @@ import { ARROWS, sqlStates } from "../core/states.ts";
 import { submissionKey } from "../core/concurrency.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import { IN_RUN, readRuns } from "./ended-runs.ts";
+import { IN_RUN, readRuns, RESET } from "./ended-runs.ts";
 import { byteLength } from "./insert-tasks.ts";
 import { MAY_RUN_AGAIN, MEMBERS, reopenStatements, waitAgain, type Reopened } from "./reopen-flows.ts";
-import { OBJECT } from "../core/wake.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 const GUARD = `${IN_RUN} AND state IN ${sqlStates(ARROWS.retry.from)} AND ${MAY_RUN_AGAIN}`;
 
 const RETRY = `
-UPDATE tasks SET state = 'queued', run = run + 1, holder = ?3, failures = 0, crashes = 0, run_at = ?2, due_at = ?2 + ${BELL_MS},
-  finished_at = NULL, retain_until = NULL, expires_at = NULL, lease_until = NULL, cancel_requested_at = NULL,
-  cancel_reason = NULL, cancel_undo = 0, object = object & ~${OBJECT.undo | OBJECT.awaited}, error = NULL, progress = NULL,
-  waiting_for = NULL
+UPDATE tasks SET state = 'queued', holder = ?3, run_at = ?2, due_at = ?2 + ${BELL_MS}, ${RESET}, waiting_for = NULL
 WHERE ${GUARD}`;
 
 const WAIT_AGAIN = waitAgain(`SELECT id FROM tasks WHERE ${GUARD}`);

@@ -1,4 +1,4 @@
-/** What a submission writes into a row: the one list from which tasks are stored, and debounced ones stored over. */
+/** What a submission writes into a row: the one list from which tasks are stored, whoever makes them, and debounced ones stored over. */
 
 import type { NewTask } from "./insert-tasks.ts";
 
@@ -51,17 +51,24 @@ export const SUBMISSION_COLUMNS: Record<keyof StoredTask, SubmissionColumn> = {
   sealed: last("sealed"),
 };
 
-const all = Object.entries(SUBMISSION_COLUMNS).map(([member, each]) => ({ ...each, value: valueOf(member, each) }));
+const all = (Object.entries(SUBMISSION_COLUMNS) as [keyof StoredTask, SubmissionColumn][]).map(([member, each]) => ({
+  ...each,
+  member,
+  value: valueOf(member, each),
+}));
 
 function valueOf(member: string, { read }: SubmissionColumn): (v: string) => string {
   return read ?? ((v) => `${v}->>'${member}'`);
 }
 
+/** Stores a task for each `v` that `from` (SQL) finds; `own` are values that are not the submission's. A condition may follow. */
+export function insertSql(from: string, own: Partial<Record<keyof StoredTask, string>> = {}): string {
+  const values = all.map(({ member, value }) => own[member] ?? value("v"));
+  return `INSERT INTO tasks (${all.map(({ column }) => column).join(", ")}) SELECT ${values.join(", ")} FROM (${from})`;
+}
+
 /** Stores the tasks of the JSON array ?1; a condition on the JSON object `v` may follow. */
-export const INSERT = `
-INSERT INTO tasks (${all.map(({ column }) => column).join(", ")})
-SELECT ${all.map(({ value }) => value("v")).join(", ")}
-FROM (SELECT value AS v FROM json_each(?1))`;
+export const INSERT = insertSql("SELECT value AS v FROM json_each(?1)");
 
 /** The columns in which the last submission counts, as assignments from the JSON object `v`, but for those that are given. */
 export function lastCounts(v: string, given: Record<string, string>): string {

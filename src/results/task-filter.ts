@@ -16,6 +16,8 @@ export interface TaskFilter {
   createdAfter?: number | undefined;
   createdBefore?: number | undefined;
   flowId?: string | undefined;
+  /** Only what is no member of a flow. */
+  alone?: boolean | undefined;
 }
 
 type Value = string | number;
@@ -38,6 +40,7 @@ export function conditionOf(filter: TaskFilter): Sql {
   // Not IN: a look into its list counts as a row read, for each row.
   if (filter.states) add("instr(?, '|' || tasks.state || '|')", `|${filter.states.join("|")}|`);
   if (filter.task !== undefined) add("tasks.task = ?", filter.task);
+  if (filter.alone) add("tasks.flow_id IS NULL");
   if (filter.lane !== undefined) add("tasks.lane = ?", filter.lane);
   for (const [name, value] of Object.entries(filter.tags ?? {})) {
     add("json_extract(tasks.tags, ?) = ?", `$."${name}"`, value);
@@ -92,7 +95,7 @@ export async function placeOf(db: D1Database, filter: TaskFilter, size: number):
 /** The ids among which everything is that the filter selects; null where they are not known. */
 async function namedBy(db: D1Database, { ids, flowId, states }: TaskFilter): Promise<string[] | null> {
   if (flowId !== undefined) {
-    const members = await readMemberIds(db, flowId);
+    const members = (await readMemberIds(db, flowId)) ?? [];
     if (ids === undefined) return members;
     const named = new Set(ids);
     return members.filter((id) => named.has(id));

@@ -6,7 +6,14 @@ import { secureHeaders } from "hono/secure-headers";
 import { problem } from "../core/problems.ts";
 import { routes as userRoutes } from "../tasks/routes.ts";
 import { listAuditOperation } from "./audit.ts";
-import { cancelFlowOperation, getFlow, getFlowEvents, postFlow, retryFlowOperation } from "./flows/operations.ts";
+import {
+  cancelFlowOperation,
+  deleteFlowOperation,
+  getFlow,
+  getFlowEvents,
+  postFlow,
+  retryFlowOperation,
+} from "./flows/operations.ts";
 import { getHealth } from "./health.ts";
 import { checkHost } from "./host.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
@@ -72,6 +79,7 @@ export const operations: readonly Operation[] = [
   getFlowEvents,
   cancelFlowOperation,
   retryFlowOperation,
+  deleteFlowOperation,
   putScheduleOperation,
   listSchedulesOperation,
   getSchedule,

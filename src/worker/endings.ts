@@ -3,7 +3,7 @@
 import type { TaskDefinition } from "../core/define-task.ts";
 import { durationMs } from "../core/duration.ts";
 import { describeError } from "../core/errors.ts";
-import { DanglingReferenceError, InputTooLargeError } from "../core/flow-value.ts";
+import { DanglingReferenceError, InputTooLargeError, ValueGoneError } from "../core/flow-value.ts";
 import { MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/limits.ts";
 import { faults } from "../core/problems.ts";
 import { Scrubber, takeOut } from "../core/secret.ts";
@@ -40,7 +40,11 @@ export async function givenTo(
     };
   } catch (thrown) {
     if (thrown instanceof SealError) return { success: false, ending: notOpened(task, thrown) };
-    if (!(thrown instanceof DanglingReferenceError || thrown instanceof InputTooLargeError)) throw thrown;
+    const isOfTheTask =
+      thrown instanceof DanglingReferenceError ||
+      thrown instanceof InputTooLargeError ||
+      thrown instanceof ValueGoneError;
+    if (!isOfTheTask) throw thrown;
     return { success: false, ending: { outcome: "failed", error: describeError(thrown), retryable: false } };
   }
 }

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DanglingReferenceError, fillIn, taskIdsOf, valueOf, type Ended } from "../../src/core/flow-value.ts";
+import {
+  DanglingReferenceError,
+  fillIn,
+  taskIdsOf,
+  ValueGoneError,
+  valueOf,
+  type Ended,
+} from "../../src/core/flow-value.ts";
 
 const succeeded = (result: unknown): Ended => ({ state: "succeeded", result });
 
@@ -18,7 +25,6 @@ describe("a source", () => {
   it.each([
     ["a task's result", "a", 1],
     ["one that is null", "nothing", null],
-    ["one of a task that did not succeed", "bad", null],
     ["a list", { list: ["b", "a", { list: [] }] }, [{ x: [7] }, 1, []]],
     ["an object", { object: { one: "a", two: { list: ["a"] } } }, { one: 1, two: [1] }],
     ["a constant", { value: { list: ["a"] } }, { list: ["a"] }],
@@ -32,6 +38,22 @@ describe("a source", () => {
     ["what may be null, with another such inside that is", { orNull: { list: ["a", { orNull: "bad" }] } }, [1, null]],
   ])("gives %s", (_, source, value) => {
     expect(valueOf(source, known)).toEqual(value);
+  });
+
+  it.each([
+    ["a task that is not there", "purged", ["purged"]],
+    ["a task that did not succeed", "bad", ["bad"]],
+    ["one of a list", { list: ["a", "purged", "b"] }, ["purged"]],
+    ["one of an object", { object: { one: "a", two: { list: ["purged"] } } }, ["purged"]],
+    ["one whose failure would be ignored", { orNull: { list: ["a", "purged"] } }, ["purged"]],
+    ["one whose failure would make it null", { orNull: "a", if: ["purged"] }, ["purged"]],
+    ["one beside a failure that is ignored", { orNull: { list: ["bad", "purged"] } }, ["purged"]],
+    ["one deep inside", { orNull: { object: { x: { orNull: "purged" } } } }, ["purged"]],
+  ])("has no value, and says so, without the result of %s", (_, source, taskIds) => {
+    expect(() => valueOf(source, known)).toThrow(ValueGoneError);
+    expect(() => valueOf(source, known)).toThrow(
+      expect.objectContaining({ name: "ValueGoneError", data: { taskIds } }),
+    );
   });
 
   it("names all of its tasks", () => {

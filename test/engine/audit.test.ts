@@ -135,6 +135,7 @@ const CHANGES: Record<string, Change> = {
   deleteTasks: { action: "tasks.delete", ask: many(endedTask) },
   cancelFlow: { action: "flow.cancel", ask: about(flow) },
   retryFlow: { action: "flow.retry", ask: about(endedFlow) },
+  deleteFlow: { action: "flow.delete", ask: about(endedFlow) },
   putSchedule: { action: "schedule.put", ask: async () => ({ path: { id: name() }, body: hourly }) },
   deleteSchedule: { action: "schedule.delete", ask: about(schedule) },
   pauseSchedule: { action: "schedule.pause", ask: about(schedule) },

@@ -115,7 +115,7 @@ async function storeAsFlow(hearing: Env, background: Background, task: NewTask):
   const concurrency = { ...limit, key: limit!.key.slice("tenant:t:".length) };
   const body = { group: [{ task: "test.noop", options: { concurrency } }] };
   const { id } = await submitFlow(hearing, background, body, { tenant: "t", traceparent: null }, null, Date.now());
-  return (await readMemberIds(env.DB, id))[0]!;
+  return (await readMemberIds(env.DB, id))![0]!;
 }
 
 describe("a submission with another limit", () => {

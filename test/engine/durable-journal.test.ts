@@ -357,8 +357,8 @@ describe("the children of a task", () => {
     )
       .bind(child)
       .run();
-    expect(await deleteTasks(env.DB, [child!], 3)).toEqual([]);
+    expect((await deleteTasks(env.DB, [child!], 3)).gone).toEqual([]);
     await cancelTasks(env.DB, [task.id], null, Date.now());
-    expect((await deleteTasks(env.DB, [child!], 3)).map((gone) => gone.id)).toEqual([child]);
+    expect((await deleteTasks(env.DB, [child!], 3)).gone.map((task) => task.id)).toEqual([child]);
   });
 });

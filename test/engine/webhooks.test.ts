@@ -128,8 +128,8 @@ describe("a task that webhooks are still owed", () => {
     const tenant = newTenant();
     const { id } = await newWebhook(tenant);
     const taskId = await ended(tenant);
-    expect(await deleteTasks(env.DB, [taskId], null)).toEqual([]);
-    expect(await deleteEnded(quietEnv(), [taskId], null)).toBe(1);
+    expect((await deleteTasks(env.DB, [taskId], null)).gone).toEqual([]);
+    expect(await deleteEnded(quietEnv(), [taskId])).toBe(1);
     expect(await deliveries(tenant, id)).toMatchObject([{ taskId }]);
   });
 });

@@ -948,3 +948,71 @@ describe("reading", () => {
     expect(await read(flow.id)).toEqual(flow);
   });
 });
+
+describe("members live as long as their flow", () => {
+  const remove = (path: string) => api.call<ProblemResource>("DELETE", path);
+
+  it("one alone is not removed, and a retry passes no null in the place of what failed", async () => {
+    const flow = await run({ chord: { header: [fail(), value("ok")], body: identity } });
+    const lost = taskAt(flow, "header.0");
+    const refusal = await remove(`/v1/tasks/${lost.id}`);
+    expect(refusal).toMatchObject({
+      status: 409,
+      body: {
+        type: "/problems/conflict",
+        detail: expect.stringContaining(`/v1/flows/${flow.id}`),
+        errors: [{ pointer: "/flowId", detail: expect.stringContaining(flow.id) }],
+      },
+    });
+    expect(refusal.headers.get("link")).toBe(`</v1/flows/${flow.id}>; rel="up"`);
+
+    expect((await api.post(`/v1/flows/${flow.id}/retry`)).status).toBe(202);
+    const again = await waitForEnd(flow.id);
+    expect(again).toMatchObject({ state: "failed", result: null });
+    expect(taskAt(again, "body").error).toMatchObject({ type: "dependency_failed", data: { taskIds: [lost.id] } });
+  });
+
+  it("no filter of a bulk delete finds them, but the flow alone, which then goes as a whole", async () => {
+    const flow = await run({
+      group: [value(1), { ...value(2), options: { tags: { kind: "bulk" } } }],
+      onError: identity,
+    });
+    const ids = flow.nodes.map(({ task }) => task.id);
+    const bulk = async (filter: unknown, more: object = {}) =>
+      (await api.post("/v1/tasks/delete", { filter, ...more })).body;
+    const none = { matched: 0, changed: 0 };
+    expect(await bulk({ ids })).toEqual(none);
+    expect(await bulk({ ids: ids.slice(0, 1) })).toEqual(none);
+    expect(await bulk({ tags: { kind: "bulk" } })).toEqual(none);
+    expect(await bulk({ flowId: flow.id, state: ["succeeded"] })).toEqual(none);
+    expect(await read(flow.id)).toMatchObject({ result: [1, 2] });
+    expect(await bulk({ flowId: flow.id }, { dryRun: true })).toEqual({ matched: 2, changed: 0 });
+    expect(await bulk({ flowId: flow.id })).toEqual({ matched: 2, changed: 2 });
+    expect((await api.get(`/v1/flows/${flow.id}`)).status).toBe(404);
+    for (const id of ids) expect((await api.get(`/v1/tasks/${id}`)).status).toBe(404);
+  });
+
+  it("a flow is removed with all of its tasks, once it has ended", async () => {
+    const flow = await submit({ chain: [value("x"), { ...identity, options: { delay: "1h" } }] });
+    const path = `/v1/flows/${flow.id}`;
+    expect(await remove(path)).toMatchObject({ status: 409, body: { type: "/problems/conflict" } });
+    expect((await api.post("/v1/tasks/delete", { filter: { flowId: flow.id } })).body).toEqual({
+      matched: 0,
+      changed: 0,
+    });
+    await api.post(`${path}/cancel`);
+    expect((await remove(path)).status).toBe(204);
+    expect((await remove(path)).status).toBe(404);
+    for (const { task } of flow.nodes) expect((await api.get(`/v1/tasks/${task.id}`)).status).toBe(404);
+  });
+
+  it("of a flow that is gone, the repeated request says so", async () => {
+    const key = { "idempotency-key": `gone-${Date.now()}` };
+    const body = { group: [value(1)] };
+    const flow = await submit(body, key);
+    await waitForEnd(flow.id);
+    await remove(`/v1/flows/${flow.id}`);
+    const answer = await api.post<ProblemResource>("/v1/flows", body, key);
+    expect(answer).toMatchObject({ status: 410, body: { type: "/problems/gone" } });
+  });
+});

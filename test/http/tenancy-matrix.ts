@@ -106,6 +106,7 @@ export const MATRIX: Record<string, Row> = {
   getFlow: { right: 200, request: about(flow) },
   getFlowEvents: { right: 200, request: about(flow) },
   cancelFlow: { right: 200, request: about(flow) },
+  deleteFlow: { right: 204, request: about(endedFlow) },
   retryFlow: { right: 202, request: about(endedFlow) },
 
   putSchedule: {

@@ -7,11 +7,12 @@ import { presentFlow } from "../../engine/flow-read.ts";
 import { MAX_EDGES, MAX_NODES } from "../../core/flow.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { deadlineAt } from "../../engine/flow-deadline.ts";
+import { deleteFlow } from "../../engine/delete.ts";
 import { cancelFlow, retryFlow } from "../../engine/flow-control.ts";
 import { submitFlow } from "../../engine/flow-submit.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
 import { waitForFlow } from "../../engine/wait.ts";
-import { readFlow, readMemberAt, type FlowRow } from "../../results/flows.ts";
+import { readFlow, readMemberAt, readMissing, type FlowRow } from "../../results/flows.ts";
 import { requestKey } from "../idempotency.ts";
 import { answerLive, live } from "../live.ts";
 import { operation, type AppContext } from "../operation.ts";
@@ -56,14 +57,15 @@ export const postFlow = operation({
       headers: ["Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", "Link"],
     },
   },
-  problems: ["idempotency-key-reused", "lane-draining", "quota-exceeded"],
+  problems: ["gone", "idempotency-key-reused", "lane-draining", "quota-exceeded"],
   async handle({ c, env, principal, body }) {
     const key = await requestKey(c, principal, body);
     const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
     const { id, replayed, isOwn } = await submitFlow(env, c.executionCtx, body, origin, key, Date.now());
     if (replayed) c.header("Idempotency-Replayed", "true");
     const wait = preferredWait(c);
-    const flow = await findFlow(env, principal, id, wait, c.req.raw.signal);
+    const flow = await lookFor(env, principal, id, wait, c.req.raw.signal);
+    if (flow === null) refuse("gone", `The flow ${id} that this request made is gone.`);
     confirmWait(c, wait);
     pointTo(c, flow);
     const shown = await show(c, principal, flow, { isOwn });
@@ -183,6 +185,9 @@ export const retryFlowOperation = operation({
     }
     const entry = audit(before.id, { detail: { from: body.from ?? null } });
     if ((await retryFlow(env, c.executionCtx, before, from, now, deadline, entry)) === 0) {
+      const missing = await readMissing(env.DB, before.id);
+      if (missing.length > 0)
+        refuse("conflict", `Tasks of this flow are gone, and their results with them: ${missing.join(", ")}.`);
       refuse("conflict", "There is nothing to run again.");
     }
     const flow = await findFlow(env, principal, before.id);
@@ -191,20 +196,45 @@ export const retryFlowOperation = operation({
   },
 });
 
+export const deleteFlowOperation = operation({
+  id: "deleteFlow",
+  method: "delete",
+  path: "/v1/flows/{id}",
+  tag: "flows",
+  summary: "Remove an ended flow with all of its tasks",
+  description: "Without it, they go together at the end of the flow's retention, which is the longest of its tasks'.",
+  scope: "cancel",
+  audits: "flow.delete",
+  answers: { 204: { description: "It is gone" } },
+  problems: ["not-found", "conflict"],
+  async handle({ c, env, principal, params, audit }) {
+    const { id } = await findFlow(env, principal, params["id"]!);
+    const removal = await deleteFlow(env, id, audit(id));
+    if (removal === "stays") {
+      await findFlow(env, principal, id);
+      refuse("conflict", "Only an ended flow can be removed; this one is running. Cancel it first.");
+    }
+    if (removal === "owed")
+      refuse("conflict", "A webhook has not been told yet of how one of its tasks ended. Try again.");
+    return c.body(null, 204);
+  },
+});
+
 /** The tenant's flow; with `seconds`, as soon as it has ended or when they have passed. 404 where there is none. */
-async function findFlow(
+async function findFlow(...args: Parameters<typeof lookFor>): Promise<FlowRow> {
+  return (await lookFor(...args)) ?? refuse("not-found", "There is no flow with this id.");
+}
+
+/** The same, null where there is none. */
+async function lookFor(
   env: Env,
   { tenant }: Principal,
   id: string,
   seconds: number | null = null,
   signal?: AbortSignal,
-): Promise<FlowRow> {
-  const flow = !isFlowId(id)
-    ? null
-    : seconds
-      ? await waitForFlow(env, tenant, id, { ms: seconds * 1_000, signal })
-      : await readFlow(env.DB, tenant, id);
-  return flow ?? refuse("not-found", "There is no flow with this id.");
+): Promise<FlowRow | null> {
+  if (!isFlowId(id)) return null;
+  return seconds ? waitForFlow(env, tenant, id, { ms: seconds * 1_000, signal }) : readFlow(env.DB, tenant, id);
 }
 
 /** Says where the flow of an answer is read, and when it is worth it. */

@@ -7,12 +7,14 @@ import { LANES } from "../../core/limits.ts";
 import { budgetOf } from "../../core/plan.ts";
 import { ARROWS, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../core/states.ts";
 import { cancel } from "../../engine/cancel.ts";
-import { deleteEnded } from "../../engine/delete.ts";
-import { isTaskId } from "../../engine/ids.ts";
+import { deleteEnded, deleteFlow } from "../../engine/delete.ts";
+import { isFlowId, isTaskId } from "../../engine/ids.ts";
 import { retry } from "../../engine/retry.ts";
 import type { Background } from "../../engine/store.ts";
 import type { Audit } from "../../results/audit.ts";
+import { readFlow } from "../../results/flows.ts";
 import { countTasks, listIds } from "../../results/list-tasks.ts";
+import { readEndedFlows } from "../../results/purge-flows.ts";
 import type { TaskFilter } from "../../results/task-filter.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, pageQuery, readCursor } from "../paging.ts";
@@ -81,8 +83,28 @@ export const bulkDelete = bulk(
   "deleteTasks",
   "Remove many ended tasks",
   TERMINAL_STATES,
-  ({ env, audit }, ids) => deleteEnded(env, ids, null, audit),
+  ({ env, audit }, ids) => deleteEnded(env, ids, audit),
+  bulkSchema,
+  {
+    act: deleteWhole,
+    rule: "Members of a flow live as long as it, so no filter finds them but one: `flowId` alone, which removes the whole flow once it has ended.",
+  },
 );
+
+/** A verb that does not act on members of flows, but on a flow as a whole, where the filter is its id and nothing else. */
+interface OnFlows {
+  /** `audit`: null in a dry run. */
+  act: (env: Env, tenant: string, flowId: string, audit: Audit | null) => Promise<BulkResult>;
+  rule: string;
+}
+
+async function deleteWhole(env: Env, tenant: string, flowId: string, audit: Audit | null): Promise<BulkResult> {
+  const flow = isFlowId(flowId) ? await readFlow(env.DB, tenant, flowId) : null;
+  const [ended] = flow === null ? [] : await readEndedFlows(env.DB, [flow.id]);
+  if (ended === undefined) return resultOf(0, 0, null);
+  const removal = audit === null ? null : await deleteFlow(env, ended.id, audit);
+  return resultOf(ended.size, typeof removal === "object" && removal !== null ? removal.tasks : 0, null);
+}
 
 function bulk(
   verb: "cancel" | "retry" | "delete",
@@ -91,6 +113,7 @@ function bulk(
   actsOn: readonly State[],
   act: Act,
   schema: typeof bulkSchema | typeof bulkCancelSchema = bulkSchema,
+  onFlows: OnFlows | null = null,
 ) {
   return operation({
     id,
@@ -99,7 +122,8 @@ function bulk(
     tag: "tasks",
     summary,
     description:
-      "`matched` counts what the filter finds and the verb can act on; with `dryRun` nothing is changed. One request does a bounded amount of work: where that was not all, the answer has a `nextCursor`, with which the same request goes on as its `cursor`; its counts are those of this request alone.",
+      "`matched` counts what the filter finds and the verb can act on; with `dryRun` nothing is changed. One request does a bounded amount of work: where that was not all, the answer has a `nextCursor`, with which the same request goes on as its `cursor`; its counts are those of this request alone." +
+      (onFlows === null ? "" : ` ${onFlows.rule}`),
     scope: "cancel",
     audits: `tasks.${verb}`,
     body: schema,
@@ -111,6 +135,11 @@ function bulk(
       if (lane !== undefined && !LANES.some((known) => known === lane)) {
         refuse("not-found", `There is no lane ${JSON.stringify(lane)}.`);
       }
+      const { flowId } = body.filter;
+      if (onFlows !== null && flowId !== undefined && Object.keys(body.filter).length === 1) {
+        const entry = body.dryRun === true ? null : audit(flowId, { detail: { filter: body.filter } });
+        return c.json(await onFlows.act(env, principal.tenant, flowId, entry), 200);
+      }
       const now = Date.now();
       const filter: TaskFilter = {
         ...rest,
@@ -118,6 +147,7 @@ function bulk(
         tenant: principal.tenant,
         ids: ids?.filter(isTaskId),
         states: actsOn.filter((each) => state === undefined || state.includes(each)),
+        alone: onFlows !== null,
       };
       const from = readCursor(body.cursor, isTaskId, "/cursor");
       const budget = budgetOf(env);

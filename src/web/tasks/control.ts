@@ -106,23 +106,36 @@ export const deleteTask = operation({
   path: "/v1/tasks/{id}",
   tag: "tasks",
   summary: "Remove an ended task and all that belongs to it",
+  description:
+    "Members of a flow live as long as it: they go with it, by `DELETE /v1/flows/{id}` or at the end of its retention, and removing one alone is a 409.",
   scope: "cancel",
   audits: "task.delete",
   answers: { 204: { description: "It is gone" } },
   problems: ["not-found", "conflict"],
   async handle({ c, env, principal, params, audit }) {
     const row = await findRow(env, principal, params["id"]!);
-    if ((await deleteEnded(env, [row.id], null, audit(row.id, { detail: { task: row.task } }))) === 0) {
+    if ((await deleteEnded(env, [row.id], audit(row.id, { detail: { task: row.task } }))) === 0) {
+      if (row.flowId !== null) refuseMember(row.flowId);
       refuse(
         "conflict",
         isTerminal(row.state)
-          ? "Its flow or its parent, which has not ended, may still need it, or a webhook has not been told of it yet."
+          ? "Its parent, which has not ended, may still need it, or a webhook has not been told of it yet."
           : `Only an ended task can be removed; this one is ${row.state}. Cancel it first.`,
       );
     }
     return c.body(null, 204);
   },
 });
+
+function refuseMember(flowId: string): never {
+  const flow = `/v1/flows/${flowId}`;
+  refuse(
+    "conflict",
+    `This task is a member of a flow, and goes with it: DELETE ${flow} removes the flow, once it has ended, with all of its tasks.`,
+    [{ pointer: "/flowId", detail: `a member of ${flow}` }],
+    { Link: `<${flow}>; rel="up"` },
+  );
+}
 
 function whyNotAgain({ state, flowId }: WholeTaskRow): string {
   if (!(ARROWS.retry.from as readonly State[]).includes(state) || flowId === null) {
