@@ -149,7 +149,9 @@ describe("a tick", () => {
     await insertTasks(env.DB, tasks);
     await env.DB.batch(
       Array.from({ length: 30 }, (_, i) =>
-        env.DB.prepare("INSERT INTO idempotency VALUES ('t', ?1, 'f', '[]', 1)").bind(`key-${i}`),
+        env.DB.prepare(
+          "INSERT INTO idempotency (tenant, key, fingerprint, made, expires_at) VALUES ('t', ?1, 'f', '[]', 1)",
+        ).bind(`key-${i}`),
       ),
     );
     const costs = [await clock.ring()];
@@ -248,9 +250,9 @@ describe("at a thousand keyed tasks a second, kept for a minute", () => {
          SELECT flow_id, 't', 'succeeded', ?1, ?1, MAX(retain_until), jsonb_group_array(id), '{}'
          FROM tasks WHERE flow_id LIKE 'flow_' || printf('%06d', ${second}) || '-%' GROUP BY flow_id`,
       ).bind(now),
-      env.DB.prepare(`INSERT INTO idempotency ${numbers} SELECT 't', ${name}, 'f', '[]', ?1 FROM n`).bind(
-        now + KEYS_KEPT_MS,
-      ),
+      env.DB.prepare(
+        `INSERT INTO idempotency (tenant, key, fingerprint, made, expires_at) ${numbers} SELECT 't', ${name}, 'f', '[]', ?1 FROM n`,
+      ).bind(now + KEYS_KEPT_MS),
       env.DB.prepare(
         `INSERT INTO windows ${numbers} SELECT 't', 'cache', 'test.noop', ${name}, ${name}, ?1, ?2 FROM n`,
       ).bind(now, now + KEYS_KEPT_MS),
