@@ -7,7 +7,7 @@ import { subscribe } from "node:diagnostics_channel";
 import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from "miniflare";
 import { build, buildStrict } from "./build.ts";
 import { readLocalConfig } from "./local-config.ts";
 import { sealKeyIn } from "./seal-key.ts";
@@ -26,6 +26,9 @@ const STOP_WITHIN_MS = 2_500;
 const USAGE = `usage: npm run serve -- --port P --persist DIR [--api-key KEY | --api-key-file FILE] [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...] [--allow-host NAME ...]
   the key: every user of this machine sees --api-key in its list of processes; a file, or API_KEY in the environment, they do not
 ${STRICT_USAGE}`;
+
+/** The name of the Worker that serves the pages. */
+const PAGES = "pages";
 
 /** On the strict platform the cron trigger fires as it does in production. */
 const CRON_EVERY_MS = 60_000;
@@ -115,18 +118,21 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     ALLOW_ORIGINS: (options.allowOrigins ?? []).join(","),
     ALLOW_HOSTS: (options.allowHosts ?? []).join(","),
   };
+  const { assets, serviceBindings, ...rest } = worker as V4WorkerOptions;
+  const own: V4WorkerOptions = {
+    ...rest,
+    name: config.name ?? "lovage",
+    modules: [{ type: "ESModule" as const, path: join(root, "dist/worker/index.js") }],
+    modulesRoot: join(root, "dist/worker"),
+    // Every lease that was granted before this moment belongs to a process that is gone.
+    bindings: { ...bindings, BOOT_AT: String(Date.now()) },
+    serviceBindings: { ...serviceBindings, [assets?.binding ?? "ASSETS"]: PAGES },
+  };
   const workers = options.strict
-    ? { workers: strictWorkers(config, worker as StrictWorkerOptions, bindings, options.strict) }
-    : {
-        ...worker,
-        name: config.name ?? "lovage",
-        modules: [{ type: "ESModule" as const, path: join(root, "dist/worker/index.js") }],
-        modulesRoot: join(root, "dist/worker"),
-        // Every lease that was granted before this moment belongs to a process that is gone.
-        bindings: { ...bindings, BOOT_AT: String(Date.now()) },
-      };
+    ? strictWorkers(config, worker as StrictWorkerOptions, bindings, options.strict)
+    : [own, pagesWorker(worker as V4WorkerOptions) as V4WorkerOptions];
   return convertV4MiniflareOptions({
-    ...workers,
+    workers,
     host: "127.0.0.1",
     port: options.port,
     // "v3" is where wrangler keeps its state below the directory it is given: so both can be used on the same one.
@@ -139,6 +145,21 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     log: new ErrorLog(LogLevel.ERROR),
     handleStructuredLogs: ({ message }) => process.stderr.write(`${message}\n`),
   });
+}
+
+/**
+ * The pages as a Worker of their own. Beside the service's script, Miniflare would lead each request through the two Workers that
+ * serve assets before it reaches the script, which decides by itself what is a page.
+ */
+function pagesWorker({ compatibilityDate, assets }: V4WorkerOptions) {
+  const contents = `export default { fetch: (request, env) => env.${assets?.binding}.fetch(request) };`;
+  return {
+    name: PAGES,
+    compatibilityDate,
+    modules: [{ type: "ESModule" as const, path: join(root, "pages.js"), contents }],
+    modulesRoot: root,
+    assets,
+  };
 }
 
 class ErrorLog extends Log {
