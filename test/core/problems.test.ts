@@ -84,7 +84,6 @@ describe("the problems", () => {
       internal: 500,
       misconfigured: 503,
       unavailable: 503,
-      misconfigured: 503,
       "lane-draining": 503,
       "seal-key-missing": 503,
       "storage-full": 503,

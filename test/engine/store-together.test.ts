@@ -185,7 +185,7 @@ describe("a leader whose answer comes as the others' patience ends", () => {
       await vi.waitUntil(() => isStored);
       gate.resolve();
       // The patience ends so many turns later: for some of them a request is answered, and does not know it yet.
-      for (let turn = 0; turn < turns; turn++) await null;
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
       vi.advanceTimersByTime(PATIENCE_MS + 1);
       expect(await Promise.all([leader, ...others].map(({ answer }) => answer))).toEqual([null, null, null]);
       // The lead is free again.
