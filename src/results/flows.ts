@@ -90,10 +90,11 @@ export async function insertFlow(
     JSON.stringify(lanes),
     flow.shared.length > 0 ? JSON.stringify(flow.shared) : null,
   ];
+  const next = values.length + 1;
   const insert = claim
     ? db
         .prepare(
-          `${INSERT} AND EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?12 AND key = ?13 AND made = ?14)
+          `${INSERT} AND EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?${next} AND key = ?${next + 1} AND made = ?${next + 2})
            ON CONFLICT DO NOTHING`,
         )
         .bind(...values, claim.tenant, claim.key, claim.made)

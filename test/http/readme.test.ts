@@ -67,7 +67,7 @@ describe("what the README says of the sources", () => {
 
   it("names only packages that are installed", () => {
     const packages = tableUnder("Dependencies").flatMap(([names = ""]) => quoted(names));
-    const installed = { ...manifest.dependencies, ...manifest.devDependencies };
+    const installed = { ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies };
     expect(packages.filter((name) => installed[name] === undefined)).toEqual([]);
     expect(packages).toContain("hono");
   });
