@@ -16,7 +16,8 @@ const SEED = inject("seed");
 let worlds: Execute[] = [];
 
 beforeAll(async () => {
-  vi.useFakeTimers({ toFake: ["Date"] });
+  // No caller's patience ends by itself: one that stands still does so for as long as its program says.
+  vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] });
   const migrations = env.TEST_MIGRATIONS.flatMap((migration) => migration.queries);
   worlds = await createWorlds(env.DB, migrations, WORLDS);
 });
