@@ -5,6 +5,11 @@ interface Env {
   LANE_DEFAULT: Queue;
   LANE_BULK: Queue;
   LANE_LONG: Queue;
+  /** The turns of each lane's portions; see `engine/turns.ts`. */
+  TURNS_HIGH: Queue;
+  TURNS_DEFAULT: Queue;
+  TURNS_BULK: Queue;
+  TURNS_LONG: Queue;
   PROGRESS: DurableObjectNamespace<import("./progress/object.ts").ProgressObject>;
   CLOCK: DurableObjectNamespace<import("./clock/object.ts").Clock>;
   ATTEMPTS: DurableObjectNamespace<import("./worker/attempt-object.ts").AttemptObject>;
@@ -28,6 +33,8 @@ interface Env {
   ALLOW_LOOPBACK?: string;
   /** How many tasks of one tenant may be on their way at once; empty: as many as they like. */
   MAX_LIVE_TASKS?: string;
+  /** JSON: the weights of tenants in a crowded lane, such as `{"acme": 4}`; 1 for those that are not named. */
+  TENANT_WEIGHTS?: string;
   /** How large the database may become, in bytes; empty: 10 GB, D1's limit on the paid plan. */
   D1_MAX_BYTES?: string;
   /** How long entries of the audit log are kept, a duration such as `"90d"`; empty: 90 days. */

@@ -11,6 +11,11 @@ export interface Bell {
   ids: string[];
 }
 
+/** What a message on the queue of a lane's turns holds: somebody's portion waits in this lane. */
+export interface Turn {
+  turn: string;
+}
+
 export interface Ringing {
   id: string;
   lane: string;
@@ -29,12 +34,52 @@ export function queueOf(env: Env, lane: string): Queue<Bell> {
   return queues[lane as Lane] ?? env.LANE_DEFAULT;
 }
 
+/** The queue of a lane's turns. */
+function turnsOf(env: Env, lane: string): Queue<Turn> {
+  const queues: Record<Lane, Queue> = {
+    high: env.TURNS_HIGH,
+    default: env.TURNS_DEFAULT,
+    bulk: env.TURNS_BULK,
+    long: env.TURNS_LONG,
+  };
+  return queues[lane as Lane] ?? env.TURNS_DEFAULT;
+}
+
+const QUEUE_NAME = /^lovage-(turns-)?([a-z]+)$/;
+
+/** What a queue is for, by its name. */
+export function roleOf(queue: string): { lane: string; isTurns: boolean } {
+  const [, turns, lane = "default"] = QUEUE_NAME.exec(queue) ?? [];
+  return { lane, isTurns: turns !== undefined };
+}
+
+/** Sends so many turns of a lane: each starts the portion whose turn it is when it arrives. A queue that refuses is left to the clock. */
+export async function sendTurns(env: Env, lane: string, count: number, delaySeconds = 0): Promise<void> {
+  const queue = turnsOf(env, lane);
+  for (let left = count; left > 0; left -= BELLS_PER_SEND) {
+    const messages = Array.from({ length: Math.min(left, BELLS_PER_SEND) }, () => ({
+      body: { turn: lane },
+      delaySeconds,
+    }));
+    await send(queue, messages);
+  }
+}
+
+/**
+ * Ids in a message where there are more tasks than an event starts: the consumer sorts them into portions, whatever the
+ * messages hold. So many ids are 3 KB.
+ */
+const IDS_OF_A_CROWD = 100;
+
+/** Ids in one `sendBatch`, which takes 256 KB. */
+const IDS_PER_SEND = 5_000;
+
 /** Rings for these tasks, some ids to a message. A queue that refuses is left to the clock. */
 export async function ringBells(env: Env, tasks: readonly Ringing[]): Promise<void> {
   const lanes = Map.groupBy(tasks, (task) => task.lane);
-  await Promise.all(
-    [...lanes].map(([lane, members]) => ringLane(queueOf(env, lane), members, budgetOf(env).idsPerBell)),
-  );
+  const { attemptsPerEvent, idsPerBell } = budgetOf(env);
+  const idsFor = (count: number) => (count > attemptsPerEvent ? IDS_OF_A_CROWD : idsPerBell);
+  await Promise.all([...lanes].map(([lane, members]) => ringLane(queueOf(env, lane), members, idsFor(members.length))));
 }
 
 async function ringLane(queue: Queue<Bell>, tasks: readonly Ringing[], idsPerBell: number): Promise<void> {
@@ -42,12 +87,11 @@ async function ringLane(queue: Queue<Bell>, tasks: readonly Ringing[], idsPerBel
   for (let i = 0; i < tasks.length; i += idsPerBell) {
     messages.push({ body: { ids: tasks.slice(i, i + idsPerBell).map((task) => task.id) } });
   }
-  for (let i = 0; i < messages.length; i += BELLS_PER_SEND) {
-    await send(queue, messages.slice(i, i + BELLS_PER_SEND));
-  }
+  const perSend = Math.min(BELLS_PER_SEND, Math.floor(IDS_PER_SEND / idsPerBell));
+  for (let i = 0; i < messages.length; i += perSend) await send(queue, messages.slice(i, i + perSend));
 }
 
-async function send(queue: Queue<Bell>, messages: MessageSendRequest<Bell>[]): Promise<void> {
+async function send<T>(queue: Queue<T>, messages: MessageSendRequest<T>[]): Promise<void> {
   for (let n = 1; ; n++) {
     try {
       await queue.sendBatch(messages);
@@ -60,6 +104,12 @@ async function send(queue: Queue<Bell>, messages: MessageSendRequest<Bell>[]): P
       await scheduler.wait(50 * n * n);
     }
   }
+}
+
+/** The lane of a turn; null where the message is none. */
+export function laneOfTurn(body: unknown): string | null {
+  const lane = (body as Partial<Turn> | null)?.turn;
+  return typeof lane === "string" ? lane : null;
 }
 
 /** The ids of a bell; nothing where the message is not one of ours. */

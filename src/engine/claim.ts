@@ -17,12 +17,17 @@ export interface Taken {
 
 /**
  * Claims those of `ids` that are queued and may start at `now` (ms since the epoch), and whoever starts together with them;
- * the rest is somebody else's already, or waits for its turn.
+ * the rest is somebody else's already, or waits for its turn. `also` is done in the transaction of the claim.
  */
-export async function claim(env: Env, ids: string[], now = Date.now()): Promise<Taken> {
+export async function claim(
+  env: Env,
+  ids: string[],
+  now = Date.now(),
+  also: readonly D1PreparedStatement[] = [],
+): Promise<Taken> {
   await declareLimits(env, now);
   const holder = crypto.randomUUID();
-  const alone = await claimTasks(env.DB, ids, holder, now);
+  const alone = await claimTasks(env.DB, ids, holder, now, undefined, also);
   const claims = [alone, ...(await together(env, alone, holder, now))];
   const claimed = claims.flatMap((each) => each.claimed);
   const impatient = claims.flatMap((each) => each.impatient);

@@ -158,7 +158,7 @@ const ALONE: Claiming = { claim: claimSql("tasks.batch IS NULL"), tried: "batch 
 
 /**
  * Claims those of `ids` that are queued and answers them. `holder` names this claim alone: asked
- * again with the same one, it answers the same tasks.
+ * again with the same one, it answers the same tasks. `also` is done in the same transaction.
  */
 export async function claimTasks(
   db: D1Database,
@@ -166,6 +166,7 @@ export async function claimTasks(
   holder: string,
   now: number,
   { claim, tried, timers }: Claiming = ALONE,
+  also: readonly D1PreparedStatement[] = [],
 ): Promise<Claim> {
   const list = JSON.stringify(ids);
   const results = await persist(() =>
@@ -177,12 +178,12 @@ export async function claimTasks(
       db.prepare(HELD).bind(list, now),
       db.prepare(waitingSql(tried)).bind(list, now),
       ...(timers === undefined ? [] : [db.prepare(timers).bind(list, now)]),
+      ...also,
     ]),
   );
   const [waiting] = rowsOf<Waiting>(results, 5);
-  const turns = [waiting?.at ?? null, ...rowsOf<{ at: number }>(results, 6).map((row) => row.at)].filter(
-    (at) => at !== null,
-  );
+  const timed = timers === undefined ? [] : rowsOf<{ at: number }>(results, 6);
+  const turns = [waiting?.at ?? null, ...timed.map((row) => row.at)].filter((at) => at !== null);
   return {
     claimed: rowsOf<ClaimedTask>(results, 2),
     nextTurn: turns.length > 0 ? Math.min(...turns) : null,

@@ -1,31 +1,37 @@
 /**
- * The consumer of the lanes' queues: claims the tasks of a bell, acknowledges it and returns. The attempts go on without
- * it: the lease guards the work, not the message, and a queue adds consumers only when a batch has ended.
+ * The consumer of the lanes' queues: claims the tasks of bells and turns, acknowledges them and returns. The attempts go on
+ * without it: the lease guards the work, not the message, and a queue adds consumers only when a batch has ended.
  */
 
-import { idsOf, ringBells } from "../broker/bells.ts";
+import { idsOf, laneOfTurn, roleOf, sendTurns } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
 import { EVENT_MS } from "../core/limits.ts";
 import { placed } from "../core/location.ts";
 import { budgetOf } from "../core/plan.ts";
 import { claim } from "../engine/claim.ts";
+import { sortBells, takeTurn, type Room } from "../engine/turns.ts";
 import { untilWritten, writeCounts } from "../engine/observe.ts";
 import { makeDue } from "../results/due-tasks.ts";
+import { HOLD_MS } from "../results/portions.ts";
 import { startApart } from "./hand-over.ts";
 import { placesOf } from "./place.ts";
-import { runningIn } from "./running.ts";
+import { runningByTenant, runningIn } from "./running.ts";
 import { within } from "../results/within.ts";
 import { handlersOf, workOff, type Handlers } from "./work.ts";
 
-/** Attempts of one lane that run side by side in an isolate; more wait in the queue. */
+/** Attempts of one lane that run side by side in an isolate; more wait. */
 const MAX_RUNNING = 200;
 
-/** How long a full isolate holds bells before it gives them back. */
+/** Beyond them, attempts of tenants that have little running here. */
+const KEPT_ROOM = 48;
+
+/** How long a full isolate holds turns before it gives them back. */
 const MAX_WAIT_MS = 2_000;
 
-const LANE_OF_QUEUE = /^lovage-([a-z]+)$/;
+/** How long a turn that was given back too often rests. */
+const DEAD_PAUSE_S = 30;
 
-/** Bells that were given back too often end here: their tasks are the clock's again. */
+/** Bells that were given back too often end here: their tasks are the clock's again. Turns are sent anew. */
 export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promise<void> {
   console.warn(JSON.stringify({ event: "dead_bells", messages: batch.messages.length }));
   const now = Date.now();
@@ -39,6 +45,10 @@ export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promi
   } catch {
     // Their rows are due by themselves, only later.
   }
+  const turns = Map.groupBy(batch.messages, (message) => laneOfTurn(message.body));
+  for (const [lane, messages] of turns) {
+    if (lane !== null) await sendTurns(env, lane, messages.length, DEAD_PAUSE_S);
+  }
   batch.ackAll();
 }
 
@@ -49,57 +59,92 @@ export async function consume(
   ctx: ExecutionContext,
   handlers: Handlers = handlersOf(env),
 ): Promise<void> {
-  const lane = LANE_OF_QUEUE.exec(batch.queue)?.[1] ?? "default";
-  if (!(await hasRoom(lane))) {
-    batch.retryAll({ delaySeconds: 1 });
-    return;
-  }
-  const { ids, taken, left, rest } = shareOf(batch.messages, budgetOf(env).attemptsPerEvent);
-  for (const message of left) message.retry();
+  const { lane, isTurns } = roleOf(batch.queue);
+  const event: Event = { env, ctx, handlers, lane };
   try {
-    const { claimed, rates } = await claim(env, ids);
-    const { here, apart } = placesOf(env, claimed);
-    // Counted from here: whatever the claim took, the platform counts from the return of this handler.
-    const endBy = Date.now() + EVENT_MS;
-    ctx.waitUntil(workOff(env, here, endBy, handlers).then(() => writeLastCounts(env, endBy)));
-    for (const tasks of apart) ctx.waitUntil(startApart(env, tasks).catch(notStarted));
-    for (const key of rates) ctx.waitUntil(env.RATES.getByName(key, placed(env)).keep().catch(notStarted));
-    if (rest.length > 0) {
-      const bells = rest.map((id) => ({ id, lane }));
-      ctx.waitUntil(ringBells(env, bells));
-    }
-    for (const message of taken) message.ack();
+    if (isTurns) await consumeTurns(batch, event);
+    else await consumeBells(batch, event);
   } catch (error) {
-    console.warn(JSON.stringify({ event: "claim_failed", lane, ids: ids.length, error: String(error) }));
-    for (const message of taken) message.retry({ delaySeconds: 2 });
+    console.warn(
+      JSON.stringify({ event: "claim_failed", queue: batch.queue, bells: batch.messages.length, error: String(error) }),
+    );
+    batch.retryAll({ delaySeconds: 2 });
   }
 }
 
-/** What one event takes of a batch of bells. */
-interface Share {
-  /** To claim. */
-  ids: string[];
-  taken: Message[];
-  /** Bells that are left to another event. */
-  left: Message[];
-  /** Ids of the bells that were taken that are too many for this event. */
-  rest: string[];
+interface Event {
+  env: Env;
+  ctx: ExecutionContext;
+  handlers: Handlers;
+  lane: string;
 }
 
-function shareOf(messages: readonly Message[], most: number): Share {
-  const ids = new Set<string>();
-  const taken: Message[] = [];
-  const left: Message[] = [];
-  for (const message of messages) {
-    if (ids.size >= most) {
-      left.push(message);
-      continue;
-    }
-    for (const id of idsOf(message.body)) ids.add(id);
-    taken.push(message);
+/** Never waits: whoever is behind in the queue may have room where these have none. */
+async function consumeBells(batch: MessageBatch<unknown>, event: Event): Promise<void> {
+  const { env, lane } = event;
+  const ids = [...new Set(batch.messages.flatMap((message) => idsOf(message.body)))];
+  const room = roomIn(env, lane);
+  if (ids.length <= room.most && room.except.length === 0) {
+    await start(event, ids);
+  } else {
+    const { ids: taken, done } = await sortBells(env, lane, ids, room);
+    if (done !== null) await start(event, taken, [done]);
   }
-  const all = [...ids];
-  return { ids: all.slice(0, most), taken, left, rest: all.slice(most) };
+  batch.ackAll();
+}
+
+/** Waits for room: these have a queue of their own. */
+async function consumeTurns(batch: MessageBatch<unknown>, event: Event): Promise<void> {
+  const { env, lane } = event;
+  let room = roomIn(env, lane);
+  let taken = await takeTurn(env, lane, room);
+  if (taken.done === null && taken.isLeft && isCrowded(room)) {
+    if (!(await hasRoom(lane))) return batch.retryAll({ delaySeconds: 1 });
+    room = roomIn(env, lane);
+    taken = await takeTurn(env, lane, room);
+  }
+  const [first, ...others] = batch.messages;
+  if (taken.done !== null) {
+    await start(event, taken.ids, [taken.done]);
+    first?.ack();
+  } else if (taken.isLeft) {
+    // Others hold what is there. Should they have died, somebody must come back for it.
+    first?.retry({ delaySeconds: Math.ceil(HOLD_MS / 1_000) });
+  } else {
+    first?.ack();
+  }
+  for (const message of others) message.retry();
+}
+
+/** Claims these and starts what was claimed. */
+async function start(
+  { env, ctx, handlers }: Event,
+  ids: string[],
+  also: readonly D1PreparedStatement[] = [],
+): Promise<void> {
+  const { claimed, rates } = await claim(env, ids, Date.now(), also);
+  const { here, apart } = placesOf(env, claimed);
+  // Counted from here: whatever the claim took, the platform counts from the return of this handler.
+  const endBy = Date.now() + EVENT_MS;
+  ctx.waitUntil(workOff(env, here, endBy, handlers).then(() => writeLastCounts(env, endBy)));
+  for (const tasks of apart) ctx.waitUntil(startApart(env, tasks).catch(notStarted));
+  for (const key of rates) ctx.waitUntil(env.RATES.getByName(key, placed(env)).keep().catch(notStarted));
+}
+
+/**
+ * A full isolate keeps some room for tenants that have little running in it, so that none waits for another's long tasks
+ * to end.
+ */
+function roomIn(env: Env, lane: string): Room {
+  const { attemptsPerEvent: each } = budgetOf(env);
+  const left = MAX_RUNNING - runningIn(lane);
+  if (left > 0) return { most: each, except: [] };
+  const except = [...runningByTenant(lane)].flatMap(([tenant, count]) => (count >= each ? [tenant] : []));
+  return { most: Math.max(0, Math.min(each, left + KEPT_ROOM)), except };
+}
+
+function isCrowded({ most, except }: Room): boolean {
+  return most === 0 || except.length > 0;
 }
 
 async function hasRoom(lane: string): Promise<boolean> {

@@ -15,6 +15,7 @@ export interface RunningAttempt {
   readonly id: string;
   readonly attempt: number;
   readonly lane: string;
+  readonly tenant: string;
   /** What part of a handler's call it is. */
   readonly share: number;
   readonly claimedAt: number;
@@ -60,6 +61,15 @@ export function runningIn(lane: string): number {
   let count = 0;
   for (const attempt of running) if (attempt.lane === lane) count += attempt.share;
   return count;
+}
+
+/** The same for each tenant that has any. */
+export function runningByTenant(lane: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { lane: own, tenant, share } of running) {
+    if (own === lane) counts.set(tenant, (counts.get(tenant) ?? 0) + share);
+  }
+  return counts;
 }
 
 /**

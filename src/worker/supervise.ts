@@ -39,6 +39,7 @@ export async function supervise(env: Env, task: ClaimedTask, frame: Frame, call:
     id: task.id,
     attempt: task.attempt,
     lane: task.lane,
+    tenant: task.tenant,
     share,
     claimedAt: task.startedAt,
     leaseMs: task.leaseMs,

@@ -24,7 +24,8 @@ import { databaseOver, executeOn, type Execute } from "./database-over.ts";
 export type Around = <T>(binding: "queue" | "progress" | "clock", call: () => Promise<T>) => Promise<T>;
 
 export interface Message {
-  lane: Lane;
+  /** Of the queue, without `lovage-`. */
+  lane: Lane | `turns-${Lane}`;
   body: unknown;
 }
 
@@ -41,7 +42,9 @@ interface Options {
 const app = createApp();
 
 /** As wrangler.toml has it. */
-const BATCH_SIZE = 10;
+const BATCH_SIZE = 100;
+
+const isTurn = (message: Message) => message.lane.startsWith("turns-");
 
 export class AssembledWorker {
   readonly env: Env;
@@ -63,7 +66,12 @@ export class AssembledWorker {
   constructor(options: Options = {}) {
     this.#options = options;
     const { database = (execute) => execute } = options;
-    const lanes = Object.fromEntries(LANES.map((lane) => [`LANE_${lane.toUpperCase()}`, this.#queueOf(lane)]));
+    const lanes = Object.fromEntries(
+      LANES.flatMap((lane) => [
+        [`LANE_${lane.toUpperCase()}`, this.#queueOf(lane)],
+        [`TURNS_${lane.toUpperCase()}`, this.#queueOf(`turns-${lane}`)],
+      ]),
+    );
     this.env = {
       ...env,
       ...lanes,
@@ -104,7 +112,9 @@ export class AssembledWorker {
 
   /** Delivers these messages, or all that wait; answers when all work that they started is done. */
   async deliver(messages: Message[] = this.queued.splice(0)): Promise<void> {
-    const lanes = Map.groupBy(messages, (message) => message.lane);
+    this.queued.push(...messages.filter(isTurn));
+    const bells = messages.filter((message) => !isTurn(message));
+    const lanes = Map.groupBy(bells, (message) => message.lane);
     const batches = [...lanes].flatMap(([lane, all]) =>
       Array.from({ length: Math.ceil(all.length / BATCH_SIZE) }, (_, i) => ({
         queue: `lovage-${lane}`,
@@ -112,6 +122,17 @@ export class AssembledWorker {
       })),
     );
     await Promise.all(batches.map((batch) => this.deliverTo(batch.queue, batch.messages)));
+    await this.#deliverTurns();
+  }
+
+  /** One after another, as wrangler.toml has it; those that come back wait for the next delivery. */
+  async #deliverTurns(): Promise<void> {
+    const returned: Message[] = [];
+    for (let i = this.queued.findIndex(isTurn); i >= 0; i = this.queued.findIndex(isTurn)) {
+      const [message] = this.queued.splice(i, 1);
+      if ((await this.deliverTo(`lovage-${message!.lane}`, [message!])) === "returned") returned.push(message!);
+    }
+    this.queued.push(...returned);
   }
 
   /** One batch to the consumer of this queue; answers what became of its messages when the work is done. */
@@ -184,7 +205,7 @@ export class AssembledWorker {
     return this.#options.around ? this.#options.around(binding, call) : call();
   }
 
-  #queueOf(lane: Lane): Queue {
+  #queueOf(lane: Message["lane"]): Queue {
     const sendBatch = (batch: Iterable<MessageSendRequest<Bell>>) =>
       this.#around("queue", async () => {
         const messages = [...batch].map(({ body }): Message => ({ lane, body }));

@@ -45,6 +45,7 @@ async function started(tenant = "default") {
     id: claimed.id,
     attempt: claimed.attempt,
     lane: claimed.lane,
+    tenant: claimed.tenant,
     share: 1,
     claimedAt: claimed.startedAt,
     leaseMs: null,
