@@ -8,11 +8,16 @@ const DAY_MS = 86_400_000;
 
 export const limitSchema = z
   .object({
-    /** `concurrency::<key>`, `concurrency:<task>` or `rate:<task>`, with `:<key>` where the definition has keys. */
+    /**
+     * `concurrency::<key>`, `concurrency:<task>` or `rate:<task>`, with `:<key>` where the definition has keys, and with
+     * `@<tenant>` after the task where it is another tenant's.
+     */
     id: z.string(),
     kind: z.enum(LIMIT_KINDS),
     /** Null: of submissions (`options.concurrency`). */
     task: z.string().nullable(),
+    /** Whose tasks count; null: those of all tenants, because the definition says so. */
+    tenant: z.string().nullable(),
     /** Null: of the whole task. */
     key: z.string().nullable(),
     /** Places, or starts in `per`. */

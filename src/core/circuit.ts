@@ -1,6 +1,7 @@
 /** Circuit breakers: a task that fails too often is held back for a while, then tried with one run. */
 
 import { durationMs, type Duration } from "./duration.ts";
+import type { Per } from "./concurrency.ts";
 import type { Between } from "./limits.ts";
 
 /** In a definition: when its tasks are held back. */
@@ -13,6 +14,8 @@ export interface CircuitOption {
   window?: Duration;
   /** How long nothing starts. Then one run is let through: it closes the circuit, or opens it for as long again. Default 30 s. */
   cooldown?: Duration;
+  /** Whose failures count together, and who is held back for them. Default `tenant`. */
+  per?: Per;
 }
 
 /** A circuit breaker as the row holds it. Times are ms. */
@@ -21,6 +24,7 @@ export interface Circuit {
   ratio: number;
   window: number;
   cooldown: number;
+  per: Per;
 }
 
 /** The option with its defaults. */
@@ -30,5 +34,17 @@ export function circuitOf(option: CircuitOption, between: Between): Circuit {
     ratio: between("circuit.ratio", option.ratio ?? 0.5, 0, 1),
     window: between("circuit.window", durationMs(option.window ?? "1m"), 1, 86_400_000),
     cooldown: between("circuit.cooldown", durationMs(option.cooldown ?? "30s"), 1, 86_400_000),
+    per: option.per ?? "tenant",
   };
+}
+
+/** A circuit for the row of a task, JSON; that of one tenant has a key of its own. */
+export function rowCircuit(task: string, { per, ...circuit }: Circuit, tenant: string): string {
+  return JSON.stringify(per === "tenant" ? { ...circuit, key: `${task}@${tenant}` } : circuit);
+}
+
+/** Whose circuit a key of the tables is: of a task, and of one tenant or (null) all. */
+export function circuitOwner(key: string): { task: string; tenant: string | null } {
+  const [task = "", tenant = null] = key.split("@");
+  return { task, tenant };
 }

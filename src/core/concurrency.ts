@@ -8,17 +8,23 @@ export interface KeyLimit {
   limit: number;
 }
 
+/** Whose tasks a limit of a definition counts together: each tenant's own, or those of all tenants. */
+export type Per = "tenant" | "deployment";
+
 /** A limit in a definition: for all of its tasks, or for those with the same key. */
 export interface ConcurrencyOption<Input> {
   limit: number;
-  /** Of the input; tasks with different keys do not count against each other. */
-  key?: (input: Input) => string;
+  /** Of the input and the tenant; tasks with different keys do not count against each other. */
+  key?: (input: Input, tenant: string) => string;
+  /** Default `tenant`. `deployment` is for what all tenants share, such as an upstream's own limit. */
+  per?: Per;
 }
 
 /** The same as a definition holds it. */
 export interface ConcurrencyLimit {
   limit: number;
-  key?: (input: unknown) => string;
+  per: Per;
+  key?: (input: unknown, tenant: string) => string;
 }
 
 /** The options as a list. */
@@ -28,13 +34,13 @@ export function concurrencyOf<Input>(
 ): ConcurrencyLimit[] {
   return [option].flat().map((each) => {
     between("concurrency.limit", each.limit, 1, 10_000);
-    return each as ConcurrencyLimit;
+    return { per: "tenant", ...each } as ConcurrencyLimit;
   });
 }
 
-/** The keys of a definition are the deployment's. */
-export function definitionKey(task: string, key: string): string {
-  return `task:${task}:${key}`;
+/** A key of a definition: one tenant's, or with null the deployment's. */
+export function definitionKey(task: string, key: string, tenant: string | null): string {
+  return `task:${task}${tenant === null ? "" : `@${tenant}`}:${key}`;
 }
 
 /** The keys of submissions are their tenant's. */

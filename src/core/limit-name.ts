@@ -6,35 +6,51 @@ export const LIMIT_KINDS = ["concurrency", "rate"] as const;
 
 export type LimitKind = (typeof LIMIT_KINDS)[number];
 
-/** A limit of a definition has a `task`, and a `key` where it is one of many; that of a submission has its `key` alone. */
+/**
+ * A limit of a definition has a `task`, and a `key` where it is one of many; that of a submission has its `key` alone, and is
+ * its tenant's. `tenant` of a definition's: whose it is, null where it is the deployment's.
+ */
 export interface LimitName {
   kind: LimitKind;
   task: string | null;
+  tenant: string | null;
   key: string | null;
 }
 
-// A task's name has no colon, so what follows the second one is the key, whatever it holds.
-const ID = /^(concurrency|rate):([\w.-]*)(?::(.*))?$/s;
+/** The same as a caller wrote it: undefined where no tenant was named. */
+export type AskedName = Omit<LimitName, "tenant"> & { tenant: string | null | undefined };
 
-/** `concurrency::<key>` of a submission, `concurrency:<task>` and `rate:<task>` of a definition, with `:<key>` where it has keys. */
-export function limitId({ kind, task, key }: LimitName): string {
-  return `${kind}:${task ?? ""}${key === null ? "" : `:${key}`}`;
+// A task's and a tenant's name have no colon, so what follows the second one is the key, whatever it holds.
+const ID = /^(concurrency|rate):([\w.-]*)(?:@([a-z0-9_-]*))?(?::(.*))?$/s;
+
+/**
+ * `concurrency::<key>` of a submission, `concurrency:<task>` and `rate:<task>` of a definition, with `:<key>` where it has
+ * keys. `@<tenant>` follows the task where it is not the reader's own, a bare `@` where it is the deployment's though the
+ * tenants have such a limit too.
+ */
+export function limitId({ kind, task, tenant, key }: AskedName): string {
+  const whose = task === null || tenant === undefined ? "" : `@${tenant ?? ""}`;
+  return `${kind}:${task ?? ""}${whose}${key === null ? "" : `:${key}`}`;
 }
 
 /** Null where no limit can be called so. */
-export function parseLimitId(id: string): LimitName | null {
-  const [, kind, task, key] = ID.exec(id) ?? [];
-  if (kind === undefined || (!task && (kind === "rate" || !key))) return null;
-  return { kind: kind as LimitKind, task: task || null, key: key || null };
+export function parseLimitId(id: string): AskedName | null {
+  const [, kind, task, tenant, key] = ID.exec(id) ?? [];
+  if (kind === undefined || (!task && (kind === "rate" || !key || tenant !== undefined))) return null;
+  const whose = tenant === undefined ? undefined : tenant || null;
+  return { kind: kind as LimitKind, task: task || null, tenant: whose, key: key || null };
 }
 
-/** As the tables know it. Keys of submissions are their tenant's. */
-export function storedKey({ task, key }: LimitName, tenant: string): string {
-  return task === null ? submissionKey(tenant, key ?? "") : definitionKey(task, key ?? "");
+/** As the tables know it. */
+export function storedKey({ task, tenant, key }: LimitName): string {
+  return task === null ? submissionKey(tenant ?? "", key ?? "") : definitionKey(task, key ?? "", tenant);
 }
 
 /** The name of what the tables hold under this key. */
 export function limitName(kind: LimitKind, stored: string): LimitName {
-  const [owner, name, ...key] = stored.split(":");
-  return { kind, task: owner === "task" ? name! : null, key: key.join(":") || null };
+  const [owner, name = "", ...rest] = stored.split(":");
+  const key = rest.join(":") || null;
+  if (owner !== "task") return { kind, task: null, tenant: name, key };
+  const [task = "", tenant = null] = name.split("@");
+  return { kind, task, tenant, key };
 }

@@ -1,6 +1,7 @@
 /** Submissions that share one task: debounce (the last input runs), throttle (the first runs), cache (its result serves all). */
 
 import { durationMs, type Duration } from "./duration.ts";
+import type { Per } from "./concurrency.ts";
 import type { Between } from "./limits.ts";
 
 /** How a submission shares its task. `key` tells whose submissions share. Times are ms. */
@@ -29,8 +30,10 @@ export interface RateOption<Input> {
    * comes. `drop`: it ends `cancelled`, unless it has started before; later attempts always wait.
    */
   onLimit?: "wait" | "drop";
-  /** Of the input; each key has a rate of its own. */
-  key?: (input: Input) => string;
+  /** Of the input and the tenant; each key has a rate of its own. */
+  key?: (input: Input, tenant: string) => string;
+  /** Whose starts count together: `per` of the other limits, which is a time here. Default `tenant`. */
+  scope?: Per;
 }
 
 /** A rate as a definition holds it. */
@@ -39,7 +42,8 @@ export interface RateLimit {
   perMs: number;
   burst: number;
   drop: boolean;
-  key?: (input: unknown) => string;
+  scope: Per;
+  key?: (input: unknown, tenant: string) => string;
 }
 
 /** The option with its defaults. */
@@ -49,7 +53,8 @@ export function rateLimitOf<Input>(option: RateOption<Input>, between: Between):
     perMs: between("rateLimit.per", durationMs(option.per), 1, 86_400_000),
     burst: between("rateLimit.burst", option.burst ?? 1, 1, 1_000_000),
     drop: option.onLimit === "drop",
-    ...(option.key ? { key: option.key as (input: unknown) => string } : {}),
+    scope: option.scope ?? "tenant",
+    ...(option.key ? { key: option.key as NonNullable<RateLimit["key"]> } : {}),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Makes the limits of this version's definitions hold for what was submitted to an earlier one. */
 
 import { pokeClock } from "../broker/poke.ts";
-import { definitionKey } from "../core/concurrency.ts";
+import type { Per } from "../core/concurrency.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { rateOf } from "../core/share.ts";
 import { changeLimits, type DeclaredLimits } from "../results/change-limits.ts";
@@ -24,9 +24,20 @@ export async function declareLimits(env: Env, now: number): Promise<void> {
 
 /** Several concurrency limits of one definition cannot be told apart by their keys: those change with the next submission. */
 export function limitsOf({ name, rateLimit: rate, concurrency }: TaskDefinition): DeclaredLimits[] {
-  const [only] = concurrency.length === 1 ? concurrency : [];
-  if (rate === null && !only) return [];
-  const prefix = definitionKey(name, "");
-  const own = rate && rateOf(prefix, rate.limit, rate.perMs, rate.burst);
-  return [{ prefix, max: only?.limit ?? null, interval: own?.interval ?? null, tolerance: own?.tolerance ?? null }];
+  const own = [...Map.groupBy(concurrency, (each) => each.per).values()].flatMap((all) =>
+    all.length === 1 ? all : [],
+  );
+  const { interval, tolerance } = rate ? rateOf("", rate.limit, rate.perMs, rate.burst) : NO_RATE;
+  return [
+    ...own.map(({ per, limit }) => ({ ...keysOf(name, per), max: limit, ...NO_RATE })),
+    ...(rate ? [{ ...keysOf(name, rate.scope), max: null, interval, tolerance }] : []),
+  ];
+}
+
+const NO_RATE = { interval: null, tolerance: null };
+
+/** The keys of all tenants, or of the deployment: from one to before another. A tenant's key has an @ where another has its colon. */
+function keysOf(task: string, per: Per): { from: string; before: string } {
+  const [from, before] = per === "tenant" ? ["@", "A"] : [":", ";"];
+  return { from: `task:${task}${from}`, before: `task:${task}${before}` };
 }

@@ -4,7 +4,14 @@ import { pokeClock } from "../broker/poke.ts";
 import { ringBells } from "../broker/bells.ts";
 import type { LimitResource } from "../contract/limit.ts";
 import { definitionKey, submissionKey } from "../core/concurrency.ts";
-import { LIMIT_KINDS, storedKey, type LimitKind, type LimitName } from "../core/limit-name.ts";
+import {
+  LIMIT_KINDS,
+  limitName,
+  storedKey,
+  type AskedName,
+  type LimitKind,
+  type LimitName,
+} from "../core/limit-name.ts";
 import { rateOf } from "../core/share.ts";
 import type { Audit } from "../results/audit.ts";
 import {
@@ -18,14 +25,22 @@ import {
 } from "../results/limits.ts";
 import { readNextInLine } from "../results/places.ts";
 import { findTask, taskNames } from "../tasks/registry.ts";
-import { declaredPlaces, declaredRate, presentBucket, presentPlaces, type RateWords } from "./present-limit.ts";
+import {
+  declaredPlaces,
+  declaredRate,
+  presentBucket,
+  presentPlaces,
+  wholeName,
+  type RateWords,
+} from "./present-limit.ts";
 
 /** The longest key that a submission may bring. */
 const MAX_KEY = 200;
 
 /**
- * Who asks. Keys of submissions are their tenant's alone. Keys of definitions are the deployment's and hold text from the
- * inputs of every tenant, so those are for its operator; a limit of a whole task is seen by all.
+ * Who asks. Keys of submissions, and of definitions that count each tenant by itself, are their tenant's alone. Other keys of
+ * definitions hold text from the inputs of every tenant, so those are for the operator; such a limit of a whole task is seen
+ * by all.
  */
 export interface LimitReader {
   tenant: string;
@@ -52,44 +67,54 @@ export async function listLimits(
     if ((filter.kind ?? kind) !== kind || (place !== null && place.kind > kind)) continue;
     const after = place?.kind === kind ? place.stored : "";
     for (const range of rangesOf(env, reader, kind, filter.task)) {
-      if (found.length < limit) found.push(...(await read(env, kind, { ...range, after }, limit - found.length, now)));
+      if (found.length < limit)
+        found.push(...(await read(env, reader, kind, { ...range, after }, limit - found.length, now)));
     }
   }
   return found;
+}
+
+/** Whose limit a caller's words mean. */
+function nameFor(env: Env, reader: LimitReader, asked: AskedName): LimitName {
+  return wholeName(asked, asked.task === null ? undefined : findTask(asked.task, env), reader.tenant);
 }
 
 /** Null where nobody has asked for such a limit, or it is not for this reader. */
 export async function findLimit(
   env: Env,
   reader: LimitReader,
-  name: LimitName,
+  asked: AskedName,
   now: number,
 ): Promise<LimitResource | null> {
+  const name = nameFor(env, reader, asked);
   if (!isVisible(reader, name)) return null;
-  const range = { from: "", before: "", after: "", also: [storedKey(name, reader.tenant)] };
-  return (await read(env, name.kind, range, 1, now))[0] ?? null;
+  const range = { from: "", before: "", after: "", also: [storedKey(name)] };
+  return (await read(env, reader, name.kind, range, 1, now))[0] ?? null;
 }
 
 /** Whether such a limit can be, be it in use or not: a submission may bring any key, a definition has what it declares. */
-export function isLimit(env: Env, reader: LimitReader, name: LimitName): boolean {
+export function isLimit(env: Env, reader: LimitReader, asked: AskedName): boolean {
+  const name = nameFor(env, reader, asked);
   if (name.task === null) return name.key !== null && name.key.length <= MAX_KEY;
   const definition = findTask(name.task, env);
   if (!isVisible(reader, name) || !definition) return false;
   if (name.kind === "rate") return declaredRate(name, definition) !== null;
   // Where the key is known only when the task starts, the whole task stands for it.
-  return name.key === null ? definition.concurrency.length > 0 : declaredPlaces(name, definition) !== null;
+  const isOwn = name.tenant !== null;
+  if (name.key === null) return definition.concurrency.some((each) => (each.per === "tenant") === isOwn);
+  return declaredPlaces(name, definition) !== null;
 }
 
 /** At most `limit` at once from now on, whatever code and submissions say. Those who have a place now are rung for. */
 export async function changePlaces(
   env: Env,
   reader: LimitReader,
-  name: LimitName,
+  asked: AskedName,
   limit: number,
   now: number,
   audit: Audit | null = null,
 ): Promise<void> {
-  const key = storedKey(name, reader.tenant);
+  const key = storedKey(nameFor(env, reader, asked));
   await overridePlaces(env.DB, key, limit, audit);
   await ringFor(env, key, now);
 }
@@ -98,12 +123,12 @@ export async function changePlaces(
 export async function changeRate(
   env: Env,
   reader: LimitReader,
-  name: LimitName,
+  asked: AskedName,
   words: RateWords,
   now: number,
   audit: Audit | null = null,
 ): Promise<void> {
-  const key = storedKey(name, reader.tenant);
+  const key = storedKey(nameFor(env, reader, asked));
   const rate = rateOf(key, words.limit, words.per, words.burst);
   await overrideBucket(env.DB, key, rate, JSON.stringify(words), now, audit);
   await pokeClock(env, now);
@@ -113,11 +138,12 @@ export async function changeRate(
 export async function restoreLimit(
   env: Env,
   reader: LimitReader,
-  name: LimitName,
+  asked: AskedName,
   now: number,
   audit: Audit | null = null,
 ): Promise<void> {
-  const key = storedKey(name, reader.tenant);
+  const name = nameFor(env, reader, asked);
+  const key = storedKey(name);
   if (name.kind === "concurrency") {
     await restorePlaces(env.DB, key, audit);
     return ringFor(env, key, now);
@@ -133,20 +159,45 @@ async function ringFor(env: Env, key: string, now: number): Promise<void> {
   await pokeClock(env, now);
 }
 
-function isVisible(reader: LimitReader, { task, key }: LimitName): boolean {
-  return reader.isOperator || task === null || key === null;
+function isVisible(reader: LimitReader, { task, tenant, key }: LimitName): boolean {
+  return reader.isOperator || task === null || tenant === reader.tenant || (tenant === null && key === null);
 }
 
 /** In the order of their keys. */
 function rangesOf(env: Env, reader: LimitReader, kind: LimitKind, task: string | undefined): Omit<KeyRange, "after">[] {
   const names = task === undefined ? taskNames(env) : [task];
-  const also = names
-    .filter((name) => isDeclared(env, { kind, task: name, key: null }))
-    .map((name) => definitionKey(name, ""));
-  const definitions = task === undefined ? "task:" : definitionKey(task, "");
-  const ofDefinitions = reader.isOperator ? { ...within(definitions), also } : { from: "", before: "", also };
-  if (task !== undefined || kind === "rate") return [ofDefinitions];
-  return [ofDefinitions, { ...within(submissionKey(reader.tenant, "")), also: [] }];
+  const ofTasks = reader.isOperator ? [allOf(env, reader, kind, names, task)] : ownOf(env, reader, kind, names);
+  if (task !== undefined || kind === "rate") return ofTasks;
+  return [...ofTasks, { ...within(submissionKey(reader.tenant, "")), also: [] }];
+}
+
+/** For the operator: everybody's, and of whole tasks also those that nobody uses. */
+function allOf(env: Env, reader: LimitReader, kind: LimitKind, names: string[], task: string | undefined) {
+  const also = names.flatMap((name) => declaredKeys(env, reader, kind, name));
+  if (task === undefined) return { ...within("task:"), also };
+  return { from: definitionKey(task, "", null), before: `task:${task}A`, also };
+}
+
+/** For a tenant: its own, and of whole tasks those of the deployment. */
+function ownOf(env: Env, reader: LimitReader, kind: LimitKind, names: string[]): Omit<KeyRange, "after">[] {
+  const limited = names.filter((name) => hasLimit(env, kind, name));
+  return limited
+    .toSorted((a, b) => (`${a}:` < `${b}:` ? -1 : 1))
+    .map((name) => ({
+      ...within(definitionKey(name, "", reader.tenant)),
+      also: declaredKeys(env, reader, kind, name),
+    }));
+}
+
+function hasLimit(env: Env, kind: LimitKind, name: string): boolean {
+  const definition = findTask(name, env);
+  return kind === "rate" ? (definition?.rateLimit ?? null) !== null : (definition?.concurrency.length ?? 0) > 0;
+}
+
+/** Keys of the limits of the whole task, of the reader and of the deployment. */
+function declaredKeys(env: Env, reader: LimitReader, kind: LimitKind, task: string): string[] {
+  const names = [null, reader.tenant].map((tenant): LimitName => ({ kind, task, tenant, key: null }));
+  return names.filter((name) => isDeclared(env, name)).map(storedKey);
 }
 
 function isDeclared(env: Env, name: LimitName): boolean {
@@ -160,11 +211,23 @@ function within(prefix: string): { from: string; before: string } {
   return { from: prefix, before: `${prefix.slice(0, -1)};` };
 }
 
-async function read(env: Env, kind: LimitKind, range: KeyRange, limit: number, now: number): Promise<LimitResource[]> {
-  const definitionOf = (key: string) => (key.startsWith("task:") ? findTask(key.split(":")[1]!, env) : undefined);
+async function read(
+  env: Env,
+  { tenant }: LimitReader,
+  kind: LimitKind,
+  range: KeyRange,
+  limit: number,
+  now: number,
+): Promise<LimitResource[]> {
+  const definitionOf = (key: string) => {
+    const { task } = limitName(kind, key);
+    return task === null ? undefined : findTask(task, env);
+  };
   const shown =
     kind === "concurrency"
-      ? (await readPlaces(env.DB, range, limit)).map((row) => presentPlaces(row, definitionOf(row.key)))
-      : (await readBucketRows(env.DB, range, limit)).map((row) => presentBucket(row, definitionOf(row.key), now));
+      ? (await readPlaces(env.DB, range, limit)).map((row) => presentPlaces(row, definitionOf(row.key), tenant))
+      : (await readBucketRows(env.DB, range, limit)).map((row) =>
+          presentBucket(row, definitionOf(row.key), tenant, now),
+        );
   return shown.filter((each) => each !== null);
 }

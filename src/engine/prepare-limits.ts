@@ -1,7 +1,7 @@
 /** Which limits a submission is under: those of its definition, by the key of its input, and its own. */
 
 import type { Submission } from "../contract/submission.ts";
-import { definitionKey, submissionKey, type KeyLimit } from "../core/concurrency.ts";
+import { definitionKey, submissionKey, type KeyLimit, type Per } from "../core/concurrency.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { problem, type Problem } from "../core/problems.ts";
 import { MASK, Scrubber, takeOut } from "../core/secret.ts";
@@ -16,7 +16,7 @@ export interface RowLimits {
 /** `secretKeys`: those keys of them that tell of what is secret in the input. */
 export type PreparedLimits = ({ ok: true; secretKeys: string[] } & RowLimits) | { ok: false; problem: Problem };
 
-type Key = ((input: unknown) => string) | undefined;
+type Key = ((input: unknown, tenant: string) => string) | undefined;
 
 /** `input`: as the schema has parsed it. Fails where a definition's own function gives no key for it. */
 export function prepareLimits(
@@ -28,18 +28,23 @@ export function prepareLimits(
   const { name, rateLimit: rate } = definition;
   const failed: string[] = [];
   const secretKeys: string[] = [];
-  const keyOf = (what: string, key: Key): string => {
-    const part = partOf(name, what, key, input);
+  const keyOf = (what: string, key: Key, per: Per): string => {
+    const part = partOf(name, what, key, input, tenant);
     if (part === null) failed.push(what);
-    const full = definitionKey(name, part ?? "");
-    if (part && definition.secret !== null && tellsSecret(definition, what, key, input, part)) secretKeys.push(full);
+    const full = definitionKey(name, part ?? "", per === "tenant" ? tenant : null);
+    if (part && definition.secret !== null && tellsSecret(definition, what, key, input, tenant, part)) {
+      secretKeys.push(full);
+    }
     return full;
   };
   const rates =
     rate === null
       ? []
-      : [withDrop(rate.drop, rateOf(keyOf("rate limit", rate.key), rate.limit, rate.perMs, rate.burst))];
-  const own = definition.concurrency.map(({ limit, key }) => ({ key: keyOf("concurrency limit", key), limit }));
+      : [withDrop(rate.drop, rateOf(keyOf("rate limit", rate.key, rate.scope), rate.limit, rate.perMs, rate.burst))];
+  const own = definition.concurrency.map(({ limit, key, per }) => ({
+    key: keyOf("concurrency limit", key, per),
+    limit,
+  }));
   const asked = submission.options?.concurrency;
   const all = asked ? [...own, { key: submissionKey(tenant, asked.key), limit: asked.limit }] : own;
   if (failed.length > 0) {
@@ -51,24 +56,31 @@ export function prepareLimits(
 }
 
 /** Whether the key would be another one without what is secret in the input, or holds it as it is. */
-function tellsSecret({ name, secret }: TaskDefinition, what: string, key: Key, input: unknown, part: string): boolean {
+function tellsSecret(
+  { name, secret }: TaskDefinition,
+  what: string,
+  key: Key,
+  input: unknown,
+  tenant: string,
+  part: string,
+): boolean {
   const { value, taken } = takeOut(input, secret!.input);
   if (taken.length === 0) return false;
-  return partOf(name, what, key, value) !== part || new Scrubber(taken).text(part).includes(MASK);
+  return partOf(name, what, key, value, tenant) !== part || new Scrubber(taken).text(part).includes(MASK);
 }
 
 /** The limits of the whole task, for one whose input is not known yet or gives no keys. */
-export function wholeTaskLimits(definition: TaskDefinition): RowLimits {
-  const prepared = prepareLimits(definition, { task: definition.name }, undefined, "");
+export function wholeTaskLimits(definition: TaskDefinition, tenant: string): RowLimits {
+  const prepared = prepareLimits(definition, { task: definition.name }, undefined, tenant);
   return prepared.ok ? prepared : { concurrency: null, rates: null };
 }
 
 /** Null where there is none: the function is the user's, and its fault must not be the caller's. */
-function partOf(task: string, what: string, key: Key, input: unknown): string | null {
+function partOf(task: string, what: string, key: Key, input: unknown, tenant: string): string | null {
   // An input that is known only when the task starts has no key yet; such a limit is the whole task's.
   if (key === undefined || input === undefined) return "";
   try {
-    const part: unknown = key(input);
+    const part: unknown = key(input, tenant);
     if (typeof part === "string") return part;
     throw new TypeError(`not a string but of type ${typeof part}`);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** From a submission to the row that it becomes: every check that can be made before anything is stored. */
 
 import { submissionSchema, type Submission } from "../contract/submission.ts";
+import { rowCircuit } from "../core/circuit.ts";
 import { check } from "../core/check.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import type { PlannedTask } from "../core/flow.ts";
@@ -139,7 +140,7 @@ export function prepareSubmission(
       waitingFor: null,
       rates,
       concurrency,
-      ...ownOf(definition),
+      ...ownOf(definition, origin.tenant),
       traceparent: origin.traceparent,
       options: Object.keys(run).length > 0 ? JSON.stringify(run) : null,
       tags,
@@ -152,10 +153,13 @@ export function prepareSubmission(
 }
 
 /** What stands in a row by its definition alone. */
-export function ownOf({ leaseMs, circuit, batch }: TaskDefinition): Pick<NewTask, "leaseMs" | "circuit" | "batch"> {
+export function ownOf(
+  { name, leaseMs, circuit, batch }: TaskDefinition,
+  tenant: string,
+): Pick<NewTask, "leaseMs" | "circuit" | "batch"> {
   return {
     leaseMs,
-    circuit: circuit === null ? null : JSON.stringify(circuit),
+    circuit: circuit === null ? null : rowCircuit(name, circuit, tenant),
     batch: batch === null ? null : JSON.stringify({ size: batch.size, wait: batch.waitMs }),
   };
 }

@@ -1,8 +1,9 @@
 /** A limit as the API shows it. */
 
 import type { LimitResource } from "../contract/limit.ts";
+import type { Per } from "../core/concurrency.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
-import { limitId, limitName, type LimitName } from "../core/limit-name.ts";
+import { limitId, limitName, type AskedName, type LimitName } from "../core/limit-name.ts";
 import { rateOf, tokensAt } from "../core/share.ts";
 import type { BucketRow, PlacesRow } from "../results/limits.ts";
 
@@ -14,13 +15,17 @@ export interface RateWords {
 }
 
 /** Null where there is neither a row nor a definition to tell of. */
-export function presentPlaces(row: PlacesRow, definition: TaskDefinition | undefined): LimitResource | null {
+export function presentPlaces(
+  row: PlacesRow,
+  definition: TaskDefinition | undefined,
+  tenant: string,
+): LimitResource | null {
   const name = limitName("concurrency", row.key);
   const limit = row.max ?? declaredPlaces(name, definition);
   if (limit === null) return null;
   const { override, used, waiting } = row;
   return {
-    ...common(name, override === null),
+    ...common(name, override === null, definition, tenant),
     limit,
     per: null,
     burst: null,
@@ -35,6 +40,7 @@ export function presentPlaces(row: PlacesRow, definition: TaskDefinition | undef
 export function presentBucket(
   row: BucketRow,
   definition: TaskDefinition | undefined,
+  tenant: string,
   now: number,
 ): LimitResource | null {
   const name = limitName("rate", row.key);
@@ -42,7 +48,7 @@ export function presentBucket(
   if (words === null) return null;
   const { heldUntil, waiting } = row;
   return {
-    ...common(name, row.override === null),
+    ...common(name, row.override === null, definition, tenant),
     ...words,
     used: null,
     tokens: tokensAt(rateOf(row.key, words.limit, words.per, words.burst), row.tat ?? 0, now),
@@ -52,21 +58,58 @@ export function presentBucket(
 }
 
 /** The definition's rate in its own words; null where it has none. */
-export function declaredRate({ key }: LimitName, definition: TaskDefinition | undefined): RateWords | null {
+export function declaredRate(name: LimitName, definition: TaskDefinition | undefined): RateWords | null {
   const rate = definition?.rateLimit;
-  if (!rate || (key !== null && rate.key === undefined)) return null;
+  if (!rate || (name.key !== null && rate.key === undefined) || !counts(rate.scope, name)) return null;
   return { limit: rate.limit, per: rate.perMs, burst: rate.burst };
 }
 
 /** How many places the definition gives a key; null where it has no such limit. */
-export function declaredPlaces({ key }: LimitName, definition: TaskDefinition | undefined): number | null {
-  const own = definition?.concurrency.filter((each) => (each.key === undefined) === (key === null)) ?? [];
+export function declaredPlaces(name: LimitName, definition: TaskDefinition | undefined): number | null {
+  const own =
+    definition?.concurrency.filter(
+      (each) => (each.key === undefined) === (name.key === null) && counts(each.per, name),
+    ) ?? [];
   return own.length === 0 ? null : Math.min(...own.map((each) => each.limit));
 }
 
-function common(name: LimitName, isAsked: boolean): Pick<LimitResource, "id" | "kind" | "task" | "key" | "source"> {
+/** Whether a limit of a definition is one with this name. */
+function counts(per: Per, { tenant }: LimitName): boolean {
+  return (per === "tenant") === (tenant !== null);
+}
+
+/** Whose limit is meant: where no tenant is named, the reader's own if the definition has such a limit, else the deployment's. */
+export function wholeName(asked: AskedName, definition: TaskDefinition | undefined, tenant: string): LimitName {
+  if (asked.task === null) return { ...asked, tenant };
+  if (asked.tenant !== undefined) return { ...asked, tenant: asked.tenant };
+  const isOwn =
+    asked.kind === "rate"
+      ? definition?.rateLimit?.scope === "tenant"
+      : pers(definition, asked.key).some((per) => per === "tenant");
+  return { ...asked, tenant: isOwn ? tenant : null };
+}
+
+/** Where the key is known only when the task starts, the whole task stands for it. */
+function pers(definition: TaskDefinition | undefined, key: string | null): Per[] {
+  const all = definition?.concurrency ?? [];
+  const own = all.filter((each) => (each.key === undefined) === (key === null));
+  return (own.length > 0 ? own : all).map((each) => each.per);
+}
+
+/** The shortest id under which this reader finds it again. */
+function idOf(name: LimitName, definition: TaskDefinition | undefined, tenant: string): string {
+  const short = { ...name, tenant: undefined };
+  return limitId(wholeName(short, definition, tenant).tenant === name.tenant ? short : name);
+}
+
+function common(
+  name: LimitName,
+  isAsked: boolean,
+  definition: TaskDefinition | undefined,
+  tenant: string,
+): Pick<LimitResource, "id" | "kind" | "task" | "tenant" | "key" | "source"> {
   const asked = name.task === null ? "submission" : "code";
-  return { id: limitId(name), ...name, source: isAsked ? asked : "api" };
+  return { id: idOf(name, definition, tenant), ...name, source: isAsked ? asked : "api" };
 }
 
 function wordsOf(row: BucketRow, name: LimitName, definition: TaskDefinition | undefined): RateWords | null {

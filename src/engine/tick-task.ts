@@ -84,7 +84,7 @@ function bareTask(env: Env, schedule: Ticking, id: string, tick: number): NewTas
     nodeKey: null,
     node: null,
     waitingFor: null,
-    ...(definition ? { ...wholeTaskLimits(definition), ...ownOf(definition) } : UNLIMITED),
+    ...(definition ? { ...wholeTaskLimits(definition, tenant), ...ownOf(definition, tenant) } : UNLIMITED),
     traceparent: null,
     options: null,
     tags: null,

@@ -4,26 +4,25 @@ import { newRate } from "./buckets.ts";
 import { persist } from "./d1.ts";
 import { retimeStatement } from "./turns.ts";
 
-/** What holds for all keys with this prefix; null: there is no such limit. Times are ms. */
+/** What holds for all keys from one to before another; null: there is no such limit. Times are ms. */
 export interface DeclaredLimits {
-  /** Ends with a colon; what follows it is the key's own part. */
-  prefix: string;
+  from: string;
+  before: string;
   max: number | null;
   interval: number | null;
   tolerance: number | null;
 }
 
-const DECLARED = `(SELECT value->>'prefix' AS prefix, value->>'max' AS max, value->>'interval' AS interval,
+const DECLARED = `(SELECT value->>'from' AS first, value->>'before' AS before, value->>'max' AS max, value->>'interval' AS interval,
   value->>'tolerance' AS tolerance FROM json_each(?1)) AS v`;
 
-/** The keys that begin with the prefix are those from it up to the character after the colon. */
-const OF_PREFIX = "key >= v.prefix AND key < rtrim(v.prefix, ':') || ';'";
+const OF_RANGE = "key >= v.first AND key < v.before";
 
 const LIMITS = `
 UPDATE limits SET asked = v.max, max = COALESCE(override, v.max) FROM ${DECLARED}
-WHERE ${OF_PREFIX} AND v.max IS NOT NULL AND limits.asked IS NOT v.max`;
+WHERE ${OF_RANGE} AND v.max IS NOT NULL AND limits.asked IS NOT v.max`;
 
-const CHANGES = `${OF_PREFIX} AND v.interval IS NOT NULL AND buckets.override IS NULL
+const CHANGES = `${OF_RANGE} AND v.interval IS NOT NULL AND buckets.override IS NULL
   AND (buckets.interval <> v.interval OR buckets.tolerance <> v.tolerance)`;
 
 const CHANGED = `SELECT key FROM buckets, ${DECLARED} WHERE ${CHANGES}`;

@@ -3,6 +3,7 @@
 import { ValueGoneError } from "../core/flow-value.ts";
 import { LEASE_MS, TIMER_SLACK_MS } from "../core/limits.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
+import { CIRCUIT_KEY } from "./circuits.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { laneIsOpen } from "./lanes.ts";
 import { OVERFLOW, TASK_COLUMNS, type TaskRow } from "./task-row.ts";
@@ -57,7 +58,7 @@ metered AS MATERIALIZED (
   WHERE ${startable}),
 tripped AS MATERIALIZED (
   SELECT tasks.id AS task_id, circuits.task, circuits.open_until > ?3 OR circuits.probe IS NOT NULL AS shut
-  FROM tasks JOIN circuits ON circuits.task = tasks.task
+  FROM tasks JOIN circuits ON circuits.task = ${CIRCUIT_KEY}
   WHERE tasks.circuit IS NOT NULL AND circuits.open_until IS NOT NULL AND ${startable}),
 stuck AS MATERIALIZED (
   SELECT task_id FROM metered WHERE debt > tolerance
@@ -93,8 +94,8 @@ const HELD_MS = 600_000;
 const HELD = `
 UPDATE tasks SET due_at = ${orExpiry("held.at")}
 FROM (SELECT tasks.id, MAX(circuits.open_until, ?2 + 1000)
-    + MIN(ROW_NUMBER() OVER (PARTITION BY tasks.task ORDER BY tasks.id) - 1, 1) * ${HELD_MS} AS at
-  FROM tasks JOIN circuits ON circuits.task = tasks.task
+    + MIN(ROW_NUMBER() OVER (PARTITION BY circuits.task ORDER BY tasks.id) - 1, 1) * ${HELD_MS} AS at
+  FROM tasks JOIN circuits ON circuits.task = ${CIRCUIT_KEY}
   WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state = 'queued' AND tasks.circuit IS NOT NULL
     AND circuits.open_until IS NOT NULL) AS held
 WHERE tasks.id = held.id AND tasks.state = 'queued'`;

@@ -1,6 +1,7 @@
 /** What holds a task back, as it stands in D1. */
 
 import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
+import { CIRCUIT_KEY } from "./circuits.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 
 /** Ids named at most. */
@@ -75,7 +76,7 @@ export async function readConstraints(db: D1Database, id: string, lane: string, 
         .prepare(
           `SELECT open_until AS openUntil,
              (SELECT id FROM tasks AS own WHERE own.id = probe AND own.tenant = tasks.tenant) AS probe
-           FROM tasks JOIN circuits ON circuits.task = tasks.task
+           FROM tasks JOIN circuits ON circuits.task = ${CIRCUIT_KEY}
            WHERE tasks.id = ?1 AND tasks.circuit IS NOT NULL AND open_until IS NOT NULL`,
         )
         .bind(id),

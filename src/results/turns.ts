@@ -1,6 +1,7 @@
 /** Turns of those whom a rate holds back: each comes with its token, in the order of the line. */
 
 import { TURN_GRACE_MS } from "../core/limits.ts";
+import { CIRCUIT_KEY } from "./circuits.ts";
 import { persist } from "./d1.ts";
 import { laneIsOpen } from "./lanes.ts";
 
@@ -61,7 +62,7 @@ SELECT tat, interval, tolerance, (
       SELECT id, lane, task, batch, circuit, concurrency FROM tasks INDEXED BY tasks_rated
       WHERE rates IS NOT NULL AND state = 'queued' AND rates->0->>'key' = ?1 ORDER BY id LIMIT ${LOOKED_AT}) AS tasks
     WHERE batch IS NULL AND ${laneIsOpen("?2")} AND NOT ${LACKS_PLACE} AND NOT (circuit IS NOT NULL AND EXISTS (
-      SELECT 1 FROM circuits WHERE circuits.task = tasks.task AND circuits.open_until IS NOT NULL))
+      SELECT 1 FROM circuits WHERE circuits.task = ${CIRCUIT_KEY} AND circuits.open_until IS NOT NULL))
     ORDER BY id LIMIT ?3)) AS next
 FROM buckets WHERE key = ?1`;
 

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { limitListSchema, limitSchema, putLimitSchema, type LimitResource } from "../contract/limit.ts";
-import { LIMIT_KINDS, parseLimitId, storedKey, type LimitName } from "../core/limit-name.ts";
+import { LIMIT_KINDS, parseLimitId, storedKey, type AskedName } from "../core/limit-name.ts";
 import {
   changePlaces,
   changeRate,
@@ -22,10 +22,10 @@ import { refuse } from "./problem.ts";
 const MAX_PLACES = 10_000;
 
 const NAMES =
-  "A limit is called `concurrency::<key>` where submissions bring it (`options.concurrency`), and `concurrency:<task>` or `rate:<task>` where a definition declares it, with `:<key>` where each key has its own. In a path it is percent-encoded.";
+  "A limit is called `concurrency::<key>` where submissions bring it (`options.concurrency`), and `concurrency:<task>` or `rate:<task>` where a definition declares it, with `:<key>` where each key has its own. A definition's limit is each tenant's own unless it says `deployment`; the service's own key names another tenant's with `@<tenant>` after the task. In a path it is percent-encoded.";
 
 const OWNERS =
-  "Keys of submissions are their tenant's. Definitions belong to the deployment: their counts are those of all tenants, only the service's own key (`API_KEY`) changes their limits, and it alone sees their keys, which come from everybody's inputs.";
+  "Keys of submissions are their tenant's. Definitions belong to the deployment: only the service's own key (`API_KEY`) changes their limits, and it alone sees other tenants' and the keys of those that all tenants share, which come from everybody's inputs.";
 
 export const listLimitsOperation = operation({
   id: "listLimits",
@@ -44,7 +44,7 @@ export const listLimitsOperation = operation({
     const reader = readerOf(principal);
     const limits = await listLimits(env, reader, { kind, task }, readPlace(query.cursor), limit + 1, Date.now());
     const shown = limits.slice(0, limit);
-    return page(c, shown, limits.length > limit ? cursorOf(shown.at(-1)!, reader) : null);
+    return page(c, shown, limits.length > limit ? cursorOf(shown.at(-1)!) : null);
   },
 });
 
@@ -59,8 +59,9 @@ export const getLimit = operation({
   answers: { 200: { description: "The limit", schema: limitSchema } },
   problems: ["not-found", "unavailable"],
   async handle({ c, env, principal, params }) {
+    const reader = readerOf(principal);
     const name = nameOf(params["id"]!);
-    return c.json((await findLimit(env, readerOf(principal), name, Date.now())) ?? noSuchLimit(), 200);
+    return c.json((await findLimit(env, reader, name, Date.now())) ?? noSuchLimit(), 200);
   },
 });
 
@@ -125,11 +126,11 @@ function readerOf({ tenant, isBootstrap }: Principal): LimitReader {
   return { tenant, isOperator: isBootstrap };
 }
 
-function nameOf(id: string): LimitName {
+function nameOf(id: string): AskedName {
   return parseLimitId(id) ?? noSuchLimit();
 }
 
-function demandOwner({ isOperator }: LimitReader, { task }: LimitName): void {
+function demandOwner({ isOperator }: LimitReader, { task }: AskedName): void {
   if (task === null || isOperator) return;
   refuse("forbidden", "The limits of a definition are the deployment's: only the service's own key changes them.");
 }
@@ -149,8 +150,8 @@ function rateWordsOf({ limit, per, burst = 1 }: Body) {
 }
 
 // Keys hold any text, and a cursor's text is ASCII.
-function cursorOf(limit: LimitResource, { tenant }: LimitReader): string {
-  return cursorAfter(encodeURIComponent(`${limit.kind}:${storedKey(limit, tenant)}`));
+function cursorOf(limit: LimitResource): string {
+  return cursorAfter(encodeURIComponent(`${limit.kind}:${storedKey(limit)}`));
 }
 
 function readPlace(cursor: string | undefined): LimitPlace | null {

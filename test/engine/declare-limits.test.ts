@@ -15,7 +15,7 @@ const define = (name: string, limits: Partial<TaskOptions<string, z.ZodUnknown, 
 
 describe("a deployment", () => {
   it("that raises a concurrency limit frees places under every key of its definition, and no other", async () => {
-    const places = (name: string, part: string) => [{ key: definitionKey(name, part), limit: 1 }];
+    const places = (name: string, part: string) => [{ key: definitionKey(name, part, "t"), limit: 1 }];
     const acme = await insertLimited(5, { concurrency: places("grown", "acme") });
     const odd = await insertLimited(5, { concurrency: places("grown", "od;d:x") });
     const neighbour = await insertLimited(5, { concurrency: places("grown.more", "acme") });
@@ -29,7 +29,7 @@ describe("a deployment", () => {
   });
 
   it("that raises a rate lets the next one start sooner", async () => {
-    const ids = await insertLimited(3, { rates: [rateOf(definitionKey("rated.up", ""), 1, 60_000, 1)] });
+    const ids = await insertLimited(3, { rates: [rateOf(definitionKey("rated.up", "", "t"), 1, 60_000, 1)] });
     const now = Date.now();
     expect((await claimAt(ids, now)).claimed).toHaveLength(1);
     expect((await claimAt(ids, now + 1)).claimed).toHaveLength(0);
@@ -39,7 +39,7 @@ describe("a deployment", () => {
 
   it("that changes nothing writes nothing", async () => {
     const limits = limitsOf(define("same", { concurrency: { limit: 1 } }));
-    await insertLimited(1, { concurrency: [{ key: definitionKey("same", ""), limit: 1 }] });
+    await insertLimited(1, { concurrency: [{ key: definitionKey("same", "", "t"), limit: 1 }] });
     const { db, written } = countRows(env.DB);
     await changeLimits(db, limits, Date.now());
     expect(written()).toBe(0);

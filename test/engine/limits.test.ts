@@ -30,7 +30,7 @@ function places() {
 /** A rate of a task that the deployment has, with a key that nobody else uses. */
 function rate() {
   const own = `limits-${++keys}`;
-  return { key: `task:test.rated:${own}`, name: parseLimitId(`rate:test.rated:${own}`)! };
+  return { key: `task:test.rated@t:${own}`, name: parseLimitId(`rate:test.rated:${own}`)! };
 }
 
 const end = (tasks: Parameters<typeof endOf>[0][]) =>
@@ -128,10 +128,12 @@ describe("a concurrency limit", () => {
   });
 
   it("that the API changed outlives its key's use and a deployment, which asks for another meanwhile", async () => {
-    const key = "task:test.keyed:limits";
+    const key = "task:test.keyed@t:limits";
     const name = parseLimitId("concurrency:test.keyed:limits")!;
     const { env: bindings } = hearingEnv();
-    const limits = (max: number) => [{ prefix: "task:test.keyed:", max, interval: null, tolerance: null }];
+    const limits = (max: number) => [
+      { from: "task:test.keyed@", before: "task:test.keyedA", max, interval: null, tolerance: null },
+    ];
     const shown = async () => findLimit(env, READER, name, Date.now());
     expect(await shown()).toMatchObject({ limit: 2, source: "code", used: 0 });
     await changePlaces(bindings, READER, name, 4, Date.now());
@@ -226,7 +228,7 @@ describe("a rate", () => {
     const ids = await insertLimited(3, { rates: [rateOf(key, 1, 60_000, 1)] });
     const now = Date.now();
     await claimAt(ids, now);
-    const declared = [{ prefix: "task:test.rated:", max: null, interval: 100, tolerance: 0 }];
+    const declared = [{ from: "task:test.rated@", before: "task:test.ratedA", max: null, interval: 100, tolerance: 0 }];
     expect(await changeLimits(env.DB, declared, now + 1)).toBe(true);
     expect(await dueOf(ids.slice(1))).toEqual([now + 101, now + 201]);
     expect(await changeLimits(env.DB, declared, now + 2)).toBe(false);
@@ -259,7 +261,7 @@ describe("a rate", () => {
     expect(await findLimit(env, READER, name, now)).toMatchObject(code);
     await changeRate(bindings, READER, name, { limit: 3, per: 60_000, burst: 3 }, now);
     await forgetBuckets(env.DB, now + 1e9, "", 1_000).run();
-    const row = limitedTask({ rates: [rateOf("task:test.dropped:", 10, 1_000, 2)] });
+    const row = limitedTask({ rates: [rateOf("task:test.dropped@t:", 10, 1_000, 2)] });
     await insertTasks(env.DB, [row]);
     expect(await findLimit(env, READER, name, now)).toMatchObject({ limit: 3, per: 60_000, burst: 3, source: "api" });
     await restoreLimit(bindings, READER, name, now);
