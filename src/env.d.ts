@@ -31,7 +31,9 @@ interface Env {
   FIXTURES?: string;
   /** `"1"`: every task and webhook may have loopback targets. */
   ALLOW_LOOPBACK?: string;
-  /** How many tasks of one tenant may be on their way at once; empty: as many as they like. */
+  /** JSON: how much a tenant may have; see `core/quotas.ts`. */
+  QUOTAS?: string;
+  /** The quota on tasks where `QUOTAS` does not name one. */
   MAX_LIVE_TASKS?: string;
   /** JSON: the weights of tenants in a crowded lane, such as `{"acme": 4}`; 1 for those that are not named. */
   TENANT_WEIGHTS?: string;

@@ -162,10 +162,11 @@ export const PROBLEMS = {
   },
   "quota-exceeded": {
     status: 429,
-    title: "The tenant has too many tasks that have not ended",
-    meaning: "The deployment limits how many tasks of one tenant may be on their way at once. Nothing was stored.",
+    title: "The tenant has as much as it may have",
+    meaning:
+      "The deployment limits how many tasks that have not ended, schedules and keys one tenant may have. Nothing was stored.",
     remedy:
-      "Wait until some have ended, or cancel what is no longer needed. The limit is the deployment's MAX_LIVE_TASKS.",
+      "The detail names the quota. Wait until tasks have ended or cancel them, delete schedules, or revoke keys. The limits are the deployment's QUOTAS.",
   },
   internal: {
     status: 500,

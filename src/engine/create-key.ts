@@ -3,6 +3,7 @@
 import type { Audit } from "../results/audit.ts";
 import { insertKey, type StoredKey } from "../results/keys.ts";
 import { newId } from "./ids.ts";
+import { demandRoomFor } from "./quota.ts";
 import { hashOf, newKeyText, prefixOf } from "./key-text.ts";
 
 /** What is decided about a key before it is made. */
@@ -26,6 +27,7 @@ export async function createKey(
   now: number,
   audit: Audit | null = null,
 ): Promise<{ stored: StoredKey; text: string } | null> {
+  await demandRoomFor(env, "keys", wanted.tenant, now);
   const text = newKeyText();
   const stored: StoredKey = {
     ...wanted,

@@ -15,6 +15,7 @@ import { newTaskIds } from "./ids.ts";
 import { prepare } from "./prepare.ts";
 import { openSchedule, sealSchedule } from "./seal-schedule.ts";
 import { planOf, specOf } from "./schedule-plan.ts";
+import { demandRoomFor } from "./quota.ts";
 import { demandStorage } from "./storage.ts";
 
 /** Upserts of one schedule that come between a read and its write; each of them got its way, so this ends. */
@@ -53,6 +54,7 @@ export async function putSchedule(
       return { row: before, created: false };
     }
     if (owner.source === "api") await demandStorage(env, now);
+    if (owner.source === "api" && before === null) await demandRoomFor(env, "schedules", owner.tenant, now);
     const sealed = input.secrets === undefined ? null : await sealSchedule(env, wanted, input.secrets);
     const row = await storeSchedule(env.DB, { ...wanted, sealed }, before?.revision ?? null, now, audit);
     if (row === null) continue;

@@ -9,6 +9,7 @@ import type { WholeTaskRow } from "../results/task-row.ts";
 import { demandAccepting } from "./drain.ts";
 import { newTaskIds } from "./ids.ts";
 import { specOf } from "./schedule-plan.ts";
+import { admit } from "./quota.ts";
 import { openSchedule } from "./seal-schedule.ts";
 import { sealTasks } from "./seal-tasks.ts";
 import { demandStorage } from "./storage.ts";
@@ -28,6 +29,7 @@ export async function runSchedule(
 ): Promise<WholeTaskRow | null> {
   const [taskId] = newTaskIds(1);
   await demandStorage(env, now);
+  await admit(env, tenant, 1, now);
   for (;;) {
     const row = await readSchedule(env.DB, tenant, id);
     if (row === null) return null;

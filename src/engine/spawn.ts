@@ -1,7 +1,7 @@
 /** Submits the children of a running attempt. */
 
 import type { SpawnOptions } from "../core/define-task.ts";
-import { faults, problem, type Problem } from "../core/problems.ts";
+import { faults, problem, ProblemError, type Problem } from "../core/problems.ts";
 import { NonRetryableError } from "../core/errors.ts";
 import { submissionSchema } from "../contract/submission.ts";
 import { ringBells } from "../broker/bells.ts";
@@ -14,6 +14,7 @@ import { RefusalError } from "../results/d1.ts";
 import { spawnTasks } from "../results/spawn-tasks.ts";
 import { namedTaskId } from "./ids.ts";
 import { prepareSubmission } from "./prepare.ts";
+import { admit } from "./quota.ts";
 import { sealTasks } from "./seal-tasks.ts";
 import { isStorageHeld } from "./storage.ts";
 
@@ -32,6 +33,7 @@ export async function spawn(
 ): Promise<string[] | null> {
   const now = Date.now();
   if (isStorageHeld(env)) throw new RefusalError("full");
+  await admitChildren(env, parent.tenant, inputs.length, now);
   const children = await Promise.all(
     inputs.map(async (input, i) => {
       const id = await namedTaskId(`${parent.id}/${parent.run}/${key}/${i}`, parent.createdAt);
@@ -48,6 +50,16 @@ export async function spawn(
   const due = earliest(children.map((child) => child.dueAt));
   if (due !== null) await pokeClock(env, due);
   return children.map((child) => child.id);
+}
+
+/** Over its quota the handler gets an error, which the retry policy tries again later. */
+async function admitChildren(env: Env, tenant: string, count: number, now: number): Promise<void> {
+  try {
+    await admit(env, tenant, count, now);
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.problem.name !== "quota-exceeded") throw error;
+    throw Object.assign(new Error(error.message), { name: "QuotaExceededError" });
+  }
 }
 
 function childOf(env: Env, parent: ClaimedTask, id: string, body: unknown, now: number): NewTask {

@@ -1,12 +1,14 @@
 /** Makes the tasks of the ticks that have come. */
 
 import { ringBells } from "../broker/bells.ts";
+import { ProblemError } from "../core/problems.ts";
 import { lookAt, MAX_TICKS_PER_LOOK, type Look } from "../core/schedule.ts";
 import { readDueSchedules, readInputs, type DueSchedule, type Waiting } from "../results/read-schedules.ts";
 import { tickSchedules, type ScheduleTicks, type Ticked } from "../results/tick-schedules.ts";
 import { announceCancelled } from "./cancel.ts";
 import { namedTaskId } from "./ids.ts";
 import { planOf, specOf } from "./schedule-plan.ts";
+import { admit } from "./quota.ts";
 import { openSchedule } from "./seal-schedule.ts";
 import { sealTasks } from "./seal-tasks.ts";
 import { isStorageHeld } from "./storage.ts";
@@ -89,17 +91,31 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
     const { input = null, sealed = null } = byKey.get(`${tenant}/${id}`) ?? {};
     const ids = await Promise.all(look.ticks.map((at, i) => namedTaskId(`${tenant}/${id}/${at}`, now, i)));
     const isMadeUp = overlap === "queue" && ticking.spec.overlap === "skip";
+    const isAdmitted = await mayTick(env, row, look.ticks.length, now);
+    const admitted = isAdmitted ? look.ticks : [];
     const ticks = await orNoted(row, async () => {
       const secrets = await openSchedule(env, { ...row, input, sealed });
       const schedule = { ...ticking, input, secrets };
-      const made = look.ticks.map((at, i) => tickTask(env, schedule, ids[i]!, at, now, isMadeUp ? i + 1 : 0));
+      const made = admitted.map((at, i) => tickTask(env, schedule, ids[i]!, at, now, isMadeUp ? i + 1 : 0));
       await sealTasks(env, made);
-      return made.map((task, i) => ({ at: look.ticks[i]!, task }));
+      return made.map((task, i) => ({ at: admitted[i]!, task }));
     });
     if (ticks) schedules.push({ tenant, id, revision, nextAt, overlap, manual: false, lastTask, ticks });
   }
   await announceTicked(env, await tickSchedules(env.DB, schedules, now), now);
   return schedules.length === parcel.length;
+}
+
+/** A tick over the tenant's quota is missed: the schedule goes on with the next one. */
+async function mayTick(env: Env, { tenant, id }: DueSchedule, count: number, now: number): Promise<boolean> {
+  try {
+    await admit(env, tenant, count, now);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.problem.name !== "quota-exceeded") throw error;
+    console.warn(JSON.stringify({ event: "ticks_over_quota", tenant, schedule: id, ticks: count }));
+    return false;
+  }
 }
 
 /** Rings for the tasks that were made, and tells of those that were replaced. */

@@ -24,7 +24,7 @@ export const createKeyOperation = operation({
   body: newKeySchema,
   example: { name: "checkout", scopes: ["submit", "read"] },
   answers: { 201: { description: "The key, shown this once", schema: createdKeySchema, headers: ["Location"] } },
-  problems: [],
+  problems: ["quota-exceeded"],
   async handle({ c, env, principal, body, audit }) {
     const now = Date.now();
     if (body.expiresAt !== undefined && body.expiresAt <= now) {

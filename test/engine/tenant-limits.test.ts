@@ -72,7 +72,9 @@ describe.each([
     const failing = await startedOf(await insert(definition, "a", 2));
     await commitAttempts(
       env.DB,
-      failing.map((task) => endOf(task, { outcome: "failed", error: { type: "Error", message: "no" }, retryable: false })),
+      failing.map((task) =>
+        endOf(task, { outcome: "failed", error: { type: "Error", message: "no" }, retryable: false }),
+      ),
     );
     const [a, b] = [await insert(definition, "a", 2), await insert(definition, "b", 2)];
     const started = await startedOf([...a, ...b]);

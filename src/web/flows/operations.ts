@@ -1,5 +1,6 @@
 /** The operations on flows. */
 
+import { admit } from "../../engine/quota.ts";
 import { z } from "zod";
 import { deadlineSchema, flowSchema, flowSubmissionSchema } from "../../contract/flow.ts";
 import { followFlow, listFlowEvents } from "../../engine/flow-follow.ts";
@@ -171,7 +172,7 @@ export const retryFlowOperation = operation({
       headers: ["Location", "Retry-After", "Link"],
     },
   },
-  problems: ["not-found", "conflict"],
+  problems: ["not-found", "conflict", "quota-exceeded"],
   async handle({ c, env, principal, params, body, audit }) {
     const before = await findFlow(env, principal, params["id"]!);
     const from = body.from === undefined ? null : await readMemberAt(env.DB, before.id, body.from);
@@ -183,6 +184,7 @@ export const retryFlowOperation = operation({
     if (typeof deadline === "object" && deadline !== null) {
       throw new ProblemError(problem("invalid-body", "The flow could not end in time.", [deadline]));
     }
+    await admit(env, before.tenant, 1, now);
     const entry = audit(before.id, { detail: { from: body.from ?? null } });
     if ((await retryFlow(env, c.executionCtx, before, from, now, deadline, entry)) === 0) {
       const missing = await readMissing(env.DB, before.id);

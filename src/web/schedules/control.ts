@@ -63,7 +63,7 @@ export const runScheduleOperation = operation({
   audits: "schedule.run",
   body: noMembers,
   answers: { 202: { description: "The task", schema: taskSchema, headers: ["Location", "Retry-After"] } },
-  problems: ["not-found", "lane-draining", "unavailable"],
+  problems: ["not-found", "lane-draining", "quota-exceeded", "unavailable"],
   async handle({ c, env, principal, params, audit }) {
     const now = Date.now();
     const id = params["id"]!;

@@ -34,7 +34,7 @@ export const putScheduleOperation = operation({
     200: { description: "The schedule as it is now", schema: scheduleSchema },
     201: { description: "The schedule, which is new", schema: scheduleSchema, headers: ["Location"] },
   },
-  problems: ["schedule-conflict", "invalid-input", "unavailable"],
+  problems: ["schedule-conflict", "invalid-input", "quota-exceeded", "unavailable"],
   async handle({ c, env, principal, params, body, raw, audit }) {
     const id = params["id"]!;
     if (!isScheduleId(id)) {

@@ -9,6 +9,7 @@ import { ARROWS, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../
 import { cancel } from "../../engine/cancel.ts";
 import { deleteEnded, deleteFlow } from "../../engine/delete.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
+import { admit } from "../../engine/quota.ts";
 import { retry } from "../../engine/retry.ts";
 import type { Background } from "../../engine/store.ts";
 import type { Audit } from "../../results/audit.ts";
@@ -129,7 +130,7 @@ function bulk(
     body: schema,
     example: { filter: { task: "process_item", createdBefore: "2026-11-01T00:00:00.000Z" }, dryRun: true },
     answers: { 200: { description: "How many", schema: bulkResultSchema } },
-    problems: ["not-found", "invalid-cursor"],
+    problems: ["not-found", "invalid-cursor", ...(verb === "retry" ? (["quota-exceeded"] as const) : [])],
     async handle({ c, env, principal, body, audit }) {
       const { state, lane, ids, ...rest } = body.filter;
       if (lane !== undefined && !LANES.some((known) => known === lane)) {
@@ -166,6 +167,7 @@ function bulk(
       for (let round = 0; round < rounds; round++) {
         const page = await listIds(env.DB, filter, cursor, budget.rowsPerBulk, STATEMENTS.looks);
         matched += page.items.length;
+        if (verb === "retry") await admit(env, principal.tenant, page.items.length, now);
         if (page.items.length > 0) changed += await act(acting, page.items);
         cursor = page.next;
         if (cursor === null) break;

@@ -7,6 +7,7 @@ import { ARROWS, isTerminal, type State } from "../../core/states.ts";
 import { cancel } from "../../engine/cancel.ts";
 import { deleteEnded } from "../../engine/delete.ts";
 import { checkInput } from "../../engine/prepare.ts";
+import { admit } from "../../engine/quota.ts";
 import { prepareLimits } from "../../engine/prepare-limits.ts";
 import { retry } from "../../engine/retry.ts";
 import { sealTaken, withoutSecretKeys } from "../../engine/seal-tasks.ts";
@@ -86,11 +87,12 @@ export const retryTask = operation({
       headers: ["Location", "Retry-After"],
     },
   },
-  problems: ["not-found", "unknown-task", "conflict", "invalid-input"],
+  problems: ["not-found", "unknown-task", "conflict", "invalid-input", "quota-exceeded"],
   async handle({ c, env, principal, params, body, audit }) {
     const before = await findRow(env, principal, params["id"]!);
     if (body.input !== undefined) demand(principal, "submit");
     const input = body.input === undefined ? null : await newInput(env, before.tenant, before.task, body.input);
+    await admit(env, before.tenant, 1, Date.now());
     const entry = audit(before.id, { detail: { newInput: input !== null } });
     const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now(), entry);
     if (again === undefined) refuse("conflict", whyNotAgain(before));

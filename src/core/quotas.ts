@@ -1,0 +1,45 @@
+/** Quotas of tenants: how much of each noun one may have. Pure. */
+
+export const QUOTA_NAMES = ["tasks", "schedules", "keys"] as const;
+
+export type QuotaName = (typeof QUOTA_NAMES)[number];
+
+export type Quotas = Readonly<Record<QuotaName, number>>;
+
+/** Generous: they are there so that a mistake of one tenant does not become everybody's. */
+export const DEFAULT_QUOTAS: Quotas = { tasks: 100_000, schedules: 1_000, keys: 1_000 };
+
+/** The free plan has 50 statements for a request, and fewer of them to count with. */
+export const FREE_QUOTAS: Quotas = { ...DEFAULT_QUOTAS, tasks: 10_000 };
+
+/**
+ * Reads the variable `QUOTAS`, JSON such as `{"tasks": 50000, "tenants": {"acme": {"keys": 20}}}`: what it says of this tenant,
+ * else of all, else what `otherwise` says. What is no count is passed over.
+ */
+export function quotasOf(text: string | undefined, tenant: string, otherwise: Quotas): Quotas {
+  const given = readObject(text);
+  const tenants = objectOf(given["tenants"]);
+  const own = Object.hasOwn(tenants, tenant) ? objectOf(tenants[tenant]) : {};
+  const entries = QUOTA_NAMES.map((name): [QuotaName, number] => [
+    name,
+    countOf(own[name]) ?? countOf(given[name]) ?? otherwise[name],
+  ]);
+  return Object.fromEntries(entries) as Record<QuotaName, number>;
+}
+
+function countOf(value: unknown): number | null {
+  return typeof value === "number" && value >= 0 ? Math.floor(value) : null;
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function readObject(text: string | undefined): Record<string, unknown> {
+  if (!text) return {};
+  try {
+    return objectOf(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
