@@ -125,8 +125,8 @@ describe("a tick", () => {
       .bind(tenant)
       .all<{ concurrency: string }>();
     expect(results.map((row) => JSON.parse(row.concurrency) as unknown)).toEqual([
-      [{ key: "task:test.keyed:a", limit: 2 }],
-      [{ key: "task:test.keyed:", limit: 2 }],
+      [{ key: `task:test.keyed@${tenant}:a`, limit: 2 }],
+      [{ key: `task:test.keyed@${tenant}:`, limit: 2 }],
     ]);
   });
 
