@@ -1,6 +1,6 @@
 /** Seals the secrets of tasks that are about to be stored, and opens them for their handlers. */
 
-import { definitionKey } from "../core/concurrency.ts";
+import { limitName, storedKey } from "../core/limit-name.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { putBack, takeOut, type Taken } from "../core/secret.ts";
 import type { Ended, Known } from "../core/flow-value.ts";
@@ -31,8 +31,8 @@ export async function withoutSecretKeys(
   if (!limits || secretKeys.length === 0) return limits ?? null;
   const named = (JSON.parse(limits) as { key: string }[]).map(async (limit) => {
     if (!secretKeys.includes(limit.key)) return limit;
-    const [, task] = limit.key.split(":");
-    return { ...limit, key: definitionKey(task!, (await macs(env, limit.key))[0]!) };
+    const [key] = await macs(env, limit.key);
+    return { ...limit, key: storedKey({ ...limitName("concurrency", limit.key), key: key! }) };
   });
   return JSON.stringify(await Promise.all(named));
 }
