@@ -245,7 +245,7 @@ describe("a service that does not say PUBLIC_DEMO", () => {
     expect(await get("/check-task/task_01jzzzzzzzzzzzzzzzzzzzzzzz", PAGE)).toMatchObject({ status: 404 });
     expect(await get("/", { authorization: null })).toMatchObject({
       status: 404,
-      body: expect.stringContaining("PUBLIC_DEMO"),
+      body: { detail: expect.stringContaining("PUBLIC_DEMO") },
     });
     // By no spelling of the file that the page is made of, or of its address.
     const spellings = [
