@@ -61,7 +61,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/core/tasks/**/*.test.ts", "test/engine/**/*.test.ts"],
-          setupFiles: ["test/setup/migrations.ts"],
+          setupFiles: ["test/setup/application.ts", "test/setup/migrations.ts"],
           ...PATIENCE,
           sequence: { groupOrder: 1 },
         },

@@ -3,19 +3,17 @@
 import { earliest } from "../broker/poke.ts";
 import { declareSchedules } from "../engine/declare-schedules.ts";
 import { waitingTicks } from "../engine/drain.ts";
+import { declaredSchedules } from "../engine/registry.ts";
 import { tickDueSchedules } from "../engine/tick-schedules.ts";
 import type { Glance } from "../results/glance.ts";
 import { readNextTick } from "../results/read-schedules.ts";
-import { schedules } from "../tasks/schedules.ts";
 
 /** When the clock looks again at schedules that it could not deal with. */
 const AGAIN_MS = 5_000;
 
-const DECLARED = JSON.stringify(schedules);
-
 /** Whether the schedules of this version are those in the database. */
 export function areDeclared(kv: SyncKvStorage): boolean {
-  return kv.get("declared") === DECLARED;
+  return kv.get("declared") === JSON.stringify(declaredSchedules());
 }
 
 /**
@@ -32,8 +30,9 @@ export async function keepSchedules(
   try {
     const isNew = !areDeclared(kv);
     if (isNew) {
+      const schedules = declaredSchedules();
       await declareSchedules(env, schedules, now);
-      kv.put("declared", DECLARED);
+      kv.put("declared", JSON.stringify(schedules));
     }
     if (!isNew && (nextTick === null || nextTick > now)) return nextTick;
     const waiting = waitingTicks(env, drains, now);

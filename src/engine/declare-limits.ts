@@ -5,7 +5,7 @@ import type { Per } from "../core/concurrency.ts";
 import type { TaskDefinition } from "../core/define-task.ts";
 import { rateOf } from "../core/share.ts";
 import { changeLimits, type DeclaredLimits } from "../results/change-limits.ts";
-import { findTask, taskNames } from "../tasks/registry.ts";
+import { findTask, taskNames } from "./registry.ts";
 
 // Not a promise that others wait for: the invocation that makes it may be cut off.
 let isDeclared = false;

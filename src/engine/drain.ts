@@ -6,7 +6,7 @@ import { ProblemError, problem, type Problem } from "../core/problems.ts";
 import type { Audit } from "../results/audit.ts";
 import { drainLane, isDraining, readDrains, type Drain } from "../results/drains.ts";
 import type { Waiting } from "../results/read-schedules.ts";
-import { findTask, taskNames } from "../tasks/registry.ts";
+import { findTask, taskNames } from "./registry.ts";
 
 /** When it is worth asking again, where nobody said how long it takes, and at most. In seconds. */
 const ASK_AGAIN = { default: 60, max: 3_600 } as const;

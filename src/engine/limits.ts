@@ -24,7 +24,7 @@ import {
   type KeyRange,
 } from "../results/limits.ts";
 import { readNextInLine } from "../results/places.ts";
-import { findTask, taskNames } from "../tasks/registry.ts";
+import { findTask, taskNames } from "./registry.ts";
 import {
   declaredPlaces,
   declaredRate,

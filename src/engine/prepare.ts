@@ -16,7 +16,7 @@ import { scrubFaults, Secrets, takeOut, type Taken } from "../core/secret.ts";
 import type { Share } from "../core/share.ts";
 import { firstLook } from "../core/wake.ts";
 import { byteLength, type NewTask } from "../results/insert-tasks.ts";
-import { findTask } from "../tasks/registry.ts";
+import { findTask } from "./registry.ts";
 import { prepareLimits } from "./prepare-limits.ts";
 import { whyNoSealKey } from "./seal-key.ts";
 import { whyNoTarget } from "./webhook-target.ts";

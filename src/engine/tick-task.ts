@@ -5,7 +5,7 @@ import { BELL_MS, DEFAULT_MAX_ATTEMPTS, DEFAULT_RETENTION_MS } from "../core/lim
 import { firstLook } from "../core/wake.ts";
 import { putBack, Secrets, takeOut } from "../core/secret.ts";
 import type { NewTask } from "../results/insert-tasks.ts";
-import { findTask } from "../tasks/registry.ts";
+import { findTask } from "./registry.ts";
 import { wholeTaskLimits } from "./prepare-limits.ts";
 import { ownOf, prepareSubmission } from "./prepare.ts";
 import { NO_SECRETS, type OpenedSecrets } from "./seal-schedule.ts";

@@ -1,10 +1,10 @@
-/** The web node: which operations there are, and what every answer has in common. */
+/** Which operations there are, and what every answer has in common. */
 
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { secureHeaders } from "hono/secure-headers";
 import { problem } from "../core/problems.ts";
-import { routes as userRoutes } from "../tasks/routes.ts";
+import type { App, AppContext } from "./app-context.ts";
 import { listAuditOperation } from "./audit.ts";
 import {
   cancelFlowOperation,
@@ -22,7 +22,7 @@ import { drainLaneOperation, listLanes, pauseLaneOperation, resumeLaneOperation 
 import { listLinkKeys, rotateLinkKeyOperation } from "./link-keys.ts";
 import { deleteLimit, getLimit, listLimitsOperation, putLimit } from "./limits.ts";
 import { getMetrics } from "./metrics.ts";
-import { mount, type App, type AppContext, type Operation } from "./operation.ts";
+import { mount, type Operation } from "./operation.ts";
 import { findPage, PAGE_METHODS } from "./pages.ts";
 import { authenticate } from "./principal.ts";
 import { renderError, renderProblem } from "./problem.ts";
@@ -132,7 +132,8 @@ const EXPOSED = [
   "Request-Id",
 ];
 
-export function createApp(): App {
+/** The web node: Lovage's own operations and pages, and the application's routes beside them. */
+export function createApp(routes?: Hono<{ Bindings: Env }>): App {
   const app: App = new Hono<{ Bindings: Env; Variables: RequestIdVariables }>();
   app.use(nameRequest);
   app.use(checkHost);
@@ -170,7 +171,7 @@ export function createApp(): App {
     }),
   );
   mount(app, operations);
-  app.route("/", userRoutes);
+  if (routes) app.route("/", routes);
   app.notFound((c) => notFound(app, c as AppContext));
   app.onError((error, c) => renderError(error, c));
   return app;

@@ -2,7 +2,7 @@
 
 import { problem } from "../core/problems.ts";
 import { isLoopback } from "../tasks/outbound-guard.ts";
-import type { AppContext } from "./operation.ts";
+import type { AppContext } from "./app-context.ts";
 import { renderProblem } from "./problem.ts";
 
 /**

@@ -2,8 +2,8 @@
 
 import type { RequestKey } from "../engine/request-key.ts";
 import { macs } from "../engine/seal.ts";
-import { findTask } from "../tasks/registry.ts";
-import type { AppContext } from "./operation.ts";
+import { findTask } from "../engine/registry.ts";
+import type { AppContext } from "./app-context.ts";
 import type { Principal } from "./principal.ts";
 import { refuse } from "./problem.ts";
 

@@ -4,7 +4,8 @@ import { streamSSE } from "hono/streaming";
 import { z } from "zod";
 import { eventListSchema, type TaskEvent } from "../contract/event.ts";
 import { preferredType } from "./negotiate.ts";
-import type { AppContext, Operation } from "./operation.ts";
+import type { AppContext } from "./app-context.ts";
+import type { Operation } from "./operation.ts";
 import { refuse } from "./problem.ts";
 import { wholeNumber } from "./request.ts";
 

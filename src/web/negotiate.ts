@@ -1,7 +1,7 @@
 /** Content negotiation (RFC 9110 §12.5.1). */
 
 import Negotiator from "negotiator";
-import type { AppContext } from "./operation.ts";
+import type { AppContext } from "./app-context.ts";
 
 /**
  * Which of these media types the caller wants most; the first where it has no preference, or wants none of them. All of them

@@ -3,7 +3,6 @@
  * OpenAPI document is written from it. So what is documented is what is done.
  */
 
-import type { Context, Hono } from "hono";
 import { z } from "zod";
 import type { AuditAction } from "../contract/audit.ts";
 import type { Scope } from "../contract/scope.ts";
@@ -13,6 +12,7 @@ import { MAX_FAULTS, ProblemError, problem, type Problem, type ProblemName } fro
 import type { LinkUse } from "../engine/links.ts";
 import { auditOf, type Changed } from "../engine/audit.ts";
 import type { Audit } from "../results/audit.ts";
+import type { App, AppContext } from "./app-context.ts";
 import { fit, readJson, type Read } from "./body.ts";
 import type { AnswerHeader } from "./openapi/headers.ts";
 import {
@@ -25,10 +25,6 @@ import {
   type Principal,
 } from "./principal.ts";
 import { readQuery } from "./request.ts";
-import type { RequestIdVariables } from "./request-id.ts";
-
-export type AppContext = Context<{ Bindings: Env; Variables: RequestIdVariables }>;
-export type App = Hono<{ Bindings: Env; Variables: RequestIdVariables }>;
 
 /** What a handler gets: everything checked. */
 export interface Call<Query, Body> {

@@ -1,6 +1,6 @@
 /** What a browser gets: files that the build made, under the same headers as everything else. */
 
-import type { AppContext } from "./operation.ts";
+import type { AppContext } from "./app-context.ts";
 
 /** The methods that a page takes. */
 export const PAGE_METHODS = ["GET", "HEAD"];

@@ -1,7 +1,7 @@
 /** Pages: an opaque cursor, and a `Link` header (RFC 8288). */
 
 import { z } from "zod";
-import type { AppContext } from "./operation.ts";
+import type { AppContext } from "./app-context.ts";
 import { refuse } from "./problem.ts";
 import { wholeNumber } from "./request.ts";
 

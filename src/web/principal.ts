@@ -8,7 +8,7 @@ import { formOf } from "../engine/key-text.ts";
 import { MIN_SECRET_LENGTH } from "../engine/link-keys.ts";
 import { openLink, SYSTEM, type Link, type LinkUse } from "../engine/links.ts";
 import { DEPLOYMENT, type StoredKey } from "../results/keys.ts";
-import type { AppContext } from "./operation.ts";
+import type { AppContext } from "./app-context.ts";
 import { refuse } from "./problem.ts";
 import { countRequest } from "./rate-limit.ts";
 

@@ -9,17 +9,7 @@ import { signCallback } from "../engine/links.ts";
 import { jsonOf } from "../results/task-row.ts";
 import type { Durable } from "./durable.ts";
 import type { Reporter } from "./reporter.ts";
-
-/** Thrown by `ctx.snooze`; a handler that catches everything must throw it on. */
-export class Snoozed extends Error {
-  override readonly name = "Snoozed";
-  constructor(readonly delayMs: number) {
-    super("the handler gave its attempt back");
-  }
-}
-
-/** Thrown by `ctx.rateLimited`: the others of its rate wait, too. */
-export class RateLimited extends Snoozed {}
+import { RateLimited, Snoozed } from "./snoozed.ts";
 
 /** What is a task's own, whether it runs alone or with others. */
 export function itemOf(task: ClaimedTask, signal: AbortSignal, reporter: Reporter): BatchItem {

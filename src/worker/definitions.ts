@@ -1,7 +1,7 @@
 /** What a claimed task's name means to a worker: the system's own tasks beside the user's. */
 
 import type { TaskDefinition } from "../core/define-task.ts";
-import { findTask } from "../tasks/registry.ts";
+import { findTask } from "../engine/registry.ts";
 import { webhookTask } from "./webhook-task.ts";
 
 const own = new Map<string, TaskDefinition>([[webhookTask.name, webhookTask]]);

@@ -7,13 +7,14 @@ import type { RunOptions } from "../engine/prepare.ts";
 import { holdBack } from "../results/buckets.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { jsonOf } from "../results/task-row.ts";
-import { createContext, RateLimited, Snoozed } from "./context.ts";
+import { createContext } from "./context.ts";
 import type { AttemptControl } from "./control.ts";
 import { findDefinition } from "./definitions.ts";
 import { Durable } from "./durable.ts";
 import type { Scrubber } from "../core/secret.ts";
 import { checkOutput, givenTo, scrubbed, withDelay } from "./endings.ts";
 import { Reporter } from "./reporter.ts";
+import { RateLimited, Snoozed } from "./snoozed.ts";
 
 /** How an attempt went, and what its row should keep of it. */
 export interface Ran {

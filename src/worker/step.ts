@@ -6,7 +6,7 @@ import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { retryDelay, retryPolicy } from "../core/retry.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import { byteLength } from "../results/insert-tasks.ts";
-import { Snoozed } from "./context.ts";
+import { Snoozed } from "./snoozed.ts";
 
 type Failure = NonNullable<JournalEntry["error"]>;
 

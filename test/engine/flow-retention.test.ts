@@ -265,7 +265,7 @@ describe("a flow of which a task is gone", () => {
     expect(statesOf(await flowOf(id))).toMatchObject({ body: "queued" });
     const [claimed] = await workerOn().claim([body!]);
     const { givenTo } = await import("../../src/worker/endings.ts");
-    const { findTask } = await import("../../src/tasks/registry.ts");
+    const { findTask } = await import("../../src/engine/registry.ts");
     const given = await givenTo(quietEnv(), findTask("test.noop", env)!, claimed!);
     expect(given).toMatchObject({ success: false, ending: { retryable: false, error: { type: "ValueGoneError" } } });
     if (!given.success) await workerOn().end([claimed!], () => given.ending);

@@ -14,7 +14,7 @@ import { retryFlow } from "../../src/engine/flow-control.ts";
 import { presentFlow } from "../../src/engine/flow-read.ts";
 import { retry } from "../../src/engine/retry.ts";
 import { readFlow } from "../../src/results/flows.ts";
-import { findTask } from "../../src/tasks/registry.ts";
+import { findTask } from "../../src/engine/registry.ts";
 import { givenTo } from "../../src/worker/endings.ts";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import { randomGraph, randomOf, type Graph } from "../core/flow-random.ts";

@@ -1,7 +1,7 @@
 /** `GET /openapi.json`. */
 
 import { z } from "zod";
-import { findTask, taskNames } from "../../tasks/registry.ts";
+import { findTask, taskNames } from "../../engine/registry.ts";
 import { etagOf, matches } from "../etag.ts";
 import { operation, type Operation } from "../operation.ts";
 import { describe } from "./document.ts";

@@ -13,7 +13,7 @@ import { retry } from "../../engine/retry.ts";
 import { sealTaken, withoutSecretKeys } from "../../engine/seal-tasks.ts";
 import type { NewInput } from "../../results/retry-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
-import { findTask } from "../../tasks/registry.ts";
+import { findTask } from "../../engine/registry.ts";
 import { operation } from "../operation.ts";
 import { demand } from "../principal.ts";
 import { refuse } from "../problem.ts";

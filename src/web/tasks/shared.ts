@@ -10,7 +10,7 @@ import { presentStub, presentTask, type View } from "../../engine/present.ts";
 import { waitForEnd, type Patience } from "../../engine/wait.ts";
 import { readTask } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
-import type { AppContext } from "../operation.ts";
+import type { AppContext } from "../app-context.ts";
 import { refuse } from "../problem.ts";
 import { may, type Principal } from "../principal.ts";
 import { wholeNumber } from "../request.ts";

@@ -3,7 +3,7 @@ import type { TaskContext } from "../../../src/core/define-task.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../../src/core/limits.ts";
 import { endingOf } from "../../../src/core/settle.ts";
 import { fixtures } from "../../../src/tasks/fixtures.ts";
-import { findTask } from "../../../src/tasks/registry.ts";
+import { findTask } from "../../../src/engine/registry.ts";
 import { fakeContext } from "./fake-context.ts";
 
 function task(name: string) {

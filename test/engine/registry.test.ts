@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { findTask, taskNames } from "../../../src/tasks/registry.ts";
+import { findTask, taskNames } from "../../src/engine/registry.ts";
 
 describe("registry", () => {
   it("knows the example tasks in every deployment", () => {

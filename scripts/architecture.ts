@@ -1,0 +1,118 @@
+/**
+ * Holds the imports of `src` against the table of what each room may import. Part of `npm run check`.
+ *
+ *   node scripts/architecture.ts [FOLDER]
+ */
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative, sep } from "node:path";
+import { parseSync } from "oxc-parser";
+
+type Room = {
+  /** The only other rooms, or files beside them, that its files may import. */
+  rooms: string[];
+  /** The packages that it may import; absent: any. */
+  packages?: string[];
+};
+
+/** The folders of `src`. Files beside them put these together and may import whatever they need. */
+const ROOMS: { [room: string]: Room } = {
+  core: { rooms: [], packages: ["zod", "croner"] },
+  contract: { rooms: ["core"], packages: ["zod"] },
+  results: { rooms: ["core", "contract"] },
+  broker: { rooms: ["core", "contract"] },
+  progress: { rooms: ["core", "contract"] },
+  outbound: { rooms: ["core"] },
+  engine: { rooms: ["core", "contract", "results", "broker", "progress", "outbound"] },
+  clock: { rooms: ["core", "contract", "results", "broker", "progress", "engine"] },
+  worker: { rooms: ["core", "contract", "results", "broker", "progress", "outbound", "engine"] },
+  web: { rooms: ["core", "contract", "results", "broker", "progress", "engine"] },
+  app: { rooms: ["core", "contract", "outbound", "lovage.ts"] },
+  client: { rooms: ["contract"], packages: ["eventsource-parser"] },
+  testing: { rooms: ["core"], packages: [] },
+  pages: { rooms: ["contract"], packages: ["swagger-ui-dist"] },
+};
+
+/** Where SQL may stand: in `results`, and in the objects that keep a database of their own. */
+const SPEAKS_SQL = /^(results\/|progress\/)/;
+
+const SQL = /["'`]\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s/;
+
+/** Files longer than this are not read in a sitting. */
+const MAX_LINES = 300;
+
+type Import = { from: string; to: string };
+
+const root = normalize(process.argv[2] ?? "src");
+
+const files = globSync("**/*.ts", { cwd: root }).map((file) => file.split(sep).join("/"));
+const faults: string[] = [];
+const imports: Import[] = [];
+
+for (const file of files) {
+  const text = readFileSync(join(root, file), "utf8");
+  if (file.includes("/") && !(roomOf(file) in ROOMS)) faults.push(`${file}: the table has no room ${roomOf(file)}`);
+  const lines = text.split("\n").length - 1;
+  if (lines > MAX_LINES) faults.push(`${file} has ${lines} lines; split it: at most ${MAX_LINES}`);
+  if (SQL.test(text) && !SPEAKS_SQL.test(file)) faults.push(`${file} speaks SQL; statements belong in results`);
+  for (const source of sourcesOf(file, text)) check(file, source);
+}
+for (const circle of circles()) faults.push(`circle: ${circle.join(" -> ")}`);
+
+for (const fault of faults) console.error(fault);
+if (faults.length > 0) {
+  console.error(`${faults.length} faults; the table of arrows is in scripts/architecture.ts`);
+  process.exitCode = 1;
+}
+
+/** What a file names in its imports, types too, and in what it exports again. */
+function sourcesOf(file: string, text: string): string[] {
+  const { module, errors } = parseSync(file, text);
+  if (errors.length > 0) throw new Error(`${file}: ${errors[0]?.message}`);
+  const again = module.staticExports.flatMap(({ entries }) => entries.map(({ moduleRequest }) => moduleRequest?.value));
+  const named = [...module.staticImports.map(({ moduleRequest }) => moduleRequest.value), ...again];
+  return [...new Set(named.filter((source) => source !== undefined))];
+}
+
+function check(file: string, source: string): void {
+  const room = roomOf(file);
+  const rule = ROOMS[room];
+  if (!source.startsWith(".")) {
+    if (rule?.packages && !rule.packages.some((name) => source === name || source.startsWith(`${name}/`))) {
+      faults.push(`${file} imports ${source}: ${room} may import only ${rule.packages.join(", ") || "no package"}`);
+    }
+    return;
+  }
+  const to = relative(root, join(root, dirname(file), source))
+    .split(sep)
+    .join("/");
+  if (!existsSync(join(root, to))) faults.push(`${file} imports ${source}, which does not exist`);
+  imports.push({ from: file, to });
+  const other = roomOf(to);
+  if (rule === undefined || other === room || rule.rooms.includes(other)) return;
+  faults.push(`${file} imports ${to}: ${room} may import only ${rule.rooms.join(", ") || "itself"}`);
+}
+
+/** The folder, or for a file beside the folders the file itself. */
+function roomOf(file: string): string {
+  return file.replace(/\/.*/, "");
+}
+
+/** One circle of imports for each group of files that import one another. */
+function circles(): string[][] {
+  const next = Map.groupBy(imports, ({ from }) => from);
+  const seen = new Map<string, "open" | "done">();
+  const path: string[] = [];
+  const found: string[][] = [];
+  const visit = (file: string) => {
+    seen.set(file, "open");
+    path.push(file);
+    for (const { to } of next.get(file) ?? []) {
+      if (seen.get(to) === "open") found.push([...path.slice(path.indexOf(to)), to]);
+      else if (!seen.has(to)) visit(to);
+    }
+    path.pop();
+    seen.set(file, "done");
+  };
+  for (const file of files) if (!seen.has(file)) visit(file);
+  return found;
+}

@@ -1,0 +1,67 @@
+/** What this deployment offers: the application that `createLovage` was given. */
+
+import type { Hono } from "hono";
+import type { DeclaredSchedule } from "../contract/schedule.ts";
+import type { TaskDefinition } from "../core/define-task.ts";
+
+/** An application: everything that a deployment adds to Lovage. */
+export interface Application {
+  /** Every task that can be submitted by name. */
+  tasks: readonly TaskDefinition[];
+  /** Tasks for tests, offered only where the configuration says `FIXTURES = "1"`. */
+  fixtures?: readonly TaskDefinition[];
+  /** Every schedule that is declared in code. One that is no longer listed ends with the next deployment. */
+  schedules?: readonly DeclaredSchedule[];
+  /** Routes of the deployment's own, mounted at the root. */
+  routes?: Hono<{ Bindings: Env }>;
+}
+
+type Fixtures = Pick<Env, "FIXTURES">;
+
+/** Tasks of these names are the system's own: a worker finds them before any of these. */
+const RESERVED = "lovage.";
+
+let offered: ReadonlyMap<string, TaskDefinition> = new Map();
+let withFixtures = offered;
+let declared: readonly DeclaredSchedule[] = [];
+
+/**
+ * Makes this the isolate's application. The platform constructs the Durable Objects itself, so nothing can be handed to them:
+ * they, the consumer and the web node all ask here. Throws a `RangeError` for two tasks of one name, or a name of the system's own.
+ */
+export function register({ tasks, fixtures = [], schedules = [] }: Application): void {
+  offered = byName(tasks);
+  withFixtures = byName([...tasks, ...fixtures]);
+  declared = schedules;
+}
+
+/** The task of that name, or undefined where this deployment has none. */
+export function findTask(name: string, env: Fixtures): TaskDefinition | undefined {
+  return known(env).get(name);
+}
+
+/** The names that {@link findTask} knows, in the order in which the tasks are listed. */
+export function taskNames(env: Fixtures): string[] {
+  return [...known(env).keys()];
+}
+
+/** The schedules that this version of the code declares. They belong to the tenant `default`. */
+export function declaredSchedules(): readonly DeclaredSchedule[] {
+  return declared;
+}
+
+function known(env: Fixtures): ReadonlyMap<string, TaskDefinition> {
+  return env.FIXTURES === "1" ? withFixtures : offered;
+}
+
+function byName(definitions: readonly TaskDefinition[]): ReadonlyMap<string, TaskDefinition> {
+  const map = new Map(definitions.map((definition) => [definition.name, definition]));
+  const reserved = definitions.find((definition) => definition.name.startsWith(RESERVED));
+  if (reserved) throw new RangeError(`task ${reserved.name}: names that begin with ${RESERVED} are the system's own`);
+  // A second task of the same name would silently take the first one's submissions.
+  const twice = definitions.find(
+    (definition, at) => definitions.findIndex(({ name }) => name === definition.name) < at,
+  );
+  if (twice) throw new RangeError(`two tasks have the name ${twice.name}`);
+  return map;
+}
