@@ -73,7 +73,7 @@ export default defineConfig({
           // Most of what they do is wait.
           maxWorkers: WAITERS,
           isolate: false,
-          include: ["test/{http,client,browser,faults}/**/*.test.ts"],
+          include: ["test/{http,client,browser,faults,scripts}/**/*.test.ts"],
           globalSetup: ["test/setup/build.ts", "test/setup/shared-state.ts"],
           ...PATIENCE,
           sequence: { groupOrder: 2 },

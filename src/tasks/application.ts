@@ -1,6 +1,6 @@
 /** The application that this repository deploys. */
 
-import type { Application } from "../engine/registry.ts";
+import type { Application } from "../lovage.ts";
 import { fixtures } from "./fixtures.ts";
 import { tasks } from "./index.ts";
 import { routes } from "./routes.ts";

@@ -11,9 +11,7 @@ import type { TaskResource } from "../contract/task.ts";
 import { networkOf } from "../core/network.ts";
 import { ProblemError, faults, problem } from "../core/problems.ts";
 import type { State } from "../core/states.ts";
-import { getTask, submitTask } from "../engine/call.ts";
-import { isTaskId } from "../engine/ids.ts";
-import { LINK_TTL, signLinks, SYSTEM } from "../engine/links.ts";
+import { getTask, isTaskId, LINK_TTL, signLinks, submitTask, SYSTEM } from "../lovage.ts";
 import { processItem } from "./process-item.ts";
 
 const TENANT = "demo";

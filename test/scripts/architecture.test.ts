@@ -1,0 +1,69 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+
+const folders: string[] = [];
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+/** What the check says of a source folder that holds these files. */
+function check(files: { [path: string]: string }): { passes: boolean; faults: string[] } {
+  const folder = mkdtempSync(join(tmpdir(), "lovage-architecture-"));
+  folders.push(folder);
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  const { status, stderr } = spawnSync(process.execPath, ["scripts/architecture.ts", folder], { encoding: "utf8" });
+  return { passes: status === 0, faults: stderr.trim().split("\n").slice(0, -1) };
+}
+
+const STATES = { "core/states.ts": "export const STATES = [];\n" };
+
+describe("the architecture check", () => {
+  it("lets an arrow go down", () => {
+    const files = { ...STATES, "results/row.ts": `import { STATES } from "../core/states.ts";\nSTATES.at(0);\n` };
+    expect(check(files)).toEqual({ passes: true, faults: [] });
+  });
+
+  it.each([
+    `import { row } from "../results/row.ts";\nrow();\n`,
+    `import type { Row } from "../results/row.ts";\nexport const row: Row = 1;\n`,
+    `export { row } from "../results/row.ts";\n`,
+    `export * from "../results/row.ts";\n`,
+  ])("refuses one that goes up: %j", (text) => {
+    const row = "export type Row = number;\nexport const row = () => 1;\n";
+    const { passes, faults } = check({ "results/row.ts": row, "core/states.ts": text });
+    expect(passes).toBe(false);
+    expect(faults).toEqual(["core/states.ts imports results/row.ts: core may import only itself"]);
+  });
+
+  it("refuses a package that the room does without", () => {
+    const { faults } = check({ "core/states.ts": `import { Hono } from "hono";\nexport const app = new Hono();\n` });
+    expect(faults).toEqual(["core/states.ts imports hono: core may import only zod, croner"]);
+  });
+
+  it("refuses a circle, also of types", () => {
+    const { faults } = check({
+      "core/a.ts": `import type { B } from "./b.ts";\nexport type A = B | null;\n`,
+      "core/b.ts": `import type { A } from "./a.ts";\nexport type B = A[];\n`,
+    });
+    expect(faults).toEqual(["circle: core/a.ts -> core/b.ts -> core/a.ts"]);
+  });
+
+  it("refuses SQL outside of results", () => {
+    const { faults } = check({ "web/health.ts": 'export const LOOK = "SELECT 1 FROM tasks";\n' });
+    expect(faults).toEqual(["web/health.ts speaks SQL; statements belong in results"]);
+  });
+
+  it("refuses a file that nobody reads in a sitting, and a folder that the table does not know", () => {
+    expect(check({ "core/long.ts": "export {};\n".repeat(301) }).faults).toEqual([
+      "core/long.ts has 301 lines; split it: at most 300",
+    ]);
+    expect(check({ "helpers/x.ts": "export {};\n" }).faults).toEqual(["helpers/x.ts: the table has no room helpers"]);
+  });
+});
