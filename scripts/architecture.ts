@@ -21,12 +21,12 @@ const ROOMS: { [room: string]: Room } = {
   results: { rooms: ["core", "contract"] },
   broker: { rooms: ["core", "contract"] },
   progress: { rooms: ["core", "contract"] },
-  outbound: { rooms: ["core"] },
-  engine: { rooms: ["core", "contract", "results", "broker", "progress", "outbound"] },
+  tasks: { rooms: ["core", "contract", "lovage.ts"] },
+  // Of the tasks' folder, the rooms above use what guards requests to the outside.
+  engine: { rooms: ["core", "contract", "results", "broker", "progress", "tasks"] },
   clock: { rooms: ["core", "contract", "results", "broker", "progress", "engine"] },
-  worker: { rooms: ["core", "contract", "results", "broker", "progress", "outbound", "engine"] },
-  web: { rooms: ["core", "contract", "results", "broker", "progress", "engine"] },
-  app: { rooms: ["core", "contract", "outbound", "lovage.ts"] },
+  worker: { rooms: ["core", "contract", "results", "broker", "progress", "tasks", "engine"] },
+  web: { rooms: ["core", "contract", "results", "broker", "progress", "tasks", "engine"] },
   client: { rooms: ["contract"], packages: ["eventsource-parser"] },
   testing: { rooms: ["core"], packages: [] },
   pages: { rooms: ["contract"], packages: ["swagger-ui-dist"] },
@@ -38,7 +38,7 @@ const SPEAKS_SQL = /^(results\/|progress\/)/;
 const SQL = /["'`]\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s/;
 
 /** Files longer than this are not read in a sitting. */
-const MAX_LINES = 300;
+const MAX_LINES = 320;
 
 type Import = { from: string; to: string };
 

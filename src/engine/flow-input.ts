@@ -17,11 +17,10 @@ import {
 import { references } from "../core/flow-reference.ts";
 import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import { persist } from "../results/d1.ts";
 import type { FlowNode } from "../results/flow-node.ts";
 import { readSmallSources, readSources, type SharedSources } from "../results/flow-sources.ts";
 import { openEnds } from "./seal-tasks.ts";
-import { readEnds, readFailure, readSmallEnds, readSmallNodes } from "../results/flow-values.ts";
+import { readEnds, readFailure, readNode, readSmallEnds, readSmallNodes } from "../results/flow-values.ts";
 import { OVERFLOW } from "../results/task-row.ts";
 
 /** Bytes of a node, of a flow's sources, and of all results together, that are read for many tasks at once: they lie in memory at one time. */
@@ -110,10 +109,7 @@ export async function flowInput(
   task: { id: string; flowId: string | null },
   written: unknown,
 ): Promise<unknown> {
-  const text = await persist(() =>
-    env.DB.prepare("SELECT json(node) AS node FROM tasks WHERE id = ?1").bind(task.id).first<string>("node"),
-  );
-  const node = JSON.parse(text ?? "{}") as FlowNode;
+  const node = await readNode(env.DB, task.id);
   const numbers = storedIn(node).flatMap(numbersIn);
   const shared = numbers.length > 0 ? await readSources(env.DB, task.flowId ?? "", numbers) : new Map();
   const takes = takesWith(node, shared);

@@ -4,7 +4,7 @@
  */
 
 import { persistOr503, RefusalError } from "../results/d1.ts";
-import { sizeSeen } from "../results/size.ts";
+import { measure, sizeSeen } from "../results/size.ts";
 
 /** D1's hard limit on the paid plan (https://developers.cloudflare.com/d1/platform/limits/). */
 const D1_MAX_BYTES = 10_000_000_000;
@@ -46,7 +46,7 @@ export async function demandStorage(env: Env, now: number): Promise<void> {
   const lookedAt = Math.max(measuredAt, sizeSeen()?.at ?? 0);
   if (now - lookedAt >= MEASURED_FOR_MS) {
     measuredAt = now;
-    await persistOr503(() => env.DB.prepare("SELECT 1").run());
+    await persistOr503(() => measure(env.DB, now));
     if (storageOf(env).accepts) return;
   }
   throw new RefusalError("full");

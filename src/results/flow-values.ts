@@ -36,6 +36,14 @@ export async function readFailure(db: D1Database, flowId: string): Promise<Failu
   return { flowId, failed };
 }
 
+/** The node of one task; an empty one where it is no member of a flow. */
+export async function readNode(db: D1Database, id: string): Promise<FlowNode> {
+  const text = await persist(() =>
+    db.prepare("SELECT json(node) AS node FROM tasks WHERE id = ?1").bind(id).first<string>("node"),
+  );
+  return JSON.parse(text ?? "{}") as FlowNode;
+}
+
 /** The nodes of those of these tasks that have one of at most so many bytes. */
 export async function readSmallNodes(db: D1Database, ids: string[], bytes: number): Promise<Map<string, FlowNode>> {
   const { results } = await persist(() =>

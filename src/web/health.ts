@@ -6,7 +6,7 @@ import { clockOf } from "../broker/poke.ts";
 import { LANES, type Lane } from "../core/limits.ts";
 import { whyNoSealKey } from "../engine/seal-key.ts";
 import { storageOf } from "../engine/storage.ts";
-import { noteSize } from "../results/size.ts";
+import { measure } from "../results/size.ts";
 import { operation } from "./operation.ts";
 
 /** A clock this far behind its own alarm is not ticking. */
@@ -74,7 +74,7 @@ export const getHealth = operation({
 });
 
 async function checkDatabase(env: Env): Promise<Check> {
-  noteSize(await env.DB.prepare("SELECT id FROM tasks LIMIT 1").run(), Date.now());
+  await measure(env.DB, Date.now());
   return storageOf(env).accepts ? { ok: true } : { ok: true, detail: "it is nearly full: new work is refused" };
 }
 
