@@ -22,7 +22,7 @@ const root = join(import.meta.dirname, "../..");
 const guides = ["README.md", "src/tasks/README.md", "src/web/README.md"];
 const readme = guides.map((name) => readFileSync(join(root, name), "utf8")).join("\n");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<
-  "scripts" | "dependencies" | "devDependencies",
+  "scripts" | "dependencies" | "devDependencies" | "optionalDependencies",
   Record<string, string>
 >;
 
