@@ -174,7 +174,7 @@ async function buildModule(out: string): Promise<void> {
     // The tasks' bindings lead into the whole Worker, which is nobody else's business.
     if (!DECLARED.includes(folder)) rmSync(join(types, folder), { recursive: true });
   }
-  const definition = join(types, "core/define-task.d.ts");
+  const definition = join(types, "core/task.d.ts");
   writeFileSync(
     join(types, "env.d.ts"),
     "/** A Worker's bindings, which its callers do not see. */\ninterface Env {}\n",

@@ -4,7 +4,7 @@ export { createLovage } from "./create-lovage.ts";
 export type { Application } from "./engine/registry.ts";
 
 export { defineTask } from "./core/define-task.ts";
-export type { InputOf, OutputOf, TaskContext, TaskDefinition } from "./core/define-task.ts";
+export type { InputOf, OutputOf, TaskContext, TaskDefinition } from "./core/task.ts";
 export {
   AttemptAborted,
   ChildFailedError,

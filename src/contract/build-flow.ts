@@ -4,7 +4,7 @@
  * Runs in a client and in the Worker alike.
  */
 
-import type { InputOf, OutputOf, TaskDefinition } from "../core/define-task.ts";
+import type { InputOf, OutputOf, TaskDefinition } from "../core/task.ts";
 import type { PassedFor, Referable } from "./flow-reference.ts";
 import { asNode, type AnyNode, type FlowNode, type PassedToAll, type ResultsOf } from "./flow-node.ts";
 import type { OptionsInput } from "./submission.ts";

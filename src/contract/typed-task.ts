@@ -1,6 +1,6 @@
 /** The types that a list of definitions gives to those who submit: names, inputs and results. Nothing of it exists at run time. */
 
-import type { InputOf, OutputOf, TaskDefinition } from "../core/define-task.ts";
+import type { InputOf, OutputOf, TaskDefinition } from "../core/task.ts";
 import type { TaskResource } from "./task.ts";
 
 export type { InputOf, OutputOf, TaskDefinition };

@@ -1,9 +1,9 @@
 /** Batches: tasks of their own, whose handler is called once for many of them. Pure. */
 
 import type { z } from "zod";
-import type { TaskContext, TaskDefinition } from "./define-task.ts";
 import { durationMs, type Duration } from "./duration.ts";
 import { MAX_BATCH_SIZE, MAX_BATCH_WAIT_MS, type Between } from "./limits.ts";
+import type { Batch, BatchContext, TaskContext, TaskDefinition } from "./task.ts";
 
 /** In a definition: tasks gather until `size` of them are there, or the oldest has waited for `wait`; then they start together. */
 export interface BatchOption {
@@ -11,36 +11,6 @@ export interface BatchOption {
   size: number;
   /** At most a day. */
   wait: Duration;
-}
-
-/** One task of a batch, as its handler sees it. */
-export type BatchItem = Pick<
-  TaskContext,
-  | "id"
-  | "attempt"
-  | "maxAttempts"
-  /** Aborts when this task is cancelled, times out, or was lost; whatever the handler then gives for it, its end stands. */
-  | "signal"
-  | "tags"
-  | "parentId"
-  | "rootId"
-  | "flowId"
-  | "traceparent"
-  | "progress"
-  | "log"
-  | "output"
->;
-
-/** What the handler of a batch gets beside its inputs. There are no steps and no waits: each would be one of many tasks. */
-export interface BatchContext extends Pick<TaskContext, "env" | "tenant"> {
-  /** Aborts when there is nobody left to work for: each of the tasks was cancelled, timed out, or was lost. */
-  readonly signal: AbortSignal;
-  /** The tasks, in the order of the inputs. All are one tenant's. */
-  readonly items: readonly BatchItem[];
-  /** Tells the listeners of every task. */
-  progress: TaskContext["progress"];
-  /** Adds a line to the events of every task. */
-  log: TaskContext["log"];
 }
 
 /**
@@ -62,13 +32,6 @@ export type Handler<
 > = B extends BatchOption
   ? BatchHandler<Input, Output>
   : (input: z.output<Input>, ctx: TaskContext) => Promise<z.input<Output>> | z.input<Output>;
-
-/** A batch as a definition holds it. */
-export interface Batch {
-  readonly size: number;
-  readonly waitMs: number;
-  run(inputs: unknown[], ctx: BatchContext): unknown;
-}
 
 /** Throws a `RangeError` where one of the definition's limits would never let a whole batch start. */
 export function batchOf(

@@ -5,7 +5,7 @@ import type { TaskResource } from "../contract/task.ts";
 import type { ErrorHandler, FlowOf, Graph } from "../contract/typed-flow.ts";
 import type { SubmitArgs, TaskOf } from "../contract/typed-task.ts";
 import type { Duration } from "../core/duration.ts";
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { ProblemError, problem } from "../core/problems.ts";
 import { readFlow } from "../results/flows.ts";
 import { readTask } from "../results/read-tasks.ts";

@@ -2,7 +2,7 @@
 
 import { pokeClock } from "../broker/poke.ts";
 import type { Per } from "../core/concurrency.ts";
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { rateOf } from "../core/share.ts";
 import { changeLimits, type DeclaredLimits } from "../results/change-limits.ts";
 import { findTask, taskNames } from "./registry.ts";

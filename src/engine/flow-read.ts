@@ -2,7 +2,7 @@
 
 import type { FlowResource } from "../contract/flow.ts";
 import type { TaskResource } from "../contract/task.ts";
-import type { Progress } from "../core/define-task.ts";
+import type { Progress } from "../core/task.ts";
 import { MAX_NODES, type Source } from "../core/flow.ts";
 import { taskIdsOf, ValueGoneError, valueOf } from "../core/flow-value.ts";
 import { STATES } from "../core/states.ts";

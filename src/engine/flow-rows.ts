@@ -10,7 +10,8 @@ import { faults, MAX_FAULTS, ProblemError, problem, type Fault } from "../core/p
 import { NO_START } from "../core/settle.ts";
 import type { FlowNode } from "../results/flow-node.ts";
 import type { NewFlow } from "../results/flows.ts";
-import { byteLength, type NewTask } from "../results/insert-tasks.ts";
+import { byteLength } from "../results/insert-tasks.ts";
+import type { NewTask } from "../results/new-task.ts";
 import { deadlineAt } from "./flow-deadline.ts";
 import { newId, newTaskIds } from "./ids.ts";
 import { prepareNode, type Origin } from "./prepare.ts";

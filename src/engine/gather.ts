@@ -2,7 +2,7 @@
 
 import { ringBells } from "../broker/bells.ts";
 import { readWhole } from "../results/claim-batches.ts";
-import type { NewTask } from "../results/insert-tasks.ts";
+import type { NewTask } from "../results/new-task.ts";
 
 /** Rings for those whose batch is whole now. The clock rings for the rest: their timers stand where their wait ends. Never fails. */
 export async function ringWhole(env: Env, gathering: NewTask[]): Promise<void> {

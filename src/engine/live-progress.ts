@@ -1,6 +1,6 @@
 /** Reads the progress of tasks that are alive, which only their objects know. */
 
-import type { Progress } from "../core/define-task.ts";
+import type { Progress } from "../core/task.ts";
 import { isTerminal } from "../core/states.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { TaskRow } from "../results/task-row.ts";

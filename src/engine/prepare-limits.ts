@@ -2,7 +2,7 @@
 
 import type { Submission } from "../contract/submission.ts";
 import { definitionKey, submissionKey, type KeyLimit, type Per } from "../core/concurrency.ts";
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { problem, type Problem } from "../core/problems.ts";
 import { MASK, Scrubber, takeOut } from "../core/secret.ts";
 import { rateOf, type Rate } from "../core/share.ts";

@@ -3,7 +3,7 @@
 import { submissionSchema, type Submission } from "../contract/submission.ts";
 import { rowCircuit } from "../core/circuit.ts";
 import { check } from "../core/check.ts";
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import type { PlannedTask } from "../core/flow.ts";
 import { holdersIn } from "../core/flow-reference.ts";
 import { writeJson } from "../core/json.ts";
@@ -15,7 +15,8 @@ import type { WebhookEvent } from "../core/webhook.ts";
 import { scrubFaults, Secrets, takeOut, type Taken } from "../core/secret.ts";
 import type { Share } from "../core/share.ts";
 import { firstLook } from "../core/wake.ts";
-import { byteLength, type NewTask } from "../results/insert-tasks.ts";
+import { byteLength } from "../results/insert-tasks.ts";
+import type { NewTask } from "../results/new-task.ts";
 import { findTask } from "./registry.ts";
 import { prepareLimits } from "./prepare-limits.ts";
 import { whyNoSealKey } from "./seal-key.ts";

@@ -2,7 +2,7 @@
 
 import type { LimitResource } from "../contract/limit.ts";
 import type { Per } from "../core/concurrency.ts";
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { limitId, limitName, type AskedName, type LimitName } from "../core/limit-name.ts";
 import { rateOf, tokensAt } from "../core/share.ts";
 import type { BucketRow, PlacesRow } from "../results/limits.ts";

@@ -1,7 +1,7 @@
 /** A row as the task resource of the contract. */
 
 import type { AttemptResource, TaskResource } from "../contract/task.ts";
-import type { Progress } from "../core/define-task.ts";
+import type { Progress } from "../core/task.ts";
 import type { TaskError } from "../core/errors.ts";
 import { NO_START, type Wait } from "../core/settle.ts";
 import { historyOf, jsonOf, OVERFLOW, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";

@@ -2,7 +2,7 @@
 
 import type { Hono } from "hono";
 import type { DeclaredSchedule } from "../contract/schedule.ts";
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 
 /** An application: everything that a deployment adds to Lovage. */
 export interface Application {

@@ -1,11 +1,11 @@
 /** Seals the secrets of tasks that are about to be stored, and opens them for their handlers. */
 
 import { limitName, storedKey } from "../core/limit-name.ts";
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { putBack, takeOut, type Taken } from "../core/secret.ts";
 import type { Ended, Known } from "../core/flow-value.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import type { NewTask } from "../results/insert-tasks.ts";
+import type { NewTask } from "../results/new-task.ts";
 import type { RunOptions } from "./prepare.ts";
 import { macs, open, seal } from "./seal.ts";
 import { sealTaskSecret } from "./webhook-secret.ts";

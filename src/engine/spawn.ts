@@ -1,6 +1,6 @@
 /** Submits the children of a running attempt. */
 
-import type { SpawnOptions } from "../core/define-task.ts";
+import type { SpawnOptions } from "../core/task.ts";
 import { faults, problem, ProblemError, type Problem } from "../core/problems.ts";
 import { NonRetryableError } from "../core/errors.ts";
 import { submissionSchema } from "../contract/submission.ts";
@@ -9,7 +9,7 @@ import { earliest, pokeClock } from "../broker/poke.ts";
 import { timedRetention } from "../core/wake.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { FlowNode } from "../results/flow-node.ts";
-import type { NewTask } from "../results/insert-tasks.ts";
+import type { NewTask } from "../results/new-task.ts";
 import { RefusalError } from "../results/d1.ts";
 import { spawnTasks } from "../results/spawn-tasks.ts";
 import { namedTaskId } from "./ids.ts";

@@ -9,7 +9,7 @@
 import { INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
 import { isFinal, RefusalError } from "../results/d1.ts";
 import type { Drain } from "../results/drains.ts";
-import type { NewTask } from "../results/insert-tasks.ts";
+import type { NewTask } from "../results/new-task.ts";
 import { within } from "../results/within.ts";
 import { storeAll, type Background } from "./store.ts";
 

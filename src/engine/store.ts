@@ -3,7 +3,8 @@
 import { earliest, pokeClock } from "../broker/poke.ts";
 import type { Share } from "../core/share.ts";
 import type { Drain } from "../results/drains.ts";
-import { insertTasks, type IdempotencyClaim, type NewTask, type Remembered } from "../results/insert-tasks.ts";
+import { insertTasks, type IdempotencyClaim, type Remembered } from "../results/insert-tasks.ts";
+import type { NewTask } from "../results/new-task.ts";
 import { storeShared } from "../results/shared-tasks.ts";
 import { ringWhole } from "./gather.ts";
 import { ringInLine } from "./line.ts";

@@ -4,7 +4,7 @@ import type { ScheduleSpec } from "../contract/schedule.ts";
 import { BELL_MS, DEFAULT_MAX_ATTEMPTS, DEFAULT_RETENTION_MS } from "../core/limits.ts";
 import { firstLook } from "../core/wake.ts";
 import { putBack, Secrets, takeOut } from "../core/secret.ts";
-import type { NewTask } from "../results/insert-tasks.ts";
+import type { NewTask } from "../results/new-task.ts";
 import { findTask } from "./registry.ts";
 import { wholeTaskLimits } from "./prepare-limits.ts";
 import { ownOf, prepareSubmission } from "./prepare.ts";

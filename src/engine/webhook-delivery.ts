@@ -5,7 +5,8 @@ import { OMITTABLE, type Omittable, type TaskResource } from "../contract/task.t
 import type { KeyLimit } from "../core/concurrency.ts";
 import { BELL_MS, DEFAULT_RETENTION_MS, MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { DELIVERY_ATTEMPTS, deliveryTenant, WEBHOOK_TASK } from "../core/webhook.ts";
-import { byteLength, type NewTask } from "../results/insert-tasks.ts";
+import { byteLength } from "../results/insert-tasks.ts";
+import type { NewTask } from "../results/new-task.ts";
 import type { NewDelivery } from "../results/store-deliveries.ts";
 import { messageIdOf } from "./message-ids.ts";
 

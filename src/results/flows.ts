@@ -13,9 +13,9 @@ import {
   raisedIn,
   raisedStatements,
   type IdempotencyClaim,
-  type NewTask,
   type Remembered,
 } from "./insert-tasks.ts";
+import type { NewTask } from "./new-task.ts";
 import { withLargePayloads } from "./read-tasks.ts";
 import { TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 

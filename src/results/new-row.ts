@@ -1,6 +1,6 @@
 /** A task that was just stored, as its row, without asking D1 for it. */
 
-import type { NewTask } from "./insert-tasks.ts";
+import type { NewTask } from "./new-task.ts";
 import type { WholeTaskRow } from "./task-row.ts";
 
 export function newRow(task: NewTask): WholeTaskRow {

@@ -4,7 +4,8 @@ import type { Share } from "../core/share.ts";
 import { newRate } from "./buckets.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { laneAccepts } from "./drains.ts";
-import { ACCEPTED, insertStatements, overflows, storedText, type NewTask } from "./insert-tasks.ts";
+import { ACCEPTED, insertStatements, overflows, storedText } from "./insert-tasks.ts";
+import type { NewTask } from "./new-task.ts";
 import { lastCounts } from "./submission-columns.ts";
 import { OVERFLOW } from "./task-row.ts";
 

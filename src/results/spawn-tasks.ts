@@ -1,7 +1,8 @@
 /** Stores the children of a running attempt, and notes them in its row so that a cancel finds them. */
 
 import { persist, rowsOf } from "./d1.ts";
-import { insertStatements, type NewTask } from "./insert-tasks.ts";
+import { insertStatements } from "./insert-tasks.ts";
+import type { NewTask } from "./new-task.ts";
 import type { Held } from "./leases.ts";
 
 /**

@@ -1,6 +1,6 @@
 /** What a submission writes into a row: the one list from which tasks are stored, whoever makes them, and debounced ones stored over. */
 
-import type { NewTask } from "./insert-tasks.ts";
+import type { NewTask } from "./new-task.ts";
 
 /** A submission as it is stored, as JSON: the input is left out of the row where it is large. */
 export type StoredTask = Required<Omit<NewTask, "secrets">> & { overflow: number };

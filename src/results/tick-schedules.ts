@@ -10,7 +10,8 @@ import { auditStatements, type Audit } from "./audit.ts";
 import { cancellationOf, cancelStatements, type Cancellation } from "./cancel-tasks.ts";
 import { persist, rowsOf } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
-import { insertStatements, type Condition, type NewTask } from "./insert-tasks.ts";
+import { insertStatements, type Condition } from "./insert-tasks.ts";
+import type { NewTask } from "./new-task.ts";
 
 /** Ticks of one schedule, as it was read. Instants are ms since the epoch. */
 export interface ScheduleTicks {

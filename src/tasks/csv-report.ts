@@ -5,7 +5,8 @@
  */
 
 import { z } from "zod";
-import { defineTask, type TaskContext } from "../core/define-task.ts";
+import { defineTask } from "../core/define-task.ts";
+import type { TaskContext } from "../core/task.ts";
 import { NonRetryableError } from "../core/errors.ts";
 import { durationSchema } from "../core/duration.ts";
 import { MAX_TIMEOUT_MS } from "../core/limits.ts";

@@ -1,7 +1,7 @@
 /** The headers of a delivered request: the caller's own, less those that belong to the connection, plus ours. */
 
 import { z } from "zod";
-import type { TaskContext } from "../core/define-task.ts";
+import type { TaskContext } from "../core/task.ts";
 
 const MAX_HEADERS = 100;
 const MAX_VALUE = 8_192;

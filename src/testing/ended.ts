@@ -1,6 +1,6 @@
 /** Both ends of a handler in a plain unit test, by the schemas of its definition. */
 
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { durationMs } from "../core/duration.ts";
 import type { TaskError } from "../core/errors.ts";
 import { faults } from "../core/problems.ts";

@@ -1,7 +1,7 @@
 /** A handler's context that remembers what it was told. */
 
-import type { BatchItem } from "../core/batch.ts";
-import type { LogLevel, TaskContext } from "../core/define-task.ts";
+import type { BatchItem } from "../core/task.ts";
+import type { LogLevel, TaskContext } from "../core/task.ts";
 import { durationMs } from "../core/duration.ts";
 import { assertSignalName } from "../core/signal-name.ts";
 import { plain, type FakeDurable } from "./fake-durable.ts";

@@ -3,7 +3,7 @@
  * over at once, signals are those that the test gives, children run in the same process.
  */
 
-import type { SignalOptions, SpawnOptions, StepOptions, TaskDefinition } from "../core/define-task.ts";
+import type { SignalOptions, SpawnOptions, StepOptions, TaskDefinition } from "../core/task.ts";
 import { durationMs, type Duration } from "../core/duration.ts";
 import { describeError, NonRetryableError, SignalTimeoutError } from "../core/errors.ts";
 import { assertSignalName } from "../core/signal-name.ts";

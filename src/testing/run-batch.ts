@@ -1,7 +1,8 @@
 /** One call of a batch's handler in a plain unit test. */
 
-import { faultOfResults, type BatchContext, type BatchItem } from "../core/batch.ts";
-import type { InputOf, OutputOf, TaskDefinition } from "../core/define-task.ts";
+import { faultOfResults } from "../core/batch.ts";
+import type { BatchContext, BatchItem } from "../core/task.ts";
+import type { InputOf, OutputOf, TaskDefinition } from "../core/task.ts";
 import { accepted, invalid, returned, threw, type Ended } from "./ended.ts";
 import { FAKE_ID, fakeItem, nothingTold, type ContextOptions, type Told } from "./fake-context.ts";
 

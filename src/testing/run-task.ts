@@ -1,6 +1,6 @@
 /** `lovage/testing`: one attempt of one task in a plain unit test. No Cloudflare, no network, no clock but the handler's own. */
 
-import type { InputOf, OutputOf, TaskContext, TaskDefinition } from "../core/define-task.ts";
+import type { InputOf, OutputOf, TaskContext, TaskDefinition } from "../core/task.ts";
 import { ChildFailedError } from "../core/errors.ts";
 import { endingOf } from "../core/settle.ts";
 import { accepted, returned, threw, type Ended } from "./ended.ts";

@@ -1,6 +1,6 @@
 /** One call of a handler for many attempts, each of which is supervised by itself. */
 
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Ran } from "./run-attempt.ts";
 import type { Controlled } from "./run-batch.ts";

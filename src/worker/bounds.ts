@@ -1,6 +1,6 @@
 /** How long an attempt may take, and how it is retried: what its submission says, before what its definition does. */
 
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { DEFAULT_TIMEOUT_MS } from "../core/limits.ts";
 import { DEFAULT_RETRY, retryPolicy, type RetryPolicy } from "../core/retry.ts";
 import type { RunOptions } from "../engine/prepare.ts";

@@ -1,8 +1,8 @@
 /** What a handler gets beside its input. */
 
 import { durationMs, type Duration } from "../core/duration.ts";
-import type { BatchItem } from "../core/batch.ts";
-import type { TaskContext } from "../core/define-task.ts";
+import type { BatchItem } from "../core/task.ts";
+import type { TaskContext } from "../core/task.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { assertSignalName } from "../core/signal-name.ts";
 import { signCallback } from "../engine/links.ts";

@@ -1,6 +1,6 @@
 /** What a claimed task's name means to a worker: the system's own tasks beside the user's. */
 
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { findTask } from "../engine/registry.ts";
 import { webhookTask } from "./webhook-task.ts";
 

@@ -4,7 +4,7 @@
  * that must wait never returns: once nothing else is going on, the attempt ends as suspended.
  */
 
-import type { Child, SignalOptions, SpawnOptions, StepOptions } from "../core/define-task.ts";
+import type { Child, SignalOptions, SpawnOptions, StepOptions } from "../core/task.ts";
 import { check } from "../core/check.ts";
 import { durationMs, type Duration } from "../core/duration.ts";
 import {

@@ -1,6 +1,6 @@
 /** What a handler is given and what it gave, as the ending of an attempt. */
 
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { durationMs } from "../core/duration.ts";
 import { describeError } from "../core/errors.ts";
 import { DanglingReferenceError, InputTooLargeError, ValueGoneError } from "../core/flow-value.ts";

@@ -1,6 +1,6 @@
 /** Runs the handler of one attempt, and says how it went. */
 
-import type { TaskDefinition } from "../core/define-task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
 import type { RunOptions } from "../engine/prepare.ts";

@@ -1,7 +1,8 @@
 /** Calls the handler of a batch once, and says how each of its tasks went. */
 
-import { faultOfResults, type BatchContext } from "../core/batch.ts";
-import type { TaskDefinition } from "../core/define-task.ts";
+import { faultOfResults } from "../core/batch.ts";
+import type { BatchContext } from "../core/task.ts";
+import type { TaskDefinition } from "../core/task.ts";
 import { MAX_BATCH_RESULT_LENGTH } from "../core/limits.ts";
 import type { Scrubber } from "../core/secret.ts";
 import type { Ending } from "../core/settle.ts";

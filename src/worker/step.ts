@@ -1,6 +1,6 @@
 /** What becomes of one step: its tries, and what of it is kept. */
 
-import type { TryOptions } from "../core/define-task.ts";
+import type { TryOptions } from "../core/task.ts";
 import { describeError, NonRetryableError, RetryAfterError, StepMismatchError } from "../core/errors.ts";
 import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
 import { retryDelay, retryPolicy } from "../core/retry.ts";

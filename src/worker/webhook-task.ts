@@ -5,7 +5,8 @@
 
 import { Webhook } from "standardwebhooks";
 import { z } from "zod";
-import { defineTask, type TaskContext } from "../core/define-task.ts";
+import { defineTask } from "../core/define-task.ts";
+import type { TaskContext } from "../core/task.ts";
 import { NonRetryableError, RetryAfterError } from "../core/errors.ts";
 import {
   ANSWER_WITHIN_MS,

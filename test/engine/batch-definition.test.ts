@@ -1,7 +1,8 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { z } from "zod";
 import { faultOfResults, type BatchOption } from "../../src/core/batch.ts";
-import { defineTask, type InputOf, type OutputOf, type TaskOptions } from "../../src/core/define-task.ts";
+import { defineTask, type TaskOptions } from "../../src/core/define-task.ts";
+import type { InputOf, OutputOf } from "../../src/core/task.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { callsOf } from "../../src/worker/batch-call.ts";
 

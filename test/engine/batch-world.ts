@@ -7,7 +7,7 @@ import { vi } from "vitest";
 import fc from "fast-check";
 import { Suspects } from "../../src/clock/suspects.ts";
 import { tick } from "../../src/clock/tick.ts";
-import type { TaskDefinition } from "../../src/core/define-task.ts";
+import type { TaskDefinition } from "../../src/core/task.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
 import { cancel } from "../../src/engine/cancel.ts";

@@ -6,7 +6,7 @@ import { rateOf } from "../../src/core/share.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";
 import { drainLane, endDrain } from "../../src/results/drains.ts";
-import type { NewTask } from "../../src/results/insert-tasks.ts";
+import type { NewTask } from "../../src/results/new-task.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { SUBMISSION_COLUMNS } from "../../src/results/submission-columns.ts";
 import { limitedTask, newKey } from "./limited-tasks.ts";

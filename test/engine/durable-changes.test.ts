@@ -1,6 +1,6 @@
 /** A handler that is not what it was when its task began: it is found out, and never gives a wrong result. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { TaskContext } from "../../src/core/define-task.ts";
+import type { TaskContext } from "../../src/core/task.ts";
 import { DurableTask, effects, type Handler } from "./durable-task.ts";
 import { passTime, realTime } from "./passing-time.ts";
 

@@ -3,7 +3,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
-import type { TaskContext } from "../../src/core/define-task.ts";
+import type { TaskContext } from "../../src/core/task.ts";
 import { NO_START, type Ending } from "../../src/core/settle.ts";
 import { signal } from "../../src/engine/signal.ts";
 import type { TaskEvent } from "../../src/contract/event.ts";

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { z } from "zod";
-import type { BatchContext } from "../../src/core/batch.ts";
+import type { BatchContext } from "../../src/core/task.ts";
 import { defineTask } from "../../src/core/define-task.ts";
 import type { AttemptAborted } from "../../src/core/errors.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";

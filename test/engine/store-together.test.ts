@@ -3,7 +3,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { GROUPS_PER_LEAD, PATIENCE_MS, storeTogether } from "../../src/engine/store-together.ts";
-import type { NewTask } from "../../src/results/insert-tasks.ts";
+import type { NewTask } from "../../src/results/new-task.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { databaseOver, executeOn, type Execute } from "./database-over.ts";
 import { hearingEnv } from "./limited-tasks.ts";

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
-import type { TaskContext, TryOptions } from "../../src/core/define-task.ts";
+import type { TaskContext, TryOptions } from "../../src/core/task.ts";
 import { NonRetryableError } from "../../src/core/errors.ts";
 import { MAX_CRASHES } from "../../src/core/limits.ts";
 import { OBJECT } from "../../src/core/wake.ts";

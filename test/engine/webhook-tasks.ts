@@ -11,7 +11,7 @@ import { settle, type Ending } from "../../src/core/settle.ts";
 import type { Undoing } from "../../src/core/undo.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
 import type { Commit } from "../../src/results/commit-attempts.ts";
-import type { NewTask } from "../../src/results/insert-tasks.ts";
+import type { NewTask } from "../../src/results/new-task.ts";
 import { jsonOf } from "../../src/results/task-row.ts";
 import { insertWebhook } from "../../src/results/store-webhook.ts";
 import type { WebhookRow } from "../../src/results/webhook-row.ts";

@@ -1,7 +1,7 @@
 /** The OpenAPI 3.1 document: https://spec.openapis.org/oas/v3.1.1.html */
 
 import { problemSchema } from "../../contract/problem.ts";
-import type { TaskDefinition } from "../../core/define-task.ts";
+import type { TaskDefinition } from "../../core/task.ts";
 import type { Operation } from "../operation.ts";
 import { headerComponents } from "./headers.ts";
 import { operationObject } from "./operation-object.ts";

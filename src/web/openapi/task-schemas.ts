@@ -3,7 +3,7 @@
  * by `task`, with the schemas of its input and its result.
  */
 
-import type { TaskDefinition } from "../../core/define-task.ts";
+import type { TaskDefinition } from "../../core/task.ts";
 import { reference, type Json, type SchemaBook } from "./schema-book.ts";
 
 /** Puts the tasks in the place of the general `Submission`, `BatchItem` and `SubmittedTask`. */

@@ -14,7 +14,7 @@ import { waitAt, waitForEnd, type Patience } from "../../engine/wait.ts";
 import { Waiter } from "../../engine/waiter.ts";
 import { isTerminal } from "../../core/states.ts";
 import { OBJECT } from "../../core/wake.ts";
-import type { NewTask } from "../../results/insert-tasks.ts";
+import type { NewTask } from "../../results/new-task.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { requestKey } from "../idempotency.ts";
 import type { AppContext } from "../app-context.ts";

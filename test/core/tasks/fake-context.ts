@@ -1,6 +1,6 @@
 /** A handler's context that does nothing but remember what it was told. */
 
-import type { LogLevel, TaskContext } from "../../../src/core/define-task.ts";
+import type { LogLevel, TaskContext } from "../../../src/core/task.ts";
 
 /** What a handler reported through a {@link fakeContext}. */
 export interface Reports {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { TaskContext } from "../../../src/core/define-task.ts";
+import type { TaskContext } from "../../../src/core/task.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../../src/core/limits.ts";
 import { endingOf } from "../../../src/core/settle.ts";
 import { fixtures } from "../../../src/tasks/fixtures.ts";
