@@ -53,7 +53,7 @@ async function compile(source: string): Promise<string> {
 }
 
 async function start(): Promise<string> {
-  const { stdout } = await run(process.execPath, ["app.ts", server.url, server.key], { cwd: project });
+  const { stdout } = await run(process.execPath, ["app.ts", server.url, server.root.key], { cwd: project });
   return stdout;
 }
 
