@@ -30,11 +30,9 @@ const CONNECTION_HEADERS = [
 
 /** A caller's headers, each refused by name where it may not be set. */
 export const requestHeadersSchema = z.preprocess(
-  refuseUnseen,
+  refuseUnseenAndMany,
   z.record(z.string(), z.string().max(MAX_VALUE)).superRefine((headers, check) => {
     const refuse = (name: string, message: string) => check.addIssue({ code: "custom", path: [name], message });
-    if (Object.keys(headers).length > MAX_HEADERS)
-      check.addIssue({ code: "custom", message: `at most ${MAX_HEADERS} headers` });
     for (const [name, value] of Object.entries(headers)) {
       if (!TOKEN.test(name)) refuse(name, "not a header name");
       else if (CONNECTION_HEADERS.includes(name.toLowerCase()))
@@ -45,10 +43,14 @@ export const requestHeadersSchema = z.preprocess(
   }),
 );
 
-/** A record would leave a member of this name out without a word. */
-function refuseUnseen(headers: Record<string, string>, check: z.RefinementCtx): Record<string, string> {
-  if (typeof headers === "object" && headers !== null && Object.hasOwn(headers, "__proto__")) {
+/** A record would leave a member called `__proto__` out without a word, and look at each of any number. */
+function refuseUnseenAndMany(headers: Record<string, string>, check: z.RefinementCtx): Record<string, string> {
+  if (typeof headers !== "object" || headers === null || Array.isArray(headers)) return headers;
+  if (Object.hasOwn(headers, "__proto__")) {
     check.addIssue({ code: "custom", path: ["__proto__"], message: "no header may have this name" });
+  }
+  if (Object.keys(headers).length > MAX_HEADERS) {
+    check.addIssue({ code: "custom", message: `at most ${MAX_HEADERS} headers` });
   }
   return headers;
 }

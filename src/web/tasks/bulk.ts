@@ -26,7 +26,7 @@ const STATEMENTS = { verb: 20, looks: 4 };
 
 const filterSchema = z
   .strictObject({
-    state: z.union([z.array(z.enum(STATES)).min(1), z.enum(STATES).transform((state) => [state])]),
+    state: z.union([z.array(z.enum(STATES)).min(1).max(STATES.length), z.enum(STATES).transform((state) => [state])]),
     task: z.string().max(100),
     lane: z.string().meta({ examples: [...LANES] }),
     tags: tagsSchema.refine((tags) => Object.keys(tags).length > 0, "no tag would mean every task: name at least one"),
