@@ -16,7 +16,7 @@ const FIRST = `id tenant task state created_at parent_id root_id flow_id node_ke
 
 /** What a row gets in the course of its life. */
 const LIVED = `run attempt failures crashes lease_until holder started_at finished_at retain_until cancel_requested_at
-  cancel_reason cancel_undo undo signals children history progress error result`.split(/\s+/);
+  cancel_reason cancel_undo undo signals children history progress error result sealed_result`.split(/\s+/);
 
 const NOW = Date.parse("2026-11-01T00:00:00Z");
 
@@ -65,6 +65,7 @@ describe("the columns of a submission", () => {
         tags: JSON.stringify({ a: word }),
         circuit: JSON.stringify({ failures: number }),
         batch: JSON.stringify({ size: number }),
+        sealed: JSON.stringify({ a: word }),
         input: JSON.stringify(input),
       });
     };
