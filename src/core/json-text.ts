@@ -3,7 +3,7 @@
  * which one is lost, and `__proto__`, which is no name of its own to much code. Pure.
  */
 
-import { inside, type Path } from "./path.ts";
+import type { Path } from "./path.ts";
 
 /** What can be told of a text without reading it: no stack runs out, whatever the text is. */
 export interface Outline {
@@ -18,6 +18,8 @@ export interface Outline {
 
 /** A shorter number without an exponent is exact, or a fraction. */
 const SAFE_DIGITS = 15;
+
+const ZERO = /^-?[0.]+(e|$)/i;
 
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -99,7 +101,7 @@ class Walk {
       if (this.#next() === ",") this.#at++;
       this.#next();
       const name = this.#string();
-      const at = inside(path, name);
+      const at = { around: path, part: name };
       if (names.has(name)) this.#losses.push({ path: at, detail: "stands in its object twice" });
       if (name === "__proto__") this.#losses.push({ path: at, detail: "no member may have this name" });
       names.add(name);
@@ -115,7 +117,7 @@ class Walk {
     this.#at++;
     for (let i = 0; this.#next() !== "]"; i++) {
       if (this.#next() === ",") this.#at++;
-      this.value(inside(path, i));
+      this.value({ around: path, part: i });
     }
     this.#at++;
   }
@@ -164,9 +166,10 @@ function isDigit(char: number): boolean {
 function whyChanged(literal: string): string | null {
   const value = Number(literal);
   if (!Number.isFinite(value)) return "a number may not be larger than 1.7e308";
+  if (value === 0) return ZERO.test(literal) ? null : "a number may not be smaller than 4.9e-324, unless it is 0";
+  // So many digits come back from every reader as they were, whatever the exponent.
+  if (literal.length <= SAFE_DIGITS) return null;
   const written = decimalOf(literal);
-  if (written.digits === "") return null;
-  if (value === 0) return "a number may not be smaller than 4.9e-324, unless it is 0";
   if (written.exponent < 0) return null;
   const read = decimalOf(String(value));
   if (read.digits === written.digits && read.exponent === written.exponent) return null;

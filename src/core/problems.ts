@@ -293,6 +293,11 @@ export function pointer(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
+/** What of a name is written into a pointer that is clipped: the name alone is too long for it. */
+function shortened(part: PropertyKey): PropertyKey {
+  return typeof part === "string" && part.length > MAX_POINTER ? part.slice(0, MAX_POINTER + 1) : part;
+}
+
 /** What a schema says of a value. */
 export interface SchemaIssue {
   code: string;
@@ -306,10 +311,10 @@ export interface SchemaIssue {
 export function faults(issues: readonly SchemaIssue[], base: readonly PropertyKey[] = []): Fault[] {
   const found: Fault[] = [];
   for (const issue of issues) {
-    const path = [...base, ...issue.path];
+    const path = [...base, ...issue.path].map(shortened);
     if (issue.code === "unrecognized_keys" && issue.keys) {
       for (const key of issue.keys.slice(0, MAX_FAULTS + 1)) {
-        found.push({ pointer: pointer([...path, key]), detail: "unknown member" });
+        found.push({ pointer: pointer([...path, shortened(key)]), detail: "unknown member" });
       }
     } else found.push({ pointer: pointer(path), detail: issue.message });
     if (found.length > MAX_FAULTS) break;

@@ -22,6 +22,7 @@ describe("a number", () => {
     "-1E+400",
     "9".repeat(400),
     "1e-400",
+    "-1.5e-999",
   ])("%s would come back changed", (number) => {
     expect(lostIn(number)).toEqual([""]);
     expect(lostIn(`{ "a/b" : [ null, "1e400", ${number} ] , "c": 1 }`)).toEqual(["/a~1b/2"]);
@@ -36,6 +37,8 @@ describe("a number", () => {
     "0e999999",
     "0.0",
     "1e5",
+    "-0.00E-99",
+    "12345.6789e22",
     "1.5e300",
     "100000000000000000000",
     "1e20",

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { faults, pointer, PROBLEMS } from "../../src/core/problems.ts";
+import { check } from "../../src/core/check.ts";
+import { faults, pointer, problem, PROBLEMS } from "../../src/core/problems.ts";
 
 /** RFC 6901 §4, from the standard's own words: what a pointer points at. */
 function resolve(document: unknown, text: string): unknown {
@@ -57,6 +58,24 @@ describe("the faults of a body", () => {
 
   it("point from where the schema applies", () => {
     expect(of({ list: [] }, ["tasks", 3, "input"])[0]?.pointer).toBe("/tasks/3/input/name");
+  });
+
+  it("point at what holds a name that is too long to be written out", () => {
+    const long = "~/".repeat(5_000);
+    const found = of({ name: "x", list: [{ "a/b": 1, [long]: 2 }] });
+    expect(found[0]!.pointer.length).toBeLessThan(2_100);
+    expect(problem("invalid-body", "", found).errors).toEqual([{ pointer: "/list/0", detail: "unknown member" }]);
+  });
+
+  it("have words of their own where they may be listed, and not in any number", () => {
+    const checked = check(
+      z.array(z.enum(["a", "b"])),
+      Array.from({ length: 30_000 }, () => 0),
+    );
+    const words = checked.success ? [] : checked.issues.map(({ message }) => message);
+    expect(words.length).toBe(30_000);
+    expect(words.slice(0, 101).every((each) => each.includes('"a"|"b"'))).toBe(true);
+    expect(words.filter((each) => each.includes('"a"|"b"')).length).toBeLessThan(20_000);
   });
 
   it("are at least one for every body that does not fit", () => {

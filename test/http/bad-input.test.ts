@@ -485,6 +485,7 @@ describe("a verb", () => {
       [`${NOBODY}/retry`, { inputs: {} }, "/inputs"],
       ["cancel", { filters: {}, filter: { task: "x" } }, "/filters"],
       ["cancel", { filter: { state: ["done"] } }, "/filter/state"],
+      ["cancel", { filter: { state: Array.from({ length: 1_000 }, () => "failed") } }, "/filter/state"],
       ["retry", { filter: { task: "x", colour: "red" } }, "/filter/colour"],
       ["delete", { filter: { task: "x" }, dryRun: "yes" }, "/dryRun"],
     ] as const) {
