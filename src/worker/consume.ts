@@ -87,8 +87,10 @@ async function consumeBells(batch: MessageBatch<unknown>, event: Event): Promise
   if (ids.length <= room.most && room.except.length === 0) {
     await start(event, ids);
   } else {
-    const { ids: taken, done } = await sortBells(env, lane, ids, room);
-    if (done !== null) await start(event, taken, [done]);
+    const { ids: taken, portions, done } = await sortBells(env, lane, ids, room);
+    const started = done === null ? null : await start(event, taken, [done]);
+    // Portions that somebody else has worked off already use up no turn: those behind them would have too few.
+    if (started === 0) await sendTurns(env, lane, portions);
   }
   batch.ackAll();
 }
@@ -105,8 +107,10 @@ async function consumeTurns(batch: MessageBatch<unknown>, event: Event): Promise
   }
   const [first, ...others] = batch.messages;
   if (taken.done !== null) {
-    await start(event, taken.ids, [taken.done]);
-    first?.ack();
+    const started = await start(event, taken.ids, [taken.done]);
+    // As above.
+    if (started === 0 && taken.isLeft) first?.retry();
+    else first?.ack();
   } else if (taken.isLeft) {
     // Others hold what is there. Should they have died, somebody must come back for it.
     first?.retry({ delaySeconds: Math.ceil(HOLD_MS / 1_000) });
@@ -116,12 +120,12 @@ async function consumeTurns(batch: MessageBatch<unknown>, event: Event): Promise
   for (const message of others) message.retry();
 }
 
-/** Claims these and starts what was claimed. */
+/** Claims these and starts what was claimed; answers how many. */
 async function start(
   { env, ctx, handlers }: Event,
   ids: string[],
   also: readonly D1PreparedStatement[] = [],
-): Promise<void> {
+): Promise<number> {
   const { claimed, rates } = await claim(env, ids, Date.now(), also);
   const { here, apart } = placesOf(env, claimed);
   // Counted from here: whatever the claim took, the platform counts from the return of this handler.
@@ -129,6 +133,7 @@ async function start(
   ctx.waitUntil(workOff(env, here, endBy, handlers).then(() => writeLastCounts(env, endBy)));
   for (const tasks of apart) ctx.waitUntil(startApart(env, tasks).catch(notStarted));
   for (const key of rates) ctx.waitUntil(env.RATES.getByName(key, placed(env)).keep().catch(notStarted));
+  return claimed.length;
 }
 
 /**

@@ -10,6 +10,7 @@ import { Suspects } from "../../src/clock/suspects.ts";
 import { tick } from "../../src/clock/tick.ts";
 import { LANES, type Lane } from "../../src/core/limits.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
+import { routes } from "../../src/tasks/routes.ts";
 import { createApp } from "../../src/web/app.ts";
 import { consume, consumeDead } from "../../src/worker/consume.ts";
 import { commit } from "../../src/engine/commit.ts";
@@ -39,7 +40,7 @@ interface Options {
   handlers?: (real: Handlers) => Handlers;
 }
 
-const app = createApp();
+const app = createApp(routes);
 
 /** As wrangler.toml has it. */
 const BATCH_SIZE = 100;

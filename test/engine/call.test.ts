@@ -11,7 +11,7 @@ import type { fixtures } from "../../src/tasks/fixtures.ts";
 import { add, big, noop, sum } from "../../src/tasks/fixtures/values.ts";
 
 const client = createClient<typeof fixtures>({
-  baseUrl: "https://lovage.test",
+  baseUrl: "http://localhost",
   apiKey: "test-key",
   fetch: async (url, init) => exports.default.fetch(url, init),
 });

@@ -1,6 +1,7 @@
 /** The public door counts whole networks, since everybody has as many IPv6 addresses as they like. */
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
+import { routes } from "../../src/tasks/routes.ts";
 import { createApp } from "../../src/web/app.ts";
 
 it("limits a /64 as one caller, however its addresses are written", async () => {
@@ -10,7 +11,7 @@ it("limits a /64 as one caller, however its addresses are written", async () => 
     return { success: counted.get(key)! <= 2 };
   };
   const bindings = { ...env, PUBLIC_DEMO: "1", FIXTURES: "", DEMO_LIMIT: { limit } };
-  const app = createApp();
+  const app = createApp(routes);
   const post = async (address: string) => {
     const headers = { "cf-connecting-ip": address, "content-type": "application/json" };
     const body = JSON.stringify({});

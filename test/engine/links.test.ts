@@ -7,12 +7,13 @@ import type { CreatedKey } from "../../src/contract/key.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { SYSTEM } from "../../src/engine/links.ts";
 import { DEPLOYMENT } from "../../src/results/keys.ts";
+import { routes } from "../../src/tasks/routes.ts";
 import { createApp } from "../../src/web/app.ts";
 import { NOBODY } from "../../src/web/principal.ts";
 import { whileValid } from "../../src/web/while-valid.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
 
-const app = createApp();
+const app = createApp(routes);
 
 type Init = { method?: string; body?: unknown; key?: string | null; origin?: string; at?: Env };
 

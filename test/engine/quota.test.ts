@@ -6,9 +6,10 @@ import type { TaskResource } from "../../src/contract/task.ts";
 import { DEFAULT_QUOTAS, quotasOf } from "../../src/core/quotas.ts";
 import { spawn } from "../../src/engine/spawn.ts";
 import { tickDueSchedules } from "../../src/engine/tick-schedules.ts";
+import { routes } from "../../src/tasks/routes.ts";
 import { createApp } from "../../src/web/app.ts";
 
-const app = createApp();
+const app = createApp(routes);
 
 async function call(
   max: string,

@@ -5,9 +5,10 @@ import { describe, expect, it } from "vitest";
 import type { CreatedKey } from "../../src/contract/key.ts";
 import type { Scope } from "../../src/contract/scope.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
+import { routes } from "../../src/tasks/routes.ts";
 import { createApp } from "../../src/web/app.ts";
 
-const app = createApp();
+const app = createApp(routes);
 
 type Init = { method?: string; body?: unknown; key?: string | null; headers?: Record<string, string> };
 
