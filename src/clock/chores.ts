@@ -5,7 +5,6 @@ import { purgeIds } from "../engine/delete.ts";
 import { doChores, type Chores } from "../results/chores.ts";
 import { timePurges, walkOver } from "../results/purge-tasks.ts";
 import type { TickBudget } from "../core/plan.ts";
-import { sealEndpoints } from "./sealing.ts";
 
 /** Between two rounds of chores, and between two folds of what was counted. */
 const CHORES_EVERY_MS = 15_000;
@@ -89,10 +88,9 @@ export async function doRound(
     state.sweeps = { limits: left.limits ?? "", buckets: left.buckets ?? "" };
     if (stretch >= MAX_STRETCHES) left = { ...left, limits: undefined, buckets: undefined };
   }
-  const isSealing = mayGoOn() && (await sealEndpoints(env, kv));
   const done: State = { ...state, doneAt: now, foldedAt: isFolding ? now : state.foldedAt, left: null };
   kv.put<State>("chores", done);
-  return isSealing ? now + CHORES_EVERY_MS : nextRound(done, walk, unfolded && !isFolding);
+  return nextRound(done, walk, unfolded && !isFolding);
 }
 
 function isAnyLeft(chores: Chores): boolean {

@@ -1,4 +1,4 @@
-/** Seals the secrets of endpoints from before there was a key, or from before another key came first. A chore of the clock. */
+/** Seals the secrets of endpoints from before there was a key, or from before another key came first. Part of a tick. */
 
 import { sealKeys } from "../engine/seal-key.ts";
 import { resealEndpoint } from "../engine/webhook-secret.ts";
@@ -6,6 +6,9 @@ import { walkWebhooks } from "../results/read-webhooks.ts";
 
 /** Endpoints in one round: each may be a statement. */
 const CHUNK = 10;
+
+/** Between two rounds while more is left. */
+const AGAIN_MS = 15_000;
 
 /** How far the walk over all endpoints has come under the key that seals now. */
 interface State {
@@ -15,17 +18,20 @@ interface State {
   isDone: boolean;
 }
 
-/** Deals with some of them; answers whether more may be left. Nothing is asked of D1 once all are sealed. */
-export async function sealEndpoints(env: Env, kv: SyncKvStorage): Promise<boolean> {
+/**
+ * Deals with some of them; answers when to go on, in ms since the epoch, null where all are sealed: then nothing is asked of
+ * D1 any more.
+ */
+export async function sealEndpoints(env: Env, kv: SyncKvStorage, now: number): Promise<number | null> {
   const [key] = sealKeys(env);
-  if (key === undefined) return false;
+  if (key === undefined) return null;
   const known = kv.get<State>("sealing");
   const from = known?.keyId === key.id ? known : { keyId: key.id, tenant: "", id: "", isDone: false };
-  if (from.isDone) return false;
+  if (from.isDone) return null;
   const rows = await walkWebhooks(env.DB, from.tenant, from.id, CHUNK);
   for (const row of rows) await resealEndpoint(env, row);
   const { tenant, id } = rows.at(-1) ?? from;
   const isDone = rows.length < CHUNK;
   kv.put<State>("sealing", { keyId: key.id, tenant, id, isDone });
-  return !isDone;
+  return isDone ? null : now + AGAIN_MS;
 }

@@ -7,7 +7,7 @@ import { tick, type Allowance } from "../../src/clock/tick.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
-import { newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
+import { newTask, newTenant, newWebhook, quietEnv } from "./webhook-tasks.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -160,6 +160,43 @@ describe("a tick", () => {
     expect(Math.max(...costs.map((cost) => cost.statements))).toBeLessThanOrEqual(50);
     expect(await countOf("tasks WHERE state = 'queued'")).toBe(35);
   });
+
+  it("begins no piece of work on the free plan that it has no statements for", async () => {
+    await clock.ring();
+    const tenant = newTenant();
+    const old = now - 40 * 24 * 60 * MINUTE;
+    const plain = Array.from({ length: 4 }, () => ({ ...newTask(tenant), state: "succeeded" as const, dueAt: null }));
+    const members = Array.from({ length: 4 }, () => ({ ...plain[0]!, id: newTask(tenant).id, flowId: "flow_old" }));
+    await insertTasks(env.DB, [...plain, ...members]);
+    const due = { ...newTask(tenant), state: "scheduled" as const, dueAt: now, runAt: now };
+    await insertTasks(env.DB, [due]);
+    const ids = JSON.stringify(members.map((task) => task.id));
+    await env.DB.batch([
+      env.DB.prepare(
+        "UPDATE tasks SET created_at = ?1, finished_at = ?1, retain_until = ?1 WHERE state = 'succeeded'",
+      ).bind(old),
+      env.DB.prepare(
+        `INSERT INTO flows (id, tenant, state, created_at, finished_at, retain_until, ids, result)
+         VALUES ('flow_old', 't', 'succeeded', ?1, ?1, ?1, jsonb(?2), '{}')`,
+      ).bind(old, ids),
+      env.DB.prepare("INSERT INTO rollups (span, at, tenant, counts) VALUES (1, ?1, 't', '{}')").bind(old),
+      env.DB.prepare("INSERT INTO limits (key, max) VALUES ('unused', 1)"),
+    ]);
+    await Promise.all(Array.from({ length: 12 }, () => newWebhook(tenant)));
+    clock = new TestClock("free");
+    const costs = [await clock.ring()];
+    while (clock.nextAt === now && costs.length < 10) costs.push(await clock.ring());
+    console.log(
+      "ticks of the free plan with all chores, statements each:",
+      costs.map((cost) => cost.statements).join(" "),
+    );
+    // A tick that is cut short does its work again: there would be more of them.
+    expect(costs.length).toBeLessThanOrEqual(4);
+    expect(await countOf("tasks WHERE state = 'succeeded'")).toBe(0);
+    expect(await countOf("flows")).toBe(0);
+    await clock.ringUntil(now + 2 * MINUTE);
+    expect(await countOf(`webhooks WHERE tenant = '${tenant}' AND secrets LIKE '%whsec_%'`)).toBe(0);
+  });
 });
 
 describe("purges", () => {
@@ -242,7 +279,7 @@ describe("at a thousand keyed tasks a second, kept for a minute", () => {
       ).bind(now),
       // Half of them are members of flows of five.
       env.DB.prepare(
-        `UPDATE tasks SET flow_id = 'flow_' || substr(id, 6, 6) || '-' || CAST(substr(id, 13) AS INTEGER) / 10
+        `UPDATE tasks SET flow_id = 'flow_' || substr(id, 6, 6) || '-' || (CAST(substr(id, 13) AS INTEGER) / 10)
          WHERE id LIKE 'task_' || printf('%06d', ${second}) || '-%' AND CAST(substr(id, 13) AS INTEGER) % 10 < 5`,
       ),
       env.DB.prepare(
