@@ -293,10 +293,8 @@ export function pointer(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
-/** What of a name is written into a pointer that is clipped: the name alone is too long for it. */
-function shortened(part: PropertyKey): PropertyKey {
-  return typeof part === "string" && part.length > MAX_POINTER ? part.slice(0, MAX_POINTER + 1) : part;
-}
+/** As much of a name as a clipped pointer looks at. */
+const shortened = (part: PropertyKey) => (typeof part === "string" ? part.slice(0, MAX_POINTER + 1) : part);
 
 /** What a schema says of a value. */
 export interface SchemaIssue {
@@ -311,12 +309,11 @@ export interface SchemaIssue {
 export function faults(issues: readonly SchemaIssue[], base: readonly PropertyKey[] = []): Fault[] {
   const found: Fault[] = [];
   for (const issue of issues) {
-    const path = [...base, ...issue.path].map(shortened);
+    const add = (detail: string, ...inside: PropertyKey[]) =>
+      found.push({ pointer: pointer([...base, ...issue.path, ...inside].map(shortened)), detail });
     if (issue.code === "unrecognized_keys" && issue.keys) {
-      for (const key of issue.keys.slice(0, MAX_FAULTS + 1)) {
-        found.push({ pointer: pointer([...path, shortened(key)]), detail: "unknown member" });
-      }
-    } else found.push({ pointer: pointer(path), detail: issue.message });
+      for (const key of issue.keys.slice(0, MAX_FAULTS + 1)) add("unknown member", key);
+    } else add(issue.message);
     if (found.length > MAX_FAULTS) break;
   }
   return found;

@@ -45,7 +45,8 @@ function stubWrangler(there: string[], failing = "nothing"): string {
 
 const commands = () => readFileSync(join(dir, "log"), "utf8").trim().split("\n");
 
-const QUEUES = ["high", "default", "bulk", "long", "dead"].map((lane) => `queues lovage-${lane}`);
+const LANES = ["high", "default", "bulk", "long"];
+const QUEUES = [...LANES, ...LANES.map((lane) => `turns-${lane}`), "dead"].map((name) => `queues lovage-${name}`);
 const RESOURCES = ["d1 lovage", ...QUEUES];
 const ALL = [...RESOURCES, "secret API_KEY", "secret SEAL_KEY"];
 
