@@ -48,9 +48,9 @@ describe("the audit log", () => {
     const { id } = await client.keys.create({ name: "audited", scopes: ["read"] });
     await client.keys.revoke(id);
     const entries = await collect(client.audit.list({ target: id, since }));
-    expect(entries.map(({ action, actor }) => [action, actor.id])).toEqual([
-      ["key.revoke", "deployment"],
-      ["key.create", "deployment"],
+    expect(entries.map(({ action, actor }) => [action, actor])).toEqual([
+      ["key.revoke", { kind: "key", id: server.keyId }],
+      ["key.create", { kind: "key", id: server.keyId }],
     ]);
     expect(await collect(client.audit.list({ target: id, action: "key.create" }))).toEqual([entries[1]]);
   });

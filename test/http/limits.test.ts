@@ -74,6 +74,7 @@ describe("a concurrency limit of submissions", () => {
       waiting: 7,
       heldUntil: null,
       source: "submission",
+      tenant: "default",
     });
 
     expect(await put(id, { limit: 4 })).toMatchObject({ status: 200, body: { limit: 4, source: "api" } });
@@ -193,21 +194,22 @@ describe("whose a limit is", () => {
     expect([await keysOf(one), await keysOf(other)]).toEqual([[2], [7]]);
   });
 
-  it("shows the limits of whole tasks to all, and lets the service's own key alone change them and see their keys", async () => {
+  it("shows each tenant its own limits of definitions, and lets the service's own key alone change them", async () => {
     const other = await tenant("stranger");
-    await other.submit("test.keyed", { key: "a customer of theirs" });
+    await other.submit("test.keyed", { key: "a customer of theirs" }, { delay: "1h" });
     const keyed = "concurrency:test.keyed:a customer of theirs";
-    expect(await get(keyed)).toMatchObject({ limit: 2, source: "code", task: "test.keyed" });
-    expect((await other.get(path(keyed))).status).toBe(404);
-    expect((await put(keyed, { limit: 9 }, other)).status).toBe(404);
-    expect((await get("rate:test.rated", other)).limit).toBe(10);
+    const theirs = "concurrency:test.keyed@stranger:a customer of theirs";
+    expect(await get(keyed, other)).toMatchObject({ limit: 2, source: "code", task: "test.keyed", tenant: "stranger" });
+    expect(await get("rate:test.rated", other)).toMatchObject({ limit: 10, tenant: "stranger" });
+    expect((await put(keyed, { limit: 9 }, other)).status).toBe(403);
     expect((await put("rate:test.rated", { limit: 9, per: "1s" }, other)).status).toBe(403);
     expect((await remove("rate:test.rated", other)).status).toBe(403);
     const { items } = (await other.get<Page>("/v1/limits")).body;
-    expect(items.map((item) => item.id)).toEqual(["rate:test.dropped", "rate:test.rated"]);
-    expect((await put(keyed, { limit: 9 })).body).toMatchObject({ limit: 9, source: "api" });
+    expect(items.map((item) => item.id)).toEqual([keyed, "rate:test.dropped", "rate:test.rated"]);
     const { body } = await root.get<Page>("/v1/limits?task=test.keyed");
-    expect(body.items.map((item) => item.id)).toEqual([keyed]);
+    expect(body.items.map((item) => item.id)).toEqual([theirs]);
+    expect((await put(theirs, { limit: 9 })).body).toMatchObject({ limit: 9, source: "api", tenant: "stranger" });
+    expect(await get(keyed, other)).toMatchObject({ limit: 9, source: "api" });
   });
 });
 

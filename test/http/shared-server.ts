@@ -18,6 +18,8 @@ export type SharedServer = {
   url: string;
   /** With every scope, of a tenant that is this file's own. */
   key: string;
+  /** What the audit log calls that key. */
+  keyId: string;
   /** The same with the deployment's key: for lanes, and for keys of other tenants. */
   root: { url: string; key: string };
   /** What it has written to its error output in its whole life, the last of it. */
@@ -40,6 +42,6 @@ export async function shareServer(): Promise<SharedServer> {
     body: JSON.stringify({ name: tenant, tenant, scopes: ["admin"] }),
   });
   if (made.status !== 201) throw new Error(`no key for a test file: ${made.status} ${await made.text()}`);
-  const { key } = (await made.json()) as { key: string };
-  return { url, key, root: server, stderr: () => server.stderr(), stop: async () => void idle.push(server) };
+  const { key, id: keyId } = (await made.json()) as { key: string; id: string };
+  return { url, key, keyId, root: server, stderr: () => server.stderr(), stop: async () => void idle.push(server) };
 }

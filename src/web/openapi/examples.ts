@@ -81,6 +81,7 @@ const limit = {
   id: "concurrency::customer-42",
   kind: "concurrency",
   task: null,
+  tenant: "default",
   key: "customer-42",
   limit: 5,
   per: null,
