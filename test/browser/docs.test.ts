@@ -56,7 +56,7 @@ describe("the API reference", () => {
 describe("the page of a problem", () => {
   it("explains it to whoever follows a problem's type", async () => {
     const { page, complaints } = await open("/problems/quota-exceeded", "light");
-    expect(await page.getByRole("heading", { level: 1 }).textContent()).toContain("too many tasks");
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toContain("as much as it may have");
     const margin = await page.locator("main").evaluate((main) => getComputedStyle(main).marginTop);
     expect(margin, "its style is loaded").toBe("64px");
     expect(complaints).toEqual([]);
