@@ -179,6 +179,33 @@ describe("the consumer", () => {
     expect(service.started).toHaveLength(501);
   });
 
+  it("starts it before all but what runs of 5,000 tasks, be the isolate free or full of them", async () => {
+    // Of 100 ms each, and as many side by side as a portion has: at most one portion before it is far less than 2 s.
+    const service = new AssembledWorker();
+    const many: string[] = [];
+    for (let n = 0; n < 5; n++) many.push(...(await queued("many", 1_000)));
+    await sort("default", many);
+    const [first] = await submit(service, "one", 1);
+    await service.deliverTo("lovage-default", service.queued.splice(0));
+    expect(service.started.map((start) => start.split("/")[0])).toEqual([first]);
+
+    const full = Array.from({ length: 200 }, (_, i) => attemptOf("many", `full-${i}`));
+    for (const attempt of full) enter(attempt);
+    const [second] = await submit(service, "one", 1);
+    const delivered = service.deliverTo("lovage-default", service.queued.splice(0));
+    await vi.waitUntil(() => service.started.length > 1, { timeout: 60_000, interval: 5 });
+    for (const attempt of full) leave(attempt);
+    await delivered;
+    expect(service.started.map((start) => start.split("/")[0])).toEqual([first, second]);
+
+    // Sorted in behind all of them, because the event that got its bell had no room for it.
+    const third = await queued("one", 1);
+    await sort("default", third);
+    expect(await next("default")).toEqual({ many: EACH });
+    expect(await next("default")).toMatchObject({ one: 1 });
+    expect((await statesOf(many)).filter((state) => state === "queued")).toHaveLength(5_000);
+  });
+
   it("starts it after at most one portion, where its bell comes among them", async () => {
     const service = new AssembledWorker();
     const many = await submit(service, "many", 500);
