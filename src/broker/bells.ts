@@ -11,7 +11,7 @@ export interface Bell {
   ids: string[];
 }
 
-/** What a message on the queue of a lane's turns holds: somebody's portion waits in this lane. */
+/** A message on the queue of a lane's turns: a portion of tasks waits in this lane. */
 export interface Turn {
   turn: string;
 }

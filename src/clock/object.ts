@@ -81,7 +81,7 @@ export class Clock extends DurableObject<Env> {
     return { lastTickAt: this.#lastTickAt, nextTickAt, lagMs, error: this.#error };
   }
 
-  /** The keys that sign links. The first is made at the first call: whoever asks at once is answered with the same. */
+  /** The keys that sign links. The first call makes the first key; concurrent calls get the same one. */
   async linkKeys(): Promise<LinkKey[]> {
     const known = this.ctx.storage.kv.get<LinkKey[]>(LINK_KEYS);
     if (known !== undefined) return known;

@@ -67,7 +67,7 @@ export interface TaskOptions<
    */
   cache?: CacheOption;
   /**
-   * Fields of the input that nobody but the handler sees: sealed where they are stored, and shown as `•••`. RFC 6901
+   * Fields of the input that only the handler sees: sealed at rest, shown as `•••`. RFC 6901
    * pointers, such as `["/headers/authorization"]`, or `{ input, output }` where the result has some, too.
    */
   secret?: SecretOption;

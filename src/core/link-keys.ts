@@ -19,7 +19,7 @@ const ANNOUNCED_MS = 2 * KEYS_KNOWN_MS;
 /** Keys that are kept at once. */
 export const MAX_LINK_KEYS = 16;
 
-/** How long links hold after their key was replaced, unless somebody says otherwise: as long as any callback address is sensibly made for. */
+/** How long a replaced key still verifies links where a rotation gives no `overlap`: a year, the longest use of a callback address. */
 export const DEFAULT_OVERLAP_MS = 366 * 86_400_000;
 
 /** The key that signs at `now`; undefined where there is none. */

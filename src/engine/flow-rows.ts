@@ -48,7 +48,7 @@ export function compileFlow(env: Env, body: unknown, origin: Origin, now: number
   return { id, tenant, state, createdAt: now, deadline, retainUntil, tasks, onError, result: plan.result, shared };
 }
 
-/** A flow is kept as long as any of its tasks wants to be, with all of them. */
+/** Gives every task the longest retention among them: a flow is purged as a whole. */
 function keepTogether(tasks: NewTask[]): void {
   const longest = tasks.reduce((most, task) => Math.max(most, task.retentionMs), 0);
   for (const task of tasks) task.retentionMs = longest;

@@ -6,7 +6,7 @@ import { isStillValid, type Principal } from "./principal.ts";
 /** Between two looks. A feed says something about as often, if only that nothing came. */
 const LOOK_EVERY_MS = 10_000;
 
-/** The same events for as long as whoever follows may. */
+/** The same events, until the key or link that asked for them is no longer valid. */
 export async function* whileValid(
   env: Env,
   principal: Principal,

@@ -63,7 +63,7 @@ export function runningIn(lane: string): number {
   return count;
 }
 
-/** The same for each tenant that has any. */
+/** How many handlers of a lane run here for each tenant; a tenant without any is not in the map. */
 export function runningByTenant(lane: string): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { lane: own, tenant, share } of running) {

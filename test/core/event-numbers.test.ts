@@ -10,7 +10,7 @@ import { eventsOf } from "../../src/progress/snapshot.ts";
 import { lives, longLives } from "./lives.ts";
 import type { ModelTask } from "./model-task.ts";
 
-/** The events that are derived from a row after number `after`, as any reader of it gets them. */
+/** The events that a reader derives from a row, after the number `after`. */
 function eventsIn(row: ModelTask, after = 0): TaskEvent[] {
   const { state, run, finishedAt } = row;
   const task = { state, run, finishedAt } as unknown as TaskResource;

@@ -1,4 +1,4 @@
-/** How long a flow is kept: as long as any of its tasks wants to be, with all of them, and then none of it is left. Time is virtual. */
+/** A flow has the longest retention of its tasks and is purged as a whole. Time is virtual. */
 
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
@@ -72,7 +72,7 @@ async function playAll(id: string, keys: string[]): Promise<void> {
 }
 
 describe("a flow that has ended", () => {
-  it("is kept as long as any of its tasks wants to be, and then goes as a whole", async () => {
+  it("is kept for the longest retention of its tasks, and then purged as a whole", async () => {
     const clock = newClock();
     const id = await newFlow({ group: [kept("1s"), kept("10m")], onError: kept("20m") });
     await playAll(id, ["0", "1"]);

@@ -1,4 +1,4 @@
-/** Submitting tasks, reading them and listing them, as any HTTP client does. */
+/** Submitting, reading and listing tasks over HTTP. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskList, TaskResource } from "../../src/contract/task.ts";
 import { apiOf, LIVE, type Answer, type Api } from "./api.ts";
