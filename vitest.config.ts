@@ -13,7 +13,7 @@ const PATIENCE = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: {
 const SEEDED = [{ find: /^fast-check$/, replacement: join(import.meta.dirname, "test/setup/seed.ts") }];
 
 /** Tests that mostly wait for a server of theirs run so many side by side, in processes that they share. */
-const WAITERS = 4;
+const WAITERS = 6;
 
 export default defineConfig({
   test: {
