@@ -4,7 +4,7 @@ import type { AuditAction } from "../contract/audit.ts";
 import { durationMs } from "../core/duration.ts";
 import { firstIdAt } from "../core/id-time.ts";
 import type { Audit } from "../results/audit.ts";
-import { newId } from "./ids.ts";
+import { newIdAt } from "./ids.ts";
 
 const AUDIT_ID = /^audit_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
@@ -35,7 +35,9 @@ export interface Changed {
 export function auditOf(actor: Actor, action: AuditAction, changed: Changed, now: number): Audit {
   const { tenant, target, detail = null, isCounted = false } = changed;
   const { kind, id, ip } = actor;
-  return { id: newId("audit"), tenant, at: now, actorKind: kind, actorId: id, action, target, detail, ip, isCounted };
+  // The log is read by the times in its ids, so those must be the entries' own.
+  const entry = newIdAt("audit", now);
+  return { id: entry, tenant, at: now, actorKind: kind, actorId: id, action, target, detail, ip, isCounted };
 }
 
 export function isAuditId(text: string): boolean {

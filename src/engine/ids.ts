@@ -1,6 +1,7 @@
 /** Ids: TypeIDs over UUIDv7 (https://github.com/jetify-com/typeid), so that they sort by the time they were made. */
 
 import { TypeID, typeidUnboxed } from "typeid-js";
+import { firstIdAt } from "../core/id-time.ts";
 
 const FLOW_ID = /^flow_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
@@ -16,6 +17,12 @@ export function newTaskIds(count: number): string[] {
 /** A new id of another kind, such as `key_…` or `whk_…`. */
 export function newId(prefix: string): string {
   return typeidUnboxed(prefix);
+}
+
+/** The same with the time `at` (ms since the epoch) in it: the first ten characters after the prefix are a UUIDv7's 48 bits of time. */
+export function newIdAt(prefix: string, at: number): string {
+  const time = prefix.length + 1 + 10;
+  return firstIdAt(prefix, at).slice(0, time) + newId(prefix).slice(time);
 }
 
 export function isFlowId(text: string): boolean {

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { AuditAction, AuditEntry } from "../../src/contract/audit.ts";
 import { firstIdAt } from "../../src/core/id-time.ts";
+import { auditOf, isAuditId, systemActor } from "../../src/engine/audit.ts";
 import { declareSchedules } from "../../src/engine/declare-schedules.ts";
 import { operations } from "../../src/web/app.ts";
 import type { Operation } from "../../src/web/operation.ts";
@@ -308,13 +309,23 @@ describe("the audit log", () => {
     expect((await mine("action=key.create")).items).toEqual([all[3]]);
     expect((await mine("actor=deployment")).items).toEqual([all[3]]);
     expect((await mine(`target=${ids[1]}`)).items).toEqual([all[1]]);
-    expect((await mine(`since=${all[1]!.at}&until=${all[1]!.at}`)).items).toContainEqual(all[1]);
+    for (const entry of all) {
+      expect((await mine(`since=${entry.at}&until=${entry.at}`)).items).toContainEqual(entry);
+    }
     expect((await mine("since=2999-01-01T00:00:00Z")).items).toEqual([]);
     expect((await call("GET", "/v1/audit?tenant=owner", undefined, as["other"])).status).toBe(403);
     expect((await call("GET", "/v1/audit?action=nothing", undefined, as["other"])).status).toBe(400);
     expect((await call("GET", "/v1/audit?cursor=nothing", undefined, as["other"])).status).toBe(400);
     const known = await entries("&tenant=other");
     expect(known).toEqual(all);
+  });
+
+  it("has the time of each entry in its id, by which it is read", () => {
+    const at = Date.parse("2026-01-02T03:04:05.678Z");
+    const { id } = auditOf(systemActor("test"), "task.cancel", { tenant: "t", target: null }, at);
+    expect(isAuditId(id)).toBe(true);
+    expect(id >= firstIdAt("audit", at)).toBe(true);
+    expect(id < firstIdAt("audit", at + 1)).toBe(true);
   });
 
   it("reads a bounded number of entries, and goes on where it was", async () => {
