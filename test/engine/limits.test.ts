@@ -300,7 +300,9 @@ describe("a reader", () => {
     );
     expect(all.filter((id) => id.startsWith("concurrency::"))).toEqual(mine);
     expect(new Set(all).size).toBe(all.length);
-    expect(await names(true, { task: "test.dropped" })).toEqual(["rate:test.dropped"]);
+    const dropped = await names(true, { task: "test.dropped" });
+    // Other tests of this file have left limits of other tenants.
+    expect(dropped.filter((id) => !id.includes("@"))).toEqual(["rate:test.dropped"]);
     expect(await names(false, { kind: "rate" })).toEqual(["rate:test.dropped", "rate:test.rated"]);
   });
 });
