@@ -210,9 +210,11 @@ describe("an explanation", () => {
     const told = await Promise.all(tasks.slice(-2).map((task) => explain(task.id)));
     const places = told.map(({ reasons }) => reasons[0]["position"] as number);
     expect(places[1] - places[0]).toBeLessThanOrEqual(1);
-    const ended = await Promise.all(tasks.slice(-2).map((task) => api.waitForEnd(task.id)));
-    for (const [i, task] of ended.entries()) {
-      expect(Date.parse(task.startedAt!)).toBeGreaterThanOrEqual(Date.parse(told[i].estimatedStartAt!));
+    const ended = await Promise.all(tasks.map((task) => api.waitForEnd(task.id)));
+    // Another of the tasks may take a turn, but no turn comes sooner.
+    const starts = ended.map(({ startedAt }) => Date.parse(startedAt!)).toSorted((a, b) => a - b);
+    for (const [i, start] of starts.slice(-2).entries()) {
+      expect(start).toBeGreaterThanOrEqual(Date.parse(told[i].estimatedStartAt!));
     }
   });
 
