@@ -21,12 +21,14 @@ const ROOMS: { [room: string]: Room } = {
   results: { rooms: ["core", "contract"] },
   broker: { rooms: ["core", "contract"] },
   progress: { rooms: ["core", "contract"] },
-  tasks: { rooms: ["core", "contract", "lovage.ts"] },
-  // Of the tasks' folder, the rooms above use what guards requests to the outside.
-  engine: { rooms: ["core", "contract", "results", "broker", "progress", "tasks"] },
+  // Guards requests to the outside, for tasks and for webhooks.
+  outbound: { rooms: ["core", "contract"] },
+  engine: { rooms: ["core", "contract", "results", "broker", "progress", "outbound"] },
   clock: { rooms: ["core", "contract", "results", "broker", "progress", "engine"] },
-  worker: { rooms: ["core", "contract", "results", "broker", "progress", "tasks", "engine"] },
-  web: { rooms: ["core", "contract", "results", "broker", "progress", "tasks", "engine"] },
+  worker: { rooms: ["core", "contract", "results", "broker", "progress", "outbound", "engine"] },
+  web: { rooms: ["core", "contract", "results", "broker", "progress", "outbound", "engine"] },
+  // What a user's project has.
+  app: { rooms: ["core", "contract", "outbound", "lovage.ts"] },
   client: { rooms: ["contract"], packages: ["eventsource-parser"] },
   testing: { rooms: ["core"], packages: [] },
   pages: { rooms: ["contract"], packages: ["swagger-ui-dist"] },

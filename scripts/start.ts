@@ -2,7 +2,7 @@
 import { appendFileSync, chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { newKeyText } from "../src/engine/key-text.ts";
+import { newKeyText } from "../src/engine/keys/text.ts";
 import { newSealKey } from "./seal-key.ts";
 import { fail, serve } from "./serve.ts";
 

@@ -1,6 +1,6 @@
 /** This repository's Worker: Lovage with the example tasks. */
 
-import { application } from "./tasks/application.ts";
+import { application } from "./app/index.ts";
 import { createLovage } from "./create-lovage.ts";
 
 export { AttemptObject, Clock, ProgressObject, RateObject } from "./lovage.ts";

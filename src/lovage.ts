@@ -17,7 +17,7 @@ export {
 export { getTask, submitFlow, submitTask } from "./engine/call.ts";
 export type { Caller } from "./engine/call.ts";
 export { isTaskId } from "./engine/ids.ts";
-export { LINK_TTL, signLinks, SYSTEM } from "./engine/links.ts";
+export { LINK_TTL, signLinks, SYSTEM } from "./engine/keys/links.ts";
 
 export { Clock } from "./clock/object.ts";
 export { ProgressObject } from "./progress/object.ts";

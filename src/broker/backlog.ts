@@ -1,6 +1,6 @@
 /** How much waits in the queues, as the queues say. */
 
-import { LANES, type Lane } from "../core/limits.ts";
+import { LANES, type Lane } from "../core/bounds.ts";
 import { queueOf } from "./bells.ts";
 
 /** Messages that wait, by lane; null where a queue does not say. Messages in delivery do not count. */

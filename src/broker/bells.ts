@@ -3,7 +3,7 @@
  * time and never a task, so ringing never fails for its caller.
  */
 
-import { BELLS_PER_SEND, type Lane } from "../core/limits.ts";
+import { BELLS_PER_SEND, type Lane } from "../core/bounds.ts";
 import { budgetOf } from "../core/plan.ts";
 
 /** What a message on a lane's queue holds. */

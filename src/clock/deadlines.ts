@@ -1,7 +1,7 @@
 /** Looks after the deadlines of flows, as part of a tick. */
 
-import { endOverdue } from "../engine/flow-deadline.ts";
-import { readOverdue } from "../results/flow-deadlines.ts";
+import { endOverdue } from "../engine/flows/deadline.ts";
+import { readOverdue } from "../results/flows/deadlines.ts";
 
 /** Flows ended in one tick. */
 const MAX_FLOWS = 100;

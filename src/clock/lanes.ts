@@ -1,7 +1,7 @@
 /** Looks after paused lanes, as part of a tick. */
 
-import { HELD_LOOK_MS } from "../core/limits.ts";
-import { forgetPause, wakeLane, type LaneRow } from "../results/lanes.ts";
+import { HELD_LOOK_MS } from "../core/bounds.ts";
+import { forgetPause, wakeLane, type LaneRow } from "../results/lanes/lanes.ts";
 
 /** Tasks woken in one statement. */
 const CHUNK = 1_000;

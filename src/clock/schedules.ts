@@ -1,12 +1,12 @@
 /** Looks after schedules, as part of a tick. */
 
 import { earliest } from "../broker/poke.ts";
-import { declareSchedules } from "../engine/declare-schedules.ts";
-import { waitingTicks } from "../engine/drain.ts";
+import { declareSchedules } from "../engine/schedules/declare.ts";
+import { waitingTicks } from "../engine/lanes/drain.ts";
 import { declaredSchedules } from "../engine/registry.ts";
-import { tickDueSchedules } from "../engine/tick-schedules.ts";
+import { tickDueSchedules } from "../engine/schedules/tick.ts";
 import type { Glance } from "../results/glance.ts";
-import { readNextTick } from "../results/read-schedules.ts";
+import { readNextTick } from "../results/schedules/read.ts";
 
 /** When the clock looks again at schedules that it could not deal with. */
 const AGAIN_MS = 5_000;

@@ -1,8 +1,8 @@
 /** Seals the secrets of endpoints from before there was a key, or from before another key came first. Part of a tick. */
 
-import { sealKeys } from "../engine/seal-key.ts";
-import { resealEndpoint } from "../engine/webhook-secret.ts";
-import { walkWebhooks } from "../results/read-webhooks.ts";
+import { sealKeys } from "../engine/sealing/key.ts";
+import { resealEndpoint } from "../engine/webhooks/secret.ts";
+import { walkWebhooks } from "../results/webhooks/read.ts";
 
 /** Endpoints in one round: each may be a statement. */
 const CHUNK = 10;

@@ -1,7 +1,7 @@
 /** Lanes: the queues that tasks run on. */
 
 import { z } from "zod";
-import { LANES } from "../core/limits.ts";
+import { LANES } from "../core/bounds.ts";
 import { instantSchema } from "./submission.ts";
 
 /** A paused lane accepts and keeps, and nothing in it starts; one that drains finishes what it has and accepts nothing new. */

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { durationSchema } from "../core/duration.ts";
-import { MAX_HORIZON_MS } from "../core/limits.ts";
+import { MAX_HORIZON_MS } from "../core/bounds.ts";
 import { whyNoCron } from "../core/rhythm.ts";
 import { CATCH_UPS, OVERLAPS } from "../core/schedule.ts";
 import { isZone } from "../core/zone.ts";
@@ -64,7 +64,7 @@ export const putScheduleSchema = z
   })
   .meta({ id: "PutSchedule" });
 
-/** A schedule as it is written: in a request, or in `src/tasks/schedules.ts`. */
+/** A schedule as it is written: in a request, or in `src/app/schedules.ts`. */
 export type ScheduleInput = Omit<z.input<typeof putScheduleSchema>, "options"> & {
   options?: Omit<OptionsInput, "runAt" | "expiresAt" | "debounce" | "throttle">;
 };

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { durationSchema } from "../core/duration.ts";
-import { LANES, MAX_ATTEMPTS, MAX_BATCH, MAX_TIMEOUT_MS, MAX_RETENTION_MS, MIN_RETENTION_MS } from "../core/limits.ts";
+import { LANES, MAX_ATTEMPTS, MAX_BATCH, MAX_TIMEOUT_MS, MAX_RETENTION_MS, MIN_RETENTION_MS } from "../core/bounds.ts";
 import { retrySchema } from "../core/retry.ts";
 import { taskWebhookSchema } from "./webhook.ts";
 

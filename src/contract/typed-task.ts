@@ -5,7 +5,7 @@ import type { TaskResource } from "./task.ts";
 
 export type { InputOf, OutputOf, TaskDefinition };
 
-/** A list of definitions, such as `typeof tasks` of `src/tasks/index.ts`. */
+/** A list of definitions, such as `typeof tasks` of `src/app/tasks/index.ts`. */
 export type Tasks = readonly TaskDefinition[];
 
 /** The names in a list. */

@@ -2,7 +2,7 @@
 
 import type { z } from "zod";
 import { durationMs, type Duration } from "./duration.ts";
-import { MAX_BATCH_SIZE, MAX_BATCH_WAIT_MS, type Between } from "./limits.ts";
+import { MAX_BATCH_SIZE, MAX_BATCH_WAIT_MS, type Between } from "./bounds.ts";
 import type { Batch, BatchContext, TaskContext, TaskDefinition } from "./task.ts";
 
 /** In a definition: tasks gather until `size` of them are there, or the oldest has waited for `wait`; then they start together. */

@@ -2,7 +2,7 @@
 
 import { durationMs, type Duration } from "./duration.ts";
 import type { Per } from "./concurrency.ts";
-import type { Between } from "./limits.ts";
+import type { Between } from "./bounds.ts";
 
 /** In a definition: when its tasks are held back. */
 export interface CircuitOption {

@@ -1,6 +1,6 @@
 /** Concurrency keys: whose tasks share a limit. Pure. */
 
-import type { Between } from "./limits.ts";
+import type { Between } from "./bounds.ts";
 
 /** At most `limit` tasks of this key run at once, over all isolates. */
 export interface KeyLimit {

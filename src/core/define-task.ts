@@ -17,7 +17,7 @@ import {
   MIN_RETENTION_MS,
   type Between,
   type Lane,
-} from "./limits.ts";
+} from "./bounds.ts";
 import { retrySchema, type RetryFunction, type RetryOptions } from "./retry.ts";
 import { secretsOf, type SecretOption } from "./secret.ts";
 import { rateLimitOf, type CacheOption, type RateOption } from "./share.ts";

@@ -1,7 +1,7 @@
 /** Durations as callers write them: integer milliseconds, or a number with one unit. */
 
 import { z } from "zod";
-import { MAX_HORIZON_MS } from "./limits.ts";
+import { MAX_HORIZON_MS } from "./bounds.ts";
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 

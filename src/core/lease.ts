@@ -3,7 +3,7 @@
  * later, so that a long attempt writes few rows. A renewal writes two: the row, and the entry of its timer in the index.
  */
 
-import { LEASE_MS } from "./limits.ts";
+import { LEASE_MS } from "./bounds.ts";
 
 /** An attempt older than this has shown that it takes long. */
 const YOUNG_MS = 60_000;

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { check } from "./check.ts";
 import { faults, MAX_FAULTS, pointer, type Fault } from "./problems.ts";
-import { holdersIn, isReference } from "./flow-reference.ts";
+import { holdersIn, isReference } from "./flows/reference.ts";
 
 /** The faults of the parts of `input` that hold no `$from`. `path` is where it stands. */
 export function staticFaults(schema: z.ZodType, input: unknown, path: readonly PropertyKey[]): Fault[] {

@@ -104,7 +104,7 @@ export const PROBLEMS = {
     status: 409,
     title: "The schedule does not allow this",
     meaning: "The schedule is declared in the deployment's code, which alone changes and removes it.",
-    remedy: "Change src/tasks/schedules.ts and deploy. Such a schedule can be paused, resumed and run over the API.",
+    remedy: "Change src/app/schedules.ts and deploy. Such a schedule can be paused, resumed and run over the API.",
   },
   gone: {
     status: 410,

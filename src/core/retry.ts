@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { durationMs, durationSchema, type Duration } from "./duration.ts";
-import { MAX_HORIZON_MS } from "./limits.ts";
+import { MAX_HORIZON_MS } from "./bounds.ts";
 
 /** How the delay grows from attempt to attempt. Delays are milliseconds. */
 export interface RetryPolicy {

@@ -3,7 +3,7 @@
  * Pure: what is taken out is sealed elsewhere.
  */
 
-import { isReference } from "./flow-reference.ts";
+import { isReference } from "./flows/reference.ts";
 import type { Fault } from "./problems.ts";
 
 /** Stands in the place of what nobody is to see. */

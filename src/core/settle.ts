@@ -4,7 +4,7 @@
  */
 
 import { describeError, NonRetryableError, RetryAfterError, type TaskError } from "./errors.ts";
-import { BELL_MS, MAX_CRASHES, MAX_HORIZON_MS, MAX_UNDO_CRASHES } from "./limits.ts";
+import { BELL_MS, MAX_CRASHES, MAX_HORIZON_MS, MAX_UNDO_CRASHES } from "./bounds.ts";
 import { DEFAULT_RETRY, retryDelay, type RetryPolicy } from "./retry.ts";
 import type { State } from "./states.ts";
 import { errorAfterUndo, type Undoing, type UndoFailure } from "./undo.ts";

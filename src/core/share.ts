@@ -2,7 +2,7 @@
 
 import { durationMs, type Duration } from "./duration.ts";
 import type { Per } from "./concurrency.ts";
-import type { Between } from "./limits.ts";
+import type { Between } from "./bounds.ts";
 
 /** How a submission shares its task. `key` tells whose submissions share. Times are ms. */
 export interface Share {

@@ -4,7 +4,7 @@ import type { z } from "zod";
 import type { Circuit } from "./circuit.ts";
 import type { ConcurrencyLimit } from "./concurrency.ts";
 import type { Duration } from "./duration.ts";
-import type { Lane } from "./limits.ts";
+import type { Lane } from "./bounds.ts";
 import type { RetryFunction, RetryOptions } from "./retry.ts";
 import type { SecretPaths } from "./secret.ts";
 import type { RateLimit } from "./share.ts";

@@ -3,7 +3,7 @@
  * `due_at` is the only timer of a row, and may come too early; then it is just set anew.
  */
 
-import { BELL_MS, DEFAULT_RETENTION_MS, HELD_LOOK_MS } from "./limits.ts";
+import { BELL_MS, DEFAULT_RETENTION_MS, HELD_LOOK_MS } from "./bounds.ts";
 import { isTerminal, type State } from "./states.ts";
 
 /** The part of a row that decides. Instants are ms since the epoch. */

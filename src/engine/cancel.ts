@@ -4,10 +4,10 @@ import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import type { Audit } from "../results/audit.ts";
 import { cancelTasks, type Cancellation, type Cancelled } from "../results/cancel-tasks.ts";
-import { deliverFor } from "./deliver.ts";
-import { observeEnds, writeCounts } from "./observe.ts";
+import { deliverFor } from "./webhooks/deliver.ts";
+import { observeEnds, writeCounts } from "./stats/observe.ts";
 import { announceReleased } from "./release.ts";
-import { tellObjects } from "./tell.ts";
+import { tellObjects } from "./events/tell.ts";
 
 /**
  * Cancels what has not ended of these and of what they spawned, and with `undo` has their steps undone

@@ -4,9 +4,9 @@ import { earliest, pokeClock } from "../broker/poke.ts";
 import { budgetOf } from "../core/plan.ts";
 import { claimGathered } from "../results/claim-batches.ts";
 import { claimTasks, type Claim, type ClaimedTask } from "../results/claim-tasks.ts";
-import { declareLimits } from "./declare-limits.ts";
+import { declareLimits } from "./limits/declare.ts";
 import { drop } from "./drop.ts";
-import { tellObjects } from "./tell.ts";
+import { tellObjects } from "./events/tell.ts";
 
 /** What a worker has to do. */
 export interface Taken {

@@ -4,11 +4,11 @@ import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { commitAttempts, type Commit, type CommitAnswer, type Committed } from "../results/commit-attempts.ts";
 import { troubleOf } from "../results/trouble.ts";
-import { deliverFor } from "./deliver.ts";
-import { ringNextInLine } from "./line.ts";
-import { observeAttempts } from "./observe.ts";
+import { deliverFor } from "./webhooks/deliver.ts";
+import { ringNextInLine } from "./limits/waiters.ts";
+import { observeAttempts } from "./stats/observe.ts";
 import { announceReleased } from "./release.ts";
-import { tellObjects } from "./tell.ts";
+import { tellObjects } from "./events/tell.ts";
 
 /**
  * How long after its attempt's end a result is offered to a full database, where a purge may make room. Less than what

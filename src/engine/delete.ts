@@ -2,10 +2,10 @@
 
 import { nextPurge } from "../core/wake.ts";
 import type { Audit } from "../results/audit.ts";
-import { deleteFlows, readEndedFlows, readFlowsOf, type EndedFlow, type FlowOf } from "../results/purge-flows.ts";
+import { deleteFlows, readEndedFlows, readFlowsOf, type EndedFlow, type FlowOf } from "../results/flows/purge.ts";
 import { deleteTasks, removeTasks, type Purged } from "../results/purge-tasks.ts";
-import { deliverFor } from "./deliver.ts";
-import { destroyObjects } from "./tell.ts";
+import { deliverFor } from "./webhooks/deliver.ts";
+import { destroyObjects } from "./events/tell.ts";
 
 /** Removes the ended ones of these tasks that are no members of a flow. Answers how many. */
 export async function deleteEnded(env: Env, ids: string[], audit: Audit | null = null): Promise<number> {

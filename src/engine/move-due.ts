@@ -4,10 +4,10 @@ import { ringBells, type Ringing } from "../broker/bells.ts";
 import { isFinal } from "../results/d1.ts";
 import { moveDue, type Moved, type Moves } from "../results/due-tasks.ts";
 import { SpentError } from "../results/trouble.ts";
-import { deliverFor } from "./deliver.ts";
-import { observeEnds } from "./observe.ts";
+import { deliverFor } from "./webhooks/deliver.ts";
+import { observeEnds } from "./stats/observe.ts";
 import { announceReleased } from "./release.ts";
-import { tellObjects } from "./tell.ts";
+import { tellObjects } from "./events/tell.ts";
 
 /**
  * Sets timers anew, queues and rings for what starts unless its lane is held back, and ends what did not start in time.

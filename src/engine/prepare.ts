@@ -4,11 +4,11 @@ import { submissionSchema, type Submission } from "../contract/submission.ts";
 import { rowCircuit } from "../core/circuit.ts";
 import { check } from "../core/check.ts";
 import type { TaskDefinition } from "../core/task.ts";
-import type { PlannedTask } from "../core/flow.ts";
-import { holdersIn } from "../core/flow-reference.ts";
+import type { PlannedTask } from "../core/flows/flow.ts";
+import { holdersIn } from "../core/flows/reference.ts";
 import { writeJson } from "../core/json.ts";
 import { staticFaults } from "../core/partial-input.ts";
-import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/limits.ts";
+import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/bounds.ts";
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
 import type { RetryOptions } from "../core/retry.ts";
 import type { WebhookEvent } from "../core/webhook.ts";
@@ -18,9 +18,9 @@ import { firstLook } from "../core/wake.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { findTask } from "./registry.ts";
-import { prepareLimits } from "./prepare-limits.ts";
-import { whyNoSealKey } from "./seal-key.ts";
-import { whyNoTarget } from "./webhook-target.ts";
+import { prepareLimits } from "./limits/prepare.ts";
+import { whyNoSealKey } from "./sealing/key.ts";
+import { whyNoTarget } from "./webhooks/target.ts";
 
 /** Where a submission comes from. */
 export interface Origin {

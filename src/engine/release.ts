@@ -3,8 +3,8 @@
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { isTerminal } from "../core/states.ts";
-import type { Released } from "../results/release.ts";
-import { tellObjects } from "./tell.ts";
+import type { Released } from "../results/flows/release.ts";
+import { tellObjects } from "./events/tell.ts";
 
 export async function announceReleased(env: Env, released: Released[]): Promise<void> {
   if (released.length === 0) return;

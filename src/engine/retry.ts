@@ -1,11 +1,11 @@
 /** Runs ended tasks again. */
 
 import type { Audit } from "../results/audit.ts";
-import { readFlowsOf } from "../results/reopen-flows.ts";
+import { readFlowsOf } from "../results/flows/reopen.ts";
 import { retryTasks, type NewInput } from "../results/retry-tasks.ts";
 import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
-import { withFreshIds } from "./error-tasks.ts";
+import { withFreshIds } from "./flows/error-tasks.ts";
 import type { Background } from "./store.ts";
 
 /**

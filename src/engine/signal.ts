@@ -1,6 +1,6 @@
 /** Sends a signal to a task that waits for it, or will. */
 
-import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
+import { MAX_PAYLOAD_BYTES } from "../core/bounds.ts";
 import { ProblemError, problem, type ProblemName } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
 import { TOLD } from "../core/wake.ts";
@@ -13,7 +13,7 @@ import type { TaskRow } from "../results/task-row.ts";
 import { announceReleased } from "./release.ts";
 import { isStorageHeld } from "./storage.ts";
 import type { Background } from "./store.ts";
-import { liveSnapshotOf, progressObject } from "./tell.ts";
+import { liveSnapshotOf, progressObject } from "./events/tell.ts";
 
 /**
  * Keeps the signal (`body` is JSON text) and wakes the task. `linkId` names a link that is good for one signal.

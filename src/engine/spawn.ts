@@ -8,14 +8,14 @@ import { ringBells } from "../broker/bells.ts";
 import { earliest, pokeClock } from "../broker/poke.ts";
 import { timedRetention } from "../core/wake.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import type { FlowNode } from "../results/flow-node.ts";
+import type { FlowNode } from "../results/flows/node.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { RefusalError } from "../results/d1.ts";
 import { spawnTasks } from "../results/spawn-tasks.ts";
 import { namedTaskId } from "./ids.ts";
 import { prepareSubmission } from "./prepare.ts";
 import { admit } from "./quota.ts";
-import { sealTasks } from "./seal-tasks.ts";
+import { sealTasks } from "./sealing/tasks.ts";
 import { isStorageHeld } from "./storage.ts";
 
 /**

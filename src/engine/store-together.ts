@@ -6,9 +6,9 @@
  * An invocation is cut off 30 s after its response and has 1,000 D1 statements, so none leads for as long as requests come.
  */
 
-import { INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
+import { INLINE_PAYLOAD_BYTES } from "../core/bounds.ts";
 import { isFinal, RefusalError } from "../results/d1.ts";
-import type { Drain } from "../results/drains.ts";
+import type { Drain } from "../results/lanes/drains.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { within } from "../results/within.ts";
 import { storeAll, type Background } from "./store.ts";

@@ -2,13 +2,13 @@
 
 import { earliest, pokeClock } from "../broker/poke.ts";
 import type { Share } from "../core/share.ts";
-import type { Drain } from "../results/drains.ts";
+import type { Drain } from "../results/lanes/drains.ts";
 import { insertTasks, type IdempotencyClaim, type Remembered } from "../results/insert-tasks.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { storeShared } from "../results/shared-tasks.ts";
-import { ringWhole } from "./gather.ts";
-import { ringInLine } from "./line.ts";
-import { nameOfInput } from "./seal-tasks.ts";
+import { ringWhole } from "./limits/gather.ts";
+import { ringInLine } from "./limits/waiters.ts";
+import { nameOfInput } from "./sealing/tasks.ts";
 
 /** Where background work of a request goes. */
 export interface Background {

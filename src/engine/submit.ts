@@ -1,17 +1,17 @@
 /** Submits tasks: what was checked is stored, and then rung for. */
 
-import { IDEMPOTENCY_MS } from "../core/limits.ts";
+import { IDEMPOTENCY_MS } from "../core/bounds.ts";
 import { problem, type Problem } from "../core/problems.ts";
 import { newRow } from "../results/new-row.ts";
 import { readTasks } from "../results/read-tasks.ts";
 import type { IdempotencyClaim } from "../results/insert-tasks.ts";
 import type { NewTask } from "../results/new-task.ts";
-import { readDrains, type Drain } from "../results/drains.ts";
+import { readDrains, type Drain } from "../results/lanes/drains.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
-import { laneDrains } from "./drain.ts";
+import { laneDrains } from "./lanes/drain.ts";
 import type { Prepared } from "./prepare.ts";
 import { admit } from "./quota.ts";
-import { sealTasks } from "./seal-tasks.ts";
+import { sealTasks } from "./sealing/tasks.ts";
 import { findMade, madeBefore, type Made, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
 import { storeTogether } from "./store-together.ts";

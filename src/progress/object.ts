@@ -6,7 +6,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import type { TaskEvent } from "../contract/event.ts";
-import { EVENTS_KEPT_MS } from "../core/limits.ts";
+import { EVENTS_KEPT_MS } from "../core/bounds.ts";
 import { isTerminal, type State } from "../core/states.ts";
 import { isOver } from "../core/timeline.ts";
 import { EventLog, SAVE_EVERY_MS, type Told } from "./event-log.ts";

@@ -3,7 +3,7 @@
 import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
 import { OBJECT } from "../core/wake.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import { FLOW_COLUMNS, type FlowRow } from "./flows.ts";
+import { FLOW_COLUMNS, type FlowRow } from "./flows/flows.ts";
 import { WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 
 /**

@@ -1,13 +1,13 @@
 /** Cancels tasks: at once where no attempt holds them, else as a request that the attempt must obey. */
 
 import { auditStatements, type Audit } from "./audit.ts";
-import { BELL_MS } from "../core/limits.ts";
+import { BELL_MS } from "../core/bounds.ts";
 import { IDLE_STATES, sqlStates } from "../core/states.ts";
 import { OBJECT } from "../core/wake.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { cancelledError, dueWhenEnded, undoing } from "./ended.ts";
-import { owedStatement, type OwedId } from "./owed.ts";
-import { releaseStatements, type Released } from "./release.ts";
+import { owedStatement, type OwedId } from "./webhooks/owed.ts";
+import { releaseStatements, type Released } from "./flows/release.ts";
 import type { State } from "../core/states.ts";
 
 /** What a cancellation has done. */

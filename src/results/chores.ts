@@ -1,10 +1,10 @@
 /** What the clock does now and then and is not urgent, in one round trip: forgetting, folding counts, the retention walk's look. */
 
 import { forgetAudit } from "./audit.ts";
-import { forgetBuckets } from "./buckets.ts";
+import { forgetBuckets } from "./limits/buckets.ts";
 import { persist, rowsOf } from "./d1.ts";
-import { forgetLimits } from "./places.ts";
-import { forgetEmptyFlows } from "./purge-flows.ts";
+import { forgetLimits } from "./limits/slots.ts";
+import { forgetEmptyFlows } from "./flows/purge.ts";
 import { forgetKeys, walkStatement, type Met } from "./purge-tasks.ts";
 import { foldStatements, forgetRollups } from "./rollups.ts";
 import { forgetWindows } from "./shared-tasks.ts";

@@ -1,10 +1,10 @@
 /** Takes tasks that start together: as many as their batch holds, or what has come when the oldest has waited long enough. */
 
-import { MAX_BATCH_SIZE } from "../core/limits.ts";
+import { MAX_BATCH_SIZE } from "../core/bounds.ts";
 import { claimSql, claimTasks, type Claim, type Claiming } from "./claim-tasks.ts";
 import { persist, persistOr503 } from "./d1.ts";
 import type { Belled } from "./due-tasks.ts";
-import { orExpiry } from "./turns.ts";
+import { orExpiry } from "./limits/rate-queue.ts";
 
 /** Whose handler calls are shared: those of one tenant, task and lane. */
 const GROUP = "tenant, task, lane";

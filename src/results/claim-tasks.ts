@@ -1,13 +1,13 @@
 /** Takes queued tasks for one attempt each: one transaction for a whole bell. */
 
-import { ValueGoneError } from "../core/flow-value.ts";
-import { LEASE_MS, TIMER_SLACK_MS } from "../core/limits.ts";
+import { ValueGoneError } from "../core/flows/value.ts";
+import { LEASE_MS, TIMER_SLACK_MS } from "../core/bounds.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
-import { CIRCUIT_KEY } from "./circuits.ts";
+import { CIRCUIT_KEY } from "./limits/circuits.ts";
 import { persist, rowsOf } from "./d1.ts";
-import { laneIsOpen } from "./lanes.ts";
+import { laneIsOpen } from "./lanes/lanes.ts";
 import { OVERFLOW, TASK_COLUMNS, type TaskRow } from "./task-row.ts";
-import { orExpiry, TURN } from "./turns.ts";
+import { orExpiry, TURN } from "./limits/rate-queue.ts";
 
 /** A task that the caller now holds. `input` is null where it must be read by {@link readInput}. */
 export interface ClaimedTask extends TaskRow {

@@ -1,6 +1,6 @@
 /** Ends attempts: one transaction for all that ended together. */
 
-import { BELL_MS, INLINE_PAYLOAD_BYTES, MAX_HISTORY, MAX_PARAM_BYTES } from "../core/limits.ts";
+import { BELL_MS, INLINE_PAYLOAD_BYTES, MAX_HISTORY, MAX_PARAM_BYTES } from "../core/bounds.ts";
 import type { Outcome, Settlement } from "../core/settle.ts";
 import { sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import type { AttemptRecord } from "../core/timeline.ts";
@@ -8,8 +8,8 @@ import { persist, rowsOf } from "./d1.ts";
 import { OBJECT } from "../core/wake.ts";
 import { cancelledError, dueWhenEnded, undoing } from "./ended.ts";
 import { byteLength } from "./insert-tasks.ts";
-import { owedStatement, type OwedId } from "./owed.ts";
-import { anyGroupEnded, releaseStatements, type Released } from "./release.ts";
+import { owedStatement, type OwedId } from "./webhooks/owed.ts";
+import { anyGroupEnded, releaseStatements, type Released } from "./flows/release.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 /** An attempt's end, ready to be written. Instants are ms since the epoch. */

@@ -4,8 +4,8 @@ import { ARROWS, sqlStates } from "../core/states.ts";
 import type { Cancellation, Cancelled } from "./cancel-tasks.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { cancelledError, dueWhenEnded } from "./ended.ts";
-import { owedStatement, type OwedId } from "./owed.ts";
-import { releaseStatements, type Released } from "./release.ts";
+import { owedStatement, type OwedId } from "./webhooks/owed.ts";
+import { releaseStatements, type Released } from "./flows/release.ts";
 
 const REASON = "over the rate limit of its task, which drops what is over";
 

@@ -1,12 +1,12 @@
 /** The clock's statements: what is due, and the set-based moves that follow. Each is guarded and safe to repeat. */
 
-import { BELL_MS } from "../core/limits.ts";
+import { BELL_MS } from "../core/bounds.ts";
 import { ARROWS, sqlStates, type State } from "../core/states.ts";
 import type { Sleeper } from "../core/wake.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { dueWhenEnded } from "./ended.ts";
-import { owedStatement, type OwedId } from "./owed.ts";
-import { releaseStatements, type Released } from "./release.ts";
+import { owedStatement, type OwedId } from "./webhooks/owed.ts";
+import { releaseStatements, type Released } from "./flows/release.ts";
 
 /** A row whose time has come. */
 export interface DueTask extends Sleeper {

@@ -1,6 +1,6 @@
 /** What every statement that ends a task sets, as SQL. */
 
-import { DEFAULT_RETENTION_MS } from "../core/limits.ts";
+import { DEFAULT_RETENTION_MS } from "../core/bounds.ts";
 import { PURGE_EVERY_MS, TOLD } from "../core/wake.ts";
 
 /** How long the clock gives the worker to tell a watched task's listeners before it does so itself. */

@@ -1,7 +1,7 @@
 /** What holds a task back, as it stands in D1. */
 
 import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
-import { CIRCUIT_KEY } from "./circuits.ts";
+import { CIRCUIT_KEY } from "./limits/circuits.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 
 /** Ids named at most. */

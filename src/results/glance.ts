@@ -1,14 +1,14 @@
 /** All that a tick of the clock must know, in one round trip: what is due, and what may have to be looked after. */
 
-import { TRIPPED, type Tripped } from "./circuits.ts";
+import { TRIPPED, type Tripped } from "./limits/circuits.ts";
 import { persist, rowsOf } from "./d1.ts";
-import { DRAINS, type Drain } from "./drains.ts";
+import { DRAINS, type Drain } from "./lanes/drains.ts";
 import { dueStatement, nextDueStatement, type DueTask } from "./due-tasks.ts";
-import { NEXT_DEADLINE } from "./flow-deadlines.ts";
-import { PAUSES, type LaneRow } from "./lanes.ts";
-import { OWES } from "./owed.ts";
-import { IN_LINE } from "./places.ts";
-import { NEXT_TICK } from "./read-schedules.ts";
+import { NEXT_DEADLINE } from "./flows/deadlines.ts";
+import { PAUSES, type LaneRow } from "./lanes/lanes.ts";
+import { OWES } from "./webhooks/owed.ts";
+import { IN_LINE } from "./limits/slots.ts";
+import { NEXT_TICK } from "./schedules/read.ts";
 import { UNFOLDED } from "./rollups.ts";
 
 /** Instants are ms since the epoch; null: never. */

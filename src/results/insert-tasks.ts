@@ -1,9 +1,9 @@
 /** Stores new tasks: one statement for any number of them. */
 
 import type { KeyLimit } from "../core/concurrency.ts";
-import { INLINE_PAYLOAD_BYTES, MAX_PARAM_BYTES } from "../core/limits.ts";
+import { INLINE_PAYLOAD_BYTES, MAX_PARAM_BYTES } from "../core/bounds.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import { DRAINS, isDraining, laneAccepts, lanesAccept, type Drain } from "./drains.ts";
+import { DRAINS, isDraining, laneAccepts, lanesAccept, type Drain } from "./lanes/drains.ts";
 import type { NewTask } from "./new-task.ts";
 import { INSERT, type StoredTask } from "./submission-columns.ts";
 import { OVERFLOW } from "./task-row.ts";

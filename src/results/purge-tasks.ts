@@ -1,11 +1,11 @@
 /** Removes tasks whose retention is over, in bounded chunks. */
 
-import { DEFAULT_RETENTION_MS } from "../core/limits.ts";
+import { DEFAULT_RETENTION_MS } from "../core/bounds.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
 import { nextPurge } from "./ended.ts";
-import { flowsOfStatement, type FlowOf } from "./purge-flows.ts";
+import { flowsOfStatement, type FlowOf } from "./flows/purge.ts";
 
 export interface Purged {
   id: string;

@@ -1,13 +1,13 @@
 /** Starts a new run of ended tasks; their history stays. */
 
-import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../core/limits.ts";
+import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../core/bounds.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
 import { submissionKey } from "../core/concurrency.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { IN_RUN, readRuns, RESET } from "./ended-runs.ts";
 import { byteLength } from "./insert-tasks.ts";
-import { MAY_RUN_AGAIN, MEMBERS, reopenStatements, waitAgain, type Reopened } from "./reopen-flows.ts";
+import { MAY_RUN_AGAIN, MEMBERS, reopenStatements, waitAgain, type Reopened } from "./flows/reopen.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 const GUARD = `${IN_RUN} AND state IN ${sqlStates(ARROWS.retry.from)} AND ${MAY_RUN_AGAIN}`;

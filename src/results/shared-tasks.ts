@@ -1,9 +1,9 @@
 /** Stores a submission that shares its task with others: the first of a window makes it, the rest get it. */
 
 import type { Share } from "../core/share.ts";
-import { newRate } from "./buckets.ts";
+import { newRate } from "./limits/buckets.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
-import { laneAccepts } from "./drains.ts";
+import { laneAccepts } from "./lanes/drains.ts";
 import { ACCEPTED, insertStatements, overflows, storedText } from "./insert-tasks.ts";
 import type { NewTask } from "./new-task.ts";
 import { lastCounts } from "./submission-columns.ts";

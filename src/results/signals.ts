@@ -1,10 +1,10 @@
 /** Signals: kept until they are asked for; delivering one wakes a task that waits for it, in the same transaction. */
 
-import { BELL_MS } from "../core/limits.ts";
+import { BELL_MS } from "../core/bounds.ts";
 import { LIVE_STATES, sqlStates } from "../core/states.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { persist, persistOr503, rowsOf } from "./d1.ts";
-import type { Released } from "./release.ts";
+import type { Released } from "./flows/release.ts";
 
 export interface StoredSignal {
   seq: number;

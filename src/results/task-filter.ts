@@ -3,7 +3,7 @@
 import { firstIdAt } from "../core/id-time.ts";
 import { LIVE_STATES, type State } from "../core/states.ts";
 import { persistOr503 } from "./d1.ts";
-import { readMemberIds } from "./flows.ts";
+import { readMemberIds } from "./flows/flows.ts";
 
 /** Instants are ms since the epoch, exclusive. */
 export interface TaskFilter {

@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import type { z } from "zod";
 import { check } from "../core/check.ts";
 import { lossesIn, outlineOf, type Loss } from "../core/json-text.ts";
-import { MAX_BODY_BYTES, MAX_JSON_DEPTH } from "../core/limits.ts";
+import { MAX_BODY_BYTES, MAX_JSON_DEPTH } from "../core/bounds.ts";
 import { faults } from "../core/problems.ts";
 import { refuse } from "./problem.ts";
 

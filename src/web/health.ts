@@ -3,8 +3,8 @@
 import { z } from "zod";
 import { readBacklogs } from "../broker/backlog.ts";
 import { clockOf } from "../broker/poke.ts";
-import { LANES, type Lane } from "../core/limits.ts";
-import { whyNoSealKey } from "../engine/seal-key.ts";
+import { LANES, type Lane } from "../core/bounds.ts";
+import { whyNoSealKey } from "../engine/sealing/key.ts";
 import { storageOf } from "../engine/storage.ts";
 import { measure } from "../results/size.ts";
 import { operation } from "./operation.ts";

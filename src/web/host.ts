@@ -1,7 +1,7 @@
 /** Which names a service on somebody's own machine answers to. */
 
 import { problem } from "../core/problems.ts";
-import { isLoopback } from "../tasks/outbound-guard.ts";
+import { isLoopback } from "../outbound/guard.ts";
 import type { AppContext } from "./app-context.ts";
 import { renderProblem } from "./problem.ts";
 

@@ -1,7 +1,7 @@
 /** The Idempotency-Key header: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 
 import type { RequestKey } from "../engine/request-key.ts";
-import { macs } from "../engine/seal.ts";
+import { macs } from "../engine/sealing/seal.ts";
 import { findTask } from "../engine/registry.ts";
 import type { AppContext } from "./app-context.ts";
 import type { Principal } from "./principal.ts";

@@ -2,9 +2,9 @@
 
 import { z } from "zod";
 import { createdKeySchema, keyListSchema, keySchema, newKeySchema, type KeyResource } from "../contract/key.ts";
-import { createKey } from "../engine/create-key.ts";
+import { createKey } from "../engine/keys/create.ts";
 import { isKeyId } from "../engine/ids.ts";
-import { revokeKey } from "../engine/revoke-key.ts";
+import { revokeKey } from "../engine/keys/revoke.ts";
 import { listKeys, readKey, type StoredKey } from "../results/keys.ts";
 import { operation } from "./operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "./paging.ts";

@@ -2,9 +2,9 @@
 
 import { z } from "zod";
 import { laneListSchema, laneSchema, pauseLaneSchema, type LaneResource } from "../contract/lane.ts";
-import { LANES, type Lane } from "../core/limits.ts";
-import { drain } from "../engine/drain.ts";
-import { describeLanes, pause, resume } from "../engine/lanes.ts";
+import { LANES, type Lane } from "../core/bounds.ts";
+import { drain } from "../engine/lanes/drain.ts";
+import { describeLanes, pause, resume } from "../engine/lanes/lanes.ts";
 import { operation } from "./operation.ts";
 import { refuse } from "./problem.ts";
 import { optionalBody } from "./tasks/control.ts";

@@ -12,8 +12,8 @@ import {
   restoreLimit,
   type LimitPlace,
   type LimitReader,
-} from "../engine/limits.ts";
-import { MAX_LIMITS } from "../results/limits.ts";
+} from "../engine/limits/limits.ts";
+import { MAX_LIMITS } from "../results/limits/limits.ts";
 import { operation } from "./operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "./paging.ts";
 import type { Principal } from "./principal.ts";

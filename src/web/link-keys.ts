@@ -2,7 +2,7 @@
 
 import { linkKeyListSchema, rotateLinkKeySchema, type LinkKeyResource } from "../contract/link-key.ts";
 import type { LinkKey } from "../core/link-keys.ts";
-import { linkKeys, rotateLinkKey } from "../engine/link-keys.ts";
+import { linkKeys, rotateLinkKey } from "../engine/keys/link-keys.ts";
 import { insertAudit } from "../results/audit.ts";
 import { operation } from "./operation.ts";
 import { optionalBody } from "./tasks/control.ts";

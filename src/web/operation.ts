@@ -9,7 +9,7 @@ import type { Scope } from "../contract/scope.ts";
 import type { Loss } from "../core/json-text.ts";
 import { pointerTo } from "../core/path.ts";
 import { MAX_FAULTS, ProblemError, problem, type Problem, type ProblemName } from "../core/problems.ts";
-import type { LinkUse } from "../engine/links.ts";
+import type { LinkUse } from "../engine/keys/links.ts";
 import { auditOf, type Changed } from "../engine/audit.ts";
 import type { Audit } from "../results/audit.ts";
 import type { App, AppContext } from "./app-context.ts";

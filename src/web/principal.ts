@@ -2,11 +2,11 @@
 
 import { SCOPES, type Scope } from "../contract/scope.ts";
 import type { Actor } from "../engine/audit.ts";
-import type { KeyMaker } from "../engine/create-key.ts";
-import { findKey, findKeyById } from "../engine/find-key.ts";
-import { formOf } from "../engine/key-text.ts";
-import { MIN_SECRET_LENGTH } from "../engine/link-keys.ts";
-import { openLink, SYSTEM, type Link, type LinkUse } from "../engine/links.ts";
+import type { KeyMaker } from "../engine/keys/create.ts";
+import { findKey, findKeyById } from "../engine/keys/find.ts";
+import { formOf } from "../engine/keys/text.ts";
+import { MIN_SECRET_LENGTH } from "../engine/keys/link-keys.ts";
+import { openLink, SYSTEM, type Link, type LinkUse } from "../engine/keys/links.ts";
 import { DEPLOYMENT, type StoredKey } from "../results/keys.ts";
 import type { AppContext } from "./app-context.ts";
 import { refuse } from "./problem.ts";

@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { presentProblem } from "../contract/problem.ts";
-import { SealError } from "../engine/seal.ts";
+import { SealError } from "../engine/sealing/seal.ts";
 import { ProblemError, problem, type Fault, type Problem, type ProblemName } from "../core/problems.ts";
 
 /** Throws a problem from anywhere below a route. */

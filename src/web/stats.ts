@@ -1,7 +1,7 @@
 /** `GET /v1/stats`: a tenant's figures. */
 
 import { statsSchema } from "../contract/stats.ts";
-import { describeStats } from "../engine/stats.ts";
+import { describeStats } from "../engine/stats/stats.ts";
 import { operation } from "./operation.ts";
 
 export const getStats = operation({

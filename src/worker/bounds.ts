@@ -1,7 +1,7 @@
 /** How long an attempt may take, and how it is retried: what its submission says, before what its definition does. */
 
 import type { TaskDefinition } from "../core/task.ts";
-import { DEFAULT_TIMEOUT_MS } from "../core/limits.ts";
+import { DEFAULT_TIMEOUT_MS } from "../core/bounds.ts";
 import { DEFAULT_RETRY, retryPolicy, type RetryPolicy } from "../core/retry.ts";
 import type { RunOptions } from "../engine/prepare.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";

@@ -5,14 +5,14 @@
 
 import { idsOf, laneOfTurn, roleOf, sendTurns } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
-import { EVENT_MS } from "../core/limits.ts";
+import { EVENT_MS } from "../core/bounds.ts";
 import { placed } from "../core/location.ts";
 import { budgetOf } from "../core/plan.ts";
 import { claim } from "../engine/claim.ts";
-import { sortBells, takeTurn, type Room } from "../engine/turns.ts";
-import { untilWritten, writeCounts } from "../engine/observe.ts";
+import { sortBells, takeTurn, type Room } from "../engine/lanes/turns.ts";
+import { untilWritten, writeCounts } from "../engine/stats/observe.ts";
 import { makeDue } from "../results/due-tasks.ts";
-import { HOLD_MS } from "../results/portions.ts";
+import { HOLD_MS } from "../results/lanes/portions.ts";
 import { startApart } from "./hand-over.ts";
 import { placesOf } from "./place.ts";
 import { runningByTenant, runningIn } from "./running.ts";

@@ -5,7 +5,7 @@ import type { BatchItem } from "../core/task.ts";
 import type { TaskContext } from "../core/task.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { assertSignalName } from "../core/signal-name.ts";
-import { signCallback } from "../engine/links.ts";
+import { signCallback } from "../engine/keys/links.ts";
 import { jsonOf } from "../results/task-row.ts";
 import type { Durable } from "./durable.ts";
 import type { Reporter } from "./reporter.ts";

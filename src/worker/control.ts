@@ -1,7 +1,7 @@
 /** How the supervisor of an attempt and its handler hear of each other. */
 
 import { AttemptAborted } from "../core/errors.ts";
-import { CANCEL_GRACE_MS } from "../core/limits.ts";
+import { CANCEL_GRACE_MS } from "../core/bounds.ts";
 
 /** Why a handler's signal aborts. */
 export interface StopReason {

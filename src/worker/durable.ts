@@ -15,16 +15,16 @@ import {
   StepMismatchError,
 } from "../core/errors.ts";
 import { faults } from "../core/problems.ts";
-import { MAX_CRASHES } from "../core/limits.ts";
+import { MAX_CRASHES } from "../core/bounds.ts";
 import type { Wait } from "../core/settle.ts";
 import { assertSignalName } from "../core/signal-name.ts";
 import { isTerminal } from "../core/states.ts";
 import type { UndoFailure } from "../core/undo.ts";
 import { spawn } from "../engine/spawn.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
-import { openEnds } from "../engine/seal-tasks.ts";
+import { openEnds } from "../engine/sealing/tasks.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import { readEnds } from "../results/flow-values.ts";
+import { readEnds } from "../results/flows/values.ts";
 import { readSignal, type StoredSignal } from "../results/signals.ts";
 import { Journal } from "./journal.ts";
 import { reached, UnreachableError } from "./reached.ts";

@@ -3,14 +3,14 @@
 import type { TaskDefinition } from "../core/task.ts";
 import { durationMs } from "../core/duration.ts";
 import { describeError } from "../core/errors.ts";
-import { DanglingReferenceError, InputTooLargeError, ValueGoneError } from "../core/flow-value.ts";
-import { MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/limits.ts";
+import { DanglingReferenceError, InputTooLargeError, ValueGoneError } from "../core/flows/value.ts";
+import { MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/bounds.ts";
 import { faults } from "../core/problems.ts";
 import { Scrubber, takeOut } from "../core/secret.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
-import { flowInput } from "../engine/flow-input.ts";
-import { SealError } from "../engine/seal.ts";
-import { openInput, sealResult } from "../engine/seal-tasks.ts";
+import { flowInput } from "../engine/flows/input.ts";
+import { SealError } from "../engine/sealing/seal.ts";
+import { openInput, sealResult } from "../engine/sealing/tasks.ts";
 import { readInput, type ClaimedTask } from "../results/claim-tasks.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 

@@ -2,14 +2,14 @@
 
 import { AttemptAborted, NonRetryableError, type TaskError } from "../core/errors.ts";
 import { OBJECT } from "../core/wake.ts";
-import { progressObject } from "../engine/tell.ts";
+import { progressObject } from "../engine/events/tell.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { persist } from "../results/d1.ts";
 import { reached } from "./reached.ts";
 import { markObject } from "../results/read-tasks.ts";
 import { historyOf } from "../results/task-row.ts";
-import { Replay } from "./replay.ts";
+import { Replay } from "./journal-replay.ts";
 
 const NAME = /^[^\n]{1,200}$/;
 

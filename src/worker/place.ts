@@ -1,6 +1,6 @@
 /** Where attempts run: short ones in the event that claimed them, all others in objects. */
 
-import { DEFAULT_TIMEOUT_MS } from "../core/limits.ts";
+import { DEFAULT_TIMEOUT_MS } from "../core/bounds.ts";
 import { budgetOf } from "../core/plan.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { callsOf } from "./batch-call.ts";

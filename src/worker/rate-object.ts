@@ -5,7 +5,7 @@ import { budgetOf } from "../core/plan.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { startApart } from "./hand-over.ts";
 import { placesOf } from "./place.ts";
-import { keepTurns } from "./turns.ts";
+import { keepTurns } from "./rate-queue.ts";
 import { workOff } from "./work.ts";
 
 /** What a start costs of an event's statements. */

@@ -7,7 +7,7 @@ import { budgetOf } from "../core/plan.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { LogLevel, Progress } from "../core/task.ts";
 import type { Scrubber } from "../core/secret.ts";
-import { liveSnapshotOf, progressObject } from "../engine/tell.ts";
+import { liveSnapshotOf, progressObject } from "../engine/events/tell.ts";
 import type { NewEvent, Snapshot } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { markObject } from "../results/read-tasks.ts";

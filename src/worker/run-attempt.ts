@@ -4,7 +4,7 @@ import type { TaskDefinition } from "../core/task.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
 import type { RunOptions } from "../engine/prepare.ts";
-import { holdBack } from "../results/buckets.ts";
+import { holdBack } from "../results/limits/buckets.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { jsonOf } from "../results/task-row.ts";
 import { createContext } from "./context.ts";

@@ -3,7 +3,7 @@
 import { faultOfResults } from "../core/batch.ts";
 import type { BatchContext } from "../core/task.ts";
 import type { TaskDefinition } from "../core/task.ts";
-import { MAX_BATCH_RESULT_LENGTH } from "../core/limits.ts";
+import { MAX_BATCH_RESULT_LENGTH } from "../core/bounds.ts";
 import type { Scrubber } from "../core/secret.ts";
 import type { Ending } from "../core/settle.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";

@@ -2,7 +2,7 @@
 
 import type { TryOptions } from "../core/task.ts";
 import { describeError, NonRetryableError, RetryAfterError, StepMismatchError } from "../core/errors.ts";
-import { MAX_PAYLOAD_BYTES } from "../core/limits.ts";
+import { MAX_PAYLOAD_BYTES } from "../core/bounds.ts";
 import { retryDelay, retryPolicy } from "../core/retry.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import { byteLength } from "../results/insert-tasks.ts";

@@ -3,7 +3,7 @@
  * and commits its end. Whatever goes wrong here, the lease ends it.
  */
 
-import { CANCEL_GRACE_MS, MAX_TIMEOUT_MS } from "../core/limits.ts";
+import { CANCEL_GRACE_MS, MAX_TIMEOUT_MS } from "../core/bounds.ts";
 import { settle, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
 import { OBJECT, TOLD } from "../core/wake.ts";

@@ -19,17 +19,17 @@ import {
   WEBHOOK_TASK,
 } from "../core/webhook.ts";
 import { auditOf, systemActor } from "../engine/audit.ts";
-import { deliveryInputSchema } from "../engine/webhook-delivery.ts";
-import { endpointSecrets, openTaskSecret, resealEndpoint } from "../engine/webhook-secret.ts";
-import { whyNoTarget } from "../engine/webhook-target.ts";
+import { deliveryInputSchema } from "../engine/webhooks/delivery.ts";
+import { endpointSecrets, openTaskSecret, resealEndpoint } from "../engine/webhooks/secret.ts";
+import { whyNoTarget } from "../engine/webhooks/target.ts";
 import type { Audit } from "../results/audit.ts";
-import { readWebhook } from "../results/read-webhooks.ts";
-import { noteFailure, noteSuccess, pauseWebhook } from "../results/webhook-health.ts";
-import type { WebhookRow } from "../results/webhook-row.ts";
-import { fetchGuarded } from "../tasks/guarded-fetch.ts";
-import { outboundPolicy } from "../tasks/outbound-guard.ts";
-import { retryAfterMs } from "../tasks/retry-after.ts";
-import { UnexpectedStatusError } from "../tasks/unexpected-status.ts";
+import { readWebhook } from "../results/webhooks/read.ts";
+import { noteFailure, noteSuccess, pauseWebhook } from "../results/webhooks/health.ts";
+import type { WebhookRow } from "../results/webhooks/row.ts";
+import { fetchGuarded } from "../outbound/guarded-fetch.ts";
+import { outboundPolicy } from "../outbound/guard.ts";
+import { retryAfterMs } from "../outbound/retry-after.ts";
+import { UnexpectedStatusError } from "../outbound/unexpected-status.ts";
 
 type Delivery = z.output<typeof deliveryInputSchema>;
 

@@ -1,7 +1,7 @@
 /** Runs claimed tasks side by side, to the commits of their attempts' ends. */
 
-import { fillFlowInputs } from "../engine/flow-input.ts";
-import { untilWritten, writeCounts } from "../engine/observe.ts";
+import { fillFlowInputs } from "../engine/flows/input.ts";
+import { untilWritten, writeCounts } from "../engine/stats/observe.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { callsOf, sharedCall, type RunTogether } from "./batch-call.ts";
 import { Committer } from "./committer.ts";

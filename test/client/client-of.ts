@@ -1,8 +1,8 @@
 /** The client as its users make it, for the tasks that the tests drive. */
 import { createClient, type Client } from "../../src/client/index.ts";
 import type { ClientOptions } from "../../src/client/index.ts";
-import type { fixtures } from "../../src/tasks/fixtures.ts";
-import type { processItem } from "../../src/tasks/process-item.ts";
+import type { fixtures } from "../../src/app/fixtures/index.ts";
+import type { processItem } from "../../src/app/tasks/process-item.ts";
 
 export type TestTasks = readonly [typeof processItem, ...typeof fixtures];
 

@@ -102,7 +102,7 @@ describe("lovage/testing", () => {
     await writeFile(
       join(project, "app.ts"),
       `import { runTask } from "lovage/testing";
-       import { processItem } from "${join(root, "src/tasks/process-item.ts")}";
+       import { processItem } from "${join(root, "src/app/tasks/process-item.ts")}";
        const { result, progress } = await runTask(processItem, { name: "tea", steps: 2, pause: 0 });
        console.log(JSON.stringify({ result, reports: progress.length }));`,
     );

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/contract/event.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { eventNumber, nextNumber } from "../../src/core/event-numbers.ts";
-import { MAX_HISTORY } from "../../src/core/limits.ts";
+import { MAX_HISTORY } from "../../src/core/bounds.ts";
 import { isTerminal } from "../../src/core/states.ts";
 import { doneNumber, timeline } from "../../src/core/timeline.ts";
 import { eventsOf } from "../../src/progress/snapshot.ts";

@@ -1,8 +1,8 @@
 /** A flow is planned in time and memory that grow as its body does, whatever its form, and stored in room that does. */
 import { describe, expect, it } from "vitest";
-import { MAX_NODES, type Source } from "../../src/core/flow.ts";
-import { isShared, numbersIn, restored, Sharing, type StoredSource } from "../../src/core/flow-share.ts";
-import { planFlow } from "../../src/core/plan-flow.ts";
+import { MAX_NODES, type Source } from "../../src/core/flows/flow.ts";
+import { isShared, numbersIn, restored, Sharing, type StoredSource } from "../../src/core/flows/share.ts";
+import { planFlow } from "../../src/core/flows/plan.ts";
 
 const newIds = (count: number) => Array.from({ length: count }, (_, i) => `task_${String(i).padStart(26, "0")}`);
 

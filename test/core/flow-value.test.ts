@@ -7,7 +7,7 @@ import {
   ValueGoneError,
   valueOf,
   type Ended,
-} from "../../src/core/flow-value.ts";
+} from "../../src/core/flows/value.ts";
 
 const succeeded = (result: unknown): Ended => ({ state: "succeeded", result });
 

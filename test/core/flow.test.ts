@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MAX_EDGES, MAX_NODES, type Plan, type PlannedTask, type Source } from "../../src/core/flow.ts";
-import { references } from "../../src/core/flow-reference.ts";
+import { MAX_EDGES, MAX_NODES, type Plan, type PlannedTask, type Source } from "../../src/core/flows/flow.ts";
+import { references } from "../../src/core/flows/reference.ts";
 import { inside, partsOf } from "../../src/core/path.ts";
-import { planFlow } from "../../src/core/plan-flow.ts";
-import { taskIdsOf } from "../../src/core/flow-value.ts";
+import { planFlow } from "../../src/core/flows/plan.ts";
+import { taskIdsOf } from "../../src/core/flows/value.ts";
 import { randomGraph, randomOf } from "./flow-random.ts";
 
 const newIds = (count: number) => Array.from({ length: count }, (_, i) => `id${String(i).padStart(5, "0")}`);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { progressObject } from "../../src/engine/tell.ts";
+import { progressObject } from "../../src/engine/events/tell.ts";
 import { clockOf } from "../../src/broker/poke.ts";
 import { placed } from "../../src/core/location.ts";
 

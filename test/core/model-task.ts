@@ -3,7 +3,7 @@
  * What the engine does to a row is compared with it.
  */
 
-import { DEFAULT_RETENTION_MS, LEASE_MS, MAX_HISTORY } from "../../src/core/limits.ts";
+import { DEFAULT_RETENTION_MS, LEASE_MS, MAX_HISTORY } from "../../src/core/bounds.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
 import { isTerminal } from "../../src/core/states.ts";

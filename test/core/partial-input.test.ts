@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { fillIn } from "../../src/core/flow-value.ts";
+import { fillIn } from "../../src/core/flows/value.ts";
 import { staticFaults } from "../../src/core/partial-input.ts";
 
 const previous = { $from: "previous" };

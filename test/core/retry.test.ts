@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MAX_ATTEMPTS, MAX_HORIZON_MS } from "../../src/core/limits.ts";
+import { MAX_ATTEMPTS, MAX_HORIZON_MS } from "../../src/core/bounds.ts";
 import { DEFAULT_RETRY, retryDelay, retryPolicy, retrySchema, type RetryPolicy } from "../../src/core/retry.ts";
 
 /** Any policy that a submission may ask for. */

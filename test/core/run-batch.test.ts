@@ -3,8 +3,8 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import { z } from "zod";
 import { defineTask } from "../../src/core/define-task.ts";
 import { NonRetryableError } from "../../src/core/errors.ts";
-import { batch } from "../../src/tasks/fixtures/batches.ts";
-import { add } from "../../src/tasks/fixtures/values.ts";
+import { batch } from "../../src/app/fixtures/batches.ts";
+import { add } from "../../src/app/fixtures/values.ts";
 import { runBatch, runTask } from "../../src/testing/run-task.ts";
 
 describe("runBatch", () => {

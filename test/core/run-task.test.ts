@@ -3,11 +3,11 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import { z } from "zod";
 import { defineTask, type TaskOptions } from "../../src/core/define-task.ts";
 import { NonRetryableError, RetryAfterError } from "../../src/core/errors.ts";
-import { nap, signal, spawn, steps, undo } from "../../src/tasks/fixtures/durable.ts";
-import { fail, failTimes } from "../../src/tasks/fixtures/failures.ts";
-import { log, output } from "../../src/tasks/fixtures/reports.ts";
-import { add, badOutput, context, noop, sum } from "../../src/tasks/fixtures/values.ts";
-import { processItem } from "../../src/tasks/process-item.ts";
+import { nap, signal, spawn, steps, undo } from "../../src/app/fixtures/durable.ts";
+import { fail, failTimes } from "../../src/app/fixtures/failures.ts";
+import { log, output } from "../../src/app/fixtures/reports.ts";
+import { add, badOutput, context, noop, sum } from "../../src/app/fixtures/values.ts";
+import { processItem } from "../../src/app/tasks/process-item.ts";
 import { runTask } from "../../src/testing/run-task.ts";
 
 /** A task of any input and output that does this. */

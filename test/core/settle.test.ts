@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NonRetryableError, RetryAfterError, SYSTEM_ERRORS } from "../../src/core/errors.ts";
-import { MAX_ATTEMPTS, MAX_CRASHES, MAX_HORIZON_MS, MAX_UNDO_CRASHES } from "../../src/core/limits.ts";
+import { MAX_ATTEMPTS, MAX_CRASHES, MAX_HORIZON_MS, MAX_UNDO_CRASHES } from "../../src/core/bounds.ts";
 import { DEFAULT_RETRY, retryDelay } from "../../src/core/retry.ts";
 import { endingOf, OUTCOMES, settle, type Ending, type Running } from "../../src/core/settle.ts";
 import { ARROWS, isTerminal, type State } from "../../src/core/states.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BELL_MS, DEFAULT_RETENTION_MS, MIN_RETENTION_MS } from "../../src/core/limits.ts";
+import { BELL_MS, DEFAULT_RETENTION_MS, MIN_RETENTION_MS } from "../../src/core/bounds.ts";
 import { ARROWS, isTerminal, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../src/core/states.ts";
 import {
   firstLook,

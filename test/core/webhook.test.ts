@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { DELIVERY_ATTEMPTS, deliveryDelay, deliveryTenant, ownerOf, validSecrets } from "../../src/core/webhook.ts";
 import { webhookSecretSchema } from "../../src/contract/webhook.ts";
-import { whyNoTarget } from "../../src/engine/webhook-target.ts";
+import { whyNoTarget } from "../../src/engine/webhooks/target.ts";
 import { tenantSchema } from "../../src/contract/key.ts";
 
 const MINUTE = 60_000;

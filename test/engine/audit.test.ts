@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { AuditAction, AuditEntry } from "../../src/contract/audit.ts";
 import { firstIdAt } from "../../src/core/id-time.ts";
 import { auditOf, isAuditId, systemActor } from "../../src/engine/audit.ts";
-import { declareSchedules } from "../../src/engine/declare-schedules.ts";
+import { declareSchedules } from "../../src/engine/schedules/declare.ts";
 import { operations } from "../../src/web/app.ts";
 import type { Operation } from "../../src/web/operation.ts";
 import { AssembledWorker } from "./assembled-worker.ts";

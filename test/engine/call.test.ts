@@ -7,8 +7,8 @@ import { chain, map, task } from "../../src/contract/build-flow.ts";
 import { previous } from "../../src/contract/flow-reference.ts";
 import { ProblemError } from "../../src/core/problems.ts";
 import { getTask, submitFlow, submitTask, type Caller } from "../../src/engine/call.ts";
-import type { fixtures } from "../../src/tasks/fixtures.ts";
-import { add, big, noop, sum } from "../../src/tasks/fixtures/values.ts";
+import type { fixtures } from "../../src/app/fixtures/index.ts";
+import { add, big, noop, sum } from "../../src/app/fixtures/values.ts";
 
 const client = createClient<typeof fixtures>({
   baseUrl: "http://localhost",

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type * as Poke from "../../src/broker/poke.ts";
-import { BELL_MS } from "../../src/core/limits.ts";
+import { BELL_MS } from "../../src/core/bounds.ts";
 import type { Clock } from "../../src/clock/object.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";

@@ -3,7 +3,7 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DEFAULT_RETENTION_MS, MIN_RETENTION_MS } from "../../src/core/limits.ts";
+import { DEFAULT_RETENTION_MS, MIN_RETENTION_MS } from "../../src/core/bounds.ts";
 import { purgeDue, TOLD } from "../../src/core/wake.ts";
 import { dueWhenEnded } from "../../src/results/ended.ts";
 import { AssembledWorker } from "./assembled-worker.ts";

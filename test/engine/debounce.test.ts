@@ -5,7 +5,7 @@ import type { OptionsInput } from "../../src/contract/submission.ts";
 import { rateOf } from "../../src/core/share.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";
-import { drainLane, endDrain } from "../../src/results/drains.ts";
+import { drainLane, endDrain } from "../../src/results/lanes/drains.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { SUBMISSION_COLUMNS } from "../../src/results/submission-columns.ts";

@@ -5,8 +5,8 @@ import { z } from "zod";
 import { definitionKey } from "../../src/core/concurrency.ts";
 import { defineTask, type TaskOptions } from "../../src/core/define-task.ts";
 import { rateOf } from "../../src/core/share.ts";
-import { limitsOf } from "../../src/engine/declare-limits.ts";
-import { changeLimits } from "../../src/results/change-limits.ts";
+import { limitsOf } from "../../src/engine/limits/declare.ts";
+import { changeLimits } from "../../src/results/limits/change.ts";
 import { claimAt, insertLimited } from "./limited-tasks.ts";
 import { countRows } from "./count-rows.ts";
 

@@ -1,7 +1,7 @@
 /** The public door counts whole networks, since everybody has as many IPv6 addresses as they like. */
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { routes } from "../../src/tasks/routes.ts";
+import { routes } from "../../src/app/routes.ts";
 import { createApp } from "../../src/web/app.ts";
 
 it("limits a /64 as one caller, however its addresses are written", async () => {

@@ -1,16 +1,16 @@
 /** A drain and a submit at once: what is refused was not stored, what was stored is not refused, whatever is repeated. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import { drainLane, readDrains } from "../../src/results/drains.ts";
+import { drainLane, readDrains } from "../../src/results/lanes/drains.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
-import { resumeLane } from "../../src/results/lanes.ts";
+import { resumeLane } from "../../src/results/lanes/lanes.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";
 import type { RequestKey } from "../../src/engine/request-key.ts";
 import { submit } from "../../src/engine/submit.ts";
-import { submitFlow } from "../../src/engine/flow-submit.ts";
+import { submitFlow } from "../../src/engine/flows/submit.ts";
 import { newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
 
 const now = Date.now();

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { z } from "zod";
 import type { TaskContext } from "../../src/core/task.ts";
-import { progressObject } from "../../src/engine/tell.ts";
+import { progressObject } from "../../src/engine/events/tell.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { randomOf } from "../core/flow-random.ts";

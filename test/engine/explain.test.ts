@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { explanationSchema } from "../../src/contract/explanation.ts";
 import { countAttempt, type Counts } from "../../src/core/counts.ts";
-import { explain } from "../../src/engine/explain.ts";
+import { explain } from "../../src/engine/explain/explain.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { addRollups, beginningOf, SPANS } from "../../src/results/rollups.ts";

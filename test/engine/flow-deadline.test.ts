@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { keepDeadlines } from "../../src/clock/deadlines.ts";
 import type { FlowFailure } from "../../src/contract/typed-flow.ts";
-import { readNextDeadline } from "../../src/results/flow-deadlines.ts";
+import { readNextDeadline } from "../../src/results/flows/deadlines.ts";
 import { flowOf, inputAt, newFlow, play, statesOf, succeeded, workerOn } from "./flow-tasks.ts";
 import { mortal, type Death } from "./mortal-db.ts";
 import { quietEnv } from "./webhook-tasks.ts";

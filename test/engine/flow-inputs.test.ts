@@ -1,8 +1,8 @@
 /** What many members of a flow are given at once: read together, the same as each would read for itself, and never too much. */
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { InputTooLargeError } from "../../src/core/flow-value.ts";
-import { fillFlowInputs, flowInput } from "../../src/engine/flow-input.ts";
+import { InputTooLargeError } from "../../src/core/flows/value.ts";
+import { fillFlowInputs, flowInput } from "../../src/engine/flows/input.ts";
 import { flowOf, newFlow, play, succeeded, workerOn } from "./flow-tasks.ts";
 import { quietEnv } from "./webhook-tasks.ts";
 

@@ -1,9 +1,9 @@
 /** Flows between the transactions: repeated commits, lost bells, retries that are asked twice, results that change. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../../src/core/limits.ts";
-import type { FlowRow } from "../../src/results/flows.ts";
-import { retryFlow } from "../../src/results/retry-flow.ts";
+import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../../src/core/bounds.ts";
+import type { FlowRow } from "../../src/results/flows/flows.ts";
+import { retryFlow } from "../../src/results/flows/retry.ts";
 import { readDue } from "../../src/results/due-tasks.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { failed, flowOf, inputAt, newFlow, play, statesOf, succeeded, workerOn } from "./flow-tasks.ts";

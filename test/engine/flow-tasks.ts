@@ -3,12 +3,12 @@ import { env } from "cloudflare:workers";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
-import { flowInput } from "../../src/engine/flow-input.ts";
-import { presentFlow } from "../../src/engine/flow-read.ts";
-import { submitFlow } from "../../src/engine/flow-submit.ts";
+import { flowInput } from "../../src/engine/flows/input.ts";
+import { presentFlow } from "../../src/engine/flows/read.ts";
+import { submitFlow } from "../../src/engine/flows/submit.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts, type CommitAnswer } from "../../src/results/commit-attempts.ts";
-import { readFlow } from "../../src/results/flows.ts";
+import { readFlow } from "../../src/results/flows/flows.ts";
 import { quietEnv } from "./webhook-tasks.ts";
 
 /** The default one: for others each task has one row more. */

@@ -1,10 +1,10 @@
 /** Keys: their checksum, what finding one costs, and what ends with the key that has made it. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { createKey, type KeyMaker, type NewKey } from "../../src/engine/create-key.ts";
-import { findKey, findKeyById } from "../../src/engine/find-key.ts";
-import { formOf, hashOf, newKeyText } from "../../src/engine/key-text.ts";
-import { revokeKey } from "../../src/engine/revoke-key.ts";
+import { createKey, type KeyMaker, type NewKey } from "../../src/engine/keys/create.ts";
+import { findKey, findKeyById } from "../../src/engine/keys/find.ts";
+import { formOf, hashOf, newKeyText } from "../../src/engine/keys/text.ts";
+import { revokeKey } from "../../src/engine/keys/revoke.ts";
 import { DEPLOYMENT, type StoredKey } from "../../src/results/keys.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
 

@@ -1,10 +1,16 @@
 /** A task's place in its line, and what finding it reads: a bound, however long the line is. */
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { HELD_LOOK_MS } from "../../src/core/limits.ts";
+import { HELD_LOOK_MS } from "../../src/core/bounds.ts";
 import { rateOf } from "../../src/core/share.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
-import { MAX_LOOKED, readKeyLines, readPlaceInLane, readPlaceUnderRate, type Place } from "../../src/results/lines.ts";
+import {
+  MAX_LOOKED,
+  readKeyLines,
+  readPlaceInLane,
+  readPlaceUnderRate,
+  type Place,
+} from "../../src/results/limits/waiters.ts";
 import { countRows } from "./count-rows.ts";
 import { claimAt, insertLimited, limitedTask, newKey, type Limits } from "./limited-tasks.ts";
 

@@ -23,7 +23,7 @@ import type { Snapshot } from "../../src/progress/snapshot.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { noteLateEnd, type Commit } from "../../src/results/commit-attempts.ts";
 import { readNextDue } from "../../src/results/due-tasks.ts";
-import { LEASE_MS } from "../../src/core/limits.ts";
+import { LEASE_MS } from "../../src/core/bounds.ts";
 import { renewLeases } from "../../src/results/leases.ts";
 import { markObject } from "../../src/results/read-tasks.ts";
 import { historyOf, livedOf } from "../../src/results/task-row.ts";

@@ -9,7 +9,7 @@ import { isTerminal } from "../../src/core/states.ts";
 import { eventNumber } from "../../src/core/event-numbers.ts";
 import { doneNumber, since, timeline } from "../../src/core/timeline.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
-import { progressObject } from "../../src/engine/tell.ts";
+import { progressObject } from "../../src/engine/events/tell.ts";
 import type { ProgressObject } from "../../src/progress/object.ts";
 import type { NewEvent, ProgressApi, Snapshot } from "../../src/progress/snapshot.ts";
 import * as model from "../core/model-task.ts";

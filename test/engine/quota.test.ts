@@ -5,8 +5,8 @@ import { describe, expect, it, vi } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { DEFAULT_QUOTAS, quotasOf } from "../../src/core/quotas.ts";
 import { spawn } from "../../src/engine/spawn.ts";
-import { tickDueSchedules } from "../../src/engine/tick-schedules.ts";
-import { routes } from "../../src/tasks/routes.ts";
+import { tickDueSchedules } from "../../src/engine/schedules/tick.ts";
+import { routes } from "../../src/app/routes.ts";
 import { createApp } from "../../src/web/app.ts";
 
 const app = createApp(routes);

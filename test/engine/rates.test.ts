@@ -2,9 +2,9 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { TURN_GRACE_MS } from "../../src/core/limits.ts";
+import { TURN_GRACE_MS } from "../../src/core/bounds.ts";
 import { rateOf } from "../../src/core/share.ts";
-import { forgetBuckets, holdBack } from "../../src/results/buckets.ts";
+import { forgetBuckets, holdBack } from "../../src/results/limits/buckets.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { dropOverRate } from "../../src/results/drop-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";

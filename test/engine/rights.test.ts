@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { CreatedKey } from "../../src/contract/key.ts";
 import type { Scope } from "../../src/contract/scope.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
-import { routes } from "../../src/tasks/routes.ts";
+import { routes } from "../../src/app/routes.ts";
 import { createApp } from "../../src/web/app.ts";
 
 const app = createApp(routes);

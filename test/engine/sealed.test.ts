@@ -4,11 +4,11 @@ import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { MASK } from "../../src/core/secret.ts";
-import { runSchedule } from "../../src/engine/run-schedule.ts";
-import { open, seal } from "../../src/engine/seal.ts";
+import { runSchedule } from "../../src/engine/schedules/run.ts";
+import { open, seal } from "../../src/engine/sealing/seal.ts";
 import { sealEndpoints } from "../../src/clock/sealing.ts";
-import { endpointSecrets } from "../../src/engine/webhook-secret.ts";
-import { readWebhook } from "../../src/results/read-webhooks.ts";
+import { endpointSecrets } from "../../src/engine/webhooks/secret.ts";
+import { readWebhook } from "../../src/results/webhooks/read.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 import type { Execute } from "./database-over.ts";
 

@@ -2,8 +2,8 @@
 
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { LANES } from "../../src/core/limits.ts";
-import { tickTask } from "../../src/engine/tick-task.ts";
+import { LANES } from "../../src/core/bounds.ts";
+import { tickTask } from "../../src/engine/schedules/task.ts";
 import { RESET } from "../../src/results/ended-runs.ts";
 import { newRow } from "../../src/results/new-row.ts";
 import { SUBMISSION_COLUMNS } from "../../src/results/submission-columns.ts";

@@ -1,14 +1,14 @@
 /** The line of a rate as a worker keeps it: everybody at their turn, in their order, whatever else happens to the line. */
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
-import { TURN_GRACE_MS } from "../../src/core/limits.ts";
+import { TURN_GRACE_MS } from "../../src/core/bounds.ts";
 import { rateOf, type Rate } from "../../src/core/share.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
-import { pauseLane } from "../../src/results/lanes.ts";
+import { pauseLane } from "../../src/results/lanes/lanes.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
-import { keepTurns } from "../../src/worker/turns.ts";
+import { keepTurns } from "../../src/worker/rate-queue.ts";
 import { claimAt, hearingEnv, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
 
 const INTERVAL_MS = 20;

@@ -1,14 +1,14 @@
 /** What webhooks cost, in rows written as D1 bills them: nothing where nobody listens. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { deliverOwed } from "../../src/engine/deliver.ts";
-import { deliveryTaskIdOf } from "../../src/engine/message-ids.ts";
+import { deliverOwed } from "../../src/engine/webhooks/deliver.ts";
+import { deliveryTaskIdOf } from "../../src/engine/webhooks/ids.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
-import { changeWebhook } from "../../src/results/change-webhook.ts";
+import { changeWebhook } from "../../src/results/webhooks/change.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
-import { listDeliveries } from "../../src/results/read-deliveries.ts";
-import { ensureDefault } from "../../src/results/store-webhook.ts";
+import { listDeliveries } from "../../src/results/webhooks/read-deliveries.ts";
+import { ensureDefault } from "../../src/results/webhooks/store.ts";
 import { countRows } from "./count-rows.ts";
 import { claimOne, endOf, newTask, newTenant, newWebhook, NOBODY, quietEnv } from "./webhook-tasks.ts";
 

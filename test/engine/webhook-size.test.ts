@@ -2,10 +2,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
-import { MAX_PAYLOAD_BYTES } from "../../src/core/limits.ts";
+import { MAX_PAYLOAD_BYTES } from "../../src/core/bounds.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { presentTask } from "../../src/engine/present.ts";
-import { newDelivery } from "../../src/engine/webhook-delivery.ts";
+import { newDelivery } from "../../src/engine/webhooks/delivery.ts";
 import { newRow } from "../../src/results/new-row.ts";
 import { byteLength } from "../../src/results/insert-tasks.ts";
 import { newTask } from "./webhook-tasks.ts";

@@ -3,7 +3,7 @@
 import { env } from "cloudflare:workers";
 import { prepare } from "../../src/engine/prepare.ts";
 import { newId, newTaskIds } from "../../src/engine/ids.ts";
-import { newWebhookSecret } from "../../src/engine/webhook-secret.ts";
+import { newWebhookSecret } from "../../src/engine/webhooks/secret.ts";
 import type { OptionsInput } from "../../src/contract/submission.ts";
 import { WEBHOOK_EVENTS, type WebhookEvent } from "../../src/core/webhook.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
@@ -13,8 +13,8 @@ import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
 import type { Commit } from "../../src/results/commit-attempts.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { jsonOf } from "../../src/results/task-row.ts";
-import { insertWebhook } from "../../src/results/store-webhook.ts";
-import type { WebhookRow } from "../../src/results/webhook-row.ts";
+import { insertWebhook } from "../../src/results/webhooks/store.ts";
+import type { WebhookRow } from "../../src/results/webhooks/row.ts";
 
 const silent = { sendBatch: async () => {} } as unknown as Queue;
 

@@ -9,7 +9,7 @@ import {
   MAX_HISTORY,
   MAX_UNDO_CRASHES,
   TIMER_SLACK_MS,
-} from "../../src/core/limits.ts";
+} from "../../src/core/bounds.ts";
 import { ARROWS, isTerminal, type State } from "../../src/core/states.ts";
 import { historyOf, TASK_COLUMNS, type TaskRow } from "../../src/results/task-row.ts";
 import type { Execute } from "./database-over.ts";

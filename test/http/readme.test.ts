@@ -19,7 +19,7 @@ import { ARROWS } from "../../src/core/states.ts";
 import { apiOf, type Api } from "./api.ts";
 
 const root = join(import.meta.dirname, "../..");
-const guides = ["README.md", "src/tasks/README.md", "src/web/README.md"];
+const guides = ["README.md", "src/app/README.md", "src/web/README.md"];
 const readme = guides.map((name) => readFileSync(join(root, name), "utf8")).join("\n");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<
   "scripts" | "dependencies" | "devDependencies" | "optionalDependencies",

@@ -3,9 +3,9 @@
 import { z } from "zod";
 import { scheduleSchema } from "../../contract/schedule.ts";
 import { taskSchema } from "../../contract/task.ts";
-import { pauseSchedule, resumeSchedule } from "../../engine/control-schedule.ts";
-import { presentSchedule } from "../../engine/present-schedule.ts";
-import { runSchedule } from "../../engine/run-schedule.ts";
+import { pauseSchedule, resumeSchedule } from "../../engine/schedules/control.ts";
+import { presentSchedule } from "../../engine/schedules/present.ts";
+import { runSchedule } from "../../engine/schedules/run.ts";
 import { operation } from "../operation.ts";
 import { optionalBody } from "../tasks/control.ts";
 import { retryAfter, show } from "../tasks/shared.ts";

@@ -2,10 +2,10 @@
 
 import { z } from "zod";
 import { putScheduleSchema, scheduleListSchema, scheduleSchema, type ScheduleInput } from "../../contract/schedule.ts";
-import { presentSchedule } from "../../engine/present-schedule.ts";
-import { putSchedule, refuseDeclared } from "../../engine/put-schedule.ts";
-import { deleteSchedule } from "../../results/put-schedule.ts";
-import { listSchedules } from "../../results/read-schedules.ts";
+import { presentSchedule } from "../../engine/schedules/present.ts";
+import { putSchedule, refuseDeclared } from "../../engine/schedules/put.ts";
+import { deleteSchedule } from "../../results/schedules/put.ts";
+import { listSchedules } from "../../results/schedules/read.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";

@@ -1,8 +1,8 @@
 /** What the operations on schedules have in common. */
 
 import { scheduleIdSchema } from "../../contract/schedule.ts";
-import { readSchedule } from "../../results/read-schedules.ts";
-import type { ScheduleRow } from "../../results/schedule-row.ts";
+import { readSchedule } from "../../results/schedules/read.ts";
+import type { ScheduleRow } from "../../results/schedules/row.ts";
 import type { Principal } from "../principal.ts";
 import { refuse } from "../problem.ts";
 

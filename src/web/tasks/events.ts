@@ -1,6 +1,6 @@
 /** `GET /v1/tasks/{id}/events`: the same events as JSON, server-sent events or WebSocket frames. */
 
-import { follow, listEvents } from "../../engine/follow.ts";
+import { follow, listEvents } from "../../engine/events/follow.ts";
 import { answerLive, live } from "../live.ts";
 import { operation } from "../operation.ts";
 import { whileValid } from "../while-valid.ts";

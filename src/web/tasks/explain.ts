@@ -1,7 +1,7 @@
 /** `GET /v1/tasks/{id}/explain`. */
 
 import { explanationSchema } from "../../contract/explanation.ts";
-import { explain } from "../../engine/explain.ts";
+import { explain } from "../../engine/explain/explain.ts";
 import { operation } from "../operation.ts";
 import { findRow } from "./shared.ts";
 

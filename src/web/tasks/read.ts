@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { instantSchema, MAX_TAGS } from "../../contract/submission.ts";
 import { taskListSchema, taskSchema } from "../../contract/task.ts";
-import { LANES } from "../../core/limits.ts";
+import { LANES } from "../../core/bounds.ts";
 import { isTerminal, STATES } from "../../core/states.ts";
 import { isTaskId } from "../../engine/ids.ts";
 import { listTasks } from "../../results/list-tasks.ts";

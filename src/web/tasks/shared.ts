@@ -3,11 +3,11 @@
 import { z } from "zod";
 import type { TaskResource } from "../../contract/task.ts";
 import { isTaskId } from "../../engine/ids.ts";
-import { linkKeys } from "../../engine/link-keys.ts";
-import { LINK_TTL, signLinks } from "../../engine/links.ts";
-import { liveProgress, runningProgress } from "../../engine/live-progress.ts";
+import { linkKeys } from "../../engine/keys/link-keys.ts";
+import { LINK_TTL, signLinks } from "../../engine/keys/links.ts";
+import { liveProgress, runningProgress } from "../../engine/events/live-progress.ts";
 import { presentStub, presentTask, type View } from "../../engine/present.ts";
-import { waitForEnd, type Patience } from "../../engine/wait.ts";
+import { waitForEnd, type Patience } from "../../engine/events/await-end.ts";
 import { readTask } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import type { AppContext } from "../app-context.ts";

@@ -10,8 +10,8 @@ import { MAX_FAULTS, ProblemError, withFewerFaults, type Problem } from "../../c
 import { newTaskIds } from "../../engine/ids.ts";
 import { prepare, prepareSubmission, type Origin, type Prepared } from "../../engine/prepare.ts";
 import { submit } from "../../engine/submit.ts";
-import { waitAt, waitForEnd, type Patience } from "../../engine/wait.ts";
-import { Waiter } from "../../engine/waiter.ts";
+import { waitAt, waitForEnd, type Patience } from "../../engine/events/await-end.ts";
+import { Waiter } from "../../engine/events/end-listener.ts";
 import { isTerminal } from "../../core/states.ts";
 import { OBJECT } from "../../core/wake.ts";
 import type { NewTask } from "../../results/new-task.ts";

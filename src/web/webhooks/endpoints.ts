@@ -10,14 +10,14 @@ import {
   webhookWithSecretSchema,
 } from "../../contract/webhook.ts";
 import { DEFAULT_WEBHOOK, MAX_WEBHOOKS, OVERLAP_MS, WEBHOOK_EVENTS, type WebhookSecret } from "../../core/webhook.ts";
-import { removeWebhook } from "../../engine/delete-webhook.ts";
+import { removeWebhook } from "../../engine/webhooks/delete.ts";
 import { newId } from "../../engine/ids.ts";
-import { isWebhookId } from "../../engine/message-ids.ts";
+import { isWebhookId } from "../../engine/webhooks/ids.ts";
 import { demandStorage } from "../../engine/storage.ts";
-import { endpointSecrets, newWebhookSecret, sealEndpointSecret } from "../../engine/webhook-secret.ts";
-import { changeWebhook, rotateSecret } from "../../results/change-webhook.ts";
-import { listWebhooks } from "../../results/read-webhooks.ts";
-import { insertWebhook } from "../../results/store-webhook.ts";
+import { endpointSecrets, newWebhookSecret, sealEndpointSecret } from "../../engine/webhooks/secret.ts";
+import { changeWebhook, rotateSecret } from "../../results/webhooks/change.ts";
+import { listWebhooks } from "../../results/webhooks/read.ts";
+import { insertWebhook } from "../../results/webhooks/store.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";

@@ -3,9 +3,9 @@
 import type { DeliveryResource, WebhookResource } from "../../contract/webhook.ts";
 import type { TaskError } from "../../core/errors.ts";
 import type { AttemptRecord } from "../../core/timeline.ts";
-import type { DeliveryRow } from "../../results/read-deliveries.ts";
+import type { DeliveryRow } from "../../results/webhooks/read-deliveries.ts";
 import { historyOf, jsonOf } from "../../results/task-row.ts";
-import type { WebhookRow } from "../../results/webhook-row.ts";
+import type { WebhookRow } from "../../results/webhooks/row.ts";
 
 export function presentWebhook(row: WebhookRow): WebhookResource {
   return {

@@ -1,12 +1,12 @@
 /** What the operations on endpoints have in common. */
 
 import { DEFAULT_WEBHOOK } from "../../core/webhook.ts";
-import { isWebhookId } from "../../engine/message-ids.ts";
-import { newWebhookSecret, sealEndpointSecret } from "../../engine/webhook-secret.ts";
-import { whyNoTarget } from "../../engine/webhook-target.ts";
-import { readWebhook } from "../../results/read-webhooks.ts";
-import { ensureDefault } from "../../results/store-webhook.ts";
-import type { WebhookRow } from "../../results/webhook-row.ts";
+import { isWebhookId } from "../../engine/webhooks/ids.ts";
+import { newWebhookSecret, sealEndpointSecret } from "../../engine/webhooks/secret.ts";
+import { whyNoTarget } from "../../engine/webhooks/target.ts";
+import { readWebhook } from "../../results/webhooks/read.ts";
+import { ensureDefault } from "../../results/webhooks/store.ts";
+import type { WebhookRow } from "../../results/webhooks/row.ts";
 import type { Principal } from "../principal.ts";
 import { refuse } from "../problem.ts";
 

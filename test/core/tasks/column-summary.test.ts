@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ColumnSummary } from "../../../src/tasks/csv/column-summary.ts";
+import { ColumnSummary } from "../../../src/app/tasks/csv/column-summary.ts";
 
 function summarize(values: string[]) {
   const column = new ColumnSummary("c", 1_000);

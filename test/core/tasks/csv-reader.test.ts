@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CsvReader } from "../../../src/tasks/csv/csv-reader.ts";
+import { CsvReader } from "../../../src/app/tasks/csv/csv-reader.ts";
 
 interface Row {
   fields: string[];

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { NonRetryableError, RetryAfterError } from "../../../src/core/errors.ts";
-import { csvSummarize } from "../../../src/tasks/csv-summarize.ts";
+import { csvSummarize } from "../../../src/app/tasks/csv-summarize.ts";
 import { fakeContext } from "./fake-context.ts";
 
 const URL = "https://files.example.com/people.csv";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Utf8Decoder } from "../../../src/tasks/csv/decode-utf8.ts";
+import { Utf8Decoder } from "../../../src/app/tasks/csv/decode-utf8.ts";
 
 /** All the text, and whether it was valid to its end. */
 function decode(bytes: Uint8Array, cuts: number[]): { text: string; valid: boolean } {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DistinctCounter } from "../../../src/tasks/csv/distinct-counter.ts";
+import { DistinctCounter } from "../../../src/app/tasks/csv/distinct-counter.ts";
 
 function count(texts: Iterable<string>, limit: number): number {
   const counter = new DistinctCounter(limit);

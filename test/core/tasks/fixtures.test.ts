@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { TaskContext } from "../../../src/core/task.ts";
-import { DEFAULT_TIMEOUT_MS } from "../../../src/core/limits.ts";
+import { DEFAULT_TIMEOUT_MS } from "../../../src/core/bounds.ts";
 import { endingOf } from "../../../src/core/settle.ts";
-import { fixtures } from "../../../src/tasks/fixtures.ts";
+import { fixtures } from "../../../src/app/fixtures/index.ts";
 import { findTask } from "../../../src/engine/registry.ts";
 import { fakeContext } from "./fake-context.ts";
 

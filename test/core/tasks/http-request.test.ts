@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { NonRetryableError, RetryAfterError } from "../../../src/core/errors.ts";
 import { endingOf } from "../../../src/core/settle.ts";
-import { httpRequest } from "../../../src/tasks/http-request.ts";
+import { httpRequest } from "../../../src/app/tasks/http-request.ts";
 import { fakeContext } from "./fake-context.ts";
 
 interface Sent {

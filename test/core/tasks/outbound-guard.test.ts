@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NonRetryableError } from "../../../src/core/errors.ts";
-import { assertPublicTarget, outboundPolicy, whyRefused } from "../../../src/tasks/outbound-guard.ts";
+import { assertPublicTarget, outboundPolicy, whyRefused } from "../../../src/outbound/guard.ts";
 
 const STRICT = { allowLoopback: false };
 const LOCAL = { allowLoopback: true };

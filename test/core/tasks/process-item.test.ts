@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { processItem } from "../../../src/tasks/process-item.ts";
+import { processItem } from "../../../src/app/tasks/process-item.ts";
 import { fakeContext } from "./fake-context.ts";
 
 describe("process_item", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { retryAfterMs } from "../../../src/tasks/retry-after.ts";
+import { retryAfterMs } from "../../../src/outbound/retry-after.ts";
 
 const NOW = Date.parse("2026-11-21T10:00:00Z");
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { CsvReader } from "../../../src/tasks/csv/csv-reader.ts";
-import { cutsOf, QuoteScan } from "../../../src/tasks/csv/scan-quotes.ts";
+import { CsvReader } from "../../../src/app/tasks/csv/csv-reader.ts";
+import { cutsOf, QuoteScan } from "../../../src/app/tasks/csv/scan-quotes.ts";
 
 const field = fc.string({ unit: fc.constantFrom("a", "b", ",", '"', "\n", "é"), maxLength: 6 });
 const rows = fc.array(fc.array(field, { minLength: 2, maxLength: 3 }), { minLength: 1, maxLength: 12 });

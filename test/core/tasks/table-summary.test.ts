@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { TableSummary, tableStateSchema } from "../../../src/tasks/csv/table-summary.ts";
+import { TableSummary, tableStateSchema } from "../../../src/app/tasks/csv/table-summary.ts";
 
 const NAMES = ["a", "b", "c"];
 

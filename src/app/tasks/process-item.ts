@@ -1,0 +1,28 @@
+/** The example task: a piece of work in steps that takes its time and tells how far it is. */
+
+import { z } from "zod";
+import { defineTask } from "../../core/define-task.ts";
+import { durationSchema } from "../../core/duration.ts";
+import { MAX_TIMEOUT_MS } from "../../core/bounds.ts";
+import { pause } from "./pause.ts";
+
+/** `process_item`: 30 steps of one second unless told otherwise, with progress after each. */
+export const processItem = defineTask({
+  name: "process_item",
+  description: "Processes an item in steps and reports progress after each one.",
+  input: z.strictObject({
+    name: z.string().min(1).max(200),
+    steps: z.int().min(1).max(10_000).default(30),
+    pause: durationSchema(0, MAX_TIMEOUT_MS).prefault("1s"),
+  }),
+  output: z.object({ result: z.string() }),
+  // `steps` times `pause` is the caller's choice, so only the longest limit cuts it.
+  timeout: MAX_TIMEOUT_MS,
+  run: async ({ name, steps, pause: pauseMs }, ctx) => {
+    for (let step = 1; step <= steps; step++) {
+      await pause(pauseMs, ctx.signal);
+      ctx.progress(step, steps);
+    }
+    return { result: `Processed item ${name}` };
+  },
+});

@@ -1,0 +1,21 @@
+/** Looks after tasks that wait for a place under a concurrency key, as part of a tick. */
+
+import { ringIdleKeys } from "../engine/limits/waiters.ts";
+
+/** Usually whatever frees a place rings for the next one; this is for what died before it could. */
+const EVERY_MS = 3_000;
+
+let lookedAt = 0;
+
+/**
+ * Rings where a place is free while a task waits, as `inLine` says that one does, under at most `keys` keys; answers when to
+ * look again, in ms since the epoch.
+ */
+export async function keepLine(env: Env, now: number, inLine: boolean, keys: number): Promise<number | null> {
+  if (!inLine) return null;
+  if (now - lookedAt >= EVERY_MS) {
+    lookedAt = now;
+    await ringIdleKeys(env, keys);
+  }
+  return lookedAt + EVERY_MS;
+}

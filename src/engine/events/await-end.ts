@@ -1,0 +1,100 @@
+/**
+ * Waits for an end, for a caller who would rather wait than poll. The progress object tells of it; a slow look at the
+ * state finds an end that was not told. A wait of 60 s for a task makes three statements at most, from the first to
+ * the one that reads the answer.
+ */
+
+import { isTerminal, type State } from "../../core/states.ts";
+import { markAwaited, markFlowAwaited, readFlowState, readState } from "../../results/await-ends.ts";
+import { readFlow, type FlowRow } from "../../results/flows/flows.ts";
+import { readTask } from "../../results/read-tasks.ts";
+import type { WholeTaskRow } from "../../results/task-row.ts";
+import { Waiter } from "./end-listener.ts";
+
+const LOOK_EVERY_MS = 30_000;
+
+/** How long a caller waits. */
+export interface Patience {
+  ms: number;
+  /** Aborted when the caller is gone. */
+  signal: AbortSignal | undefined;
+  /** The longest without a look at the state, in ms; 30 s unless given. */
+  lookEveryMs?: number;
+}
+
+/** The tenant's task as soon as it has ended, or as it is once the time has passed; null where there is none. */
+export async function waitForEnd(
+  env: Env,
+  tenant: string,
+  id: string,
+  patience: Patience,
+): Promise<WholeTaskRow | null> {
+  const marked = await markAwaited(env.DB, tenant, id);
+  const row = marked ?? (await readTask(env.DB, tenant, id));
+  if (row === null || isTerminal(row.state)) return row;
+  const waiter = new Waiter(env, id);
+  try {
+    // Where another caller waits already, one statement more is spent by now: on that wait's look this one relies.
+    return await waitAt(env, row, waiter, marked ? patience : { ...patience, lookEveryMs: patience.ms });
+  } finally {
+    waiter.close();
+  }
+}
+
+/** The same of a task whose row says that it is awaited, for a `waiter` that began to register before the row said so. */
+export async function waitAt(
+  env: Env,
+  row: WholeTaskRow,
+  waiter: Waiter,
+  patience: Patience,
+): Promise<WholeTaskRow | null> {
+  return untilEnd(row, waiter, patience, {
+    look: () => readState(env.DB, row.id),
+    read: () => readTask(env.DB, row.tenant, row.id),
+  });
+}
+
+/** The tenant's flow as soon as it has ended, or as it is once the time has passed; null where there is none. */
+export async function waitForFlow(env: Env, tenant: string, id: string, patience: Patience): Promise<FlowRow | null> {
+  const flow = await markFlowAwaited(env.DB, tenant, id);
+  if (flow === null || flow.state !== "running") return flow;
+  const waiter = new Waiter(env, id);
+  try {
+    return await untilEnd(flow, waiter, patience, {
+      look: () => readFlowState(env.DB, id),
+      read: () => readFlow(env.DB, tenant, id),
+    });
+  } finally {
+    waiter.close();
+  }
+}
+
+interface Reading<Row> {
+  look: () => Promise<State | null>;
+  read: () => Promise<Row | null>;
+}
+
+async function untilEnd<Row extends { state: State }>(
+  before: Row,
+  waiter: Waiter,
+  { ms, signal, lookEveryMs = LOOK_EVERY_MS }: Patience,
+  { look, read }: Reading<Row>,
+): Promise<Row | null> {
+  const began = Date.now();
+  // Equal parts, a look between two of them: so their number does not depend on when a timer fires.
+  const parts = Math.max(1, Math.ceil(ms / lookEveryMs));
+  for (let part = 1; part <= parts; part++) {
+    const until = began + (ms * part) / parts;
+    while (await waiter.told(Math.max(0, until - Date.now()), signal)) {
+      const row = await read();
+      if (row === null || isTerminal(row.state)) return row;
+      waiter.again();
+    }
+    if (signal?.aborted) return before;
+    if (part === parts) break;
+    // A look that fails is as good as none: there is another, or the answer.
+    const state = await look().catch(() => before.state);
+    if (state === null || isTerminal(state)) break;
+  }
+  return read();
+}

@@ -1,0 +1,180 @@
+/**
+ * Follows a task's events to its end. Reads the row first, and looks at its state whenever nothing came for a
+ * while, so that no stream misses an end that was not told.
+ */
+
+import type { TaskEvent } from "../../contract/event.ts";
+import { ProblemError, problem } from "../../core/problems.ts";
+import { isTerminal } from "../../core/states.ts";
+import { OBJECT, TOLD } from "../../core/wake.ts";
+import { eventsOf, type Snapshot } from "../../progress/snapshot.ts";
+import { readState } from "../../results/await-ends.ts";
+import { markObject, readTasks } from "../../results/read-tasks.ts";
+import type { WholeTaskRow } from "../../results/task-row.ts";
+import { progressObject, snapshotOf, tellObjects } from "./tell.ts";
+
+/** How often, in ms, a quiet stream says so (`idleMs`), and looks at the row's state (`lookMs`). */
+export interface Pace {
+  idleMs: number;
+  lookMs: number;
+}
+
+const PACE: Pace = { idleMs: 10_000, lookMs: 30_000 };
+
+/** A listener this many events behind is dropped from the object, and resumes from what was kept. */
+const MAX_BEHIND = 500;
+
+/** Before a broken line to the object is opened again; twice as long each time, until something is heard. */
+const REOPEN_MS = { first: 250, longest: 4_000 };
+
+/** What is kept of a task's events after number `after`. The last is `done` if the task has ended. */
+export async function listEvents(env: Env, row: WholeTaskRow, after: number): Promise<TaskEvent[]> {
+  const snapshot = snapshotOf(row);
+  const kept = row.object & TOLD ? await readKept(env, snapshot) : [];
+  if (kept.length === 0) return eventsOf(snapshot, after);
+  return kept.filter((event) => event.seq > after).flatMap((event) => withData(event, snapshot) ?? []);
+}
+
+/** What the object keeps, once it has heard of all that the snapshot tells. */
+async function readKept(env: Env, snapshot: Snapshot): Promise<TaskEvent[]> {
+  const object = progressObject(env, snapshot.id);
+  try {
+    const kept = await object.list(0);
+    const last = kept.at(-1)?.seq;
+    if (last === undefined || eventsOf(snapshot, last).length === 0) return kept;
+    await object.sync(snapshot);
+    return await object.list(0);
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "events_not_read", taskId: snapshot.id, error: String(error) }));
+    const detail = "The task's events could not be read just now. Try again.";
+    throw new ProblemError(problem("unavailable", detail), { "Retry-After": "1" });
+  }
+}
+
+/** Yields every event after number `after`, the last of them `done`, and null where nothing came for a while. */
+export async function* follow(
+  env: Env,
+  row: WholeTaskRow,
+  after: number,
+  signal: AbortSignal,
+  { idleMs, lookMs }: Pace = PACE,
+): AsyncGenerator<TaskEvent | null> {
+  let seen = after;
+  let pause = REOPEN_MS.first;
+  while (!signal.aborted) {
+    const current = isTerminal(row.state) ? row : await markObject(env.DB, row.id, OBJECT.listened);
+    if (current === null) return;
+    if (isTerminal(current.state)) {
+      for (const event of await listEvents(env, current, seen)) yield event;
+      return;
+    }
+    const line = await Line.open(env, current, seen);
+    let quietMs = 0;
+    try {
+      while (!signal.aborted) {
+        const event = await line.next(idleMs, signal);
+        if (event === "closed") break;
+        if (event === "idle") {
+          yield null;
+          quietMs += idleMs;
+          if (quietMs < lookMs) continue;
+          quietMs = 0;
+          const state = await readState(env.DB, row.id);
+          // Told of the end, the object says so; if it cannot be reached, the line closes.
+          if (state !== null && isTerminal(state)) {
+            await tellObjects(env, [{ id: row.id, state, object: OBJECT.listened }]);
+          }
+          continue;
+        }
+        quietMs = 0;
+        pause = REOPEN_MS.first;
+        const whole = event.data === null ? await filled(env, row.id, event) : event;
+        if (whole !== null && whole.seq > seen) yield whole;
+        seen = Math.max(seen, event.seq);
+        // Also where the caller named a number that is beyond it.
+        if (whole?.type === "done") return;
+      }
+    } finally {
+      line.close();
+    }
+    if (signal.aborted) return;
+    // The next line may be quiet for as long as this one was.
+    yield null;
+    await scheduler.wait(pause);
+    pause = Math.min(pause * 2, REOPEN_MS.longest);
+  }
+}
+
+/** A hibernating WebSocket to the progress object: while nothing is told, the object sleeps. */
+class Line {
+  readonly #socket: WebSocket;
+  readonly #events: TaskEvent[] = [];
+  #closed = false;
+  #wake: (() => void) | null = null;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.addEventListener("message", (message) => {
+      if (this.#closed) return;
+      this.#events.push(JSON.parse(message.data as string) as TaskEvent);
+      if (this.#events.length > MAX_BEHIND) {
+        this.#closed = true;
+        this.close();
+      }
+      this.#wake?.();
+    });
+    const end = () => {
+      this.#closed = true;
+      this.#wake?.();
+    };
+    socket.addEventListener("close", end);
+    socket.addEventListener("error", end);
+    socket.accept();
+  }
+
+  static async open(env: Env, row: WholeTaskRow, after: number): Promise<Line> {
+    const object = progressObject(env, row.id);
+    await object.sync(snapshotOf(row));
+    const response = await object.fetch(`https://progress/?after=${after}`, { headers: { Upgrade: "websocket" } });
+    if (!response.webSocket) throw new Error(`the progress object answered ${response.status}`);
+    return new Line(response.webSocket);
+  }
+
+  async next(idleMs: number, signal: AbortSignal): Promise<TaskEvent | "idle" | "closed"> {
+    const event = this.#events.shift();
+    if (event) return event;
+    if (this.#closed || signal.aborted) return "closed";
+    let timer = 0;
+    const wake = () => this.#wake?.();
+    signal.addEventListener("abort", wake);
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      timer = setTimeout(resolve, idleMs);
+    });
+    this.#wake = null;
+    clearTimeout(timer);
+    signal.removeEventListener("abort", wake);
+    return this.#events.shift() ?? (this.#closed || signal.aborted ? "closed" : "idle");
+  }
+
+  close(): void {
+    try {
+      this.#socket.close(1000);
+    } catch {
+      // It was closed from the other side.
+    }
+  }
+}
+
+/** The event with the data of `done`, as {@link withData} gives it. */
+async function filled(env: Env, id: string, event: TaskEvent): Promise<TaskEvent | null> {
+  if (event.type !== "done") return event;
+  const [row] = await readTasks(env.DB, [id]);
+  return row === undefined ? null : withData(event, snapshotOf(row));
+}
+
+/** An event as the object keeps it, with the data of `done`; null where that is of an earlier run, and can be had no more. */
+function withData(event: TaskEvent, { ended }: Snapshot): TaskEvent | null {
+  if (event.type !== "done") return event;
+  return ended !== null && ended.seq === event.seq ? { ...event, data: ended.task } : null;
+}

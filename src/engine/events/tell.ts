@@ -1,0 +1,88 @@
+/** Tells progress objects how their tasks stand: only those that keep events, and of an end those that a caller waits at. */
+
+import { placed } from "../../core/location.ts";
+import { isTerminal, type State } from "../../core/states.ts";
+import { doneNumber, timeline } from "../../core/timeline.ts";
+import { OBJECT, TOLD } from "../../core/wake.ts";
+import type { ProgressApi, Snapshot } from "../../progress/snapshot.ts";
+import { readTasks } from "../../results/read-tasks.ts";
+import { livedOf, type TaskRow, type WholeTaskRow } from "../../results/task-row.ts";
+import { presentTask } from "../present.ts";
+
+/** A task's row as its progress object hears it. */
+export function snapshotOf(row: WholeTaskRow): Snapshot {
+  const ended = isTerminal(row.state)
+    ? { seq: doneNumber(row), at: row.finishedAt ?? row.createdAt, task: presentTask(row, { attempts: true }) }
+    : null;
+  return { id: row.id, moments: timeline(livedOf(row)), ended };
+}
+
+/** The same for a task known to be alive. */
+export function liveSnapshotOf(row: TaskRow): Snapshot {
+  return { id: row.id, moments: timeline(livedOf(row)), ended: null };
+}
+
+export function progressObject(env: Env, id: string): ProgressApi {
+  return env.PROGRESS.getByName(id, placed(env));
+}
+
+/** A task that has changed, or a flow, of which only the end is ever told. */
+export interface Changed {
+  id: string;
+  state: State;
+  /** Bits of {@link OBJECT}. */
+  object: number;
+}
+
+/**
+ * Tells the objects of these. Never throws: answers the ids of those that could not be told and must be; the
+ * statement that ended them left them due, so the clock tells those again. One that is only awaited is not among
+ * them, because its waiters look at the row by themselves.
+ */
+export async function tellObjects(env: Env, changed: readonly Changed[]): Promise<string[]> {
+  const told = changed.filter(({ object }) => object & TOLD).map(({ id }) => id);
+  const awaited = changed.filter(
+    ({ state, object }) => !(object & TOLD) && object & OBJECT.awaited && isTerminal(state),
+  );
+  const [untold] = await Promise.all([tellState(env, told), Promise.all(awaited.map(({ id }) => tellEnd(env, id)))]);
+  return untold;
+}
+
+async function tellEnd(env: Env, id: string): Promise<void> {
+  try {
+    await progressObject(env, id).ended();
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "end_not_told", id, error: String(error) }));
+  }
+}
+
+async function tellState(env: Env, ids: string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  let rows: WholeTaskRow[];
+  try {
+    rows = await readTasks(env.DB, ids);
+  } catch (error) {
+    // What the caller did is done; it must not look undone because nobody could be told.
+    console.warn(JSON.stringify({ event: "objects_not_told", tasks: ids.length, error: String(error) }));
+    return ids;
+  }
+  const untold: string[] = [];
+  await Promise.all(
+    rows.map(async (row) => {
+      try {
+        await progressObject(env, row.id).sync(snapshotOf(row));
+      } catch (error) {
+        untold.push(row.id);
+        console.warn(JSON.stringify({ event: "object_not_told", taskId: row.id, error: String(error) }));
+      }
+    }),
+  );
+  return untold;
+}
+
+/** Clears the objects of deleted tasks; one that cannot be reached clears itself within the hour. */
+export async function destroyObjects(env: Env, deleted: { id: string; object: number }[]): Promise<void> {
+  await Promise.allSettled(
+    deleted.filter((task) => task.object & TOLD).map((task) => progressObject(env, task.id).destroy()),
+  );
+}

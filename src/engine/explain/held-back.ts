@@ -1,0 +1,74 @@
+/** What holds a queued task back, where it stands in that line, and when its turn is likely to come. */
+
+import type { Reason } from "../../contract/explanation.ts";
+import { ownKey, type KeyLimit } from "../../core/concurrency.ts";
+import { byPlaces, byTimer, byWaitTimes, turnUnder } from "../../core/estimate.ts";
+import type { Rate } from "../../core/share.ts";
+import { readGathering } from "../../results/claim-batches.ts";
+import { readBuckets, readConstraints } from "../../results/explain.ts";
+import { readKeyLines, readPlaceInLane, readPlaceUnderRate } from "../../results/limits/waiters.ts";
+import { jsonOf, type TaskRow } from "../../results/task-row.ts";
+import { iso, type Finding } from "./finding.ts";
+import { recentPerformance } from "../stats/recent.ts";
+
+export async function heldBack(env: Env, row: TaskRow, now: number): Promise<Finding[]> {
+  const { concurrency, rates, circuit, lane } = await readConstraints(env.DB, row.id, row.lane, now);
+  const inLane = lane === null ? null : await readPlaceInLane(env.DB, row, now);
+  const findings: Finding[] = [];
+  if (lane !== null) {
+    const reason = {
+      code: "lane_paused",
+      lane: row.lane,
+      reason: lane.reason,
+      until: iso(lane.until),
+      ...inLane,
+    } as const;
+    findings.push({ reason, start: byTimer(lane.until, now) });
+  }
+  if (circuit !== null) {
+    const { openUntil, probe } = circuit;
+    // Nobody knows whether the one that tries then succeeds.
+    findings.push({ reason: { code: "circuit_open", task: row.task, until: iso(openUntil), probe }, start: null });
+  }
+  findings.push(...(await underKeys(env, row, jsonOf<KeyLimit[]>(concurrency) ?? [], now)));
+  findings.push(...(await underRates(env, row, jsonOf<Rate[]>(rates) ?? [], now)));
+  const batch = await readGathering(env.DB, row.id);
+  if (batch !== null && batch.gathered < batch.size && batch.until > now) {
+    const { until, ...gathering } = batch;
+    findings.push({ reason: { code: "batching", ...gathering, until: iso(until) }, start: byTimer(until, now) });
+  }
+  return findings.length > 0 ? findings : [await inLine(env, row, now)];
+}
+
+async function underKeys(env: Env, row: TaskRow, limits: KeyLimit[], now: number): Promise<Finding[]> {
+  const keys = limits.map((each) => each.key);
+  const full = (await readKeyLines(env.DB, row, keys)).filter((line) => line.used >= line.limit);
+  if (full.length === 0) return [];
+  const { run } = await recentPerformance(env, row.tenant, row.task, now);
+  return full.map((line) => {
+    const { key, limit, heldBy, position, capped } = line;
+    const reason = { code: "concurrency", key: ownKey(key), limit, heldBy, position, capped } as const;
+    return { reason, start: capped ? null : byPlaces(line, position, run, now) };
+  });
+}
+
+async function underRates(env: Env, row: TaskRow, rates: Rate[], now: number): Promise<Finding[]> {
+  const keys = rates.map((each) => each.key);
+  const findings: Finding[] = [];
+  for (const bucket of await readBuckets(env.DB, keys)) {
+    const { position, capped } = await readPlaceUnderRate(env.DB, row.id, bucket.key);
+    const at = turnUnder(bucket, position, now);
+    if (at <= now) continue;
+    const reason = { code: "rate_limit", key: ownKey(bucket.key), until: iso(at), position, capped } as const;
+    findings.push({ reason, start: capped ? null : { at, from: "rate" } });
+  }
+  return findings;
+}
+
+async function inLine(env: Env, row: TaskRow, now: number): Promise<Finding> {
+  const place = await readPlaceInLane(env.DB, row, now);
+  const undoing = row.undo === null ? {} : { undoing: true };
+  const reason: Reason = { code: "queued", since: iso(row.runAt), lane: row.lane, ...place, ...undoing };
+  const { wait } = await recentPerformance(env, row.tenant, row.task, now);
+  return { reason, start: byWaitTimes(row.runAt, wait, now) };
+}

@@ -1,0 +1,63 @@
+/** Submits flows: the whole graph is checked before anything is stored. */
+
+import { earliest, pokeClock } from "../../broker/poke.ts";
+import { IDEMPOTENCY_MS } from "../../core/bounds.ts";
+import { insertFlow, type NewFlow } from "../../results/flows/flows.ts";
+import { demandAccepting } from "../lanes/drain.ts";
+import { compileFlow } from "./rows.ts";
+import { ringInLine } from "../limits/waiters.ts";
+import type { Origin } from "../prepare.ts";
+import { admit } from "../quota.ts";
+import { findMade, madeBefore, type Made, type RequestKey } from "../request-key.ts";
+import { sealTasks } from "../sealing/tasks.ts";
+import { demandStorage } from "../storage.ts";
+import type { Background } from "../store.ts";
+
+/** Stores the flow and rings for the tasks that start it; answers its id, and whether this request or the same API key's has made it. Throws a 422 with every fault of the graph. */
+export async function submitFlow(
+  env: Env,
+  background: Background,
+  body: unknown,
+  origin: Origin,
+  request: RequestKey | null,
+  now: number,
+): Promise<{ id: string; replayed: boolean; isOwn: boolean }> {
+  let flow: NewFlow;
+  try {
+    flow = compileFlow(env, body, origin, now);
+    await sealTasks(env, [...flow.tasks, ...flow.onError]);
+    await demandStorage(env, now);
+    await admit(env, origin.tenant, flow.tasks.length, now);
+  } catch (refusal) {
+    const earlier = await findMade<string>(env, request, now);
+    if (earlier !== null) return replayOf(earlier);
+    throw refusal;
+  }
+  const lanes = [...new Set([...flow.tasks, ...flow.onError].map((task) => task.lane))];
+  const made = JSON.stringify(flow.id);
+  const claim = request === null ? undefined : { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS, lanes };
+  let inserted: Awaited<ReturnType<typeof insertFlow>>;
+  for (;;) {
+    inserted = await insertFlow(env.DB, flow, lanes, claim);
+    const { stored, remembered } = inserted;
+    if (request !== null && remembered !== null && remembered.made !== made) {
+      return replayOf(madeBefore(request, remembered));
+    }
+    if (stored) break;
+    await demandAccepting(env, lanes, now);
+  }
+  background.waitUntil(
+    ringInLine(
+      env,
+      flow.tasks.filter((task) => task.state === "queued"),
+      inserted.raised,
+    ),
+  );
+  const due = earliest([flow.deadline, ...flow.tasks.map((task) => task.dueAt)]);
+  if (due !== null) background.waitUntil(pokeClock(env, due));
+  return { id: flow.id, replayed: false, isOwn: true };
+}
+
+function replayOf({ made: id, isOwn }: Made<string>): { id: string; replayed: boolean; isOwn: boolean } {
+  return { id, replayed: true, isOwn: isOwn(id) };
+}

@@ -1,0 +1,77 @@
+/**
+ * The keys that sign links. What `LINK_KEY` says, the first of which signs; where it says nothing, random keys that the clock's
+ * object makes and keeps, so that all isolates have the same ones and a restart keeps them.
+ */
+
+import { clockOf } from "../../broker/poke.ts";
+import { DEFAULT_OVERLAP_MS, holding, KEYS_KNOWN_MS, signerAt, type LinkKey } from "../../core/link-keys.ts";
+import { ProblemError, problem } from "../../core/problems.ts";
+import { Remembered } from "../remembered.ts";
+
+/** Shorter ones can be found by trying. */
+export const MIN_SECRET_LENGTH = 32;
+
+const remembered = new Remembered<LinkKey[]>(KEYS_KNOWN_MS, 1);
+
+/** The key that signs at `now` (ms since the epoch). */
+export async function signingKey(env: Env, now: number): Promise<LinkKey> {
+  return signerAt(await linkKeys(env, now), now)!;
+}
+
+/** The key of this id, if what it has signed holds at `now` (ms since the epoch). */
+export async function verifyingKey(env: Env, id: unknown, now: number): Promise<LinkKey | undefined> {
+  return holding(await linkKeys(env, now), now).find((key) => key.id === id);
+}
+
+/** All of them, the latest last; known for a minute. Throws a 503 problem where they cannot be had. */
+export async function linkKeys(env: Env, now: number): Promise<LinkKey[]> {
+  const name = env.LINK_KEY ?? "";
+  const known = remembered.get(name, now);
+  if (known) return known;
+  const keys = name === "" ? await ask(() => clockOf(env).linkKeys()) : await configured(name);
+  remembered.set(name, keys, now);
+  return keys;
+}
+
+/**
+ * Has a new key sign links in a few minutes; what the others have signed holds for `overlapMs` more. With an overlap of nothing
+ * they are given up at once, and the new one signs at once. Throws a 409 problem where the configuration says which keys there are.
+ */
+export async function rotateLinkKey(env: Env, overlapMs: number | undefined, now: number): Promise<LinkKey[]> {
+  if (env.LINK_KEY) {
+    const detail = "LINK_KEY says which keys there are: put a new one before the others there, separated by a comma.";
+    throw new ProblemError(problem("conflict", detail));
+  }
+  const keys = await ask(() => clockOf(env).rotateLinkKey(overlapMs ?? DEFAULT_OVERLAP_MS));
+  if (keys === null) throw new ProblemError(problem("conflict", "Too many keys are kept: end the older ones first."));
+  remembered.set("", keys, now);
+  return keys;
+}
+
+/** `LINK_KEY` as keys, the one that signs last, as in the clock's. */
+async function configured(text: string): Promise<LinkKey[]> {
+  const secrets = text.split(",").map((each) => each.trim());
+  if (secrets.some((secret) => secret.length < MIN_SECRET_LENGTH)) {
+    const detail = `Each key of LINK_KEY must have ${MIN_SECRET_LENGTH} characters or more: \`openssl rand -base64 32\` makes one.`;
+    throw new ProblemError(problem("misconfigured", detail));
+  }
+  return Promise.all(
+    secrets.toReversed().map(async (secret) => ({ id: await idOf(secret), secret, from: 0, until: null })),
+  );
+}
+
+async function idOf(secret: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`lovage-link-key:${secret}`));
+  return new Uint8Array(digest).slice(0, 6).toHex();
+}
+
+async function ask<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    console.error(JSON.stringify({ event: "link_keys_not_read", error: String(error) }));
+    throw new ProblemError(problem("unavailable", "The keys that sign links could not be read. Try again."), {
+      "Retry-After": "2",
+    });
+  }
+}

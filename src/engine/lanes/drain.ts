@@ -1,0 +1,51 @@
+/** Lanes that drain: starting it, and what it means for new work. */
+
+import { earliest, pokeClock } from "../../broker/poke.ts";
+import type { Lane } from "../../core/bounds.ts";
+import { ProblemError, problem, type Problem } from "../../core/problems.ts";
+import type { Audit } from "../../results/audit.ts";
+import { drainLane, isDraining, readDrains, type Drain } from "../../results/lanes/drains.ts";
+import type { Waiting } from "../../results/schedules/read.ts";
+import { findTask, taskNames } from "../registry.ts";
+
+/** When it is worth asking again, where nobody said how long it takes, and at most. In seconds. */
+const ASK_AGAIN = { default: 60, max: 3_600 } as const;
+
+/**
+ * The lane accepts nothing new from now on and finishes what it has: whatever was accepted once, with its retries, children,
+ * flows and deliveries. A pause is over. `until` is in ms since the epoch, null: until it is resumed.
+ */
+export async function drain(
+  env: Env,
+  lane: Lane,
+  reason: string | null,
+  until: number | null,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  await drainLane(env.DB, lane, reason, until, now, audit);
+  await pokeClock(env, now);
+}
+
+/** What is said to new work that a lane refuses. */
+export function laneDrains({ name, reason, until }: Drain, now: number): Problem {
+  const why = reason === null ? "" : ` (${reason})`;
+  const how = until === null ? "" : ` until ${new Date(until).toISOString()}`;
+  const detail = `The lane ${name} is draining${how}${why}: it finishes what it has and accepts nothing new.`;
+  const left = until === null ? ASK_AGAIN.default : Math.ceil((until - now) / 1_000);
+  return { ...problem("lane-draining", detail), retryAfter: Math.max(1, Math.min(ASK_AGAIN.max, left)) };
+}
+
+/** Throws a 503 problem where one of these lanes accepts nothing new. */
+export async function demandAccepting(env: Env, lanes: readonly string[], now: number): Promise<void> {
+  const found = (await readDrains(env.DB, now)).find((each) => lanes.includes(each.name));
+  if (found) throw new ProblemError(laneDrains(found, now));
+}
+
+/** Whose ticks wait at `now` because their lanes drain, and when the first of these accepts again by itself. */
+export function waitingTicks(env: Env, all: readonly Drain[], now: number): Waiting & { until: number | null } {
+  const drains = all.filter((each) => isDraining(each, now));
+  const lanes = drains.map((each) => each.name);
+  const tasks = lanes.length === 0 ? [] : taskNames(env).filter((name) => lanes.includes(findTask(name, env)!.lane));
+  return { lanes, tasks, until: earliest(drains.map((each) => each.until)) };
+}

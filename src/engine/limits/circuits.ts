@@ -1,0 +1,30 @@
+/** Moves circuit breakers on: rings for one that may try, and for all once a circuit is closed again. */
+
+import { ringBells } from "../../broker/bells.ts";
+import { readCandidates, releaseCircuit, type Tripped } from "../../results/limits/circuits.ts";
+
+/** More than the one that may try are rung for, because something else may hold it back. */
+const CANDIDATES = 5;
+
+const RELEASED_AT_ONCE = 1_000;
+
+/** Between two looks at a circuit that somebody tries. */
+const LOOK_EVERY_MS = 1_000;
+
+/** Moves these; answers when to look again, in ms since the epoch; null while every circuit is closed. */
+export async function moveCircuits(env: Env, now: number, tripped: readonly Tripped[]): Promise<number | null> {
+  let next: number | null = null;
+  for (const { task, openUntil, probe } of tripped) {
+    let at: number | null = openUntil;
+    if (openUntil === null) {
+      at = (await releaseCircuit(env.DB, task, now, RELEASED_AT_ONCE)) ? now : null;
+    } else if (openUntil <= now) {
+      const candidates = probe === null ? await readCandidates(env.DB, task, CANDIDATES) : [];
+      await ringBells(env, candidates);
+      // With nobody there to try, the next one submitted is its own bell.
+      at = probe === null && candidates.length === 0 ? null : now + LOOK_EVERY_MS;
+    }
+    if (at !== null) next = Math.min(next ?? at, at);
+  }
+  return next;
+}

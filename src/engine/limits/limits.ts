@@ -1,0 +1,226 @@
+/** Limits: how they stand, and the API's own word on them. */
+
+import { pokeClock } from "../../broker/poke.ts";
+import { ringBells } from "../../broker/bells.ts";
+import type { LimitResource } from "../../contract/limit.ts";
+import { definitionKey, submissionKey } from "../../core/concurrency.ts";
+import {
+  LIMIT_KINDS,
+  limitName,
+  storedKey,
+  type AskedName,
+  type LimitKind,
+  type LimitName,
+} from "../../core/limit-name.ts";
+import { rateOf } from "../../core/share.ts";
+import type { Audit } from "../../results/audit.ts";
+import {
+  overrideBucket,
+  overridePlaces,
+  readBucketRows,
+  readPlaces,
+  restoreBucket,
+  restorePlaces,
+  type KeyRange,
+} from "../../results/limits/limits.ts";
+import { readNextInLine } from "../../results/limits/slots.ts";
+import { findTask, taskNames } from "../registry.ts";
+import { declaredPlaces, declaredRate, presentBucket, presentPlaces, wholeName, type RateWords } from "./present.ts";
+
+/** The longest key that a submission may bring. */
+const MAX_KEY = 200;
+
+/**
+ * Who asks. Keys of submissions, and of definitions that count each tenant by itself, are their tenant's alone. Other keys of
+ * definitions hold text from the inputs of every tenant, so those are for the operator; such a limit of a whole task is seen
+ * by all.
+ */
+export interface LimitReader {
+  tenant: string;
+  isOperator: boolean;
+}
+
+/** Where a page begins: after this limit. */
+export interface LimitPlace {
+  kind: LimitKind;
+  stored: string;
+}
+
+/** The limits that are in use, that are changed, and that whole tasks are declared with: by kind, then those of definitions first. */
+export async function listLimits(
+  env: Env,
+  reader: LimitReader,
+  filter: { kind?: LimitKind | undefined; task?: string | undefined },
+  place: LimitPlace | null,
+  limit: number,
+  now: number,
+): Promise<LimitResource[]> {
+  const found: LimitResource[] = [];
+  for (const kind of LIMIT_KINDS) {
+    if ((filter.kind ?? kind) !== kind || (place !== null && place.kind > kind)) continue;
+    const after = place?.kind === kind ? place.stored : "";
+    for (const range of rangesOf(env, reader, kind, filter.task)) {
+      if (found.length < limit)
+        found.push(...(await read(env, reader, kind, { ...range, after }, limit - found.length, now)));
+    }
+  }
+  return found;
+}
+
+/** Whose limit a caller's words mean. */
+function nameFor(env: Env, reader: LimitReader, asked: AskedName): LimitName {
+  return wholeName(asked, asked.task === null ? undefined : findTask(asked.task, env), reader.tenant);
+}
+
+/** Null where nobody has asked for such a limit, or it is not for this reader. */
+export async function findLimit(
+  env: Env,
+  reader: LimitReader,
+  asked: AskedName,
+  now: number,
+): Promise<LimitResource | null> {
+  const name = nameFor(env, reader, asked);
+  if (!isVisible(reader, name)) return null;
+  const range = { from: "", before: "", after: "", also: [storedKey(name)] };
+  return (await read(env, reader, name.kind, range, 1, now))[0] ?? null;
+}
+
+/** Whether such a limit can be, be it in use or not: a submission may bring any key, a definition has what it declares. */
+export function isLimit(env: Env, reader: LimitReader, asked: AskedName): boolean {
+  const name = nameFor(env, reader, asked);
+  if (name.task === null) return name.key !== null && name.key.length <= MAX_KEY;
+  const definition = findTask(name.task, env);
+  if (!isVisible(reader, name) || !definition) return false;
+  if (name.kind === "rate") return declaredRate(name, definition) !== null;
+  // Where the key is known only when the task starts, the whole task stands for it.
+  const isOwn = name.tenant !== null;
+  if (name.key === null) return definition.concurrency.some((each) => (each.per === "tenant") === isOwn);
+  return declaredPlaces(name, definition) !== null;
+}
+
+/** At most `limit` at once from now on, whatever code and submissions say. Those who have a place now are rung for. */
+export async function changePlaces(
+  env: Env,
+  reader: LimitReader,
+  asked: AskedName,
+  limit: number,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const key = storedKey(nameFor(env, reader, asked));
+  await overridePlaces(env.DB, key, limit, audit);
+  await ringFor(env, key, now);
+}
+
+/** This rate from now on, whatever the code says. Those who wait have their new turns with it. */
+export async function changeRate(
+  env: Env,
+  reader: LimitReader,
+  asked: AskedName,
+  words: RateWords,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const key = storedKey(nameFor(env, reader, asked));
+  const rate = rateOf(key, words.limit, words.per, words.burst);
+  await overrideBucket(env.DB, key, rate, JSON.stringify(words), now, audit);
+  await pokeClock(env, now);
+}
+
+/** What the code or the latest submission has asked for holds again. Safe to repeat. */
+export async function restoreLimit(
+  env: Env,
+  reader: LimitReader,
+  asked: AskedName,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const name = nameFor(env, reader, asked);
+  const key = storedKey(name);
+  if (name.kind === "concurrency") {
+    await restorePlaces(env.DB, key, audit);
+    return ringFor(env, key, now);
+  }
+  const words = name.task === null ? null : declaredRate(name, findTask(name.task, env));
+  await restoreBucket(env.DB, key, words && rateOf(key, words.limit, words.per, words.burst), now, audit);
+  await pokeClock(env, now);
+}
+
+/** Whoever dies before this is made up for by the clock, which looks for free places as long as anybody waits for one. */
+async function ringFor(env: Env, key: string, now: number): Promise<void> {
+  await ringBells(env, await readNextInLine(env.DB, [key]));
+  await pokeClock(env, now);
+}
+
+function isVisible(reader: LimitReader, { task, tenant, key }: LimitName): boolean {
+  return reader.isOperator || task === null || tenant === reader.tenant || (tenant === null && key === null);
+}
+
+/** In the order of their keys. */
+function rangesOf(env: Env, reader: LimitReader, kind: LimitKind, task: string | undefined): Omit<KeyRange, "after">[] {
+  const names = task === undefined ? taskNames(env) : [task];
+  const ofTasks = reader.isOperator ? [allOf(env, reader, kind, names, task)] : ownOf(env, reader, kind, names);
+  if (task !== undefined || kind === "rate") return ofTasks;
+  return [...ofTasks, { ...within(submissionKey(reader.tenant, "")), also: [] }];
+}
+
+/** For the operator: everybody's, and of whole tasks also those that nobody uses. */
+function allOf(env: Env, reader: LimitReader, kind: LimitKind, names: string[], task: string | undefined) {
+  const also = names.flatMap((name) => declaredKeys(env, reader, kind, name));
+  if (task === undefined) return { ...within("task:"), also };
+  return { from: definitionKey(task, "", null), before: `task:${task}A`, also };
+}
+
+/** For a tenant: its own, and of whole tasks those of the deployment. */
+function ownOf(env: Env, reader: LimitReader, kind: LimitKind, names: string[]): Omit<KeyRange, "after">[] {
+  const limited = names.filter((name) => hasLimit(env, kind, name));
+  return limited
+    .toSorted((a, b) => (`${a}:` < `${b}:` ? -1 : 1))
+    .map((name) => ({
+      ...within(definitionKey(name, "", reader.tenant)),
+      also: declaredKeys(env, reader, kind, name),
+    }));
+}
+
+function hasLimit(env: Env, kind: LimitKind, name: string): boolean {
+  const definition = findTask(name, env);
+  return kind === "rate" ? (definition?.rateLimit ?? null) !== null : (definition?.concurrency.length ?? 0) > 0;
+}
+
+/** Keys of the limits of the whole task, of the reader and of the deployment. */
+function declaredKeys(env: Env, reader: LimitReader, kind: LimitKind, task: string): string[] {
+  const names = [null, reader.tenant].map((tenant): LimitName => ({ kind, task, tenant, key: null }));
+  return names.filter((name) => isDeclared(env, name)).map(storedKey);
+}
+
+function isDeclared(env: Env, name: LimitName): boolean {
+  const definition = findTask(name.task!, env);
+  if (name.kind === "concurrency") return declaredPlaces(name, definition) !== null;
+  return declaredRate(name, definition) !== null && definition?.rateLimit?.key === undefined;
+}
+
+/** Keys that begin with this, which ends with a colon. */
+function within(prefix: string): { from: string; before: string } {
+  return { from: prefix, before: `${prefix.slice(0, -1)};` };
+}
+
+async function read(
+  env: Env,
+  { tenant }: LimitReader,
+  kind: LimitKind,
+  range: KeyRange,
+  limit: number,
+  now: number,
+): Promise<LimitResource[]> {
+  const definitionOf = (key: string) => {
+    const { task } = limitName(kind, key);
+    return task === null ? undefined : findTask(task, env);
+  };
+  const shown =
+    kind === "concurrency"
+      ? (await readPlaces(env.DB, range, limit)).map((row) => presentPlaces(row, definitionOf(row.key), tenant))
+      : (await readBucketRows(env.DB, range, limit)).map((row) =>
+          presentBucket(row, definitionOf(row.key), tenant, now),
+        );
+  return shown.filter((each) => each !== null);
+}

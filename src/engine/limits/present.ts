@@ -1,0 +1,129 @@
+/** A limit as the API shows it. */
+
+import type { LimitResource } from "../../contract/limit.ts";
+import type { Per } from "../../core/concurrency.ts";
+import type { TaskDefinition } from "../../core/task.ts";
+import { limitId, limitName, type AskedName, type LimitName } from "../../core/limit-name.ts";
+import { rateOf, tokensAt } from "../../core/share.ts";
+import type { BucketRow, PlacesRow } from "../../results/limits/limits.ts";
+
+/** Starts in `per` ms, of which `burst` may come at once. */
+export interface RateWords {
+  limit: number;
+  per: number;
+  burst: number;
+}
+
+/** Null where there is neither a row nor a definition to tell of. */
+export function presentPlaces(
+  row: PlacesRow,
+  definition: TaskDefinition | undefined,
+  tenant: string,
+): LimitResource | null {
+  const name = limitName("concurrency", row.key);
+  const limit = row.max ?? declaredPlaces(name, definition);
+  if (limit === null) return null;
+  const { override, used, waiting } = row;
+  return {
+    ...common(name, override === null, definition, tenant),
+    limit,
+    per: null,
+    burst: null,
+    used,
+    tokens: null,
+    waiting,
+    heldUntil: null,
+  };
+}
+
+/** The same for a rate at `now`. */
+export function presentBucket(
+  row: BucketRow,
+  definition: TaskDefinition | undefined,
+  tenant: string,
+  now: number,
+): LimitResource | null {
+  const name = limitName("rate", row.key);
+  const words = wordsOf(row, name, definition);
+  if (words === null) return null;
+  const { heldUntil, waiting } = row;
+  return {
+    ...common(name, row.override === null, definition, tenant),
+    ...words,
+    used: null,
+    tokens: tokensAt(rateOf(row.key, words.limit, words.per, words.burst), row.tat ?? 0, now),
+    waiting,
+    heldUntil: heldUntil !== null && heldUntil > now ? new Date(heldUntil).toISOString() : null,
+  };
+}
+
+/** The definition's rate in its own words; null where it has none. */
+export function declaredRate(name: LimitName, definition: TaskDefinition | undefined): RateWords | null {
+  const rate = definition?.rateLimit;
+  if (!rate || (name.key !== null && rate.key === undefined) || !counts(rate.scope, name)) return null;
+  return { limit: rate.limit, per: rate.perMs, burst: rate.burst };
+}
+
+/** How many places the definition gives a key; null where it has no such limit. */
+export function declaredPlaces(name: LimitName, definition: TaskDefinition | undefined): number | null {
+  const own =
+    definition?.concurrency.filter(
+      (each) => (each.key === undefined) === (name.key === null) && counts(each.per, name),
+    ) ?? [];
+  return own.length === 0 ? null : Math.min(...own.map((each) => each.limit));
+}
+
+/** Whether a limit of a definition is one with this name. */
+function counts(per: Per, { tenant }: LimitName): boolean {
+  return (per === "tenant") === (tenant !== null);
+}
+
+/** Whose limit is meant: where no tenant is named, the reader's own if the definition has such a limit, else the deployment's. */
+export function wholeName(asked: AskedName, definition: TaskDefinition | undefined, tenant: string): LimitName {
+  if (asked.task === null) return { ...asked, tenant };
+  if (asked.tenant !== undefined) return { ...asked, tenant: asked.tenant };
+  const isOwn =
+    asked.kind === "rate"
+      ? definition?.rateLimit?.scope === "tenant"
+      : pers(definition, asked.key).some((per) => per === "tenant");
+  return { ...asked, tenant: isOwn ? tenant : null };
+}
+
+/** Where the key is known only when the task starts, the whole task stands for it. */
+function pers(definition: TaskDefinition | undefined, key: string | null): Per[] {
+  const all = definition?.concurrency ?? [];
+  const own = all.filter((each) => (each.key === undefined) === (key === null));
+  return (own.length > 0 ? own : all).map((each) => each.per);
+}
+
+/** The shortest id under which this reader finds it again. */
+function idOf(name: LimitName, definition: TaskDefinition | undefined, tenant: string): string {
+  const short = { ...name, tenant: undefined };
+  return limitId(wholeName(short, definition, tenant).tenant === name.tenant ? short : name);
+}
+
+function common(
+  name: LimitName,
+  isAsked: boolean,
+  definition: TaskDefinition | undefined,
+  tenant: string,
+): Pick<LimitResource, "id" | "kind" | "task" | "tenant" | "key" | "source"> {
+  const asked = name.task === null ? "submission" : "code";
+  return { id: idOf(name, definition, tenant), ...name, source: isAsked ? asked : "api" };
+}
+
+function wordsOf(row: BucketRow, name: LimitName, definition: TaskDefinition | undefined): RateWords | null {
+  if (row.override !== null) return JSON.parse(row.override) as RateWords;
+  const declared = declaredRate(name, definition);
+  if (row.interval === null || row.tolerance === null) return declared;
+  // D1 may read a fraction from JSON as its neighbour.
+  if (declared !== null && Math.abs(declared.per / declared.limit - row.interval) < 1e-6) {
+    return { ...declared, burst: burstOf(row.interval, row.tolerance) };
+  }
+  // What another version of the code has said, whose words are not known.
+  return { limit: 1, per: row.interval, burst: burstOf(row.interval, row.tolerance) };
+}
+
+function burstOf(interval: number, tolerance: number): number {
+  return Math.round(tolerance / interval) + 1;
+}

@@ -1,0 +1,55 @@
+/** Pauses and resumes schedules. */
+
+import { pokeClock } from "../../broker/poke.ts";
+import { rhythmOf } from "../../core/rhythm.ts";
+import type { Audit } from "../../results/audit.ts";
+import { readSchedule } from "../../results/schedules/read.ts";
+import { storeSchedule } from "../../results/schedules/put.ts";
+import type { ScheduleRow } from "../../results/schedules/row.ts";
+import { planOf, specOf } from "./plan.ts";
+
+/** No tick comes while it is paused, and none is made up for later. Answers the schedule; null where there is none. */
+export async function pauseSchedule(
+  env: Env,
+  tenant: string,
+  id: string,
+  now: number,
+  audit: Audit | null = null,
+): Promise<ScheduleRow | null> {
+  return change(env, tenant, id, now, audit, (row) => (row.paused ? row : { ...row, paused: 1, nextAt: null }));
+}
+
+/** It ticks again from now on, in the phase that it had. Answers the schedule; null where there is none. */
+export async function resumeSchedule(
+  env: Env,
+  tenant: string,
+  id: string,
+  now: number,
+  audit: Audit | null = null,
+): Promise<ScheduleRow | null> {
+  return change(env, tenant, id, now, audit, (row) => {
+    if (!row.paused) return row;
+    return { ...row, paused: 0, nextAt: rhythmOf(planOf(specOf(row), row.anchor).timing).next(now) };
+  });
+}
+
+/** Changes what is there until nobody else has meanwhile. */
+async function change(
+  env: Env,
+  tenant: string,
+  id: string,
+  now: number,
+  audit: Audit | null,
+  decide: (row: ScheduleRow) => ScheduleRow,
+): Promise<ScheduleRow | null> {
+  for (;;) {
+    const row = await readSchedule(env.DB, tenant, id);
+    if (row === null) return null;
+    const wanted = decide(row);
+    if (wanted === row) return row;
+    const changed = await storeSchedule(env.DB, wanted, row.revision, now, audit);
+    if (changed === null) continue;
+    if (changed.nextAt !== null) await pokeClock(env, changed.nextAt);
+    return changed;
+  }
+}

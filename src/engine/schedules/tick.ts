@@ -1,0 +1,125 @@
+/** Makes the tasks of the ticks that have come. */
+
+import { ringBells } from "../../broker/bells.ts";
+import { ProblemError } from "../../core/problems.ts";
+import { lookAt, MAX_TICKS_PER_LOOK, type Look } from "../../core/schedule.ts";
+import { readDueSchedules, readInputs, type DueSchedule, type Waiting } from "../../results/schedules/read.ts";
+import { tickSchedules, type ScheduleTicks, type Ticked } from "../../results/schedules/tick.ts";
+import { announceCancelled } from "../cancel.ts";
+import { namedTaskId } from "../ids.ts";
+import { planOf, specOf } from "./plan.ts";
+import { admit } from "../quota.ts";
+import { openSchedule } from "../sealing/schedule.ts";
+import { sealTasks } from "../sealing/tasks.ts";
+import { isStorageHeld } from "../storage.ts";
+import { tickTask, type Ticking } from "./task.ts";
+
+/** Schedules looked at in one go. */
+const CHUNK = 500;
+
+/** Bytes of tasks that are made in one transaction; the least that a task counts for. */
+const PARCEL_BYTES = 2_000_000;
+const TASK_BYTES = 1_000;
+
+interface Looked {
+  row: DueSchedule;
+  ticking: Omit<Ticking, "input" | "secrets">;
+  look: Look;
+  bytes: number;
+}
+
+/** Whether more may be due, and whether some could not be dealt with. */
+export interface Round {
+  more: boolean;
+  failed: boolean;
+}
+
+const NOBODY: Waiting = { lanes: [], tasks: [] };
+
+/** Does what is due at `now` and does not wait, for a chunk of schedules; nothing while the database has no room: then ticks come late. */
+export async function tickDueSchedules(env: Env, now: number, waiting = NOBODY): Promise<Round> {
+  const due = await readDueSchedules(env.DB, now, waiting, CHUNK);
+  if (due.length > 0 && isStorageHeld(env)) return { more: false, failed: true };
+  let failed = false;
+  let parcel: Looked[] = [];
+  let size = 0;
+  for (const row of due) {
+    const looked = await orNoted(row, () => lookOf(row, now));
+    if (looked === null) {
+      failed = true;
+      continue;
+    }
+    if (parcel.length > 0 && size + looked.bytes > PARCEL_BYTES) {
+      failed = !(await send(env, parcel, now)) || failed;
+      parcel = [];
+      size = 0;
+    }
+    parcel.push(looked);
+    size += looked.bytes;
+  }
+  if (parcel.length > 0) failed = !(await send(env, parcel, now)) || failed;
+  return { more: due.length === CHUNK, failed };
+}
+
+/** One schedule that cannot be dealt with must not keep the others back. */
+async function orNoted<T>({ tenant, id }: DueSchedule, decide: () => T | Promise<T>): Promise<T | null> {
+  try {
+    return await decide();
+  } catch (error) {
+    console.error(JSON.stringify({ event: "schedule_not_ticked", tenant, schedule: id, error: String(error) }));
+    return null;
+  }
+}
+
+function lookOf(row: DueSchedule, now: number): Looked {
+  const spec = specOf(row);
+  const each = TASK_BYTES + row.inputBytes;
+  const max = Math.max(1, Math.min(MAX_TICKS_PER_LOOK, Math.floor(PARCEL_BYTES / each)));
+  const look = lookAt(planOf(spec, row.anchor), row.nextAt, now, max);
+  return { row, ticking: { tenant: row.tenant, id: row.id, spec }, look, bytes: look.ticks.length * each };
+}
+
+/** Answers whether all of it could be made. */
+async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
+  const withInput = parcel.filter(({ row }) => row.inputBytes > 0).map(({ row }) => row);
+  const inputs = withInput.length > 0 ? await readInputs(env.DB, withInput) : [];
+  const byKey = new Map(inputs.map((row) => [`${row.tenant}/${row.id}`, row]));
+  const schedules: ScheduleTicks[] = [];
+  for (const { row, ticking, look } of parcel) {
+    const { tenant, id, revision, lastTask } = row;
+    const { nextAt, overlap } = look;
+    const { input = null, sealed = null } = byKey.get(`${tenant}/${id}`) ?? {};
+    const ids = await Promise.all(look.ticks.map((at, i) => namedTaskId(`${tenant}/${id}/${at}`, now, i)));
+    const isMadeUp = overlap === "queue" && ticking.spec.overlap === "skip";
+    const isAdmitted = await mayTick(env, row, look.ticks.length, now);
+    const admitted = isAdmitted ? look.ticks : [];
+    const ticks = await orNoted(row, async () => {
+      const secrets = await openSchedule(env, { ...row, input, sealed });
+      const schedule = { ...ticking, input, secrets };
+      const made = admitted.map((at, i) => tickTask(env, schedule, ids[i]!, at, now, isMadeUp ? i + 1 : 0));
+      await sealTasks(env, made);
+      return made.map((task, i) => ({ at: admitted[i]!, task }));
+    });
+    if (ticks) schedules.push({ tenant, id, revision, nextAt, overlap, manual: false, lastTask, ticks });
+  }
+  await announceTicked(env, await tickSchedules(env.DB, schedules, now), now);
+  return schedules.length === parcel.length;
+}
+
+/** A tick over the tenant's quota is missed: the schedule goes on with the next one. */
+async function mayTick(env: Env, { tenant, id }: DueSchedule, count: number, now: number): Promise<boolean> {
+  try {
+    await admit(env, tenant, count, now);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.problem.name !== "quota-exceeded") throw error;
+    console.warn(JSON.stringify({ event: "ticks_over_quota", tenant, schedule: id, ticks: count }));
+    return false;
+  }
+}
+
+/** Rings for the tasks that were made, and tells of those that were replaced. */
+export async function announceTicked(env: Env, { queued, cancellations }: Ticked, now: number): Promise<void> {
+  await ringBells(env, queued);
+  for (const cancellation of cancellations) await announceCancelled(env, cancellation, now);
+}

@@ -1,0 +1,30 @@
+/** Sends an endpoint an event that stands for nothing but a test. */
+
+import { ringBells } from "../../broker/bells.ts";
+import { pokeClock } from "../../broker/poke.ts";
+import { BELL_MS } from "../../core/bounds.ts";
+import { TEST_EVENT } from "../../core/webhook.ts";
+import type { Audit } from "../../results/audit.ts";
+import { storeDeliveries } from "../../results/webhooks/store-deliveries.ts";
+import type { WebhookRow } from "../../results/webhooks/row.ts";
+import { newTaskIds } from "../ids.ts";
+import { messageIdOf } from "./ids.ts";
+import type { Background } from "../store.ts";
+import { newDelivery } from "./delivery.ts";
+
+/** Answers the id of the message. A paused endpoint gets it too. */
+export async function testWebhook(
+  env: Env,
+  background: Background,
+  webhook: WebhookRow,
+  now: number,
+  audit: Audit | null = null,
+): Promise<string> {
+  const listener = { tenant: webhook.tenant, webhookId: webhook.id, payload: webhook.payload };
+  const happening = { type: TEST_EVENT, at: now, task: null, data: { webhookId: webhook.id } };
+  const { task, entry } = newDelivery(listener, happening, newTaskIds(1)[0]!, now);
+  await storeDeliveries(env.DB, [task], [entry], [], new Map(), now, audit);
+  background.waitUntil(ringBells(env, [task]));
+  background.waitUntil(pokeClock(env, now + BELL_MS));
+  return messageIdOf(task.id);
+}

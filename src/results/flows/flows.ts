@@ -1,0 +1,252 @@
+/** Flows: their rows, and their members by the ids that the row holds. */
+
+import type { Source } from "../../core/flows/flow.ts";
+import type { StoredSource } from "../../core/flows/share.ts";
+import type { State } from "../../core/states.ts";
+import type { Lived } from "../../core/timeline.ts";
+import { auditStatements, type Audit } from "../audit.ts";
+import { persistOr503, rowsOf } from "../d1.ts";
+import { lanesAccept } from "../lanes/drains.ts";
+import {
+  demandSealed,
+  insertStatements,
+  raisedIn,
+  raisedStatements,
+  type IdempotencyClaim,
+  type Remembered,
+} from "../insert-tasks.ts";
+import type { NewTask } from "../new-task.ts";
+import { withLargePayloads } from "../read-tasks.ts";
+import { TASK_COLUMNS, type WholeTaskRow } from "../task-row.ts";
+
+export type FlowState = "running" | "succeeded" | "failed" | "cancelled";
+
+/** A flow as it lies in D1. Instants are ms since the epoch. */
+export interface FlowRow {
+  id: string;
+  tenant: string;
+  state: FlowState;
+  createdAt: number;
+  finishedAt: number | null;
+  cancelRequestedAt: number | null;
+  /** When it must have ended, and whether (1, 2) it had not. */
+  deadline: number | null;
+  overdue: number;
+  /** Until when it is kept, with all of its members; null while it runs. */
+  retainUntil: number | null;
+  /** JSON text of a {@link Source}. */
+  result: string;
+}
+
+/** A flow that is about to be stored, with all its tasks. */
+export interface NewFlow {
+  id: string;
+  tenant: string;
+  state: FlowState;
+  createdAt: number;
+  deadline: number | null;
+  /** Until when it is kept where it has no tasks, and so has ended; null otherwise. */
+  retainUntil: number | null;
+  tasks: NewTask[];
+  onError: NewTask[];
+  result: Source;
+  /** What several of its tasks take, by its numbers. */
+  shared: StoredSource[];
+}
+
+/** The columns of {@link FlowRow} for a SELECT from `flows`. */
+export const FLOW_COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS finishedAt,
+  cancel_requested_at AS cancelRequestedAt, deadline, overdue, retain_until AS retainUntil, result`;
+
+const INSERT = `
+INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error, deadline, retain_until, sources)
+SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9, ?10, jsonb(?12) WHERE ${lanesAccept("?11", "?4")}`;
+
+/**
+ * Stores a flow and its tasks, all or nothing: only if each of its lanes accepts and, with a key, nobody holds it. Answers
+ * whether it is stored, what the key's holder has made, and the concurrency keys that have more places now. Safe to repeat.
+ */
+export async function insertFlow(
+  db: D1Database,
+  flow: NewFlow,
+  lanes: string[],
+  claim?: IdempotencyClaim,
+): Promise<{ stored: boolean; remembered: Remembered | null; raised: string[] }> {
+  const finishedAt = flow.state === "running" ? null : flow.createdAt;
+  const ids = JSON.stringify(flow.tasks.map((task) => task.id).toReversed());
+  for (const task of flow.onError) demandSealed(task);
+  const onError = flow.onError.length > 0 ? JSON.stringify(flow.onError) : null;
+  const values = [
+    flow.id,
+    flow.tenant,
+    flow.state,
+    flow.createdAt,
+    finishedAt,
+    ids,
+    JSON.stringify(flow.result),
+    onError,
+    flow.deadline,
+    flow.retainUntil,
+    JSON.stringify(lanes),
+    flow.shared.length > 0 ? JSON.stringify(flow.shared) : null,
+  ];
+  const next = values.length + 1;
+  const insert = claim
+    ? db
+        .prepare(
+          `${INSERT} AND EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?${next} AND key = ?${next + 1} AND made = ?${next + 2})
+           ON CONFLICT DO NOTHING`,
+        )
+        .bind(...values, claim.tenant, claim.key, claim.made)
+    : db.prepare(`${INSERT} ON CONFLICT DO NOTHING`).bind(...values);
+  const isStored = { guard: "EXISTS (SELECT 1 FROM flows WHERE id = ?2)", values: [flow.id] };
+  const { statements, remembered } = insertStatements(
+    db,
+    flow.tasks,
+    claim,
+    [...raisedStatements(db, flow.tasks), insert],
+    isStored,
+  );
+  const stored = db.prepare("SELECT 1 FROM flows WHERE id = ?1").bind(flow.id);
+  const results = await persistOr503(() => db.batch([...statements, stored]));
+  return {
+    stored: rowsOf(results, statements.length).length > 0,
+    remembered: remembered === null ? null : (rowsOf<Remembered>(results, remembered)[0] ?? null),
+    raised: raisedIn(results, flow.tasks, claim),
+  };
+}
+
+/** The tenant's flow, or null where it has none of this id. */
+export async function readFlow(db: D1Database, tenant: string, id: string): Promise<FlowRow | null> {
+  return persistOr503(() =>
+    db.prepare(`SELECT ${FLOW_COLUMNS} FROM flows WHERE id = ?1 AND tenant = ?2`).bind(id, tenant).first<FlowRow>(),
+  );
+}
+
+/** Members that one statement looks up: each is read twice, as an id and as a row. */
+const LOOKED_UP = 2_000;
+
+/** The rows that a query finds for these ids (its ?1, a JSON array), asked for in one transaction by statements of a bounded size. */
+export async function lookUp<Row>(
+  db: D1Database,
+  ids: string[],
+  sql: string,
+  ...values: (string | number)[]
+): Promise<Row[]> {
+  if (ids.length === 0) return [];
+  const statements: D1PreparedStatement[] = [];
+  for (let i = 0; i < ids.length; i += LOOKED_UP) {
+    statements.push(db.prepare(sql).bind(JSON.stringify(ids.slice(i, i + LOOKED_UP)), ...values));
+  }
+  const results = await persistOr503(() => db.batch(statements));
+  return results.flatMap((_, i) => rowsOf<Row>(results, i));
+}
+
+/** Whether a task is among those that {@link lookUp} asks for. */
+export const LOOKED_FOR = "id IN (SELECT value FROM json_each(?1))";
+
+/** The ids of all members, those of the flow's last tasks first; null where the flow was removed. */
+export async function readMemberIds(db: D1Database, flowId: string): Promise<string[] | null> {
+  const ids = await persistOr503(() =>
+    db.prepare("SELECT json(ids) AS ids FROM flows WHERE id = ?1").bind(flowId).first<string>("ids"),
+  );
+  return ids === null ? null : (JSON.parse(ids) as string[]);
+}
+
+/** Some of the members that are not there any more, though the flow is. None, but where an earlier release has purged them one by one. */
+export async function readMissing(db: D1Database, flowId: string): Promise<string[]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(`SELECT member.value AS id FROM flows, ${MISSING} AND flows.id = ?1 LIMIT 100`)
+      .bind(flowId)
+      .all<{ id: string }>(),
+  );
+  return results.map((row) => row.id);
+}
+
+/** Members of `flows` that are not there: SQL, of what follows FROM. */
+export const MISSING = `json_each(flows.ids) AS member LEFT JOIN tasks ON tasks.id = member.value WHERE tasks.id IS NULL`;
+
+/** What tells how much a page of members holds. */
+export interface Outline {
+  id: string;
+  state: State;
+  /** Of what varies in its row, payloads in rows of their own aside. */
+  bytes: number;
+}
+
+const VARYING = ["input", "result", "error", "progress", "history", "node"]
+  .map((column) => `COALESCE(octet_length(${column}), 0)`)
+  .join(" + ");
+
+/** All members in the order of their ids, which is that of the graph. */
+export async function readOutline(db: D1Database, flowId: string): Promise<Outline[]> {
+  const ids = (await readMemberIds(db, flowId)) ?? [];
+  const sql = `SELECT id, state, ${VARYING} AS bytes FROM tasks WHERE ${LOOKED_FOR}`;
+  return inOrder(await lookUp<Outline>(db, ids, sql));
+}
+
+/** A member of a flow, with its place in the graph: JSON text. */
+export interface Member extends WholeTaskRow {
+  node: string | null;
+}
+
+/** These members, in the order of their ids. */
+export async function readMembers(db: D1Database, ids: string[]): Promise<Member[]> {
+  const sql = `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result, json(tasks.node) AS node FROM tasks WHERE ${LOOKED_FOR}`;
+  return withLargePayloads(db, inOrder(await lookUp<Member>(db, ids, sql)));
+}
+
+function inOrder<Row extends { id: string }>(rows: Row[]): Row[] {
+  return rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** What a member's timeline is made of, without its payloads. */
+export type Life = Omit<Lived, "history"> & { id: string; nodeKey: string; history: string | null };
+
+export async function readLives(db: D1Database, flowId: string): Promise<Life[]> {
+  return lookUp<Life>(
+    db,
+    (await readMemberIds(db, flowId)) ?? [],
+    `SELECT id, node_key AS nodeKey, state, run, attempt, history, created_at AS createdAt, run_at AS runAt,
+       started_at AS startedAt, finished_at AS finishedAt, cancel_requested_at AS cancelRequestedAt,
+       undo, flow_id AS flowId, parent_id AS parentId
+     FROM tasks WHERE ${LOOKED_FOR}`,
+  );
+}
+
+/** The id of the member at this place; null where there is none. */
+export async function readMemberAt(db: D1Database, flowId: string, key: string): Promise<string | null> {
+  const ids = (await readMemberIds(db, flowId)) ?? [];
+  const sql = `SELECT id FROM tasks WHERE ${LOOKED_FOR} AND node_key = ?2`;
+  return inOrder(await lookUp<{ id: string }>(db, ids, sql, key)).at(-1)?.id ?? null;
+}
+
+/** The tasks that run when the flow fails, as JSON text of a list of {@link NewTask}; null where there are none. */
+export async function readErrorTasks(db: D1Database, flowId: string): Promise<string | null> {
+  return persistOr503(() =>
+    db.prepare("SELECT on_error FROM flows WHERE id = ?1").bind(flowId).first<string>("on_error"),
+  );
+}
+
+/** Whatever its members do from now on, the flow ends cancelled. */
+export async function requestFlowCancel(
+  db: D1Database,
+  flowId: string,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const goesOn = "id = ?1 AND state = 'running' AND cancel_requested_at IS NULL";
+  await persistOr503(() =>
+    db.batch([
+      ...auditStatements(db, audit, `SELECT COUNT(*) FROM flows WHERE ${goesOn}`, [flowId]),
+      db.prepare(`UPDATE flows SET cancel_requested_at = ?2 WHERE ${goesOn}`).bind(flowId, now),
+    ]),
+  );
+}
+
+/** The keys of tasks in their flow, by id. */
+export async function readKeys(db: D1Database, ids: string[]): Promise<[id: string, key: string][]> {
+  const sql = `SELECT id, node_key AS key FROM tasks WHERE ${LOOKED_FOR}`;
+  return (await lookUp<{ id: string; key: string }>(db, ids, sql)).map((row) => [row.id, row.key]);
+}

@@ -1,0 +1,32 @@
+/** What a member of a flow, or a child task, has in its row beyond other tasks: its edges, and where its input comes from. */
+
+import type { StoredSource } from "../../core/flows/share.ts";
+
+/** JSON in the row's `node`. Ids of `needs` are in reverse order: who looks for an unfinished one meets it soonest. */
+export interface FlowNode {
+  /** These must have succeeded. */
+  needs?: string[];
+  /** These must only have ended. */
+  needsEnd?: string[];
+  /** These need this one's success. */
+  next?: string[];
+  /** These need only its end. */
+  nextOnEnd?: string[];
+  /** Its failure does not fail the flow. */
+  ignored?: 1;
+  /** It runs because the flow has failed, and decides nothing. */
+  onError?: 1;
+  /** What it is passed, where it takes that whole. */
+  passed?: StoredSource;
+  /** What the `$from`s of its input mean. */
+  from?: Record<string, StoredSource>;
+  /** It starts this many ms after its release, and not before `runAt` (ms since the epoch). */
+  delay?: number;
+  runAt?: number;
+  /** Of a task that is stored only when its flow fails: it expires this many ms later. */
+  expiresIn?: number;
+  /** Of a tick's task that others must not be skipped for: so many may still queue behind it. */
+  behind?: number;
+  /** The task whose handler spawned this one: woken when it waits for this one's end. */
+  wakes?: string;
+}

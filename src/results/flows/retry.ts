@@ -1,0 +1,105 @@
+/** Runs again what failed in a flow, and what depends on it. */
+
+import { BELL_MS } from "../../core/bounds.ts";
+import { sqlStates, TERMINAL_STATES } from "../../core/states.ts";
+import { auditStatements, type Audit } from "../audit.ts";
+import { persistOr503, rowsOf } from "../d1.ts";
+import { MISSING, readMemberIds, type FlowRow } from "./flows.ts";
+import { NO_START } from "../../core/settle.ts";
+import { RESET } from "../ended-runs.ts";
+import { settleStatements, type Released } from "./release.ts";
+
+const TERMINAL = sqlStates(TERMINAL_STATES);
+
+const MEMBERS = "(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)";
+
+/** What did not succeed, error tasks aside. Names ?3 only because every parameter must be named. */
+const BAD = `
+  SELECT id FROM tasks WHERE id IN ${MEMBERS} AND state IN ('failed', 'cancelled', 'expired')
+    AND node->>'onError' IS NULL AND ?3 IS NULL`;
+
+/** Whether all that a task needs has succeeded. What is gone has not, whatever it was: its value is gone, too. */
+export const HAS_ALL = `NOT EXISTS (
+  SELECT 1 FROM json_each(tasks.node, '$.needs') AS need LEFT JOIN tasks AS other ON other.id = need.value
+  WHERE other.state IS NOT 'succeeded')`;
+
+/** One member, if all that it needs has succeeded. */
+const CHOSEN = `
+  SELECT id FROM tasks WHERE id = ?3 AND id IN ${MEMBERS} AND state IN ${TERMINAL} AND ${HAS_ALL}`;
+
+/** All that comes after the roots. */
+export const BELOW = (roots: string) => `below (id) AS (
+  SELECT next.value FROM tasks AS task, json_each(task.node, '$.next') AS next WHERE task.id IN (${roots})
+  UNION
+  SELECT next.value FROM tasks AS task, json_each(task.node, '$.nextOnEnd') AS next WHERE task.id IN (${roots})
+  UNION
+  SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.next') AS next
+  UNION
+  SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.nextOnEnd') AS next)`;
+
+/**
+ * Whether this is still the end that was read: a call that is repeated must not open the flow after its next one. And whether all
+ * of its members are there, for one that is not neither runs again nor has a value.
+ */
+const ENDED = `EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at = ?2
+  AND NOT EXISTS (SELECT 1 FROM ${MISSING}))`;
+
+/** What a member waits for that is not released yet. */
+export const WAIT = `json_object('type', 'needs', 'count',
+  json_array_length(COALESCE(node->'needs', '[]')) + json_array_length(COALESCE(node->'needsEnd', '[]')))`;
+
+const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN ${MEMBERS} AND state = 'queued' AND run_at = ?2`;
+
+/**
+ * Opens an ended flow again: the failed members are queued, those after them wait. `from` is the id
+ * of a member to begin at instead; whatever did not succeed elsewhere then stays as it is, and
+ * settles those that would wait for it. Answers whom to ring for; nothing where the flow has
+ * not ended or there is nothing to begin with. Safe to repeat: the flow itself comes last, and once it runs nothing
+ * more is done. `deadline` is that of the new run, in ms since the epoch.
+ */
+export async function retryFlow(
+  db: D1Database,
+  { id: flowId, finishedAt }: Pick<FlowRow, "id" | "finishedAt">,
+  from: string | null,
+  onError: string | null,
+  now: number,
+  deadline: number | null = null,
+  audit: Audit | null = null,
+): Promise<Released[]> {
+  const members = from === null ? [] : ((await readMemberIds(db, flowId)) ?? []);
+  const roots = from === null ? BAD : CHOSEN;
+  const results = await persistOr503(() =>
+    db.batch([
+      ...auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE id IN (${roots}) AND ${ENDED}`, [
+        flowId,
+        finishedAt,
+        from,
+      ]),
+      // Those that must wait again, because something they need runs again. What is left of the roots begins.
+      db
+        .prepare(
+          `WITH RECURSIVE ${BELOW(roots)}
+        UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, ${RESET},
+          waiting_for = ${WAIT}
+        WHERE id IN (SELECT id FROM below) AND state IN ${TERMINAL} AND ${ENDED}`,
+        )
+        .bind(flowId, finishedAt, from),
+      db
+        .prepare(
+          `UPDATE tasks SET state = 'queued', run_at = ?4, due_at = ?4 + ${BELL_MS}, ${RESET}, waiting_for = NULL
+           WHERE id IN (${roots}) AND ${ENDED}`,
+        )
+        .bind(flowId, finishedAt, from, now),
+      ...settleStatements(db, JSON.stringify(members), now),
+      db
+        .prepare(
+          `UPDATE flows SET state = 'running', finished_at = NULL, retain_until = NULL, cancel_requested_at = NULL, failing = 0,
+             on_error = COALESCE(?3, on_error), deadline = ?4, overdue = 0
+           WHERE id = ?1 AND state <> 'running' AND finished_at = ?5 AND EXISTS (${STARTED})`,
+        )
+        .bind(flowId, now, onError, deadline, finishedAt),
+      db.prepare(STARTED).bind(flowId, now),
+    ]),
+  );
+  return rowsOf<Released>(results, results.length - 1);
+}

@@ -1,0 +1,109 @@
+/**
+ * Turns of tenants in a crowded lane (self-clocked fair queueing). Each portion has a tag: that of its tenant's last portion, or
+ * where it has none the smallest of the lane, and its own size divided by the tenant's weight on top. The smallest tag comes
+ * next. So whoever comes with little stands near the front however much others have, and nobody is overtaken without end,
+ * because the smallest tag of a lane only grows.
+ */
+
+import type { Weights } from "../../core/weights.ts";
+import { persist, rowsOf } from "../d1.ts";
+
+/** What a tag grows by for a task of a tenant of weight 1; tags are whole numbers, because D1 may read a fraction as its neighbour. */
+const UNIT = 1_000;
+
+/** Portions at the front of a lane that are looked at. */
+const LOOKED_AT = 500;
+
+/** How long a portion is its claimer's. Then it is anybody's again: the claimer may have died. */
+export const HOLD_MS = 10_000;
+
+const SORT = `
+WITH rung AS (
+  SELECT tasks.tenant, tasks.id, (ROW_NUMBER() OVER (PARTITION BY tasks.tenant ORDER BY bell.key) - 1) / CAST(?3 AS INTEGER) AS nth
+  FROM json_each(?1) AS bell JOIN tasks ON tasks.id = bell.value WHERE tasks.state = 'queued'),
+cut AS (
+  SELECT tenant, nth, COUNT(*) AS size, json_group_array(id) AS ids FROM rung GROUP BY tenant, nth)
+INSERT INTO portions (lane, tag, tenant, size, ids)
+SELECT ?2,
+  COALESCE(
+    (SELECT MAX(tag) FROM portions WHERE lane = ?2 AND tenant = cut.tenant),
+    (SELECT MIN(tag) FROM portions WHERE lane = ?2), 0)
+  + CAST(SUM(size) OVER (PARTITION BY tenant ORDER BY nth) * ${UNIT}
+      / COALESCE((SELECT value FROM json_each(?4) WHERE key = cut.tenant), 1) AS INTEGER),
+  tenant, size, ids
+FROM cut WHERE true ON CONFLICT DO NOTHING`;
+
+const TAKE = `
+UPDATE portions SET held_until = ?3 + ${HOLD_MS}, holder = ?2
+WHERE lane = ?1 AND (tag, tenant) IN (
+  SELECT tag, tenant FROM (
+    SELECT tag, tenant, size, SUM(size) OVER (ORDER BY tag, tenant) AS total FROM (
+      SELECT tag, tenant, size FROM (
+        SELECT tag, tenant, size, held_until FROM portions WHERE lane = ?1 ORDER BY tag, tenant LIMIT ${LOOKED_AT})
+      WHERE (held_until IS NULL OR held_until <= ?3) AND tenant NOT IN (SELECT value FROM json_each(?5))
+      ORDER BY tag, tenant LIMIT ?4))
+  WHERE total <= ?4 OR total = size)
+RETURNING tag, tenant, ids`;
+
+const LEFT = "SELECT EXISTS (SELECT 1 FROM portions WHERE lane = ?1) AS isLeft";
+
+const DONE = `
+DELETE FROM portions WHERE lane = ?1 AND holder = ?2 AND (tag, tenant) IN (
+  SELECT value->>'tag', value->>'tenant' FROM json_each(?3))`;
+
+/** Of whom, and how many tasks, are taken at once. */
+export interface Taking {
+  lane: string;
+  /** Names this taking alone. */
+  holder: string;
+  /** About how many tasks; a portion is not divided. */
+  most: number;
+  /** Tenants whose portions stay. */
+  except: readonly string[];
+  now: number;
+}
+
+export interface TakenPortions {
+  /** Ids of tasks. */
+  ids: string[];
+  /** How many portions they were. */
+  portions: number;
+  /** Whether the lane has portions, those that are held included. */
+  isLeft: boolean;
+  /** To be done with the claim: takes the portions away. */
+  done: D1PreparedStatement | null;
+}
+
+/** Adds bells to the portions of their tenants; answers how many portions they are. */
+export interface Sorting {
+  ids: readonly string[];
+  /** Tasks of one portion. */
+  size: number;
+  weights: Weights;
+}
+
+/**
+ * Sorts bells into portions, and takes those whose turn it is; `most` of 0 takes none. Repeated after an answer that was lost,
+ * some portions are there twice, or held until {@link HOLD_MS} is over: both cost time alone.
+ */
+export async function turn(
+  db: D1Database,
+  { lane, holder, most, except, now }: Taking,
+  sorting: Sorting | null,
+): Promise<TakenPortions & { sorted: number }> {
+  const sort =
+    sorting === null
+      ? []
+      : [db.prepare(SORT).bind(JSON.stringify(sorting.ids), lane, sorting.size, JSON.stringify(sorting.weights))];
+  const take = most === 0 ? [] : [db.prepare(TAKE).bind(lane, holder, now, most, JSON.stringify(except))];
+  const results = await persist(() => db.batch([...sort, ...take, db.prepare(LEFT).bind(lane)]));
+  const taken = most === 0 ? [] : rowsOf<{ tag: number; tenant: string; ids: string }>(results, sort.length);
+  const keys = JSON.stringify(taken.map(({ tag, tenant }) => ({ tag, tenant })));
+  return {
+    ids: taken.toSorted((a, b) => a.tag - b.tag).flatMap((row) => JSON.parse(row.ids) as string[]),
+    portions: taken.length,
+    isLeft: rowsOf<{ isLeft: number }>(results, results.length - 1)[0]?.isLeft === 1,
+    done: taken.length === 0 ? null : db.prepare(DONE).bind(lane, holder, keys),
+    sorted: sorting === null ? 0 : (results[0]?.meta.changes ?? 0),
+  };
+}

@@ -1,0 +1,168 @@
+/** Limits as they stand, and the API's own word on them. */
+
+import { auditStatements, type Audit } from "../audit.ts";
+import { newRate } from "./buckets.ts";
+import { persistOr503, rowsOf } from "../d1.ts";
+import { retimeStatement } from "./rate-queue.ts";
+
+/** Those who wait under one limit are counted up to here. */
+const MAX_WAITING = 1_000;
+
+/** Limits on one page. Each is counted by a statement of its own. */
+export const MAX_LIMITS = 25;
+
+/** Keys from one to before another and after a third, and beside them some that may have no row. */
+export interface KeyRange {
+  from: string;
+  before: string;
+  after: string;
+  also: string[];
+}
+
+/** A concurrency limit. What has no row is null. */
+export interface PlacesRow {
+  key: string;
+  /** What holds. */
+  max: number | null;
+  override: number | null;
+  used: number;
+  waiting: number;
+}
+
+/** A rate. Instants are ms since the epoch, times ms. */
+export interface BucketRow {
+  key: string;
+  interval: number | null;
+  tolerance: number | null;
+  tat: number | null;
+  heldUntil: number | null;
+  /** JSON: what the API was told. */
+  override: string | null;
+  waiting: number;
+}
+
+const keysOf = (table: "limits" | "buckets") => `
+  SELECT key FROM ${table} WHERE key >= ?1 AND key < ?2 AND key > ?3
+  UNION SELECT value FROM json_each(?4) WHERE value > ?3 ORDER BY 1 LIMIT ?5`;
+
+const upTo = (rows: string) => `(SELECT COUNT(*) FROM (${rows} LIMIT ${MAX_WAITING}))`;
+
+const PLACES = `
+SELECT known.key, max, override,
+  (SELECT COUNT(*) FROM places WHERE places.key = known.key AND running = 1) AS used,
+  (SELECT COALESCE(SUM(tasks.state = 'queued'), 0)
+    FROM (SELECT task_id FROM places WHERE key = known.key AND running = 0 ORDER BY task_id LIMIT ${MAX_WAITING}) AS line
+    JOIN tasks ON tasks.id = line.task_id) AS waiting
+FROM (SELECT ?1 AS key) AS known LEFT JOIN limits ON limits.key = known.key`;
+
+const BUCKETS = `
+SELECT known.key, interval, tolerance, tat, held_until AS heldUntil, override,
+  ${upTo(`SELECT 1 FROM tasks WHERE rates IS NOT NULL AND state = 'queued' AND rates->0->>'key' = known.key`)} AS waiting
+FROM (SELECT ?1 AS key) AS known LEFT JOIN buckets ON buckets.key = known.key`;
+
+/** Concurrency limits by their keys. */
+export async function readPlaces(db: D1Database, range: KeyRange, limit: number): Promise<PlacesRow[]> {
+  return readEach<PlacesRow>(db, PLACES, await readKeys(db, "limits", range, limit));
+}
+
+/** Rates by their keys. One that has no row is full. */
+export async function readBucketRows(db: D1Database, range: KeyRange, limit: number): Promise<BucketRow[]> {
+  return readEach<BucketRow>(db, BUCKETS, await readKeys(db, "buckets", range, limit));
+}
+
+async function readKeys(
+  db: D1Database,
+  table: "limits" | "buckets",
+  { from, before, after, also }: KeyRange,
+  limit: number,
+): Promise<string[]> {
+  const statement = db.prepare(keysOf(table)).bind(from, before, after, JSON.stringify(also), limit);
+  return (await persistOr503(() => statement.all<{ key: string }>())).results.map((row) => row.key);
+}
+
+/** One statement for each key: together they might look at too many rows. */
+async function readEach<T>(db: D1Database, sql: string, keys: string[]): Promise<T[]> {
+  if (keys.length === 0) return [];
+  const results = await persistOr503(() => db.batch(keys.map((key) => db.prepare(sql).bind(key))));
+  return results.flatMap((_, i) => rowsOf<T>(results, i));
+}
+
+/** From now on so many places, whatever code and submissions say. */
+export async function overridePlaces(
+  db: D1Database,
+  key: string,
+  max: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const isNews = "SELECT NOT EXISTS (SELECT 1 FROM limits WHERE key = ?1 AND max = ?2 AND override IS ?2)";
+  await persistOr503(() =>
+    db.batch([
+      ...auditStatements(db, audit, isNews, [key, max]),
+      db
+        .prepare(
+          `INSERT INTO limits (key, max, override) VALUES (?1, ?2, ?2)
+           ON CONFLICT (key) DO UPDATE SET max = ?2, override = ?2`,
+        )
+        .bind(key, max),
+    ]),
+  );
+}
+
+/** What code or the latest submission has asked for holds again; a limit that nobody asked for goes. */
+export async function restorePlaces(db: D1Database, key: string, audit: Audit | null = null): Promise<void> {
+  const isChanged = "SELECT COUNT(*) FROM limits WHERE key = ?1 AND (override IS NOT NULL OR asked IS NULL)";
+  await persistOr503(() =>
+    db.batch([
+      ...auditStatements(db, audit, isChanged, [key]),
+      db
+        .prepare(
+          "UPDATE limits SET max = asked, override = NULL WHERE key = ?1 AND override IS NOT NULL AND asked IS NOT NULL",
+        )
+        .bind(key),
+      db.prepare("DELETE FROM limits WHERE key = ?1 AND asked IS NULL").bind(key),
+    ]),
+  );
+}
+
+/** From now on this rate, whatever code says. Those who wait get new turns. `override`: JSON of what the API was told. */
+export async function overrideBucket(
+  db: D1Database,
+  key: string,
+  rate: { interval: number; tolerance: number },
+  override: string,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const isNews = "SELECT NOT EXISTS (SELECT 1 FROM buckets WHERE key = ?1 AND override IS ?2)";
+  await persistOr503(() =>
+    db.batch([
+      ...auditStatements(db, audit, isNews, [key, override]),
+      db
+        .prepare(
+          `INSERT INTO buckets (key, tat, interval, tolerance, override) VALUES (?1, 0, ?3, ?4, ?5)
+           ON CONFLICT (key) DO UPDATE SET ${newRate("?3", "?4")}, override = ?5`,
+        )
+        .bind(key, now, rate.interval, rate.tolerance, override),
+      retimeStatement(db, [key], now),
+    ]),
+  );
+}
+
+/** The code's rate holds again; of a rate that the code no longer knows, what its tasks were submitted with. */
+export async function restoreBucket(
+  db: D1Database,
+  key: string,
+  rate: { interval: number; tolerance: number } | null,
+  now: number,
+  audit: Audit | null = null,
+): Promise<void> {
+  const restore =
+    rate === null
+      ? db.prepare("DELETE FROM buckets WHERE key = ?1 AND override IS NOT NULL").bind(key)
+      : db
+          .prepare(`UPDATE buckets SET ${newRate("?3", "?4")}, override = NULL WHERE key = ?1 AND override IS NOT NULL`)
+          .bind(key, now, rate.interval, rate.tolerance);
+  const isChanged = "SELECT COUNT(*) FROM buckets WHERE key = ?1 AND override IS NOT NULL";
+  const entry = auditStatements(db, audit, isChanged, [key]);
+  await persistOr503(() => db.batch([...entry, restore, retimeStatement(db, [key], now)]));
+}

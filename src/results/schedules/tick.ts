@@ -1,0 +1,169 @@
+/**
+ * Turns ticks into tasks: the tasks and the schedule's next time are one transaction, which does
+ * nothing where the schedule has changed since it was read. So a tick is neither lost nor doubled.
+ */
+
+import { NO_START } from "../../core/settle.ts";
+import type { LookOverlap } from "../../core/schedule.ts";
+import { LIVE_STATES, sqlStates } from "../../core/states.ts";
+import { auditStatements, type Audit } from "../audit.ts";
+import { cancellationOf, cancelStatements, type Cancellation } from "../cancel-tasks.ts";
+import { persist, rowsOf } from "../d1.ts";
+import type { Belled } from "../due-tasks.ts";
+import { insertStatements, type Condition } from "../insert-tasks.ts";
+import type { NewTask } from "../new-task.ts";
+
+/** Ticks of one schedule, as it was read. Instants are ms since the epoch. */
+export interface ScheduleTicks {
+  tenant: string;
+  id: string;
+  revision: number;
+  /** What the schedule waits for from now on. */
+  nextAt: number | null;
+  overlap: LookOverlap;
+  /** By hand: it does not make the next tick forget a task that is still live. */
+  manual: boolean;
+  /** The task of the tick before, as it was read. */
+  lastTask: string | null;
+  /** Oldest first. */
+  ticks: { at: number; task: NewTask }[];
+  /** Of one that is run by hand. */
+  audit?: Audit | null;
+}
+
+/** What ticks have done. */
+export interface Ticked {
+  /** Tasks to ring for. */
+  queued: Belled[];
+  /** Of tasks that others replaced. */
+  cancellations: Cancellation[];
+}
+
+const LIVE = sqlStates(LIVE_STATES);
+
+/** A schedule shows this many of its latest ticks. */
+const MAX_LAST_RUNS = 10;
+
+const REPLACED = "replaced by the schedule's next tick";
+
+const lastIsLive = (and = "") =>
+  `EXISTS (SELECT 1 FROM tasks AS last WHERE last.id = schedules.last_task AND last.state IN ${LIVE}${and})`;
+
+// As many that are in time may queue behind those that are made up for as those are: a task that takes longer than
+// from tick to tick would otherwise never catch up, and never skip again.
+const CATCHES_UP = "COALESCE(last.node->>'behind', 0) > 0";
+
+const unchanged = (json: string) =>
+  `schedules.tenant = ${json}->>'tenant' AND schedules.id = ${json}->>'schedule' AND schedules.revision = ${json}->>'revision'`;
+
+const CONDITION: Condition = {
+  guard: `EXISTS (SELECT 1 FROM schedules WHERE ${unchanged("v")} AND NOT (v->>'overlap' = 'skip' AND ${lastIsLive()})
+    AND NOT (v->>'overlap' = 'follow' AND ${lastIsLive(` AND NOT ${CATCHES_UP}`)}))`,
+  payloadGuard: "EXISTS (SELECT 1 FROM tasks WHERE id = ?1 AND overflow <> 0)",
+  values: [],
+};
+
+/** Who starts after whom. */
+const PAIRS = `pairs AS (
+  SELECT v.value->>'id' AS id, COALESCE(v.value->>'previous', schedules.last_task) AS previous, schedules.last_task AS last
+  FROM json_each(?1) AS v CROSS JOIN schedules ON ${unchanged("v.value")})`;
+
+// A task without a node would not be asked, when it ends, whom it releases.
+const WAIT = `
+WITH ${PAIRS}
+UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = expires_at,
+  node = jsonb_object('needsEnd', jsonb_array(pairs.previous), 'runAt', tasks.run_at, 'behind',
+    MAX(0, COALESCE(tasks.node->>'behind', -1) + COALESCE(
+      (SELECT last.node->>'behind' FROM tasks AS last WHERE last.id = pairs.last AND last.state IN ${LIVE}), 0))),
+  waiting_for = json_object('type', 'needs', 'count', 1)
+FROM pairs WHERE tasks.id = pairs.id AND tasks.state IN ('queued', 'scheduled') AND tasks.attempt = 0
+  AND EXISTS (SELECT 1 FROM tasks AS need WHERE need.id = pairs.previous AND need.state IN ${LIVE} AND need.node IS NOT NULL)`;
+
+const LINK = `
+WITH ${PAIRS}
+UPDATE tasks SET node = jsonb_set(tasks.node, '$.nextOnEnd', jsonb_array(pairs.id))
+FROM pairs WHERE tasks.id = pairs.previous
+  AND EXISTS (SELECT 1 FROM tasks AS next WHERE next.id = pairs.id AND next.state = 'waiting')`;
+
+const MOVE = `
+UPDATE schedules SET next_at = v.value->>'nextAt', revision = revision + 1,
+  last_task = CASE WHEN v.value->>'manual' AND ${lastIsLive()} THEN last_task ELSE COALESCE(
+    (SELECT run.value->>'taskId' FROM json_each(v.value, '$.runs') AS run
+     WHERE EXISTS (SELECT 1 FROM tasks WHERE tasks.id = run.value->>'taskId') ORDER BY run.key DESC LIMIT 1),
+    last_task) END,
+  last_runs = (SELECT json_group_array(json(latest.run)) FROM (
+    SELECT run.value AS run, run.value->>'tick' AS tick FROM json_each(v.value, '$.runs') AS run
+    WHERE EXISTS (SELECT 1 FROM tasks WHERE tasks.id = run.value->>'taskId')
+    UNION ALL
+    SELECT value, value->>'tick' FROM json_each(schedules.last_runs)
+    ORDER BY tick DESC LIMIT ${MAX_LAST_RUNS}) AS latest)
+FROM json_each(?1) AS v WHERE ${unchanged("v.value")}`;
+
+const QUEUED = `
+SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'`;
+
+/** Makes the tasks of these ticks. Safe to repeat; a schedule that has changed since is left alone. */
+export async function tickSchedules(db: D1Database, schedules: ScheduleTicks[], now: number): Promise<Ticked> {
+  const ticked: Ticked = { queued: [], cancellations: [] };
+  const replacing = schedules.filter((each) => replacedBy(each).length > 0);
+  const others = schedules.filter((each) => !replacing.includes(each));
+  if (others.length > 0) {
+    const statements = tickStatements(db, others);
+    const results = await persist(() => db.batch(statements));
+    ticked.queued.push(...rowsOf<Belled>(results, statements.length - 1));
+  }
+  for (const each of replacing) {
+    const statements = tickStatements(db, [each]);
+    const cancel = cancelStatements(db, replacedBy(each), REPLACED, now, each.ticks.at(-1)!.task.id);
+    const results = await persist(() => db.batch([...statements, ...cancel]));
+    ticked.queued.push(...rowsOf<Belled>(results, statements.length - 1));
+    ticked.cancellations.push(cancellationOf(results));
+  }
+  return ticked;
+}
+
+function tickStatements(db: D1Database, schedules: ScheduleTicks[]): D1PreparedStatement[] {
+  const tasks = schedules.flatMap(({ id: schedule, revision, overlap, ticks }) =>
+    ticks.map(({ task }) => ({ ...task, schedule, revision, overlap })),
+  );
+  const pairs = JSON.stringify(
+    schedules.filter(({ overlap }) => overlap === "queue" || overlap === "follow").flatMap(pairsOf),
+  );
+  const entries = schedules.flatMap(({ tenant, id, revision, audit }) =>
+    auditStatements(db, audit, "SELECT COUNT(*) FROM schedules WHERE tenant = ?1 AND id = ?2 AND revision = ?3", [
+      tenant,
+      id,
+      revision,
+    ]),
+  );
+  return [
+    ...entries,
+    ...insertStatements(db, tasks, undefined, [], CONDITION).statements,
+    ...(pairs === "[]" ? [] : [db.prepare(WAIT).bind(pairs), db.prepare(LINK).bind(pairs)]),
+    db.prepare(MOVE).bind(JSON.stringify(schedules.map(moveOf))),
+    db.prepare(QUEUED).bind(JSON.stringify(tasks.map((task) => task.id))),
+  ];
+}
+
+function moveOf({ tenant, id, revision, nextAt, manual, ticks }: ScheduleTicks) {
+  const runs = ticks
+    .slice(-MAX_LAST_RUNS)
+    .map(({ at, task }) => ({ tick: new Date(at).toISOString(), taskId: task.id }));
+  return { tenant, schedule: id, revision, nextAt, manual, runs };
+}
+
+function pairsOf({ tenant, id: schedule, revision, ticks }: ScheduleTicks) {
+  return ticks.map(({ task }, i) => ({
+    tenant,
+    schedule,
+    revision,
+    id: task.id,
+    previous: ticks[i - 1]?.task.id ?? null,
+  }));
+}
+
+/** The tasks that the last of these ticks replaces. */
+function replacedBy({ overlap, lastTask, ticks }: ScheduleTicks): string[] {
+  if (overlap !== "replace" || ticks.length === 0) return [];
+  return [...(lastTask === null ? [] : [lastTask]), ...ticks.slice(0, -1).map(({ task }) => task.id)];
+}

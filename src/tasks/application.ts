@@ -1,9 +1,0 @@
-/** The application that this repository deploys. */
-
-import type { Application } from "../lovage.ts";
-import { fixtures } from "./fixtures.ts";
-import { tasks } from "./index.ts";
-import { routes } from "./routes.ts";
-import { schedules } from "./schedules.ts";
-
-export const application: Application = { tasks, fixtures, schedules, routes };
