@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/setup/longest-first.ts";
 
 const given = process.env["TEST_SEED"] ?? "20261121";
 const seed = given === "random" ? randomInt(2 ** 31) : Number(given);
@@ -18,6 +19,7 @@ const WAITERS = 6;
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     // What a passing test printed is of no interest.
     silent: "passed-only",
     provide: {

@@ -1,0 +1,45 @@
+/**
+ * The order of the test files: those that take longest begin first, so that none of them is left running alone at the end. Vitest
+ * itself knows how long a file takes only where it has run before, which no clean checkout has.
+ */
+
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Files that take a minute or more, the longest first. */
+const LONG = [
+  "platform/proofs",
+  "platform/releases",
+  "browser/demo-page",
+  "faults/restart",
+  "http/flows",
+  "faults/rounds",
+  "http/readme",
+  "faults/streams",
+  "http/lanes",
+  "http/contract-fuzz",
+  "platform/deploy",
+  "http/webhooks",
+  "client/survival",
+  "faults/durable",
+  "browser/docs",
+  "faults/concurrency",
+  "http/sizes",
+  "faults/schedules",
+  "platform/storage",
+];
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.toSorted((a, b) => group(a) - group(b) || place(a) - place(b));
+  }
+}
+
+function group({ project }: TestSpecification): number {
+  return project.config.sequence.groupOrder;
+}
+
+function place({ moduleId }: TestSpecification): number {
+  const found = LONG.findIndex((file) => moduleId.endsWith(`/test/${file}.test.ts`));
+  return found < 0 ? LONG.length : found;
+}
