@@ -13,7 +13,7 @@ const PATIENCE = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: {
 /** Random programs are the same every time. */
 const SEEDED = [{ find: /^fast-check$/, replacement: join(import.meta.dirname, "test/setup/seed.ts") }];
 
-/** Tests that mostly wait for a server of theirs run so many side by side, in processes that they share. */
+/** So many files run side by side: most of what they do is wait, for a server of theirs or for a timer. */
 const WAITERS = 6;
 
 export default defineConfig({
@@ -64,6 +64,7 @@ export default defineConfig({
           name: "workerd",
           include: ["test/core/tasks/**/*.test.ts", "test/engine/**/*.test.ts"],
           setupFiles: ["test/setup/application.ts", "test/setup/migrations.ts"],
+          maxWorkers: WAITERS,
           ...PATIENCE,
           sequence: { groupOrder: 1 },
         },
@@ -72,13 +73,12 @@ export default defineConfig({
         // In Node, from outside: these start `npm run serve` themselves.
         test: {
           name: "node",
-          // Most of what they do is wait.
           maxWorkers: WAITERS,
           isolate: false,
           include: ["test/{http,client,browser,faults,scripts}/**/*.test.ts"],
           globalSetup: ["test/setup/build.ts", "test/setup/shared-state.ts"],
           ...PATIENCE,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -90,7 +90,7 @@ export default defineConfig({
           include: ["test/platform/**/*.test.ts"],
           globalSetup: ["test/setup/build.ts"],
           ...PATIENCE,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 1 },
         },
       },
     ],
