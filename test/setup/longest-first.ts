@@ -30,8 +30,9 @@ const LONG = [
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files);
-    return sorted.toSorted((a, b) => group(a) - group(b) || place(a) - place(b));
+    // oxlint-disable-next-line unicorn/no-array-sort -- it is no array's method
+    const inOrder = await super.sort(files);
+    return inOrder.toSorted((a, b) => group(a) - group(b) || place(a) - place(b));
   }
 }
 
