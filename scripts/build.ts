@@ -28,7 +28,7 @@ const dist = join(root, "dist");
 const everywhere = ["package-lock.json", "scripts/build.ts"];
 
 /** What the declarations of the client and of the tasks lead to. */
-const DECLARED = ["client", "contract", "core", "tasks"];
+const DECLARED = ["client", "contract", "core", "app", "outbound"];
 
 /** How long a plugin took is no news to whoever starts the service. */
 const QUIET = { bundlerTimings: false } as const;
@@ -50,7 +50,12 @@ export async function buildStrict(): Promise<void> {
 /** Brings dist/client up to date: one module without dependencies, and the declarations of it and of the tasks. */
 export async function buildClient(): Promise<void> {
   mkdirSync(dist, { recursive: true });
-  const inputs = ["src/{client,contract,core,tasks}/**", "src/env.d.ts", "scripts/types.tsconfig.json", ...everywhere];
+  const inputs = [
+    "src/{client,contract,core,app,outbound}/**",
+    "src/env.d.ts",
+    "scripts/types.tsconfig.json",
+    ...everywhere,
+  ];
   await unlessFresh("client", inputs, buildModule);
 }
 

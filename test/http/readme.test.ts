@@ -1,10 +1,10 @@
 /**
- * The README and the two guides it leads to, taken at their word: their samples are put into a copy of the sources, the copy is type-checked and started as `npm start`
+ * The README and the documents it leads to, taken at their word: their samples are put into a copy of the sources, the copy is type-checked and started as `npm start`
  * does, and its commands run against it in one shell, in order. A `bash` sample that says `start` or `deploy` is not run.
  */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { appendFile, cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -19,8 +19,13 @@ import { ARROWS } from "../../src/core/states.ts";
 import { apiOf, type Api } from "./api.ts";
 
 const root = join(import.meta.dirname, "../..");
-const guides = ["README.md", "src/app/README.md", "src/web/README.md"];
-const readme = guides.map((name) => readFileSync(join(root, name), "utf8")).join("\n");
+const documents = [
+  "README.md",
+  "src/app/README.md",
+  "src/web/README.md",
+  ...globSync("docs/*.md", { cwd: root }).toSorted(),
+];
+const readme = documents.map((name) => readFileSync(join(root, name), "utf8")).join("\n");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<
   "scripts" | "dependencies" | "devDependencies" | "optionalDependencies",
   Record<string, string>
@@ -36,7 +41,7 @@ const commands = samples.filter(({ language, info }) => language === "bash" && i
 
 /** The rows of the table below a heading, as their cells. */
 function tableUnder(heading: string): string[][] {
-  const section = readme.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? "";
+  const section = prose.split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`)) ?? "";
   const rows = section.split("\n").filter((line) => line.startsWith("| "));
   return rows.slice(1).map((row) => row.slice(2, -2).split(/ (?<!\\)\| /));
 }
@@ -66,7 +71,7 @@ describe("what the README says of the sources", () => {
   });
 
   it("names only packages that are installed", () => {
-    const packages = tableUnder("Dependencies").flatMap(([names = ""]) => quoted(names));
+    const packages = tableUnder("Packages").flatMap(([names = ""]) => quoted(names));
     const installed = { ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies };
     expect(packages.filter((name) => installed[name] === undefined)).toEqual([]);
     expect(packages).toContain("hono");
@@ -196,7 +201,7 @@ describe("what the README has its reader do", () => {
 
   it("lists only operations that its description has", async () => {
     const { body } = await api.get<{ paths: Record<string, Record<string, unknown>> }>("/openapi.json");
-    const listed = tableUnder("Call it").flatMap(([names = ""]) => quoted(names));
+    const listed = tableUnder("Operations").flatMap(([names = ""]) => quoted(names));
     const operations = listed.map((name) => /^(GET|POST|PUT|DELETE) (\/\S+)$/.exec(name)?.slice(1) ?? [name, ""]);
     expect(
       operations.filter(([method = "", path = ""]) => !(method.toLowerCase() in (body.paths[path] ?? {}))),
