@@ -52,15 +52,41 @@ const OURS = `EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?2 AND key = ?3 A
  * stores all or none: only if nobody holds the key, and no lane refuses any of it.
  */
 export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: IdempotencyClaim): Promise<Inserted> {
-  const condition = claim ? { guard: OURS, values: [claim.tenant, claim.key, claim.made] } : ACCEPTED;
+  const condition = claim ? { guard: OURS, values: [claim.tenant, claim.key, claim.made] } : ACCEPTED_AND_TOLD;
   const { statements, remembered } = insertStatements(db, tasks, claim, raisedStatements(db, tasks), condition);
   if (statements.length === 0) return { remembered: null, refused: new Map(), raised: [] };
-  const results = await persistOr503(() => db.batch([...statements, db.prepare(DRAINS)]));
+  const results = await persistOr503(() => db.batch(statements));
   const raised = raisedIn(results, tasks, claim);
   if (remembered !== null) {
     return { remembered: rowsOf<Remembered>(results, remembered)[0] ?? null, refused: new Map(), raised };
   }
-  return { remembered: null, refused: await refusedBy(db, rowsOf<Drain>(results, statements.length), tasks), raised };
+  const stored = new Set(results.flatMap((_, i) => rowsOf<{ id?: string }>(results, i).map(({ id }) => id)));
+  const left = tasks.filter(({ id }) => !stored.has(id));
+  return { remembered: null, refused: left.length === 0 ? new Map() : await insertLeft(db, left), raised };
+}
+
+/**
+ * Once more those that the statement did not say it stored: their lane refuses them, or they are there already, because the
+ * call was repeated. Answers which are refused, in the transaction that refuses them.
+ */
+async function insertLeft(db: D1Database, tasks: NewTask[]): Promise<ReadonlyMap<string, Drain>> {
+  const { statements } = insertStatements(db, tasks, undefined, [], ACCEPTED);
+  const ids = JSON.stringify(tasks.map(({ id }) => id));
+  const results = await persistOr503(() =>
+    db.batch([
+      ...statements,
+      db.prepare(DRAINS),
+      db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(ids),
+    ]),
+  );
+  const drains = rowsOf<Drain>(results, statements.length);
+  const stored = new Set(rowsOf<{ id: string }>(results, statements.length + 1).map(({ id }) => id));
+  const refused = new Map<string, Drain>();
+  for (const { id, lane, createdAt } of tasks) {
+    const drain = drains.find((each) => each.name === lane && isDraining(each, createdAt));
+    if (drain && !stored.has(id)) refused.set(id, drain);
+  }
+  return refused;
 }
 
 /** To be stored before the tasks: asks which of their concurrency keys get more places by them. */
@@ -81,22 +107,6 @@ function limitsOf(tasks: NewTask[]): KeyLimit[] {
   return [...new Map(all.map((each) => [each.key, each])).values()];
 }
 
-/** What was stored before its lane began to drain is stored, though this call may have been repeated since. */
-async function refusedBy(db: D1Database, drains: Drain[], tasks: NewTask[]): Promise<ReadonlyMap<string, Drain>> {
-  const suspects = new Map<string, Drain>();
-  for (const { id, lane, createdAt } of tasks) {
-    const drain = drains.find((each) => each.name === lane && isDraining(each, createdAt));
-    if (drain) suspects.set(id, drain);
-  }
-  if (suspects.size === 0) return suspects;
-  const ids = JSON.stringify([...suspects.keys()]);
-  const stored = await persistOr503(() =>
-    db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(ids).all<{ id: string }>(),
-  );
-  for (const { id } of stored.results) suspects.delete(id);
-  return suspects;
-}
-
 /** What must hold for anything to be stored: SQL whose parameters begin with ?2. */
 export interface Condition {
   /** May refer to the task as the JSON object `v`, if `payloadGuard` does not. */
@@ -104,6 +114,8 @@ export interface Condition {
   /** The same for a large input of the task ?1. */
   payloadGuard?: string;
   values: (string | number)[];
+  /** The statements answer the ids of the rows that they store. */
+  told?: boolean;
 }
 
 const ALWAYS: Condition = { guard: "true", values: [] };
@@ -115,6 +127,8 @@ export const ACCEPTED = {
   values: [],
 } satisfies Condition;
 
+const ACCEPTED_AND_TOLD: Condition = { ...ACCEPTED, told: true };
+
 /** The same as statements for one batch; `remembered` is the place of the key's answer in it. `also` is stored with the tasks. */
 export function insertStatements(
   db: D1Database,
@@ -123,10 +137,11 @@ export function insertStatements(
   also: D1PreparedStatement[] = [],
   condition: Condition = ALWAYS,
 ): { statements: D1PreparedStatement[]; remembered: number | null } {
-  const { guard, payloadGuard = guard, values } = condition;
+  const { guard, payloadGuard = guard, values, told = false } = condition;
+  const insert = `${INSERT} WHERE ${guard} ON CONFLICT DO NOTHING${told ? " RETURNING id" : ""}`;
   const statements = [...(claim ? [claimKey(db, claim)] : []), ...also];
   for (const chunk of chunksOf(tasks)) {
-    statements.push(db.prepare(`${INSERT} WHERE ${guard} ON CONFLICT DO NOTHING`).bind(chunk, ...values));
+    statements.push(db.prepare(insert).bind(chunk, ...values));
   }
   for (const task of tasks.filter(overflows)) {
     statements.push(

@@ -18,6 +18,7 @@ interface Write {
 
 let writes: Write[] = [];
 let calls = 0;
+let statementsAsked = 0;
 let objects = 0;
 /** Rows of the sums that an isolate writes down every few seconds. */
 let figures = 0;
@@ -27,6 +28,7 @@ const counted =
   (execute: Execute): Execute =>
   async (statements) => {
     calls++;
+    statementsAsked += statements.length;
     const results = await execute(statements);
     for (const [i, { meta }] of results.entries()) {
       if (meta.rows_written === 0) continue;
@@ -55,6 +57,7 @@ beforeEach(() => {
   stopTime();
   writes = [];
   calls = 0;
+  statementsAsked = 0;
   objects = 0;
   figures = 0;
 });
@@ -114,6 +117,36 @@ describe("a plain task", () => {
     await service.fetch("/v1/tasks", { body: { task: "test.log", input: { lines: 1 } } });
     await service.deliver();
     expect(objects).toBeGreaterThan(0);
+  });
+});
+
+describe("submissions one by one", () => {
+  /** What it costs to take in `count` of them at once. */
+  async function taken(count: number) {
+    const service = worker();
+    const answers = await Promise.all(
+      Array.from({ length: count }, () => service.fetch("/v1/tasks", { body: { task: "test.noop", input: { n: 1 } } })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202));
+    const ids = service.sent.flat().flatMap(({ body }) => (body as { ids: string[] }).ids);
+    expect(new Set(ids).size).toBe(count);
+    const sends = service.sent.length;
+    return { statements: statementsAsked, calls, rows: rows(), sends, messages: service.sent.flat().length };
+  }
+
+  it("are one statement, one call to D1, two rows and one message where one comes alone", async () => {
+    expect(await taken(1)).toEqual({ statements: 1, calls: 1, rows: 2, sends: 1, messages: 1 });
+  });
+
+  it("share statements, calls and sends where many come together", async () => {
+    const costs = await taken(60);
+    console.log(`60 submissions at once: ${JSON.stringify(costs)}`);
+    expect(costs.rows).toBe(120);
+    expect(costs.statements).toBe(costs.calls);
+    expect(costs.sends).toBe(costs.calls);
+    // The first goes alone; how many of the others wait by then is up to the machine, but by far the most do.
+    expect(costs.calls).toBeLessThanOrEqual(15);
+    expect(costs.messages).toBeLessThanOrEqual(30);
   });
 });
 

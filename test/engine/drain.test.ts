@@ -51,6 +51,21 @@ describe("new work", () => {
     );
   });
 
+  it("is stored where the lane accepts again by the time that its refusal is looked at", async () => {
+    let calls = 0;
+    const opening = {
+      prepare: (sql: string) => env.DB.prepare(sql),
+      batch: async (statements: D1PreparedStatement[]) => {
+        await (++calls === 1 ? drain() : resumeLane(env.DB, "bulk"));
+        return env.DB.batch(statements);
+      },
+    } as unknown as D1Database;
+    const task = newTask(newTenant(), { lane: "bulk" });
+    expect((await insertTasks(opening, [task])).refused.size).toBe(0);
+    expect(await readTasks(env.DB, [task.id])).toHaveLength(1);
+    expect(calls).toBe(2);
+  });
+
   it("leaves no large input behind", async () => {
     await drain();
     const before = await count("payloads");
