@@ -10,6 +10,7 @@ import { recoverAll } from "../results/due-tasks.ts";
 import { glance } from "../results/glance.ts";
 import { Metered } from "../results/metered.ts";
 import { backoff } from "./backoff.ts";
+import { wantCount } from "./usage.ts";
 import { areDeclared } from "./schedules.ts";
 import { Suspects } from "./suspects.ts";
 import { tick } from "./tick.ts";
@@ -79,6 +80,11 @@ export class Clock extends DurableObject<Env> {
     const nextTickAt = await this.ctx.storage.getAlarm();
     const lagMs = nextTickAt === null ? 0 : Math.max(0, Date.now() - nextTickAt);
     return { lastTickAt: this.#lastTickAt, nextTickAt, lagMs, error: this.#error };
+  }
+
+  /** Has what tenants use counted soon, because somebody is about to be refused. */
+  async recount(): Promise<void> {
+    if (wantCount(this.ctx.storage.kv, Date.now())) await this.wakeBy(Date.now());
   }
 
   /** The keys that sign links. The first call makes the first key; concurrent calls get the same one. */

@@ -21,9 +21,20 @@ import { keepLine } from "./waiters.ts";
 import { keepSchedules } from "./schedules.ts";
 import { sealEndpoints } from "./sealing.ts";
 import type { Suspects } from "./suspects.ts";
+import { countUsage } from "./usage.ts";
 
 /** Statements that a piece of the work makes at most, about. A piece that would exceed the budget is left to the next tick. */
-const COST = { look: 42, deliver: 25, schedules: 22, lane: 2, flow: 14, chores: 34, sealing: 11, circuits: 8 } as const;
+const COST = {
+  look: 42,
+  deliver: 25,
+  schedules: 22,
+  lane: 2,
+  flow: 14,
+  chores: 34,
+  sealing: 11,
+  circuits: 8,
+  usage: 12,
+} as const;
 
 /** Ends delivered, and keys with an idle place rung for, in one go: at most. */
 const MAX_OWED = 100;
@@ -109,6 +120,7 @@ class Tick {
       await this.#ifAffordable(keys + 2, () => keepLine(env, now, seen.inLine, keys)),
       await this.#ifAffordable(COST.circuits, () => moveCircuits(env, now, seen.tripped)),
       await this.#ifAffordable(COST.chores, (mayGoOn) => doRound(env, kv, now, seen.unfolded, this.#budget, mayGoOn)),
+      await countUsage(env, kv, now, this.#affords(COST.usage)),
       await this.#ifAffordable(COST.sealing, () => sealEndpoints(env, kv, now)),
     );
     return this.#isMore ? now : earliest([...looks, this.#suspects.nextAt()]);

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { PROBLEMS, type Problem } from "../core/problems.ts";
+import { QUOTA_NAMES } from "../core/quotas.ts";
 
 export type { ProblemName } from "../core/problems.ts";
 
@@ -12,6 +13,13 @@ export const problemSchema = z
     status: z.int(),
     detail: z.string(),
     errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+    /** Of `quota-exceeded`: which quota, how much of it is used, and how much there is. */
+    quota: z.enum(QUOTA_NAMES).optional(),
+    used: z.int().optional(),
+    limit: z.int().optional(),
+    /** Of a bulk verb that was refused on its way: what it has done before. */
+    matched: z.int().optional(),
+    changed: z.int().optional(),
   })
   .meta({ id: "Problem" });
 
@@ -26,5 +34,6 @@ export function presentProblem(problem: Problem): ProblemResource {
     status,
     detail: problem.detail,
     ...(problem.errors ? { errors: problem.errors } : {}),
+    ...problem.more,
   };
 }

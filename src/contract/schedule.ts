@@ -92,8 +92,8 @@ export const scheduleSchema = z
     /** Null while it is paused, and after its last tick. */
     nextRunAt: instant.nullable(),
     nextRuns: z.array(instant),
-    /** The latest ticks that made tasks, newest first. */
-    lastRuns: z.array(z.object({ tick: instant, taskId: z.string() })),
+    /** The latest ticks, newest first. One that was missed has no task, and says why. */
+    lastRuns: z.array(z.object({ tick: instant, taskId: z.string().nullable(), missed: z.string().optional() })),
     /** `code`: declared by the deployment, which alone can change it. */
     source: z.enum(["api", "code"]),
     createdAt: instant,

@@ -1,6 +1,7 @@
 /** Figures: how many tasks there are, how many end, and how long they wait and run. */
 
 import { z } from "zod";
+import { QUOTA_NAMES, type QuotaName } from "../core/quotas.ts";
 import { STATES, TERMINAL_STATES } from "../core/states.ts";
 
 /** In ms; null where nothing was measured. */
@@ -32,11 +33,19 @@ const figures = {
   lastDay: windowSchema,
 };
 
+const quotaSchema = z.object({ used: z.int(), limit: z.int() }).meta({ id: "QuotaUse" });
+
 export const statsSchema = z
   .object({
     at: z.iso.datetime(),
     /** True where there was too much on its way to count: those counts are then lower bounds. */
     capped: z.boolean(),
+    /** What the tenant uses of each quota, and how much there is. Tasks, bytes and signals are counted now and then. */
+    quotas: z.object(
+      Object.fromEntries(QUOTA_NAMES.map((name) => [name, quotaSchema])) as Record<QuotaName, typeof quotaSchema>,
+    ),
+    /** When they were last counted; what came and went since is known roughly. Null where they have not been yet. */
+    quotasCountedAt: z.iso.datetime().nullable(),
     ...figures,
     tasks: z.array(z.object({ task: z.string(), ...figures })),
     lanes: z.array(z.object({ lane: z.string(), ...figures })),

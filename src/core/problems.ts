@@ -3,6 +3,8 @@
  * last segment of the problem's `type` (RFC 9457) and has a page of its own under `/problems/`.
  */
 
+import type { QuotaName } from "./quotas.ts";
+
 /** What is said of a problem: at once (`title`), and on its page. */
 interface Explained {
   status: number;
@@ -164,9 +166,9 @@ export const PROBLEMS = {
     status: 429,
     title: "The tenant has as much as it may have",
     meaning:
-      "The deployment limits how many tasks that have not ended, schedules and keys one tenant may have. Nothing was stored.",
+      "The deployment limits how many tasks that have not ended, bytes, signals, schedules and keys one tenant may have. Nothing was stored, but for what `changed` counts.",
     remedy:
-      "The detail names the quota. Wait until tasks have ended or cancel them, delete schedules, or revoke keys. The limits are the deployment's QUOTAS.",
+      "The members `quota`, `used` and `limit` name the quota. Wait until tasks have ended or cancel them, delete ended tasks or let their retention pass, delete schedules, or revoke keys. The limits are the deployment's QUOTAS; GET /v1/stats shows the use of each.",
   },
   internal: {
     status: 500,
@@ -228,6 +230,19 @@ export interface Problem {
   errors?: Fault[];
   /** Seconds until it is worth asking again. */
   retryAfter?: number;
+  /** Members beyond the standard's own (RFC 9457 §3.2). */
+  more?: ProblemMembers;
+}
+
+/** What a program may want to know of a problem. */
+export interface ProblemMembers {
+  /** The quota that is reached, how much of it is used, and how much there is. */
+  quota?: QuotaName;
+  used?: number;
+  limit?: number;
+  /** What a verb on many has done before it was refused. */
+  matched?: number;
+  changed?: number;
 }
 
 /** Carries a {@link Problem} to the one place that renders it. */

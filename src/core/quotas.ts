@@ -1,16 +1,28 @@
 /** Quotas of tenants: how much of each noun one may have. Pure. */
 
-export const QUOTA_NAMES = ["tasks", "schedules", "keys"] as const;
+export const QUOTA_NAMES = ["tasks", "bytes", "signals", "schedules", "keys"] as const;
 
 export type QuotaName = (typeof QUOTA_NAMES)[number];
+
+/** What is counted now and then; the others are counted whenever one more is wanted. */
+export const USED_NAMES = ["tasks", "bytes", "signals"] as const;
+
+/** How much of each: tasks that have not ended, bytes that are stored, signals that are kept. */
+export type Use = Readonly<Record<(typeof USED_NAMES)[number], number>>;
 
 export type Quotas = Readonly<Record<QuotaName, number>>;
 
 /** Generous: they are there so that a mistake of one tenant does not become everybody's. */
-export const DEFAULT_QUOTAS: Quotas = { tasks: 100_000, schedules: 1_000, keys: 1_000 };
+export const DEFAULT_QUOTAS: Quotas = {
+  tasks: 100_000,
+  bytes: 5_000_000_000,
+  signals: 100_000,
+  schedules: 1_000,
+  keys: 1_000,
+};
 
-/** The free plan has 50 statements for a request, and fewer of them to count with. */
-export const FREE_QUOTAS: Quotas = { ...DEFAULT_QUOTAS, tasks: 10_000 };
+/** The free plan's database holds 500 MB. */
+export const FREE_QUOTAS: Quotas = { ...DEFAULT_QUOTAS, tasks: 10_000, bytes: 250_000_000, signals: 10_000 };
 
 /**
  * Reads the variable `QUOTAS`, JSON such as `{"tasks": 50000, "tenants": {"acme": {"keys": 20}}}`: what it says of this tenant,

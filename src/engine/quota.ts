@@ -1,87 +1,232 @@
 /**
- * Quotas of tenants. That on tasks that have not ended is roughly kept, because exact counting would cost every task a write: an
- * isolate asks for the count once it has let in a hundredth of the quota itself, at most every few seconds, and adds what it
- * lets in meanwhile. So each isolate may pass a quota by a hundredth of it, or by what the others let in within 5 s.
+ * Quotas of tenants. Those on tasks, bytes and signals are roughly kept, because exact counting would cost every task a write:
+ * the clock counts what is there (`results/census.ts`), and an isolate adds what it has let in since to the tenant's row once
+ * that is a hundredth of a quota, at most every few seconds. So each isolate may pass a quota by a hundredth of it, or by what
+ * the others let in within 5 s.
  */
 
-import { budgetOf } from "../core/plan.ts";
-import { ProblemError, problem } from "../core/problems.ts";
-import { DEFAULT_QUOTAS, FREE_QUOTAS, quotasOf, type QuotaName, type Quotas } from "../core/quotas.ts";
-import { countLive } from "../results/count-live.ts";
+import { clockOf } from "../broker/poke.ts";
+import { ProblemError, problem, type ProblemMembers } from "../core/problems.ts";
+import {
+  DEFAULT_QUOTAS,
+  FREE_QUOTAS,
+  quotasOf,
+  USED_NAMES,
+  type QuotaName,
+  type Quotas,
+  type Use,
+} from "../core/quotas.ts";
 import { countOwned } from "../results/count-owned.ts";
+import { addUse, NOTHING, readUse, type TenantUse } from "../results/usage.ts";
+import { within } from "../results/within.ts";
 
-const COUNTED_FOR_MS = 5_000;
+/** What an isolate knows of a tenant's row is that old at most before it refuses anything. */
+const KNOWN_FOR_MS = 5_000;
 
-/** Schedules and keys go by hand, so it is hardly worth asking sooner. */
-const OWNED_FOR_MS = 60_000;
+/** In how many seconds it is worth asking again: the clock has counted anew by then, and schedules and keys go by hand. */
+const AGAIN_SECONDS = { counted: 15, owned: 60 } as const;
 
-/** What an isolate lets in without having counted, as a part of the quota. */
-const UNCOUNTED_PART = 100;
+/** What an isolate lets in without telling, as a part of the quota. */
+const UNTOLD_PART = 100;
 
-/** Tenants whose counts are remembered. */
+/** A row that does not come in this time keeps nobody waiting. */
+const PATIENCE_MS = 3_000;
+
+/** Tenants of whom something is remembered. */
 const MAX_TENANTS = 1_000;
 
-interface Counted {
-  live: number;
-  /** Let in since it was counted. */
-  added: number;
+interface Known {
+  /** What the tenant's row said. */
+  used: Use;
+  /** Let in by this isolate since, less what has ended in it. */
+  untold: Use;
+  /** Until when the row is not asked again; 0: it was never asked. In ms since the epoch. */
   until: number;
 }
 
-const counts = new Map<string, Counted>();
+const known = new Map<string, Known>();
 
 /** A tenant's quotas. `MAX_LIVE_TASKS` is the one on tasks where `QUOTAS` does not say. */
 export function quotasFor(env: Env, tenant: string): Quotas {
-  const own = budgetOf(env).statements < DEFAULT_QUOTAS.tasks / 1_000 ? FREE_QUOTAS : DEFAULT_QUOTAS;
+  const own = env.PLAN === "free" ? FREE_QUOTAS : DEFAULT_QUOTAS;
   const tasks = Number(env.MAX_LIVE_TASKS);
   return quotasOf(env.QUOTAS, tenant, tasks > 0 ? { ...own, tasks } : own);
 }
 
-/** Lets `more` tasks of a tenant in, or throws 429. */
-export async function admit(env: Env, tenant: string, more: number, now: number): Promise<void> {
-  if (more === 0) return;
-  const { tasks: max } = quotasFor(env, tenant);
-  const counted = await count(env, tenant, max, more, now);
-  if (counted.live + counted.added + more > max) refuse("tasks", max, Math.min(max, counted.live + counted.added));
-  counted.added += more;
+/** What these tasks add; characters stand for bytes. */
+export function useOf(tasks: readonly { input: string | null }[]): Use {
+  return { ...NOTHING, tasks: tasks.length, bytes: tasks.reduce((sum, { input }) => sum + (input?.length ?? 0), 0) };
+}
+
+/** Lets so much more of a tenant in, or throws 429. */
+export async function admit(env: Env, tenant: string, more: Partial<Use>, now: number): Promise<void> {
+  const added = { ...NOTHING, ...more };
+  const quotas = quotasFor(env, tenant);
+  const reached = await lookFor(env, tenant, quotas, added, now);
+  if (reached !== null) throw refusalOf(reached, quotas[reached], usedOf(tenant)[reached]);
+  note(tenant, added);
+}
+
+/** Lets as many of these in, in their order, as there is room for, about; answers how many, and why no more. */
+export async function admitFirst(
+  env: Env,
+  tenant: string,
+  each: readonly Use[],
+  now: number,
+): Promise<{ admitted: number; refusal: ProblemError | null }> {
+  const quotas = quotasFor(env, tenant);
+  const reached = await lookFor(env, tenant, quotas, each.reduce(sumOf, NOTHING), now);
+  let added = NOTHING;
+  let admitted = 0;
+  for (; admitted < each.length; admitted++) {
+    const more = sumOf(added, each[admitted]!);
+    if (reached !== null && reachedBy(tenant, quotas, more) !== null) break;
+    added = more;
+  }
+  const refusal = reached === null ? null : refusalOf(reached, quotas[reached], usedOf(tenant)[reached]);
+  note(tenant, added);
+  return { admitted, refusal };
+}
+
+/** Does a part of a larger work; where a quota refuses it, the refusal tells what was done before. */
+export async function withCounts<T>(counts: () => ProblemMembers, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isOverQuota(error)) throw error;
+    const { problem: given, headers } = error;
+    throw new ProblemError({ ...given, more: { ...given.more, ...counts() } }, headers);
+  }
+}
+
+export function isOverQuota(error: unknown): error is ProblemError {
+  return error instanceof ProblemError && error.problem.name === "quota-exceeded";
+}
+
+/** Notes what came to be, or (negative) is gone, without asking whether there is room. */
+export function note(tenant: string, change: Partial<Use>): void {
+  const own = remembered(tenant);
+  own.untold = sumOf(own.untold, { ...NOTHING, ...change });
+}
+
+/** What this isolate has not told yet, which the caller is about to tell. */
+export function takeUntold(): TenantUse[] {
+  const changes: TenantUse[] = [];
+  for (const [tenant, own] of known) {
+    if (USED_NAMES.every((name) => own.untold[name] === 0)) continue;
+    changes.push({ tenant, ...own.untold });
+    tell(own);
+  }
+  return changes;
 }
 
 /** Throws 429 where the tenant has as many as it may. Those that are made at the same moment may pass it. */
-export async function demandRoomFor(
-  env: Env,
-  what: Exclude<QuotaName, "tasks">,
-  tenant: string,
-  now: number,
-): Promise<void> {
+export async function demandRoomFor(env: Env, what: "schedules" | "keys", tenant: string, now: number): Promise<void> {
   const max = quotasFor(env, tenant)[what];
   const used = await countOwned(env.DB, what, tenant, max, now);
-  if (used >= max) refuse(what, max, used);
+  if (used >= max) throw refusalOf(what, max, used);
+}
+
+/** How much of each quota a tenant uses, as far as is known here, and when the clock last counted (ms since the epoch; null: it has not). */
+export async function describeQuotas(
+  env: Env,
+  tenant: string,
+  now: number,
+): Promise<{ quotas: Record<QuotaName, { used: number; limit: number }>; countedAt: number | null }> {
+  const limits = quotasFor(env, tenant);
+  const [{ used, countedAt }, schedules, keys] = await Promise.all([
+    readUse(env.DB, tenant),
+    countOwned(env.DB, "schedules", tenant, limits.schedules, now),
+    countOwned(env.DB, "keys", tenant, limits.keys, now),
+  ]);
+  const own = known.get(tenant);
+  if (own) own.used = used;
+  const all: Record<QuotaName, number> = { ...usedOf(tenant, used), schedules, keys };
+  const entries = (Object.keys(limits) as QuotaName[]).map((name) => [name, { used: all[name], limit: limits[name] }]);
+  return {
+    quotas: Object.fromEntries(entries) as Record<QuotaName, { used: number; limit: number }>,
+    countedAt,
+  };
 }
 
 const NOUNS: Record<QuotaName, string> = {
   tasks: "tasks that have not ended",
+  bytes: "bytes that are stored",
+  signals: "signals that are kept",
   schedules: "schedules",
   keys: "keys that are valid",
 };
 
-function refuse(what: QuotaName, max: number, used: number): never {
-  const detail = `The quota \`${what}\` of this tenant is ${max} ${NOUNS[what]}; ${used} are there.`;
-  const seconds = (what === "tasks" ? COUNTED_FOR_MS : OWNED_FOR_MS) / 1_000;
-  throw new ProblemError(problem("quota-exceeded", detail), { "Retry-After": String(seconds) });
+function refusalOf(quota: QuotaName, limit: number, used: number): ProblemError {
+  const detail = `The quota \`${quota}\` of this tenant is ${limit} ${NOUNS[quota]}; ${used} are there.`;
+  const seconds = quota === "schedules" || quota === "keys" ? AGAIN_SECONDS.owned : AGAIN_SECONDS.counted;
+  return new ProblemError(
+    { ...problem("quota-exceeded", detail), more: { quota, used, limit } },
+    { "Retry-After": String(seconds) },
+  );
 }
 
-async function count(env: Env, tenant: string, max: number, more: number, now: number): Promise<Counted> {
-  const known = counts.get(tenant) ?? remember(tenant, { live: 0, added: 0, until: 0 });
-  const isLittle = known.live === 0 && known.added + more <= max / UNCOUNTED_PART;
-  if (isLittle || known.until > now) return known;
-  // Requests that come while this one asks go by the old count, instead of asking too.
-  known.until = now + COUNTED_FOR_MS;
-  return remember(tenant, { live: await countLive(env.DB, tenant, max), added: 0, until: now + COUNTED_FOR_MS });
+/** Which quota so much more would pass, as far as this isolate knows. */
+function reachedBy(tenant: string, quotas: Quotas, more: Use): keyof Use | null {
+  const used = usedOf(tenant);
+  return USED_NAMES.find((name) => more[name] > 0 && used[name] + more[name] > quotas[name]) ?? null;
 }
 
-function remember(tenant: string, counted: Counted): Counted {
-  counts.delete(tenant);
-  counts.set(tenant, counted);
-  if (counts.size > MAX_TENANTS) counts.delete(counts.keys().next().value!);
-  return counted;
+/** The same once the tenant's row was asked, where it must be; null where there is room. */
+async function lookFor(env: Env, tenant: string, quotas: Quotas, more: Use, now: number) {
+  const own = remembered(tenant);
+  const isWanted = (name: keyof Use) => more[name] > 0;
+  const reached = () => reachedBy(tenant, quotas, more);
+  const isMuch = USED_NAMES.some(
+    (name) => isWanted(name) && own.untold[name] + more[name] > quotas[name] / UNTOLD_PART,
+  );
+  if ((isMuch || reached() !== null) && own.until <= now) {
+    await ask(env, tenant, own, now);
+    // Whatever has ended without a word, since its isolate died, is found by counting.
+    if (reached() !== null)
+      await clockOf(env)
+        .recount()
+        .catch(() => undefined);
+  }
+  return reached();
+}
+
+/** Tells the tenant's row what was let in, and hears what others have. Where it does not answer, nobody is refused for that. */
+async function ask(env: Env, tenant: string, own: Known, now: number): Promise<void> {
+  // Requests that come while this one asks go by what was known, instead of asking too.
+  own.until = now + KNOWN_FOR_MS;
+  const change = { tenant, ...own.untold };
+  tell(own);
+  try {
+    const answer = await within(addUse(env.DB, change), PATIENCE_MS);
+    if (answer !== "late") own.used = { tasks: answer.tasks, bytes: answer.bytes, signals: answer.signals };
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "usage_not_read", tenant, error: String(error) }));
+  }
+}
+
+function tell(own: Known): void {
+  own.used = sumOf(own.used, own.untold);
+  own.untold = NOTHING;
+}
+
+function usedOf(tenant: string, used = known.get(tenant)?.used ?? NOTHING): Use {
+  const { tasks, bytes, signals } = sumOf(used, known.get(tenant)?.untold ?? NOTHING);
+  return { tasks: Math.max(0, tasks), bytes: Math.max(0, bytes), signals: Math.max(0, signals) };
+}
+
+function sumOf(one: Use, other: Use): Use {
+  return {
+    tasks: one.tasks + other.tasks,
+    bytes: one.bytes + other.bytes,
+    signals: one.signals + other.signals,
+  };
+}
+
+function remembered(tenant: string): Known {
+  const own = known.get(tenant) ?? { used: NOTHING, untold: NOTHING, until: 0 };
+  known.delete(tenant);
+  known.set(tenant, own);
+  if (known.size > MAX_TENANTS) known.delete(known.keys().next().value!);
+  return own;
 }

@@ -10,6 +10,7 @@ import { readTasks } from "../results/read-tasks.ts";
 import { RefusalError } from "../results/d1.ts";
 import { addSignal, isLinkUsed, MAX_SIGNALS } from "../results/signals.ts";
 import type { TaskRow } from "../results/task-row.ts";
+import { admit } from "./quota.ts";
 import { announceReleased } from "./release.ts";
 import { isStorageHeld } from "./storage.ts";
 import type { Background } from "./store.ts";
@@ -18,7 +19,7 @@ import { liveSnapshotOf, progressObject } from "./events/tell.ts";
 /**
  * Keeps the signal (`body` is JSON text) and wakes the task. `linkId` names a link that is good for one signal.
  * Throws a 409 problem where the task has ended or the link was used, a 413 problem where the body
- * is too large, and a 503 problem where the database has no room for it.
+ * is too large, a 429 problem over the tenant's quota, and a 503 problem where the database has no room for it.
  */
 export async function signal(
   env: Env,
@@ -34,6 +35,7 @@ export async function signal(
   if (byteLength(body) > MAX_PAYLOAD_BYTES)
     refuse("payload-too-large", `A signal may be ${MAX_PAYLOAD_BYTES} bytes long.`);
   if (isStorageHeld(env)) throw new RefusalError("full");
+  await admit(env, task.tenant, { signals: 1, bytes: body.length }, now);
   const { kept, released } = await addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID(), audit);
   if (!kept) return explain(env, task, linkId);
   background.waitUntil(announceReleased(env, released));

@@ -1,7 +1,7 @@
 /** Submits the children of a running attempt. */
 
 import type { SpawnOptions } from "../core/task.ts";
-import { faults, problem, ProblemError, type Problem } from "../core/problems.ts";
+import { faults, problem, type Problem } from "../core/problems.ts";
 import { NonRetryableError } from "../core/errors.ts";
 import { submissionSchema } from "../contract/submission.ts";
 import { ringBells } from "../broker/bells.ts";
@@ -14,7 +14,7 @@ import { RefusalError } from "../results/d1.ts";
 import { spawnTasks } from "../results/spawn-tasks.ts";
 import { namedTaskId } from "./ids.ts";
 import { prepareSubmission } from "./prepare.ts";
-import { admit } from "./quota.ts";
+import { admit, isOverQuota, useOf } from "./quota.ts";
 import { sealTasks } from "./sealing/tasks.ts";
 import { isStorageHeld } from "./storage.ts";
 
@@ -33,13 +33,13 @@ export async function spawn(
 ): Promise<string[] | null> {
   const now = Date.now();
   if (isStorageHeld(env)) throw new RefusalError("full");
-  await admitChildren(env, parent.tenant, inputs.length, now);
   const children = await Promise.all(
     inputs.map(async (input, i) => {
       const id = await namedTaskId(`${parent.id}/${parent.run}/${key}/${i}`, parent.createdAt);
       return childOf(env, parent, id, { task, ...(input === undefined ? {} : { input }), options }, now);
     }),
   );
+  await admitChildren(env, parent.tenant, children, now);
   await sealTasks(env, children);
   const runs = await spawnTasks(env.DB, parent, children);
   if (!runs) return null;
@@ -53,11 +53,11 @@ export async function spawn(
 }
 
 /** Over its quota the handler gets an error, which the retry policy tries again later. */
-async function admitChildren(env: Env, tenant: string, count: number, now: number): Promise<void> {
+async function admitChildren(env: Env, tenant: string, children: NewTask[], now: number): Promise<void> {
   try {
-    await admit(env, tenant, count, now);
+    await admit(env, tenant, useOf(children), now);
   } catch (error) {
-    if (!(error instanceof ProblemError) || error.problem.name !== "quota-exceeded") throw error;
+    if (!isOverQuota(error)) throw error;
     throw Object.assign(new Error(error.message), { name: "QuotaExceededError" });
   }
 }

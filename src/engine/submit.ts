@@ -10,7 +10,7 @@ import { readDrains, type Drain } from "../results/lanes/drains.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
 import { laneDrains } from "./lanes/drain.ts";
 import type { Prepared } from "./prepare.ts";
-import { admit } from "./quota.ts";
+import { admit, useOf } from "./quota.ts";
 import { sealTasks } from "./sealing/tasks.ts";
 import { findMade, madeBefore, type Made, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
@@ -41,7 +41,7 @@ export async function submit(
   }
   try {
     await demandStorage(env, now);
-    await admit(env, tasks[0]!.tenant, tasks.length, now);
+    await admit(env, tasks[0]!.tenant, useOf(tasks), now);
   } catch (refusal) {
     const earlier = await repeat(env, prepared, request, now);
     if (earlier) return earlier;

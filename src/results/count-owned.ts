@@ -4,7 +4,8 @@ import { persistOr503 } from "./d1.ts";
 
 const OWNED = {
   schedules: "SELECT 1 FROM schedules WHERE tenant = ?1",
-  keys: "SELECT 1 FROM keys WHERE tenant = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)",
+  keys: `SELECT 1 FROM keys WHERE tenant = ?1 AND revoked_at IS NULL AND expires_at IS NULL
+    UNION ALL SELECT 1 FROM keys WHERE tenant = ?1 AND revoked_at IS NULL AND expires_at > ?3`,
 } as const;
 
 export async function countOwned(

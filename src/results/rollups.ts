@@ -4,6 +4,7 @@
  */
 
 import { persistOr503 } from "./d1.ts";
+import { addStatement, type TenantUse } from "./usage.ts";
 import type { Counts } from "../core/counts.ts";
 
 /** How long a span is, in ms; `total` is all of time. */
@@ -45,9 +46,11 @@ INSERT INTO rollups (span, at, tenant, counts)
 SELECT value->>'span', value->>'at', value->>'tenant', value->>'counts' FROM json_each(?1) WHERE true
 ${MERGE}`;
 
-/** Adds these to what was counted. Not safe to repeat, so it is tried once: rather some seconds are missing than counted twice. */
-export async function addRollups(db: D1Database, rollups: Rollup[]): Promise<void> {
-  await db.prepare(ADD).bind(JSON.stringify(rollups)).run();
+/** Adds these to what was counted, and what tenants use. Not safe to repeat, so it is tried once: rather some seconds are missing than counted twice. */
+export async function addRollups(db: D1Database, rollups: Rollup[], used: TenantUse[] = []): Promise<void> {
+  const statement = db.prepare(ADD).bind(JSON.stringify(rollups));
+  if (used.length === 0) await statement.run();
+  else await db.batch([statement, addStatement(db, used)]);
 }
 
 /** The longest since that is not folded: the same for every statement of a transaction. */

@@ -6,6 +6,7 @@ import { performances, type Performance } from "../core/counts.ts";
 import { boundOf, countUpTo, sizeOf, type Histogram } from "../core/histogram.ts";
 import { describeLanes } from "../engine/lanes/lanes.ts";
 import { writeCounts } from "../engine/stats/observe.ts";
+import { describeQuotas } from "../engine/quota.ts";
 import { storageOf } from "../engine/storage.ts";
 import { countTasks, type TaskCount } from "../results/live-counts.ts";
 import { readRollups, SPANS } from "../results/rollups.ts";
@@ -22,17 +23,18 @@ export const getMetrics = operation({
   tag: "operations",
   summary: "Read metrics for Prometheus",
   description:
-    "Of tasks, those of the key's tenant; of lanes, queues and the clock, the deployment's. Counters and histograms count from the deployment's beginning.",
+    "Of tasks and quotas, those of the key's tenant; of lanes, queues and the clock, the deployment's. Counters and histograms count from the deployment's beginning.",
   scope: "read",
   answers: { 200: { description: "The metrics", also: { "text/plain": "Prometheus' text format, version 0.0.4" } } },
   problems: ["unavailable"],
   async handle({ c, env, principal }) {
     const now = Date.now();
     await writeCounts(env);
-    const [live, [totals = {}], lanes, clock] = await Promise.all([
+    const [live, [totals = {}], lanes, { quotas }, clock] = await Promise.all([
       countTasks(env.DB, principal.tenant),
       readRollups(env.DB, principal.tenant, SPANS.total, [0], now),
       describeLanes(env, now),
+      describeQuotas(env, principal.tenant, now),
       clockOf(env)
         .status()
         .catch(() => null),
@@ -42,6 +44,7 @@ export const getMetrics = operation({
     const metrics = [
       ...taskMetrics(live.counts, kinds),
       ...laneMetrics(lanes),
+      ...quotaMetrics(quotas),
       gauge("lovage_counts_capped", "1 where there is too much on its way to count: gauges are then lower bounds.", [
         { labels: {}, value: Number(live.capped || lanes.some((lane) => lane.capped)) },
       ]),
@@ -112,6 +115,19 @@ function histogramSamples(labels: Record<string, string>, histogram: Histogram):
     { labels: { ...labels, le: "+Inf" }, value: size, suffix: "_bucket" },
     { labels, value: histogram.sumMs / 1_000, suffix: "_sum" },
     { labels, value: size, suffix: "_count" },
+  ];
+}
+
+function quotaMetrics(quotas: Record<string, { used: number; limit: number }>): Metric[] {
+  const of = (what: "used" | "limit") =>
+    Object.entries(quotas).map(([quota, each]) => ({ labels: { quota }, value: each[what] }));
+  return [
+    gauge(
+      "lovage_quota_used",
+      "What the tenant uses of a quota; tasks, bytes and signals are counted now and then.",
+      of("used"),
+    ),
+    gauge("lovage_quota_limit", "How much of it the tenant may use.", of("limit")),
   ];
 }
 

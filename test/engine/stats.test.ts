@@ -7,7 +7,6 @@ import { moveAllDue } from "../../src/engine/move-due.ts";
 import { sumOf } from "../../src/core/counts.ts";
 import { writeCounts } from "../../src/engine/stats/observe.ts";
 import { describeStats } from "../../src/engine/stats/stats.ts";
-import { countLive } from "../../src/results/count-live.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { countTasks } from "../../src/results/live-counts.ts";
 import {
@@ -70,7 +69,6 @@ describe("figures", () => {
     await insertTasks(env.DB, [queued, ...waiting]);
     const { states } = await describeStats(quietEnv(), tenant, Date.now());
     expect(states).toMatchObject({ queued: 1, waiting: 6 });
-    expect(await countLive(env.DB, tenant, 100)).toBe(7);
     const all = await countTasks(env.DB, tenant, 10_000);
     expect([all.capped, all.counts.length]).toEqual([false, 2]);
     expect((await countTasks(env.DB, tenant, 5)).capped).toBe(true);

@@ -7,7 +7,7 @@ import { demandAccepting } from "../lanes/drain.ts";
 import { compileFlow } from "./rows.ts";
 import { ringInLine } from "../limits/waiters.ts";
 import type { Origin } from "../prepare.ts";
-import { admit } from "../quota.ts";
+import { admit, useOf } from "../quota.ts";
 import { findMade, madeBefore, type Made, type RequestKey } from "../request-key.ts";
 import { sealTasks } from "../sealing/tasks.ts";
 import { demandStorage } from "../storage.ts";
@@ -27,7 +27,8 @@ export async function submitFlow(
     flow = compileFlow(env, body, origin, now);
     await sealTasks(env, [...flow.tasks, ...flow.onError]);
     await demandStorage(env, now);
-    await admit(env, origin.tenant, flow.tasks.length, now);
+    // Those that run when it fails may come to be later, when nobody can be refused any more.
+    await admit(env, origin.tenant, useOf([...flow.tasks, ...flow.onError]), now);
   } catch (refusal) {
     const earlier = await findMade<string>(env, request, now);
     if (earlier !== null) return replayOf(earlier);

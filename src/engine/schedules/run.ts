@@ -9,7 +9,7 @@ import type { WholeTaskRow } from "../../results/task-row.ts";
 import { demandAccepting } from "../lanes/drain.ts";
 import { newTaskIds } from "../ids.ts";
 import { specOf } from "./plan.ts";
-import { admit } from "../quota.ts";
+import { admit, useOf } from "../quota.ts";
 import { openSchedule } from "../sealing/schedule.ts";
 import { sealTasks } from "../sealing/tasks.ts";
 import { demandStorage } from "../storage.ts";
@@ -29,14 +29,15 @@ export async function runSchedule(
 ): Promise<WholeTaskRow | null> {
   const [taskId] = newTaskIds(1);
   await demandStorage(env, now);
-  await admit(env, tenant, 1, now);
-  for (;;) {
+  for (let isAdmitted = false; ;) {
     const row = await readSchedule(env.DB, tenant, id);
     if (row === null) return null;
     const secrets = await openSchedule(env, row);
     const task = tickTask(env, { tenant, id, spec: specOf(row), input: row.input, secrets }, taskId!, now, now);
     await sealTasks(env, [task]);
     await demandAccepting(env, [task.lane], now);
+    if (!isAdmitted) await admit(env, tenant, useOf([task]), now);
+    isAdmitted = true;
     const { revision, nextAt, lastTask } = row;
     const ticks = [{ at: now, task }];
     const schedule = { tenant, id, revision, nextAt, overlap: "allow" as const, manual: true, lastTask, ticks, audit };

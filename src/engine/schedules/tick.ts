@@ -1,14 +1,14 @@
 /** Makes the tasks of the ticks that have come. */
 
 import { ringBells } from "../../broker/bells.ts";
-import { ProblemError } from "../../core/problems.ts";
+import type { ProblemError } from "../../core/problems.ts";
 import { lookAt, MAX_TICKS_PER_LOOK, type Look } from "../../core/schedule.ts";
 import { readDueSchedules, readInputs, type DueSchedule, type Waiting } from "../../results/schedules/read.ts";
-import { tickSchedules, type ScheduleTicks, type Ticked } from "../../results/schedules/tick.ts";
+import { tickSchedules, type MissedTick, type ScheduleTicks, type Ticked } from "../../results/schedules/tick.ts";
 import { announceCancelled } from "../cancel.ts";
 import { namedTaskId } from "../ids.ts";
 import { planOf, specOf } from "./plan.ts";
-import { admit } from "../quota.ts";
+import { admitFirst } from "../quota.ts";
 import { openSchedule } from "../sealing/schedule.ts";
 import { sealTasks } from "../sealing/tasks.ts";
 import { isStorageHeld } from "../storage.ts";
@@ -91,8 +91,15 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
     const { input = null, sealed = null } = byKey.get(`${tenant}/${id}`) ?? {};
     const ids = await Promise.all(look.ticks.map((at, i) => namedTaskId(`${tenant}/${id}/${at}`, now, i)));
     const isMadeUp = overlap === "queue" && ticking.spec.overlap === "skip";
-    const isAdmitted = await mayTick(env, row, look.ticks.length, now);
-    const admitted = isAdmitted ? look.ticks : [];
+    const each = { tasks: 1, bytes: row.inputBytes, signals: 0 };
+    const room = await admitFirst(
+      env,
+      tenant,
+      look.ticks.map(() => each),
+      now,
+    );
+    const admitted = look.ticks.slice(0, room.admitted);
+    const missed = missedOf(row, look.ticks.slice(room.admitted), room.refusal);
     const ticks = await orNoted(row, async () => {
       const secrets = await openSchedule(env, { ...row, input, sealed });
       const schedule = { ...ticking, input, secrets };
@@ -100,22 +107,17 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
       await sealTasks(env, made);
       return made.map((task, i) => ({ at: admitted[i]!, task }));
     });
-    if (ticks) schedules.push({ tenant, id, revision, nextAt, overlap, manual: false, lastTask, ticks });
+    if (ticks) schedules.push({ tenant, id, revision, nextAt, overlap, manual: false, lastTask, ticks, missed });
   }
   await announceTicked(env, await tickSchedules(env.DB, schedules, now), now);
   return schedules.length === parcel.length;
 }
 
-/** A tick over the tenant's quota is missed: the schedule goes on with the next one. */
-async function mayTick(env: Env, { tenant, id }: DueSchedule, count: number, now: number): Promise<boolean> {
-  try {
-    await admit(env, tenant, count, now);
-    return true;
-  } catch (error) {
-    if (!(error instanceof ProblemError) || error.problem.name !== "quota-exceeded") throw error;
-    console.warn(JSON.stringify({ event: "ticks_over_quota", tenant, schedule: id, ticks: count }));
-    return false;
-  }
+/** A tick over the tenant's quota is missed, as the schedule then shows; it goes on with the next one. */
+function missedOf({ tenant, id }: DueSchedule, ticks: number[], refusal: ProblemError | null): MissedTick[] {
+  if (refusal === null) return [];
+  console.warn(JSON.stringify({ event: "ticks_over_quota", tenant, schedule: id, ticks: ticks.length }));
+  return ticks.map((at) => ({ at, why: refusal.problem.detail }));
 }
 
 /** Rings for the tasks that were made, and tells of those that were replaced. */

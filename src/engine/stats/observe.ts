@@ -9,6 +9,7 @@ import type { Outcome } from "../../core/settle.ts";
 import { isTerminal, type State } from "../../core/states.ts";
 import { WEBHOOK_TASK } from "../../core/webhook.ts";
 import type { Committed } from "../../results/commit-attempts.ts";
+import { note, takeUntold } from "../quota.ts";
 import { addRollups, beginningOf, SPANS, UNFOLDED_SPAN } from "../../results/rollups.ts";
 
 /**
@@ -42,13 +43,19 @@ export function observeAttempts(held: readonly Committed[]): void {
     const { runAt, startedAt, finishedAt, outcome } = task;
     const counts = countsOf(task.tenant, finishedAt);
     if (MEASURED.includes(outcome)) countAttempt(counts, task, startedAt - runAt, finishedAt - startedAt);
-    if (isTerminal(task.state)) countEnd(counts, task, task.state);
+    if (!isTerminal(task.state)) continue;
+    countEnd(counts, task, task.state);
+    note(task.tenant, { tasks: -1 });
   }
 }
 
 /** Counts tasks that have ended at `at` while nobody worked on them. */
 export function observeEnds(ended: readonly Ended[], at: number): void {
-  for (const task of ended) if (isTerminal(task.state)) countEnd(countsOf(task.tenant, at), task, task.state);
+  for (const task of ended) {
+    if (!isTerminal(task.state)) continue;
+    countEnd(countsOf(task.tenant, at), task, task.state);
+    note(task.tenant, { tasks: -1 });
+  }
 }
 
 function countsOf(tenant: string, at: number): Counts {
@@ -80,7 +87,7 @@ export async function writeCounts(env: Env): Promise<void> {
   since = null;
   writtenAt = Date.now();
   try {
-    await addRollups(env.DB, rollups);
+    await addRollups(env.DB, rollups, takeUntold());
   } catch (error) {
     console.warn(JSON.stringify({ event: "counts_not_written", rollups: rollups.length, error: String(error) }));
   }

@@ -6,6 +6,7 @@ import { quantile, type Histogram } from "../../core/histogram.ts";
 import { LANES } from "../../core/bounds.ts";
 import { STATES, type State } from "../../core/states.ts";
 import { countTasks, type TaskCount } from "../../results/live-counts.ts";
+import { describeQuotas } from "../quota.ts";
 import { writeCounts } from "./observe.ts";
 import { readDay, readHour, type Window } from "./recent.ts";
 
@@ -19,10 +20,11 @@ interface Sources {
 /** The figures at `now`, in ms since the epoch. */
 export async function describeStats(env: Env, tenant: string, now: number): Promise<Stats> {
   await writeCounts(env);
-  const [{ counts: live, capped }, hour, day] = await Promise.all([
+  const [{ counts: live, capped }, hour, day, { quotas, countedAt }] = await Promise.all([
     countTasks(env.DB, tenant),
     readHour(env, tenant, now),
     readDay(env, tenant, now),
+    describeQuotas(env, tenant, now),
   ]);
   const sources = { now, live, hour, day };
   const whole = figuresBy(sources, () => "");
@@ -32,6 +34,8 @@ export async function describeStats(env: Env, tenant: string, now: number): Prom
   return {
     at: new Date(now).toISOString(),
     capped,
+    quotas,
+    quotasCountedAt: countedAt === null ? null : new Date(countedAt).toISOString(),
     ...(whole.get("") ?? figuresOf(sources, [], null, null)),
     tasks: tasks.map((task) => ({ task, ...byTask.get(task)! })),
     lanes: LANES.map((lane) => ({ lane, ...(byLane.get(lane) ?? figuresOf(sources, [], null, null)) })),

@@ -8,17 +8,20 @@ import { budgetOf } from "../../core/plan.ts";
 import type { Audit } from "../../results/audit.ts";
 import { listDeliveryIds } from "../../results/webhooks/read-deliveries.ts";
 import { replayTasks } from "../../results/webhooks/replay.ts";
+import { admit, withCounts } from "../quota.ts";
 import { deliveryTaskIdOf } from "./ids.ts";
 import type { Background } from "../store.ts";
 
-/** Replays these messages; answers how many were not on their way already. */
+/** Replays these messages; answers how many were not on their way already. Throws a 429 over the tenant's quota. */
 export async function replay(
   env: Env,
   background: Background,
+  tenant: string,
   messageIds: string[],
   now: number,
   audit: Audit | null = null,
 ): Promise<number> {
+  await admit(env, tenant, { tasks: messageIds.length }, now);
   const queued = await replayTasks(env.DB, messageIds.map(deliveryTaskIdOf), now, audit);
   background.waitUntil(ringBells(env, queued));
   if (queued.length > 0) background.waitUntil(pokeClock(env, now + BELL_MS));
@@ -49,7 +52,9 @@ export async function replayRange(
   for (let left = Math.floor((statements * 0.6) / STATEMENTS); left > 0; left--) {
     const ids = await listDeliveryIds(env.DB, webhook.tenant, webhook.id, after, before, rowsPerBulk);
     matched += ids.length;
-    if (ids.length > 0) changed += await replay(env, background, ids, now, audit);
+    const counts = () => ({ matched, changed });
+    if (ids.length > 0)
+      changed += await withCounts(counts, () => replay(env, background, webhook.tenant, ids, now, audit));
     if (ids.length < rowsPerBulk) return { matched, changed, next: null };
     after = ids.at(-1)!;
   }

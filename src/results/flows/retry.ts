@@ -48,6 +48,18 @@ const ENDED = `EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <
 export const WAIT = `json_object('type', 'needs', 'count',
   json_array_length(COALESCE(node->'needs', '[]')) + json_array_length(COALESCE(node->'needsEnd', '[]')))`;
 
+/** How many tasks would run again, those after the failed ones (or after `from`) included. */
+export async function countAgain(
+  db: D1Database,
+  { id, finishedAt }: Pick<FlowRow, "id" | "finishedAt">,
+  from: string | null,
+): Promise<number> {
+  const roots = from === null ? BAD : CHOSEN;
+  const sql = `WITH RECURSIVE ${BELOW(roots)}
+    SELECT COUNT(*) AS found FROM (${roots} UNION SELECT id FROM below) WHERE ${ENDED}`;
+  return (await persistOr503(() => db.prepare(sql).bind(id, finishedAt, from).first<number>("found"))) ?? 0;
+}
+
 const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN ${MEMBERS} AND state = 'queued' AND run_at = ?2`;
 
 /**

@@ -27,8 +27,16 @@ export interface ScheduleTicks {
   lastTask: string | null;
   /** Oldest first. */
   ticks: { at: number; task: NewTask }[];
+  /** Later ones that made no task. */
+  missed?: MissedTick[];
   /** Of one that is run by hand. */
   audit?: Audit | null;
+}
+
+/** A tick that made no task, and why: a sentence. */
+export interface MissedTick {
+  at: number;
+  why: string;
 }
 
 /** What ticks have done. */
@@ -93,7 +101,7 @@ UPDATE schedules SET next_at = v.value->>'nextAt', revision = revision + 1,
     last_task) END,
   last_runs = (SELECT json_group_array(json(latest.run)) FROM (
     SELECT run.value AS run, run.value->>'tick' AS tick FROM json_each(v.value, '$.runs') AS run
-    WHERE EXISTS (SELECT 1 FROM tasks WHERE tasks.id = run.value->>'taskId')
+    WHERE run.value->>'taskId' IS NULL OR EXISTS (SELECT 1 FROM tasks WHERE tasks.id = run.value->>'taskId')
     UNION ALL
     SELECT value, value->>'tick' FROM json_each(schedules.last_runs)
     ORDER BY tick DESC LIMIT ${MAX_LAST_RUNS}) AS latest)
@@ -145,10 +153,12 @@ function tickStatements(db: D1Database, schedules: ScheduleTicks[]): D1PreparedS
   ];
 }
 
-function moveOf({ tenant, id, revision, nextAt, manual, ticks }: ScheduleTicks) {
-  const runs = ticks
-    .slice(-MAX_LAST_RUNS)
-    .map(({ at, task }) => ({ tick: new Date(at).toISOString(), taskId: task.id }));
+function moveOf({ tenant, id, revision, nextAt, manual, ticks, missed = [] }: ScheduleTicks) {
+  const iso = (at: number) => new Date(at).toISOString();
+  const runs = [
+    ...ticks.map(({ at, task }) => ({ tick: iso(at), taskId: task.id })),
+    ...missed.map(({ at, why }) => ({ tick: iso(at), taskId: null, missed: why })),
+  ].slice(-MAX_LAST_RUNS);
   return { tenant, schedule: id, revision, nextAt, manual, runs };
 }
 

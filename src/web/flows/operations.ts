@@ -13,6 +13,7 @@ import { cancelFlow, retryFlow } from "../../engine/flows/control.ts";
 import { submitFlow } from "../../engine/flows/submit.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
 import { waitForFlow } from "../../engine/events/await-end.ts";
+import { countAgain } from "../../results/flows/retry.ts";
 import { readFlow, readMemberAt, readMissing, type FlowRow } from "../../results/flows/flows.ts";
 import { requestKey } from "../idempotency.ts";
 import { answerLive, live } from "../live.ts";
@@ -185,7 +186,7 @@ export const retryFlowOperation = operation({
     if (typeof deadline === "object" && deadline !== null) {
       throw new ProblemError(problem("invalid-body", "The flow could not end in time.", [deadline]));
     }
-    await admit(env, before.tenant, 1, now);
+    await admit(env, before.tenant, { tasks: await countAgain(env.DB, before, from) }, now);
     const entry = audit(before.id, { detail: { from: body.from ?? null } });
     if ((await retryFlow(env, c.executionCtx, before, from, now, deadline, entry)) === 0) {
       const missing = await readMissing(env.DB, before.id);

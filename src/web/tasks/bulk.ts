@@ -9,7 +9,7 @@ import { ARROWS, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../
 import { cancel } from "../../engine/cancel.ts";
 import { deleteEnded, deleteFlow } from "../../engine/delete.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
-import { admit } from "../../engine/quota.ts";
+import { admitFirst, withCounts } from "../../engine/quota.ts";
 import { retry } from "../../engine/retry.ts";
 import type { Background } from "../../engine/store.ts";
 import type { Audit } from "../../results/audit.ts";
@@ -124,6 +124,9 @@ function bulk(
     summary,
     description:
       "`matched` counts what the filter finds and the verb can act on; with `dryRun` nothing is changed. One request does a bounded amount of work: where that was not all, the answer has a `nextCursor`, with which the same request goes on as its `cursor`; its counts are those of this request alone." +
+      (verb === "retry"
+        ? " Where the tenant's quota ends it, the 429 has `matched` and `changed` of what was done before."
+        : "") +
       (onFlows === null ? "" : ` ${onFlows.rule}`),
     scope: "cancel",
     audits: `tasks.${verb}`,
@@ -167,8 +170,14 @@ function bulk(
       for (let round = 0; round < rounds; round++) {
         const page = await listIds(env.DB, filter, cursor, budget.rowsPerBulk, STATEMENTS.looks);
         matched += page.items.length;
-        if (verb === "retry") await admit(env, principal.tenant, page.items.length, now);
-        if (page.items.length > 0) changed += await act(acting, page.items);
+        const room = verb === "retry" ? await roomFor(env, principal.tenant, page.items.length, now) : null;
+        const items = room === null ? page.items : page.items.slice(0, room.admitted);
+        if (items.length > 0) changed += await act(acting, items);
+        if (room?.refusal)
+          await withCounts(
+            () => ({ matched, changed }),
+            () => Promise.reject(room.refusal!),
+          );
         cursor = page.next;
         if (cursor === null) break;
       }
@@ -176,6 +185,18 @@ function bulk(
     },
   });
 }
+
+/** How many of so many tasks may run again, and why no more. */
+function roomFor(env: Env, tenant: string, count: number, now: number) {
+  return admitFirst(
+    env,
+    tenant,
+    Array.from({ length: count }, () => ONE_TASK),
+    now,
+  );
+}
+
+const ONE_TASK = { tasks: 1, bytes: 0, signals: 0 };
 
 function resultOf(matched: number, changed: number, next: string | null): BulkResult {
   return { matched, changed, ...(next === null ? {} : { nextCursor: cursorAfter(next) }) };

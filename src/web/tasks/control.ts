@@ -92,7 +92,7 @@ export const retryTask = operation({
     const before = await findRow(env, principal, params["id"]!);
     if (body.input !== undefined) demand(principal, "submit");
     const input = body.input === undefined ? null : await newInput(env, before.tenant, before.task, body.input);
-    await admit(env, before.tenant, 1, Date.now());
+    await admit(env, before.tenant, { tasks: 1, bytes: input?.text?.length ?? 0 }, Date.now());
     const entry = audit(before.id, { detail: { newInput: input !== null } });
     const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now(), entry);
     if (again === undefined) refuse("conflict", whyNotAgain(before));

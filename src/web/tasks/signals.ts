@@ -29,7 +29,7 @@ export const sendSignal = operation({
       headers: ["Location", "Retry-After"],
     },
   },
-  problems: ["invalid-request", "not-found", "conflict", "unavailable"],
+  problems: ["invalid-request", "not-found", "conflict", "quota-exceeded", "unavailable"],
   async handle({ c, env, principal, params, body, audit }) {
     const name = params["name"]!;
     if (!isSignalName(name)) refuse("invalid-request", `The name is none: ${SIGNAL_NAME_RULE}.`);

@@ -50,12 +50,19 @@ export const replayDelivery = operation({
   audits: "webhook.replay",
   body: optionalBody(z.strictObject({})),
   answers: { 202: { description: "The delivery, which is on its way", schema: deliverySchema } },
-  problems: ["not-found", "webhook-conflict", "unavailable"],
+  problems: ["not-found", "webhook-conflict", "quota-exceeded", "unavailable"],
   async handle({ c, env, principal, params, audit }) {
     const webhook = await findWebhook(env, principal, params["id"]!);
     refusePaused(webhook);
     const { id } = await findDelivery(env, webhook, params["deliveryId"]!);
-    await replay(env, c.executionCtx, [id], Date.now(), audit(webhook.id, { detail: { delivery: id } }));
+    await replay(
+      env,
+      c.executionCtx,
+      webhook.tenant,
+      [id],
+      Date.now(),
+      audit(webhook.id, { detail: { delivery: id } }),
+    );
     return c.json(presentDelivery(await findDelivery(env, webhook, id), webhook), 202);
   },
 });
@@ -75,7 +82,7 @@ export const replayDeliveries = operation({
     .meta({ id: "ReplayRange" }),
   example: { since: "2026-01-31T08:00:00.000Z" },
   answers: { 202: { description: "How many", schema: bulkResultSchema } },
-  problems: ["not-found", "invalid-cursor", "webhook-conflict", "unavailable"],
+  problems: ["not-found", "invalid-cursor", "webhook-conflict", "quota-exceeded", "unavailable"],
   async handle({ c, env, principal, params, body, audit }) {
     const now = Date.now();
     const { since, until = now } = body;
