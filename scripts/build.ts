@@ -1,15 +1,15 @@
 /**
  * Builds what is older than its sources: the pages (dist/pages), the Worker (dist/worker, the very bundle that `wrangler deploy` uploads) and what the
  * local service reads of wrangler.toml and the migrations (dist/config),
- * and on request the client that other projects import (dist/client).
+ * and on request the package that other projects install.
  * Each output appears whole or not at all, so that a server which starts meanwhile never reads half of it.
  */
 import { execFile } from "node:child_process";
 import {
+  copyFileSync,
   existsSync,
   globSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -17,7 +17,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import type { InlineConfig } from "vite";
@@ -26,9 +26,6 @@ import { buildConfig, CONFIG_INPUTS } from "./local-config.ts";
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const everywhere = ["package-lock.json", "scripts/build.ts"];
-
-/** What the declarations of the client and of the tasks lead to. */
-const DECLARED = ["client", "contract", "core", "app", "outbound"];
 
 /** How long a plugin took is no news to whoever starts the service. */
 const QUIET = { bundlerTimings: false } as const;
@@ -47,16 +44,13 @@ export async function buildStrict(): Promise<void> {
   await unlessFresh("strict", ["scripts/strict/**", ...everywhere], buildStrictModule);
 }
 
-/** Brings dist/client up to date: one module without dependencies, and the declarations of it and of the tasks. */
-export async function buildClient(): Promise<void> {
+/** Brings up to date what other projects get: dist/lovage, the modules and their declarations; dist/client, one module without dependencies; dist/command and dist/migrations. */
+export async function buildPackage(): Promise<void> {
   mkdirSync(dist, { recursive: true });
-  const inputs = [
-    "src/{client,contract,core,app,outbound}/**",
-    "src/env.d.ts",
-    "scripts/types.tsconfig.json",
-    ...everywhere,
-  ];
-  await unlessFresh("client", inputs, buildModule);
+  const types = ["scripts/types.tsconfig.json", "tsconfig.json", ...everywhere];
+  await unlessFresh("lovage", ["src/**", ...types], buildLibrary);
+  await unlessFresh("client", ["src/{client,contract,core}/**", ...everywhere], buildModule);
+  await unlessFresh("migrations", ["src/results/migrations/*.sql", ...everywhere], copyMigrations);
 }
 
 /** What the client costs a page, in bytes: bundled, minified and gzipped. */
@@ -169,26 +163,54 @@ async function buildStrictModule(out: string): Promise<void> {
 
 async function buildModule(out: string): Promise<void> {
   const vite = await import("vite");
-  await vite.build({ ...moduleOptions, build: { ...moduleOptions.build, outDir: out } });
+  await vite.build({ ...moduleOptions, build: { ...moduleOptions.build, outDir: out, sourcemap: true } });
+}
+
+/** `lovage` and `lovage/testing`, which share what both are made of; packages stay imports, so that the user's zod is the same zod. */
+async function buildLibrary(out: string): Promise<void> {
+  const vite = await import("vite");
+  const entry = { index: "src/lovage.ts", anywhere: "src/anywhere.ts", testing: "src/testing/run-task.ts" };
+  await vite.build({
+    ...moduleOptions,
+    build: {
+      ...moduleOptions.build,
+      outDir: out,
+      target: "es2024",
+      sourcemap: true,
+      lib: { entry, formats: ["es"] },
+      rolldownOptions: {
+        checks: QUIET,
+        external: isPackage,
+        output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
+      },
+    },
+  });
   const types = join(out, "types");
   const tsc = join(root, "node_modules/typescript/bin/tsc");
   await promisify(execFile)(process.execPath, [tsc, "-p", "scripts/types.tsconfig.json", "--outDir", types], {
     cwd: root,
   });
-  for (const folder of readdirSync(types)) {
-    // The tasks' bindings lead into the whole Worker, which is nobody else's business.
-    if (!DECLARED.includes(folder)) rmSync(join(types, folder), { recursive: true });
-  }
+  // The bindings are those of the project that uses them.
   const definition = join(types, "core/task.d.ts");
   writeFileSync(
     join(types, "env.d.ts"),
-    "/** A Worker's bindings, which its callers do not see. */\ninterface Env {}\n",
+    "/** A Worker's bindings: the project adds what it has. */\ninterface Env {}\n",
   );
   writeFileSync(definition, `/// <reference path="../env.d.ts" />\n${readFileSync(definition, "utf8")}`);
 }
 
+/** Neither a file of this repository nor one that was found already. */
+function isPackage(source: string): boolean {
+  return !source.startsWith(".") && !isAbsolute(source);
+}
+
+async function copyMigrations(out: string): Promise<void> {
+  for (const file of globSync(join(root, "src/results/migrations/*.sql")))
+    copyFileSync(file, join(out, basename(file)));
+}
+
 if (import.meta.main) {
   await build();
-  await buildClient();
+  await buildPackage();
   console.log(`lovage/client: ${await clientSize()} bytes gzipped`);
 }

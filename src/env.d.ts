@@ -14,7 +14,8 @@ interface Env {
   CLOCK: DurableObjectNamespace<import("./clock/object.ts").Clock>;
   ATTEMPTS: DurableObjectNamespace<import("./worker/attempt-object.ts").AttemptObject>;
   RATES: DurableObjectNamespace<import("./worker/rate-object.ts").RateObject>;
-  ASSETS: Fetcher;
+  /** The pages; without it there are none. */
+  ASSETS?: Fetcher;
   /** Guards the public door of a deployment; see `tasks/routes.ts`. */
   DEMO_LIMIT?: RateLimit;
   /** Counts the requests of those keys that were made with `rateLimited`. */

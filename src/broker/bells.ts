@@ -45,7 +45,12 @@ function turnsOf(env: Env, lane: string): Queue<Turn> {
   return queues[lane as Lane] ?? env.TURNS_DEFAULT;
 }
 
-const QUEUE_NAME = /^lovage-(turns-)?([a-z]+)$/;
+/** A deployment may put its own name before it: queues of one account share their names. */
+const QUEUE_NAME = /(?:^|-)lovage-(turns-)?(high|default|bulk|long|dead)$/;
+
+export function isLovageQueue(name: string): boolean {
+  return QUEUE_NAME.test(name);
+}
 
 /** What a queue is for, by its name. */
 export function roleOf(queue: string): { lane: string; isTurns: boolean } {

@@ -1,6 +1,7 @@
 /** Problem details: RFC 9457. */
 
 import { z } from "zod";
+import { addressOf } from "./addresses.ts";
 import { PROBLEMS, type Problem } from "../core/problems.ts";
 import { QUOTA_NAMES } from "../core/quotas.ts";
 
@@ -29,7 +30,7 @@ export type ProblemResource = z.output<typeof problemSchema>;
 export function presentProblem(problem: Problem): ProblemResource {
   const { status, title } = PROBLEMS[problem.name];
   return {
-    type: `/problems/${problem.name}`,
+    type: addressOf(`/problems/${problem.name}`),
     title,
     status,
     detail: problem.detail,

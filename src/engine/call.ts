@@ -11,6 +11,7 @@ import { readFlow } from "../results/flows/flows.ts";
 import { readTask } from "../results/read-tasks.ts";
 import { presentFlow } from "./flows/read.ts";
 import { submitFlow as submitGraph } from "./flows/submit.ts";
+import { ownBindings } from "./bindings.ts";
 import { newTaskIds } from "./ids.ts";
 import { liveProgress } from "./events/live-progress.ts";
 import { prepare, type Origin } from "./prepare.ts";
@@ -42,6 +43,7 @@ export async function submitTask<D extends TaskDefinition>(
   task: D,
   ...args: SubmitArgs<D, OptionsInput>
 ): Promise<TaskOf<D>> {
+  const env = ownBindings(caller.env);
   const [input, options] = args as [input?: unknown, options?: OptionsInput];
   const now = Date.now();
   const body = {
@@ -49,8 +51,8 @@ export async function submitTask<D extends TaskDefinition>(
     ...(input === undefined ? {} : { input }),
     ...(options === undefined ? {} : { options }),
   };
-  const prepared = prepare(caller.env, body, originOf(caller), newTaskIds(1)[0]!, now);
-  const { items } = await submit(caller.env, caller.background, [prepared], null, now);
+  const prepared = prepare(env, body, originOf(caller), newTaskIds(1)[0]!, now);
+  const { items } = await submit(env, caller.background, [prepared], null, now);
   const item = items[0]!;
   if (!item.ok) throw new ProblemError(item.problem);
   return presentTask(item.row) as TaskOf<D>;
@@ -69,7 +71,8 @@ export async function submitFlow<Result>(
   graph: Graph<Result>,
   options: { onError?: ErrorHandler; deadline?: Duration | Date } = {},
 ): Promise<FlowOf<Result>> {
-  const { env, background, tenant } = caller;
+  const { background, tenant } = caller;
+  const env = ownBindings(caller.env);
   // As it would have come over the wire.
   const body: unknown = JSON.parse(JSON.stringify({ ...graph, ...options }));
   const { id } = await submitGraph(env, background, body, originOf(caller), null, Date.now());
@@ -80,10 +83,11 @@ export async function submitFlow<Result>(
 
 /** The tenant's task with its latest progress, or null where it has none of this id. */
 export async function getTask(caller: Pick<Caller, "env" | "tenant">, id: string): Promise<TaskResource | null> {
-  const row = await readTask(caller.env.DB, caller.tenant, id);
+  const env = ownBindings(caller.env);
+  const row = await readTask(env.DB, caller.tenant, id);
   if (!row) return null;
   const task = presentTask(row);
-  return { ...task, progress: (await liveProgress(caller.env, row)) ?? task.progress };
+  return { ...task, progress: (await liveProgress(env, row)) ?? task.progress };
 }
 
 function originOf({ tenant, traceparent = null }: Caller): Origin {

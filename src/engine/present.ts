@@ -1,5 +1,6 @@
 /** A row as the task resource of the contract. */
 
+import { addressOf } from "../contract/addresses.ts";
 import type { AttemptResource, TaskResource } from "../contract/task.ts";
 import type { Progress } from "../core/task.ts";
 import type { TaskError } from "../core/errors.ts";
@@ -19,7 +20,7 @@ export interface View {
 const PAYLOADS = ["input", "result"] as const;
 
 export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
-  const self = `/v1/tasks/${row.id}`;
+  const self = addressOf(`/v1/tasks/${row.id}`);
   const omitted = PAYLOADS.filter((kind) => row.overflow & OVERFLOW[kind] && row[kind] === null);
   return {
     id: row.id,

@@ -145,7 +145,7 @@ export function createApp(routes?: Hono<{ Bindings: Env }>): App {
   app.use(async (c, next) => {
     await next();
     if (c.req.method !== "OPTIONS") return;
-    const methods = methodsAt(app, new URL(c.req.url).pathname);
+    const methods = matches(app, new URL(c.req.url).pathname);
     if (methods.length > 0) c.res.headers.set("Allow", [...methods, "OPTIONS"].join(", "));
   });
   app.use(
@@ -188,7 +188,7 @@ function allowedOrigins(env: Env): string[] {
 async function notFound(app: App, c: AppContext): Promise<Response> {
   const { pathname } = new URL(c.req.url);
   if (pathname.startsWith("/v1/") || pathname === "/v1") await authenticate(c);
-  const methods = methodsAt(app, pathname);
+  const methods = matches(app, pathname);
   if (methods.length > 0) return refuseMethod(c, methods);
   const page = await findPage(c);
   if (page === null) return renderProblem(c, problem("not-found", nothingAt(pathname)));
@@ -206,7 +206,8 @@ function nothingAt(pathname: string): string {
     : "There is nothing at this address.";
 }
 
-function methodsAt(app: App, pathname: string): string[] {
+/** The methods of the operations and routes at this address. */
+export function matches(app: App, pathname: string): string[] {
   const methods = new Set<string>();
   for (const route of app.routes) {
     if (route.method === "ALL" || route.path.includes("*")) continue;

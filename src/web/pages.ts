@@ -17,6 +17,7 @@ export async function findPage(c: AppContext): Promise<Response | null> {
   const { pathname } = new URL(c.req.url);
   // The demo page is a part of the public door.
   if (pathname === DEMO ? c.env.PUBLIC_DEMO !== "1" : !SERVED.test(pathname)) return null;
+  if (c.env.ASSETS === undefined) return null;
   const asset = await c.env.ASSETS.fetch(
     new Request(new URL(c.req.url), {
       method: c.req.method === "GET" ? "GET" : "HEAD",

@@ -2,6 +2,7 @@
 
 import { html } from "hono/html";
 import { z } from "zod";
+import { addressOf } from "../contract/addresses.ts";
 import { PROBLEMS, type ProblemName } from "../core/problems.ts";
 import { preferredType } from "./negotiate.ts";
 import { operation } from "./operation.ts";
@@ -29,7 +30,7 @@ export const getProblem = operation({
     const name = params["name"]!;
     if (!Object.hasOwn(PROBLEMS, name)) return refuse("not-found", "There is no problem of this name.");
     const { title, status, meaning, remedy } = PROBLEMS[name as ProblemName];
-    const explanation = { type: `/problems/${name}`, title, status, meaning, remedy };
+    const explanation = { type: addressOf(`/problems/${name}`), title, status, meaning, remedy };
     const type = preferredType(c, ["application/json", "text/html"]);
     return type === "text/html" ? c.html(pageOf(name, explanation)) : c.json(explanation, 200);
   },
@@ -43,16 +44,16 @@ function pageOf(name: string, { title, status, meaning, remedy }: Explanation) {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${title} · Lovage</title>
-        <link rel="stylesheet" href="/problem.css" />
+        <link rel="stylesheet" href="../problem.css" />
       </head>
       <body>
         <main>
-          <p class="where"><a href="/">Lovage</a> · problem <code>${name}</code> · status ${status}</p>
+          <p class="where"><a href="../">Lovage</a> · problem <code>${name}</code> · status ${status}</p>
           <h1>${title}</h1>
           <p>${meaning}</p>
           <h2>What to do</h2>
           <p>${remedy}</p>
-          <p><a href="/docs">API reference</a></p>
+          <p><a href="../docs">API reference</a></p>
         </main>
       </body>
     </html>`;

@@ -5,6 +5,7 @@ import type { BatchItem } from "../core/task.ts";
 import type { TaskContext } from "../core/task.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { assertSignalName } from "../core/signal-name.ts";
+import { userBindings } from "../engine/bindings.ts";
 import { signCallback } from "../engine/keys/links.ts";
 import { jsonOf } from "../results/task-row.ts";
 import type { Durable } from "./durable.ts";
@@ -38,7 +39,7 @@ export function createContext(
 ): TaskContext {
   return {
     ...itemOf(task, signal, reporter),
-    env,
+    env: userBindings(env),
     tenant: task.tenant,
     step: (name, fn, options) => durable.step(name, fn, options),
     sleep: (until) => durable.sleep(until),

@@ -6,6 +6,7 @@ import type { TaskDefinition } from "../core/task.ts";
 import { MAX_BATCH_RESULT_LENGTH } from "../core/bounds.ts";
 import type { Scrubber } from "../core/secret.ts";
 import type { Ending } from "../core/settle.ts";
+import { userBindings } from "../engine/bindings.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { itemOf } from "./context.ts";
 import type { AttemptControl } from "./control.ts";
@@ -82,7 +83,7 @@ async function prepare(env: Env, definition: TaskDefinition, member: Member): Pr
 async function handle(env: Env, definition: TaskDefinition, members: Member[], signal: AbortSignal): Promise<Ending[]> {
   const items = members.map(({ task, control, reporter }) => itemOf(task, control.signal, reporter));
   const ctx: BatchContext = {
-    env,
+    env: userBindings(env),
     tenant: members[0]!.task.tenant,
     signal,
     items,

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { buildClient } from "../../scripts/build.ts";
+import { buildPackage } from "../../scripts/build.ts";
 import { startServer, type Server } from "../http/server.ts";
 import { launchChromium } from "./chromium.ts";
 
@@ -25,7 +25,7 @@ let origin: string;
 let server: Server;
 
 beforeAll(async () => {
-  await buildClient();
+  await buildPackage();
   const client = await readFile(join(import.meta.dirname, "../../dist/client/index.js"), "utf8");
   site = createServer((request, response) => {
     const isScript = request.url === "/client.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { buildClient, clientSize } from "../../scripts/build.ts";
+import { buildPackage, clientSize } from "../../scripts/build.ts";
 import { shareServer, type SharedServer } from "../http/shared-server.ts";
 
 const run = promisify(execFile);
@@ -30,7 +30,7 @@ let project: string;
 let server: SharedServer;
 
 beforeAll(async () => {
-  await buildClient();
+  await buildPackage();
   project = await mkdtemp(join(tmpdir(), "lovage-user-"));
   await mkdir(join(project, "node_modules"));
   await symlink(root, join(project, "node_modules/lovage"));

@@ -1,5 +1,6 @@
 /** A flow as the resource of the contract. */
 
+import { addressOf } from "../../contract/addresses.ts";
 import type { FlowResource } from "../../contract/flow.ts";
 import type { TaskResource } from "../../contract/task.ts";
 import type { Progress } from "../../core/task.ts";
@@ -37,7 +38,7 @@ export async function presentFlow(
   );
   const [keys, progress] = await Promise.all([keysOf(env, shown), runningProgress(env, shown)]);
   const outcome = view.stub ? { result: null, error: null } : await outcomeOf(env, row);
-  const self = `/v1/flows/${row.id}`;
+  const self = addressOf(`/v1/flows/${row.id}`);
   return {
     id: row.id,
     state: row.state,

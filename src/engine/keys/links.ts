@@ -4,6 +4,7 @@
  */
 
 import { decode, sign, verify } from "hono/jwt";
+import { addressOf } from "../../contract/addresses.ts";
 import type { TaskResource } from "../../contract/task.ts";
 import type { LinkKey } from "../../core/link-keys.ts";
 import { DEPLOYMENT } from "../../results/keys.ts";
@@ -84,7 +85,7 @@ export async function signCallback(
   const key = await signingKey(env, Date.now());
   const exp = Math.ceil(expiresAt / 1_000);
   const claims = { sub: task.id, ten: task.tenant, use: "signal", name, by: SYSTEM, jti: crypto.randomUUID(), exp };
-  const path = `/v1/tasks/${task.id}/signals/${encodeURIComponent(name)}`;
+  const path = addressOf(`/v1/tasks/${task.id}/signals/${encodeURIComponent(name)}`);
   return `${(env.PUBLIC_URL ?? "").replace(/\/+$/, "")}${path}?token=${await signToken(claims, key)}`;
 }
 

@@ -12,7 +12,7 @@ followColorScheme();
 dark.addEventListener("change", followColorScheme);
 
 SwaggerUI({
-  url: "/openapi.json",
+  url: "./openapi.json",
   domNode: document.querySelector("#reference")!,
   validatorUrl: null,
   deepLinking: true,

@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 document: https://spec.openapis.org/oas/v3.1.1.html */
 
+import { addressOf } from "../../contract/addresses.ts";
 import { problemSchema } from "../../contract/problem.ts";
 import type { TaskDefinition } from "../../core/task.ts";
 import type { Operation } from "../operation.ts";
@@ -52,7 +53,7 @@ export function describe(operations: readonly Operation[], definitions: readonly
       description: DESCRIPTION,
       license: { name: "MIT", identifier: "MIT" },
     },
-    servers: [{ url: "/", description: "This service" }],
+    servers: [{ url: addressOf("/"), description: "This service" }],
     tags: [...tags].map((name) => ({ name, description: TAGS[name] ?? name })),
     paths,
     webhooks,

@@ -1,5 +1,6 @@
 /** Which problems an operation can answer with, and how the document says so. */
 
+import { addressOf } from "../../contract/addresses.ts";
 import { PROBLEMS, type ProblemName } from "../../core/problems.ts";
 import type { Operation } from "../operation.ts";
 import { headersObject, type AnswerHeader } from "./headers.ts";
@@ -43,7 +44,7 @@ export class ProblemBook {
 }
 
 function problemResponse(status: number, names: readonly ProblemName[]): Json {
-  const types = names.map((name) => `/problems/${name}`);
+  const types = names.map((name) => addressOf(`/problems/${name}`));
   const headers = new Set(names.flatMap((name) => HEADERS[name] ?? []));
   return {
     description: names.map((name) => `\`${name}\`: ${PROBLEMS[name].title}`).join("; "),
@@ -66,5 +67,5 @@ function problemResponse(status: number, names: readonly ProblemName[]): Json {
 
 function exampleOf(name: ProblemName): Json {
   const { status, title, meaning } = PROBLEMS[name];
-  return { type: `/problems/${name}`, title, status, detail: meaning };
+  return { type: addressOf(`/problems/${name}`), title, status, detail: meaning };
 }

@@ -1,0 +1,13 @@
+/** Where the service's own addresses begin: at the root, or below the path that the application mounts it at. */
+
+let mountedAt = "";
+
+/** Said once, when the code is loaded: `""`, or a path such as `/jobs`. Every isolate of a deployment says the same. */
+export function mountAddresses(path: string): void {
+  mountedAt = path;
+}
+
+/** The address, from the host's root on, of what stands at `path` of the service. */
+export function addressOf(path: string): string {
+  return mountedAt + path;
+}
