@@ -147,7 +147,7 @@ describe("ticks", () => {
         .toReversed(),
     );
     const ticks = new Map((await tasksOf("cron")).map((task) => [task.id, task.tags["tick"]]));
-    for (const { tick, taskId } of lastRuns) expect(ticks.get(taskId)).toBe(tick);
+    for (const { tick, taskId } of lastRuns) expect(ticks.get(taskId ?? "")).toBe(tick);
   });
 
   it("stop with a pause and go on in their phase after it", async () => {

@@ -3,7 +3,9 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 
-const documents = ["*.md", "docs/**/*.md", "src/**/README.md", "test/**/README.md"].flatMap((each) => globSync(each));
+const documents = ["*.md", "docs/**/*.md", "src/**/README.md", "test/**/README.md", "clients/*/README.md"].flatMap(
+  (each) => globSync(each),
+);
 
 /** Files that a document links to, without addresses elsewhere and places in itself. */
 function linked(file: string): string[] {

@@ -1,0 +1,232 @@
+"""A client of one service, and its verbs on tasks."""
+
+from dataclasses import dataclass
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
+from urllib.parse import quote
+
+from ._connection import Connection
+from ._ended import ended_error
+from ._flows import FlowVerbs
+from ._follow import follow, wait_for_end
+from ._pages import Page, Pages
+from ._problems import LovageProblem, problem_of
+from ._resources import Event, Task
+from ._schedules import ScheduleVerbs
+from ._wire import ABSENT, Instant, Span, TaskOptions, Unpack, options_of, present, submission_headers, wire
+
+TaskRef = Union[str, Task]
+State = Union[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class BatchItem:
+    """The fate of one item of a batch: a task, or the problem with it."""
+
+    task: Optional[Task]
+    problem: Optional[LovageProblem]
+
+
+@dataclass(frozen=True)
+class BulkResult:
+    """How many a filter found that the verb can act on, and how many it changed."""
+
+    matched: int
+    changed: int
+
+
+class Client:
+    """Everything that a program does with tasks. It holds no connection and may be used by several threads.
+
+    ``retries``: how often a request is repeated at most. Waiting and following have more patience.
+    ``answer_within``: for how long the service may say nothing before a request counts as lost.
+    """
+
+    flows: FlowVerbs
+    schedules: ScheduleVerbs
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: Optional[str] = None,
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        retries: int = 5,
+        answer_within: Span = "30s",
+    ) -> None:
+        self._connection = Connection(base_url, api_key, headers, retries, answer_within)
+        self.flows = FlowVerbs(self._connection)
+        self.schedules = ScheduleVerbs(self._connection)
+
+    def submit(
+        self,
+        task: str,
+        input: Any = ABSENT,
+        *,
+        idempotency_key: Optional[str] = None,
+        traceparent: Optional[str] = None,
+        **options: Unpack[TaskOptions],
+    ) -> Task:
+        """Submits a task and returns it as it was accepted. Repeated requests make one task."""
+        body = item_of({"task": task, "input": input, "options": options})
+        headers = submission_headers(idempotency_key, traceparent)
+        return Task.of(self._connection.json("POST", "/v1/tasks", body=body, headers=headers, repeatable=True))
+
+    def run(
+        self,
+        task: str,
+        input: Any = ABSENT,
+        *,
+        within: Optional[Span] = None,
+        idempotency_key: Optional[str] = None,
+        traceparent: Optional[str] = None,
+        **options: Unpack[TaskOptions],
+    ) -> Any:
+        """Submits a task and waits for its result, as ``wait`` does."""
+        submitted = self.submit(task, input, idempotency_key=idempotency_key, traceparent=traceparent, **options)
+        return self.wait(submitted, within=within)
+
+    def batch(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        idempotency_key: Optional[str] = None,
+        traceparent: Optional[str] = None,
+    ) -> List[BatchItem]:
+        """Submits up to 1,000 tasks at once: ``{"task", "input"?, "options"?}`` each. A bad one never sinks the others."""
+        headers = submission_headers(idempotency_key, traceparent)
+        body = {"tasks": [item_of(item) for item in items]}
+        answer = self._connection.json("POST", "/v1/tasks/batch", body=body, headers=headers, repeatable=True)
+        return [
+            BatchItem(None, problem_of(item["problem"]))
+            if "problem" in item
+            else BatchItem(Task.of(item["task"]), None)
+            for item in answer["items"]
+        ]
+
+    def wait(self, task: TaskRef, *, within: Optional[Span] = None) -> Any:
+        """The task's result once it has one.
+
+        Raises a ``TaskFailedError``, ``TaskCancelledError`` or ``TaskExpiredError`` where it has none, and a
+        ``WaitTimeoutError`` after ``within``; without that it waits for as long as it takes.
+        """
+        ended = Task.of(wait_for_end(self._connection, _path(task), within))
+        if ended.state != "succeeded":
+            raise ended_error(ended)
+        return ended.result
+
+    def events(self, task: TaskRef, *, after: int = 0) -> Iterator[Event]:
+        """Follows a task to its end: every event after number ``after`` once and in order, over any number of connections.
+
+        The last is ``done``, with the task as it ended.
+        """
+        return follow(self._connection, _path(task), after, Task.of)
+
+    def get(self, task: TaskRef) -> Task:
+        """Reads a task with its attempts."""
+        return Task.of(self._connection.json("GET", _path(task)))
+
+    def list(
+        self,
+        *,
+        state: Optional[State] = None,
+        task: Optional[str] = None,
+        lane: Optional[str] = None,
+        tags: Optional[Mapping[str, str]] = None,
+        created_after: Optional[Instant] = None,
+        created_before: Optional[Instant] = None,
+        flow_id: Optional[str] = None,
+        limit: Optional[int] = None,
+    ) -> "Pages[Task]":
+        """Lists tasks, newest first: all of them by iteration, or a page at a time. Both ends of a time are exclusive."""
+        states = [state] if isinstance(state, str) else list(state or [])
+        query = [
+            *(("state", each) for each in states),
+            ("task", task),
+            ("lane", lane),
+            *((f"tag.{name}", value) for name, value in (tags or {}).items()),
+            ("createdAfter", wire(created_after)),
+            ("createdBefore", wire(created_before)),
+            ("flowId", flow_id),
+            ("limit", limit),
+        ]
+
+        def page(cursor: Optional[str]) -> "Page[Task]":
+            raw = self._connection.json("GET", "/v1/tasks", query=[*query, ("cursor", cursor)])
+            return Page(Task.each_of(raw["items"]), raw["nextCursor"])
+
+        return Pages(page)
+
+    def cancel(self, task: TaskRef, *, reason: Optional[str] = None, undo: Optional[bool] = None) -> Task:
+        """Cancels a task; a running one has 5 s to end by itself. A ``ConflictError``: it has ended another way.
+
+        ``undo`` undoes the steps that it has completed before it ends.
+        """
+        body = present(reason=reason, undo=undo)
+        return Task.of(self._connection.json("POST", f"{_path(task)}/cancel", body=body, repeatable=True))
+
+    def retry(self, task: TaskRef, *, input: Any = ABSENT) -> Task:
+        """Runs a failed, cancelled or expired task again, with another input if one is given.
+
+        After a broken connection it is not asked for again.
+        """
+        body = {} if input is ABSENT else {"input": input}
+        return Task.of(self._connection.json("POST", f"{_path(task)}/retry", body=body))
+
+    def delete(self, task: TaskRef) -> None:
+        """Removes an ended task and all that belongs to it."""
+        self._connection.json("DELETE", _path(task))
+
+    def signal(self, task: TaskRef, name: str, body: Any = None) -> None:
+        """Sends a signal, any JSON value, to a task that waits for it or will.
+
+        After a broken connection it is not sent again.
+        """
+        self._connection.json("POST", f"{_path(task)}/signals/{quote(name, safe='')}", body=body)
+
+    def explain(self, task: TaskRef) -> Dict[str, Any]:
+        """Why a task is where it is: ``{"state", "summary", "reasons", …}``, as the service tells it."""
+        return self._connection.json("GET", f"{_path(task)}/explain")  # type: ignore[no-any-return]
+
+    def cancel_all(self, *, dry_run: bool = False, **filter: Any) -> BulkResult:
+        """Cancels all that the filter finds: ``state, task, lane, tags, created_after, created_before, flow_id, ids``.
+
+        An empty filter is refused; ``dry_run`` only counts.
+        """
+        return self._bulk("cancel", filter, dry_run)
+
+    def retry_all(self, *, dry_run: bool = False, **filter: Any) -> BulkResult:
+        """Runs all again that the filter finds among the failed, cancelled and expired."""
+        return self._bulk("retry", filter, dry_run)
+
+    def delete_all(self, *, dry_run: bool = False, **filter: Any) -> BulkResult:
+        """Removes all that the filter finds among the ended."""
+        return self._bulk("delete", filter, dry_run)
+
+    def stats(self) -> Dict[str, Any]:
+        """How many tasks there are by state, task and lane, how many end, and how long they wait and run."""
+        return self._connection.json("GET", "/v1/stats")  # type: ignore[no-any-return]
+
+    def _bulk(self, verb: str, given: Mapping[str, Any], dry_run: bool) -> BulkResult:
+        names = ("state", "task", "lane", "tags", "created_after", "created_before", "flow_id", "ids")
+        body: Dict[str, Any] = {"filter": options_of(given, names), "dryRun": dry_run}
+        matched = changed = 0
+        while True:
+            # One request does a bounded part.
+            answer = self._connection.json("POST", f"/v1/tasks/{verb}", body=body)
+            matched += answer["matched"]
+            changed += answer["changed"]
+            if answer.get("nextCursor") is None:
+                return BulkResult(matched, changed)
+            body["cursor"] = answer["nextCursor"]
+
+
+def item_of(item: Mapping[str, Any]) -> Dict[str, Any]:
+    """A submission as the wire has it. Members that it does not know are left to the service to refuse."""
+    body = {name: value for name, value in item.items() if name != "options" and value is not ABSENT}
+    if item.get("options"):
+        body["options"] = options_of(item["options"])
+    return body
+
+
+def _path(task: TaskRef) -> str:
+    return f"/v1/tasks/{quote(task if isinstance(task, str) else task.id, safe='')}"
