@@ -20,7 +20,7 @@ let writes: Write[] = [];
 let calls = 0;
 let statementsAsked = 0;
 let objects = 0;
-/** Rows of the sums that an isolate writes down every few seconds. */
+/** Rows of the sums that an isolate writes down every few seconds, or once what it let in is a hundredth of a quota. */
 let figures = 0;
 
 /** Counts what D1 says that it wrote. */
@@ -33,7 +33,7 @@ const counted =
     for (const [i, { meta }] of results.entries()) {
       if (meta.rows_written === 0) continue;
       const verb = verbOf(statements[i]!.sql);
-      if (verb === "INSERT INTO rollups") figures += meta.rows_written;
+      if (verb === "INSERT INTO rollups" || verb === "INSERT INTO usage") figures += meta.rows_written;
       else writes.push({ verb, rows: meta.rows_written });
     }
     return results;
