@@ -5,6 +5,7 @@
 
 import { BELLS_PER_SEND, type Lane } from "../core/bounds.ts";
 import { budgetOf } from "../core/plan.ts";
+import type { Queued } from "../core/states.ts";
 
 /** What a message on a lane's queue holds. */
 export interface Bell {
@@ -14,11 +15,6 @@ export interface Bell {
 /** A message on the queue of a lane's turns: a portion of tasks waits in this lane. */
 export interface Turn {
   turn: string;
-}
-
-export interface Ringing {
-  id: string;
-  lane: string;
 }
 
 const TRIES = 3;
@@ -80,14 +76,14 @@ const IDS_OF_A_CROWD = 100;
 const IDS_PER_SEND = 5_000;
 
 /** Rings for these tasks, some ids to a message. A queue that refuses is left to the clock. */
-export async function ringBells(env: Env, tasks: readonly Ringing[]): Promise<void> {
+export async function ringBells(env: Env, tasks: readonly Queued[]): Promise<void> {
   const lanes = Map.groupBy(tasks, (task) => task.lane);
   const { attemptsPerEvent, idsPerBell } = budgetOf(env);
   const idsFor = (count: number) => (count > attemptsPerEvent ? IDS_OF_A_CROWD : idsPerBell);
   await Promise.all([...lanes].map(([lane, members]) => ringLane(queueOf(env, lane), members, idsFor(members.length))));
 }
 
-async function ringLane(queue: Queue<Bell>, tasks: readonly Ringing[], idsPerBell: number): Promise<void> {
+async function ringLane(queue: Queue<Bell>, tasks: readonly Queued[], idsPerBell: number): Promise<void> {
   const messages: MessageSendRequest<Bell>[] = [];
   for (let i = 0; i < tasks.length; i += idsPerBell) {
     messages.push({ body: { ids: tasks.slice(i, i + idsPerBell).map((task) => task.id) } });

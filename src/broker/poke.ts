@@ -35,9 +35,3 @@ export async function pokeClock(env: Env, at: number): Promise<void> {
     console.warn(JSON.stringify({ event: "clock_not_poked", error: String(error) }));
   }
 }
-
-/** The earliest of these, or null. */
-export function earliest(times: readonly (number | null)[]): number | null {
-  const known = times.filter((time) => time !== null);
-  return known.length === 0 ? null : Math.min(...known);
-}

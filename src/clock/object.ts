@@ -4,7 +4,8 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
-import { earliest, TRUSTED_MS } from "../broker/poke.ts";
+import { TRUSTED_MS } from "../broker/poke.ts";
+import { earliest } from "../core/wake.ts";
 import { rotated, type LinkKey } from "../core/link-keys.ts";
 import { recoverAll } from "../results/due-tasks.ts";
 import { glance } from "../results/glance.ts";

@@ -1,6 +1,6 @@
 /** Looks after schedules, as part of a tick. */
 
-import { earliest } from "../broker/poke.ts";
+import { earliest } from "../core/wake.ts";
 import { declareSchedules } from "../engine/schedules/declare.ts";
 import { waitingTicks } from "../engine/lanes/drain.ts";
 import { declaredSchedules } from "../engine/registry.ts";

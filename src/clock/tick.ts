@@ -1,12 +1,12 @@
 /** One tick: look at every row that is due, and do what the rules say. */
 
-import { earliest } from "../broker/poke.ts";
 import { budgetOf, type TickBudget } from "../core/plan.ts";
-import { nextPurge, wake } from "../core/wake.ts";
+import { earliest, nextPurge, wake } from "../core/wake.ts";
+import { announce } from "../engine/announce.ts";
 import { moveCircuits } from "../engine/limits/circuits.ts";
 import { purge } from "../engine/delete.ts";
 import { deliverOwed } from "../engine/webhooks/deliver.ts";
-import { moveAllDue, ring } from "../engine/move-due.ts";
+import { moveAllDue } from "../engine/move-due.ts";
 import { writeCounts } from "../engine/stats/observe.ts";
 import { rescue } from "../engine/rescue.ts";
 import { tellObjects } from "../engine/events/tell.ts";
@@ -200,7 +200,7 @@ class Tick {
     const moves = { postpone: [...later, ...timers], start: idsTo("start"), expire: idsTo("expire") };
     const hasMoved = Object.values(moves).some((rows) => rows.length > 0);
     const nextDue = hasMoved ? await moveAllDue(env, moves, now, held) : undefined;
-    await ring(env, rowsTo("ring"));
+    await announce(env, { ring: rowsTo("ring") }, now);
     const crashed = this.#confirm(rowsTo("rescue"));
     await rescue(env, crashed, now);
     return { nextDue, hasExpired: moves.expire.length > 0, hasRescued: crashed.length > 0 };

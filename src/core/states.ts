@@ -29,6 +29,12 @@ export const LIVE_STATES = ["scheduled", "queued", "waiting", "running", "retryi
 /** The live states in which no attempt holds the task, so a verb may move it at once. */
 export const IDLE_STATES = ["scheduled", "queued", "waiting", "retrying"] as const satisfies State[];
 
+/** A queued task, as far as its bell goes. */
+export interface Queued {
+  id: string;
+  lane: string;
+}
+
 export function isTerminal(state: State): state is TerminalState {
   return (TERMINAL_STATES as readonly State[]).includes(state);
 }

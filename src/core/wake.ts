@@ -115,3 +115,9 @@ function nextBell(row: Sleeper, now: number): number {
 function sooner(row: Sleeper, at: number): number {
   return row.startedAt === null && row.expiresAt !== null ? Math.min(at, row.expiresAt) : at;
 }
+
+/** The earliest of these, or null. */
+export function earliest(times: readonly (number | null | undefined)[]): number | null {
+  const known = times.filter((time) => time !== null && time !== undefined);
+  return known.length === 0 ? null : Math.min(...known);
+}

@@ -1,12 +1,12 @@
 /** Takes queued tasks for the caller to run. */
 
-import { earliest, pokeClock } from "../broker/poke.ts";
 import { budgetOf } from "../core/plan.ts";
+import { earliest } from "../core/wake.ts";
 import { claimGathered } from "../results/claim-batches.ts";
 import { claimTasks, type Claim, type ClaimedTask } from "../results/claim-tasks.ts";
+import { announce } from "./announce.ts";
 import { declareLimits } from "./limits/declare.ts";
 import { drop } from "./drop.ts";
-import { tellObjects } from "./events/tell.ts";
 
 /** What a worker has to do. */
 export interface Taken {
@@ -33,10 +33,9 @@ export async function claim(
   const impatient = claims.flatMap((each) => each.impatient);
   // A timer that the claim has moved to the end of the lease is sooner than any that the clock knows of.
   const moved = claimed.filter((task) => task.dueAt === task.leaseUntil).map((task) => task.dueAt);
-  const next = earliest([...claims.map((each) => each.nextTurn), ...moved]);
+  const lookAt = earliest([...claims.map((each) => each.nextTurn), ...moved]);
   await Promise.all([
-    tellObjects(env, claimed),
-    next === null ? null : pokeClock(env, next),
+    announce(env, { moved: claimed.map(({ id, lane, state, object }) => ({ id, lane, state, object })), lookAt }, now),
     impatient.length === 0 ? null : drop(env, impatient, now),
   ]);
   return { claimed, rates: alone.rates };

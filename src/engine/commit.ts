@@ -1,14 +1,9 @@
-/** Ends attempts, and does what their ends call for: bells, telling, the next tick. */
+/** Ends attempts, and announces it. */
 
-import { ringBells } from "../broker/bells.ts";
-import { earliest, pokeClock } from "../broker/poke.ts";
+import type { KeyLimit } from "../core/concurrency.ts";
 import { commitAttempts, type Commit, type CommitAnswer, type Committed } from "../results/commit-attempts.ts";
 import { troubleOf } from "../results/trouble.ts";
-import { deliverFor } from "./webhooks/deliver.ts";
-import { ringNextInLine } from "./limits/waiters.ts";
-import { observeAttempts } from "./stats/observe.ts";
-import { announceReleased } from "./release.ts";
-import { tellObjects } from "./events/tell.ts";
+import { announce } from "./announce.ts";
 
 /**
  * How long after its attempt's end a result is offered to a full database, where a purge may make room. Less than what
@@ -22,22 +17,7 @@ const SHORT_RESULT = 500;
 /** Writes the ends and answers those that hold; one that is missing was fenced. */
 export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> {
   const { held, released, owed } = await write(env, commits);
-  observeAttempts(held);
-  // All of this is owed by the row too (`due_at`) or by the outbox, so dying here only makes it later.
-  await Promise.all([
-    ringBells(
-      env,
-      held.filter((task) => task.state === "queued"),
-    ),
-    announceReleased(env, released),
-    ringNextInLine(
-      env,
-      commits.map((entry) => entry.concurrency ?? null),
-    ),
-    tellObjects(env, held),
-    pokeFor(env, held),
-    deliverFor(env, owed),
-  ]);
+  await announce(env, { moved: held, released, owed, freed: keysOf(commits) });
   return held;
 }
 
@@ -65,7 +45,8 @@ function withoutResult(entry: Commit): Commit {
   return { ...rest, outcome: "failed", state: "failed", result: null, error, attemptError: error };
 }
 
-async function pokeFor(env: Env, held: Committed[]): Promise<void> {
-  const next = earliest(held.map((task) => task.dueAt));
-  if (next !== null) await pokeClock(env, next);
+/** The keys under which the ends of these attempts free a slot. */
+function keysOf(commits: Commit[]): string[] {
+  const limits = commits.flatMap(({ concurrency }) => (concurrency ? (JSON.parse(concurrency) as KeyLimit[]) : []));
+  return [...new Set(limits.map((each) => each.key))];
 }

@@ -4,7 +4,7 @@ import { nextPurge } from "../core/wake.ts";
 import type { Audit } from "../results/audit.ts";
 import { deleteFlows, readEndedFlows, readFlowsOf, type EndedFlow, type FlowOf } from "../results/flows/purge.ts";
 import { deleteTasks, removeTasks, type Purged } from "../results/purge-tasks.ts";
-import { deliverFor } from "./webhooks/deliver.ts";
+import { announce } from "./announce.ts";
 import { destroyObjects } from "./events/tell.ts";
 
 /** Removes the ended ones of these tasks that are no members of a flow. Answers how many. */
@@ -129,10 +129,7 @@ async function andWhatWasOwed(
   const kept = ids.filter((id) => !settled.has(id));
   if (kept.length > 0) {
     // What webhooks are owed needs the task; once they have their copies it goes too.
-    await deliverFor(
-      env,
-      kept.map((id) => ({ id })),
-    );
+    await announce(env, { owed: kept.map((id) => ({ id })) });
     gone.push(...(await deleteTasks(env.DB, kept, before, audit)).gone);
   }
   await destroyObjects(env, gone);
@@ -145,12 +142,9 @@ const NONE = "[]";
 /** Those of these flows that have ended, once webhooks have been told of their members, if that can be done. */
 async function readTold(env: Env, ids: string[]): Promise<EndedFlow[]> {
   const flows = await readEndedFlows(env.DB, ids);
-  const owing = flows.filter((flow) => flow.owing !== NONE);
-  if (owing.length === 0) return flows;
-  await deliverFor(
-    env,
-    owing.flatMap((flow) => JSON.parse(flow.owing) as string[]).map((id) => ({ id })),
-  );
+  const owed = flows.flatMap((flow) => JSON.parse(flow.owing) as string[]);
+  if (owed.length === 0) return flows;
+  await announce(env, { owed: owed.map((id) => ({ id })) });
   return readEndedFlows(env.DB, ids);
 }
 

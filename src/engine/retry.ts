@@ -3,8 +3,7 @@
 import type { Audit } from "../results/audit.ts";
 import { readFlowsOf } from "../results/flows/reopen.ts";
 import { retryTasks, type NewInput } from "../results/retry-tasks.ts";
-import { ringBells } from "../broker/bells.ts";
-import { earliest, pokeClock } from "../broker/poke.ts";
+import { announce } from "./announce.ts";
 import { withFreshIds } from "./flows/error-tasks.ts";
 import type { Background } from "./store.ts";
 
@@ -25,13 +24,6 @@ export async function retry(
     onError: flow.onError === null ? null : withFreshIds(flow.onError),
   }));
   const again = await retryTasks(env.DB, ids, input, crypto.randomUUID(), flows, now, audit);
-  background.waitUntil(
-    ringBells(
-      env,
-      again.filter((task) => task.state === "queued"),
-    ),
-  );
-  const due = earliest(again.map((task) => task.dueAt));
-  if (due !== null) background.waitUntil(pokeClock(env, due));
+  background.waitUntil(announce(env, { moved: again }, now));
   return again.filter((task) => task.asked === 1).map((task) => task.id);
 }

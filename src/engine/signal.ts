@@ -10,8 +10,8 @@ import { readTasks } from "../results/read-tasks.ts";
 import { RefusalError } from "../results/d1.ts";
 import { addSignal, isLinkUsed, MAX_SIGNALS } from "../results/signals.ts";
 import type { TaskRow } from "../results/task-row.ts";
+import { announce } from "./announce.ts";
 import { admit } from "./quota.ts";
-import { announceReleased } from "./release.ts";
 import { isStorageHeld } from "./storage.ts";
 import type { Background } from "./store.ts";
 import { liveSnapshotOf, progressObject } from "./events/tell.ts";
@@ -38,7 +38,7 @@ export async function signal(
   await admit(env, task.tenant, { signals: 1, bytes: body.length }, now);
   const { kept, released } = await addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID(), audit);
   if (!kept) return explain(env, task, linkId);
-  background.waitUntil(announceReleased(env, released));
+  background.waitUntil(announce(env, { released }, now));
   if (task.object & TOLD) background.waitUntil(tell(env, task, name, body, now));
 }
 

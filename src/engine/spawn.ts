@@ -4,14 +4,13 @@ import type { SpawnOptions } from "../core/task.ts";
 import { faults, problem, type Problem } from "../core/problems.ts";
 import { NonRetryableError } from "../core/errors.ts";
 import { submissionSchema } from "../contract/submission.ts";
-import { ringBells } from "../broker/bells.ts";
-import { earliest, pokeClock } from "../broker/poke.ts";
 import { timedRetention } from "../core/wake.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { FlowNode } from "../results/flows/node.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { RefusalError } from "../results/d1.ts";
 import { spawnTasks } from "../results/spawn-tasks.ts";
+import { announce } from "./announce.ts";
 import { namedTaskId } from "./ids.ts";
 import { prepareSubmission } from "./prepare.ts";
 import { admit, isOverQuota, useOf } from "./quota.ts";
@@ -43,12 +42,7 @@ export async function spawn(
   await sealTasks(env, children);
   const runs = await spawnTasks(env.DB, parent, children);
   if (!runs) return null;
-  await ringBells(
-    env,
-    children.filter((child) => child.state === "queued"),
-  );
-  const due = earliest(children.map((child) => child.dueAt));
-  if (due !== null) await pokeClock(env, due);
+  await announce(env, { moved: children }, now);
   return children.map((child) => child.id);
 }
 

@@ -1,22 +1,17 @@
 /** Stores submissions that passed their checks, and rings for those that start at once. */
 
-import { earliest, pokeClock } from "../broker/poke.ts";
 import type { Share } from "../core/share.ts";
 import type { Drain } from "../results/lanes/drains.ts";
 import { insertTasks, type IdempotencyClaim, type Remembered } from "../results/insert-tasks.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { storeShared } from "../results/shared-tasks.ts";
-import { ringWhole } from "./limits/gather.ts";
-import { ringInLine } from "./limits/waiters.ts";
+import { announce } from "./announce.ts";
 import { nameOfInput } from "./sealing/tasks.ts";
 
 /** Where background work of a request goes. */
 export interface Background {
   waitUntil(promise: Promise<unknown>): void;
 }
-
-/** Keys whose line is rung for at once, a statement each; the clock rings for the rest. */
-const MAX_RAISED = 50;
 
 /** Stores these tasks in one transaction and rings for them afterwards; answers why some were refused, by their ids. */
 export async function storeAll(
@@ -26,7 +21,7 @@ export async function storeAll(
 ): Promise<ReadonlyMap<string, Drain>> {
   const { refused, raised } = await insertTasks(env.DB, tasks);
   const stored = refused.size === 0 ? tasks : tasks.filter((task) => !refused.has(task.id));
-  if (stored.length > 0) announce(env, background, stored, raised);
+  if (stored.length > 0) background.waitUntil(announce(env, { moved: stored, raised }));
   return refused;
 }
 
@@ -38,7 +33,7 @@ export async function storeOnce(
   claim: IdempotencyClaim,
 ): Promise<Remembered | null> {
   const { remembered, raised } = await insertTasks(env.DB, tasks, claim);
-  if (remembered?.made === claim.made) announce(env, background, tasks, raised);
+  if (remembered?.made === claim.made) background.waitUntil(announce(env, { moved: tasks, raised }));
   return remembered;
 }
 
@@ -51,7 +46,7 @@ export async function storeShare(
   now: number,
 ): Promise<string | null> {
   const id = await storeShared(env.DB, task, await hashed(env, task, share), now);
-  if (id !== null) announce(env, background, [{ ...task, id }]);
+  if (id !== null) background.waitUntil(announce(env, { moved: [{ ...task, id }] }));
   return id;
 }
 
@@ -61,16 +56,4 @@ async function hashed(env: Env, task: NewTask, share: Share): Promise<Share> {
   const name = await nameOfInput(env, task, share.key);
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(name));
   return { ...share, key: new Uint8Array(digest).toBase64() };
-}
-
-/** `raised`: concurrency keys whose limit these tasks have raised. */
-function announce(env: Env, background: Background, tasks: NewTask[], raised: string[] = []): void {
-  const queued = Map.groupBy(
-    tasks.filter((task) => task.state === "queued"),
-    (task) => (task.batch ? "together" : "alone"),
-  );
-  const due = earliest(tasks.map((task) => task.dueAt));
-  background.waitUntil(ringInLine(env, queued.get("alone") ?? [], raised.slice(0, MAX_RAISED)));
-  background.waitUntil(ringWhole(env, queued.get("together") ?? []));
-  if (due !== null) background.waitUntil(pokeClock(env, due));
 }

@@ -4,6 +4,7 @@ import { auditStatements, type Audit } from "./audit.ts";
 import { BELL_MS } from "../core/bounds.ts";
 import { IDLE_STATES, sqlStates } from "../core/states.ts";
 import { OBJECT } from "../core/wake.ts";
+import type { Changes } from "./changes.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
 import { cancelledError, dueWhenEnded, undoing } from "./ended.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
@@ -11,13 +12,11 @@ import { releaseStatements, type Released } from "./flows/release.ts";
 import type { State } from "../core/states.ts";
 
 /** What a cancellation has done. */
-export interface Cancellation {
+export interface Cancellation extends Required<Pick<Changes, "released" | "owed">> {
   /** How all of the tasks stand now. */
   after: Cancelled[];
-  /** Members of flows that now have all they need. */
-  released: Released[];
-  /** Ended tasks that webhooks must be told of. */
-  owed: OwedId[];
+  /** Those that it has cancelled, or asked to stop. */
+  moved: Cancelled[];
 }
 
 export interface Cancelled {
@@ -95,7 +94,7 @@ export async function cancelTasks(
   const entry = auditStatements(db, audit, CHANGED, [JSON.stringify(ids), Number(undo)]);
   const cancel = cancelStatements(db, ids, reason, now, null, undo);
   const results = await persistOr503(() => db.batch([...entry, ...cancel]));
-  return cancellationOf(results);
+  return cancellationOf(results, now);
 }
 
 /**
@@ -121,11 +120,13 @@ export function cancelStatements(
   ];
 }
 
-/** What a batch that ends with {@link cancelStatements} has done. */
-export function cancellationOf(results: D1Result[]): Cancellation {
+/** What a batch has done that ends with {@link cancelStatements} of this time. */
+export function cancellationOf(results: D1Result[], now: number): Cancellation {
   const { length } = results;
+  const after = rowsOf<Cancelled>(results, length - 2);
   return {
-    after: rowsOf<Cancelled>(results, length - 2),
+    after,
+    moved: after.filter((task) => task.cancelRequestedAt === now),
     released: rowsOf<Released>(results, length - 3),
     owed: rowsOf<OwedId>(results, length - 1),
   };

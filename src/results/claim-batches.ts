@@ -3,7 +3,7 @@
 import { MAX_BATCH_SIZE } from "../core/bounds.ts";
 import { claimSql, claimTasks, type Claim, type Claiming } from "./claim-tasks.ts";
 import { persist, persistOr503 } from "./d1.ts";
-import type { Belled } from "./due-tasks.ts";
+import type { Queued } from "../core/states.ts";
 import { orExpiry } from "./limits/rate-queue.ts";
 
 /** Whose handler calls are shared: those of one tenant, task and lane. */
@@ -94,8 +94,8 @@ SELECT tasks.id, tasks.lane FROM tasks JOIN (
 WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state = 'queued' AND tasks.batch->>'size' <= own.gathered`;
 
 /** Those of `ids` with whom at least a whole batch has gathered. */
-export async function readWhole(db: D1Database, ids: string[]): Promise<Belled[]> {
-  const { results } = await persist(() => db.prepare(WHOLE).bind(JSON.stringify(ids)).all<Belled>());
+export async function readWhole(db: D1Database, ids: string[]): Promise<Queued[]> {
+  const { results } = await persist(() => db.prepare(WHOLE).bind(JSON.stringify(ids)).all<Queued>());
   return results;
 }
 

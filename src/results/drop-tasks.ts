@@ -1,7 +1,8 @@
 /** Ends tasks that may not wait for their turn at a rate. */
 
 import { ARROWS, sqlStates } from "../core/states.ts";
-import type { Cancellation, Cancelled } from "./cancel-tasks.ts";
+import type { Cancelled } from "./cancel-tasks.ts";
+import type { Changes } from "./changes.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { cancelledError, dueWhenEnded } from "./ended.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
@@ -23,7 +24,7 @@ SELECT id, tenant, task, lane, state, finished_at AS finishedAt, object, cancel_
 FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'cancelled' AND cancel_requested_at = ?2`;
 
 /** Cancels those of `ids` that are over a rate which drops, and that no claim has taken meanwhile. Safe to repeat. */
-export async function dropOverRate(db: D1Database, ids: string[], now: number): Promise<Cancellation> {
+export async function dropOverRate(db: D1Database, ids: string[], now: number): Promise<Changes> {
   const list = JSON.stringify(ids);
   const results = await persist(() =>
     db.batch([
@@ -35,7 +36,7 @@ export async function dropOverRate(db: D1Database, ids: string[], now: number): 
   );
   const { length } = results;
   return {
-    after: rowsOf<Cancelled>(results, length - 2),
+    moved: rowsOf<Cancelled>(results, length - 2),
     released: rowsOf<Released>(results, length - 3),
     owed: rowsOf<OwedId>(results, length - 1),
   };

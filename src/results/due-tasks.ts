@@ -3,6 +3,7 @@
 import { BELL_MS } from "../core/bounds.ts";
 import { ARROWS, sqlStates, type State } from "../core/states.ts";
 import type { Sleeper } from "../core/wake.ts";
+import type { Change, Changes } from "./changes.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { dueWhenEnded } from "./ended.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
@@ -21,11 +22,6 @@ export interface DueTask extends Sleeper {
   mayRelease: number;
   undo: string | null;
   concurrency: string | null;
-}
-
-export interface Belled {
-  id: string;
-  lane: string;
 }
 
 const DUE = `
@@ -86,22 +82,8 @@ export interface Moves {
   expire?: string[];
 }
 
-/** A task that has expired. */
-export interface ExpiredTask {
-  id: string;
-  tenant: string;
-  task: string;
-  lane: string;
-  state: State;
-  object: number;
-}
-
-/** What the moves have done: who is queued, who has expired, who is released by it, and of whom webhooks must be told. */
-export interface Moved {
-  queued: Belled[];
-  expired: ExpiredTask[];
-  released: Released[];
-  owed: OwedId[];
+/** What the moves have done. */
+export interface Moved extends Changes {
   /** When the next row is due after the moves. */
   nextDue: number | null;
 }
@@ -127,8 +109,7 @@ export async function moveDue(
   const next = add(nextDueStatement(db, now));
   const results = await persist(() => db.batch(statements));
   return {
-    queued: rowsOf<Belled>(results, queued),
-    expired: rowsOf<ExpiredTask>(results, expired),
+    moved: [...rowsOf<Change>(results, queued), ...rowsOf<Change>(results, expired)],
     released: rowsOf<Released>(results, released),
     owed: rowsOf<OwedId>(results, owed),
     nextDue: rowsOf<{ dueAt: number }>(results, next)[0]?.dueAt ?? null,
@@ -146,7 +127,7 @@ UPDATE tasks SET state = 'queued', due_at = CASE
   WHEN started_at IS NULL AND expires_at < ?2 + ${BELL_MS} THEN expires_at ELSE ?2 + ${BELL_MS} END
 WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2`;
 
-const QUEUED = "SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'";
+const QUEUED = "SELECT id, lane, state FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'";
 
 const EXPIRE = `
 UPDATE tasks SET state = 'expired', finished_at = ?2, retain_until = ?2 + retention_ms,

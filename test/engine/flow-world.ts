@@ -5,7 +5,7 @@
 
 import { env } from "cloudflare:workers";
 import { idsOf } from "../../src/broker/bells.ts";
-import { earliest } from "../../src/broker/poke.ts";
+import { earliest } from "../../src/core/wake.ts";
 import { Suspects } from "../../src/clock/suspects.ts";
 import { tick } from "../../src/clock/tick.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";

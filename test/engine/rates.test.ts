@@ -205,8 +205,8 @@ describe("a rate that drops", () => {
     const { claimed, impatient } = await claimAt(ids, now);
     expect(claimed.map((task) => task.id).toSorted()).toEqual(ids.slice(0, 2));
     expect(impatient.toSorted()).toEqual(ids.slice(2));
-    const { after } = await dropOverRate(env.DB, impatient, now);
-    expect(after.map((task) => task.id).toSorted()).toEqual(ids.slice(2));
+    const { moved } = await dropOverRate(env.DB, impatient, now);
+    expect(moved?.map((task) => task.id).toSorted()).toEqual(ids.slice(2));
     const [row] = await readTasks(env.DB, [ids[4]!]);
     expect(row).toMatchObject({ state: "cancelled", finishedAt: now, attempt: 0 });
     expect(JSON.parse(row!.error!)).toEqual({
@@ -221,7 +221,7 @@ describe("a rate that drops", () => {
     const { impatient } = await claimAt(ids, now);
     expect(impatient.toSorted()).toEqual(ids.slice(1));
     expect((await claimAt([ids[1]!], now + 100)).claimed).toHaveLength(1);
-    expect((await dropOverRate(env.DB, impatient, now + 200)).after).toEqual([]);
+    expect((await dropOverRate(env.DB, impatient, now + 200)).moved).toEqual([]);
     const states = (await readTasks(env.DB, ids)).map((row) => row.state).toSorted();
     expect(states).toEqual(["queued", "running", "running"]);
   });

@@ -6,7 +6,8 @@ import { firstIdAt } from "../../src/core/id-time.ts";
 import { GIVE_UP_AFTER_MS } from "../../src/core/webhook.ts";
 import { deleteEnded } from "../../src/engine/delete.ts";
 import { removeWebhook } from "../../src/engine/webhooks/delete.ts";
-import { deliverFor, deliverOwed } from "../../src/engine/webhooks/deliver.ts";
+import { announce } from "../../src/engine/announce.ts";
+import { deliverOwed } from "../../src/engine/webhooks/deliver.ts";
 import { deliveryTaskIdOf } from "../../src/engine/webhooks/ids.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { moveDue } from "../../src/results/due-tasks.ts";
@@ -97,7 +98,7 @@ describe("an end", () => {
     const { id } = await newWebhook(tenant);
     const taskId = await ended(tenant);
     const row = await env.DB.prepare("SELECT * FROM outbox WHERE task_id = ?1").bind(taskId).first();
-    const three = [1, 2, 3].map(() => deliverFor(quietEnv(), [{ id: taskId }]));
+    const three = [1, 2, 3].map(() => announce(quietEnv(), { owed: [{ id: taskId }] }));
     await Promise.all(three);
     expect(await deliveries(tenant, id)).toHaveLength(1);
     // One who read the outbox long ago and was held up writes only now.
@@ -117,7 +118,7 @@ describe("an end", () => {
     const ends = await Promise.all(tasks.map(async (task) => endOf(await claimOne(env.DB, task.id))));
     const { owed } = await commitAttempts(env.DB, ends);
     expect(owed).toHaveLength(120);
-    await deliverFor(quietEnv(), owed);
+    await announce(quietEnv(), { owed });
     const { results } = await env.DB.prepare("SELECT id FROM deliveries WHERE webhook_id = ?1").bind(id).all();
     expect(results).toHaveLength(120);
   });
@@ -138,7 +139,7 @@ describe("a delivery", () => {
   async function delivered(): Promise<{ tenant: string; webhookId: string; messageId: string }> {
     const tenant = newTenant();
     const { id: webhookId } = await newWebhook(tenant);
-    await deliverFor(quietEnv(), [{ id: await ended(tenant) }]);
+    await announce(quietEnv(), { owed: [{ id: await ended(tenant) }] });
     const [delivery] = await deliveries(tenant, webhookId);
     return { tenant, webhookId, messageId: delivery!.id };
   }
@@ -194,7 +195,7 @@ describe("a delivery", () => {
     const { id } = await newWebhook(tenant);
     const taskId = await ended(tenant);
     await removeWebhook(quietEnv(), tenant, id, Date.now());
-    await deliverFor(quietEnv(), [{ id: taskId }]);
+    await announce(quietEnv(), { owed: [{ id: taskId }] });
     expect(await owes(taskId)).toBe(false);
     expect(await deliveries(tenant, id)).toEqual([]);
   });

@@ -1,12 +1,11 @@
 /** The verbs on a whole flow. */
 
-import { pokeClock } from "../../broker/poke.ts";
 import type { Audit } from "../../results/audit.ts";
 import { readErrorTasks, readMemberIds, requestFlowCancel, type FlowRow } from "../../results/flows/flows.ts";
 import { retryFlow as retryMembers } from "../../results/flows/retry.ts";
 import { cancel } from "../cancel.ts";
 import { withFreshIds } from "./error-tasks.ts";
-import { announceReleased } from "../release.ts";
+import { announce } from "../announce.ts";
 import type { Background } from "../store.ts";
 
 /** Members cancelled in one transaction. */
@@ -42,7 +41,6 @@ export async function retryFlow(
   const errorTasks = await readErrorTasks(env.DB, flow.id);
   const fresh = errorTasks === null ? null : withFreshIds(errorTasks);
   const released = await retryMembers(env.DB, flow, from, fresh, now, deadline, audit);
-  background.waitUntil(announceReleased(env, released));
-  if (deadline !== null && released.length > 0) background.waitUntil(pokeClock(env, deadline));
+  background.waitUntil(announce(env, { moved: released, lookAt: released.length > 0 ? deadline : null }, now));
   return released.length;
 }

@@ -1,11 +1,10 @@
 /** Submits flows: the whole graph is checked before anything is stored. */
 
-import { earliest, pokeClock } from "../../broker/poke.ts";
 import { IDEMPOTENCY_MS } from "../../core/bounds.ts";
 import { insertFlow, type NewFlow } from "../../results/flows/flows.ts";
+import { announce } from "../announce.ts";
 import { demandAccepting } from "../lanes/drain.ts";
 import { compileFlow } from "./rows.ts";
-import { ringInLine } from "../limits/waiters.ts";
 import type { Origin } from "../prepare.ts";
 import { admit, useOf } from "../quota.ts";
 import { findMade, madeBefore, type Made, type RequestKey } from "../request-key.ts";
@@ -47,15 +46,7 @@ export async function submitFlow(
     if (stored) break;
     await demandAccepting(env, lanes, now);
   }
-  background.waitUntil(
-    ringInLine(
-      env,
-      flow.tasks.filter((task) => task.state === "queued"),
-      inserted.raised,
-    ),
-  );
-  const due = earliest([flow.deadline, ...flow.tasks.map((task) => task.dueAt)]);
-  if (due !== null) background.waitUntil(pokeClock(env, due));
+  background.waitUntil(announce(env, { moved: flow.tasks, raised: inserted.raised, lookAt: flow.deadline }, now));
   return { id: flow.id, replayed: false, isOwn: true };
 }
 

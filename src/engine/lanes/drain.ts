@@ -1,11 +1,12 @@
 /** Lanes that drain: starting it, and what it means for new work. */
 
-import { earliest, pokeClock } from "../../broker/poke.ts";
 import type { Lane } from "../../core/bounds.ts";
 import { ProblemError, problem, type Problem } from "../../core/problems.ts";
+import { earliest } from "../../core/wake.ts";
 import type { Audit } from "../../results/audit.ts";
 import { drainLane, isDraining, readDrains, type Drain } from "../../results/lanes/drains.ts";
 import type { Waiting } from "../../results/schedules/read.ts";
+import { announce } from "../announce.ts";
 import { findTask, taskNames } from "../registry.ts";
 
 /** When it is worth asking again, where nobody said how long it takes, and at most. In seconds. */
@@ -24,7 +25,7 @@ export async function drain(
   audit: Audit | null = null,
 ): Promise<void> {
   await drainLane(env.DB, lane, reason, until, now, audit);
-  await pokeClock(env, now);
+  await announce(env, { lookAt: now }, now);
 }
 
 /** What is said to new work that a lane refuses. */

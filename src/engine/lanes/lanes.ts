@@ -1,13 +1,13 @@
 /** Lanes: how they stand, and holding them back. */
 
 import { readBacklogs } from "../../broker/backlog.ts";
-import { pokeClock } from "../../broker/poke.ts";
 import type { LaneResource } from "../../contract/lane.ts";
 import { HELD_LOOK_MS, LANES, type Lane } from "../../core/bounds.ts";
 import type { Audit } from "../../results/audit.ts";
 import { readDrains } from "../../results/lanes/drains.ts";
 import { pauseLane, readLanes, resumeLane } from "../../results/lanes/lanes.ts";
 import { countLanes } from "../../results/live-counts.ts";
+import { announce } from "../announce.ts";
 
 /** Beyond this, nothing is due that is queued or runs. */
 const HORIZON_MS = HELD_LOOK_MS + 60_000;
@@ -49,11 +49,11 @@ export async function pause(
   audit: Audit | null = null,
 ): Promise<void> {
   await pauseLane(env.DB, lane, reason, until, now, audit);
-  if (until !== null) await pokeClock(env, until);
+  await announce(env, { lookAt: until }, now);
 }
 
 /** Opens the lane again, whether it was paused or drained; the clock rings for those who waited, and ticks the schedules. */
 export async function resume(env: Env, lane: Lane, now: number, audit: Audit | null = null): Promise<void> {
   await resumeLane(env.DB, lane, audit);
-  await pokeClock(env, now);
+  await announce(env, { lookAt: now }, now);
 }

@@ -1,7 +1,7 @@
 /** Moves circuit breakers on: rings for one that may try, and for all once a circuit is closed again. */
 
-import { ringBells } from "../../broker/bells.ts";
 import { readCandidates, releaseCircuit, type Tripped } from "../../results/limits/circuits.ts";
+import { announce } from "../announce.ts";
 
 /** More than the one that may try are rung for, because something else may hold it back. */
 const CANDIDATES = 5;
@@ -20,7 +20,7 @@ export async function moveCircuits(env: Env, now: number, tripped: readonly Trip
       at = (await releaseCircuit(env.DB, task, now, RELEASED_AT_ONCE)) ? now : null;
     } else if (openUntil <= now) {
       const candidates = probe === null ? await readCandidates(env.DB, task, CANDIDATES) : [];
-      await ringBells(env, candidates);
+      await announce(env, { ring: candidates }, now);
       // With nobody there to try, the next one submitted is its own bell.
       at = probe === null && candidates.length === 0 ? null : now + LOOK_EVERY_MS;
     }

@@ -1,10 +1,10 @@
 /** Makes the limits of this version's definitions hold for what was submitted to an earlier one. */
 
-import { pokeClock } from "../../broker/poke.ts";
 import type { Per } from "../../core/concurrency.ts";
 import type { TaskDefinition } from "../../core/task.ts";
 import { rateOf } from "../../core/share.ts";
 import { changeLimits, type DeclaredLimits } from "../../results/limits/change.ts";
+import { announce } from "../announce.ts";
 import { findTask, taskNames } from "../registry.ts";
 
 // Not a promise that others wait for: the invocation that makes it may be cut off.
@@ -15,7 +15,7 @@ export async function declareLimits(env: Env, now: number): Promise<void> {
   if (isDeclared) return;
   try {
     const limits = taskNames(env).flatMap((name) => limitsOf(findTask(name, env)!));
-    if (await changeLimits(env.DB, limits, now)) await pokeClock(env, now);
+    if (await changeLimits(env.DB, limits, now)) await announce(env, { lookAt: now }, now);
     isDeclared = true;
   } catch (error) {
     console.warn(JSON.stringify({ event: "limits_not_declared", error: String(error) }));

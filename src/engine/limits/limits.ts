@@ -1,7 +1,5 @@
 /** Limits: how they stand, and the API's own word on them. */
 
-import { pokeClock } from "../../broker/poke.ts";
-import { ringBells } from "../../broker/bells.ts";
 import type { LimitResource } from "../../contract/limit.ts";
 import { definitionKey, submissionKey } from "../../core/concurrency.ts";
 import {
@@ -23,7 +21,7 @@ import {
   restorePlaces,
   type KeyRange,
 } from "../../results/limits/limits.ts";
-import { readNextInLine } from "../../results/limits/slots.ts";
+import { announce } from "../announce.ts";
 import { findTask, taskNames } from "../registry.ts";
 import { declaredPlaces, declaredRate, presentBucket, presentPlaces, wholeName, type RateWords } from "./present.ts";
 
@@ -109,7 +107,7 @@ export async function changePlaces(
 ): Promise<void> {
   const key = storedKey(nameFor(env, reader, asked));
   await overridePlaces(env.DB, key, limit, audit);
-  await ringFor(env, key, now);
+  await announce(env, { freed: [key], lookAt: now }, now);
 }
 
 /** This rate from now on, whatever the code says. Those who wait have their new turns with it. */
@@ -124,7 +122,7 @@ export async function changeRate(
   const key = storedKey(nameFor(env, reader, asked));
   const rate = rateOf(key, words.limit, words.per, words.burst);
   await overrideBucket(env.DB, key, rate, JSON.stringify(words), now, audit);
-  await pokeClock(env, now);
+  await announce(env, { lookAt: now }, now);
 }
 
 /** What the code or the latest submission has asked for holds again. Safe to repeat. */
@@ -139,17 +137,11 @@ export async function restoreLimit(
   const key = storedKey(name);
   if (name.kind === "concurrency") {
     await restorePlaces(env.DB, key, audit);
-    return ringFor(env, key, now);
+    return announce(env, { freed: [key], lookAt: now }, now);
   }
   const words = name.task === null ? null : declaredRate(name, findTask(name.task, env));
   await restoreBucket(env.DB, key, words && rateOf(key, words.limit, words.per, words.burst), now, audit);
-  await pokeClock(env, now);
-}
-
-/** Whoever dies before this is made up for by the clock, which looks for free places as long as anybody waits for one. */
-async function ringFor(env: Env, key: string, now: number): Promise<void> {
-  await ringBells(env, await readNextInLine(env.DB, [key]));
-  await pokeClock(env, now);
+  await announce(env, { lookAt: now }, now);
 }
 
 function isVisible(reader: LimitReader, { task, tenant, key }: LimitName): boolean {

@@ -1,11 +1,11 @@
 /** Pauses and resumes schedules. */
 
-import { pokeClock } from "../../broker/poke.ts";
 import { rhythmOf } from "../../core/rhythm.ts";
 import type { Audit } from "../../results/audit.ts";
 import { readSchedule } from "../../results/schedules/read.ts";
 import { storeSchedule } from "../../results/schedules/put.ts";
 import type { ScheduleRow } from "../../results/schedules/row.ts";
+import { announce } from "../announce.ts";
 import { planOf, specOf } from "./plan.ts";
 
 /** No tick comes while it is paused, and none is made up for later. Answers the schedule; null where there is none. */
@@ -49,7 +49,7 @@ async function change(
     if (wanted === row) return row;
     const changed = await storeSchedule(env.DB, wanted, row.revision, now, audit);
     if (changed === null) continue;
-    if (changed.nextAt !== null) await pokeClock(env, changed.nextAt);
+    await announce(env, { lookAt: changed.nextAt }, now);
     return changed;
   }
 }

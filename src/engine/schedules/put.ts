@@ -1,6 +1,5 @@
 /** Makes and changes schedules. */
 
-import { pokeClock } from "../../broker/poke.ts";
 import type { putScheduleSchema, ScheduleInput } from "../../contract/schedule.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { rhythmOf } from "../../core/rhythm.ts";
@@ -11,6 +10,7 @@ import { readSchedule } from "../../results/schedules/read.ts";
 import { storeSchedule, type WantedSchedule } from "../../results/schedules/put.ts";
 import type { ScheduleRow } from "../../results/schedules/row.ts";
 import type { z } from "zod";
+import { announce } from "../announce.ts";
 import { newTaskIds } from "../ids.ts";
 import { prepare } from "../prepare.ts";
 import { openSchedule, sealSchedule } from "../sealing/schedule.ts";
@@ -58,7 +58,7 @@ export async function putSchedule(
     const sealed = input.secrets === undefined ? null : await sealSchedule(env, wanted, input.secrets);
     const row = await storeSchedule(env.DB, { ...wanted, sealed }, before?.revision ?? null, now, audit);
     if (row === null) continue;
-    if (row.nextAt !== null) await pokeClock(env, row.nextAt);
+    await announce(env, { lookAt: row.nextAt }, now);
     return { row, created: before === null };
   }
   throw new ProblemError(problem("unavailable", "Too many change this schedule at once; try again."), {

@@ -1,11 +1,11 @@
 /** Runs a schedule's task by hand, between its ticks. */
 
-import { pokeClock } from "../../broker/poke.ts";
 import type { Audit } from "../../results/audit.ts";
 import { readSchedule } from "../../results/schedules/read.ts";
 import { tickSchedules } from "../../results/schedules/tick.ts";
 import { readTask } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
+import { announce } from "../announce.ts";
 import { demandAccepting } from "../lanes/drain.ts";
 import { newTaskIds } from "../ids.ts";
 import { specOf } from "./plan.ts";
@@ -14,7 +14,6 @@ import { openSchedule } from "../sealing/schedule.ts";
 import { sealTasks } from "../sealing/tasks.ts";
 import { demandStorage } from "../storage.ts";
 import { tickTask } from "./task.ts";
-import { announceTicked } from "./tick.ts";
 
 /**
  * Makes the task of a tick at `now`, whatever is live and also while the schedule is paused, and answers it; null where there is
@@ -41,11 +40,10 @@ export async function runSchedule(
     const { revision, nextAt, lastTask } = row;
     const ticks = [{ at: now, task }];
     const schedule = { tenant, id, revision, nextAt, overlap: "allow" as const, manual: true, lastTask, ticks, audit };
-    await announceTicked(env, await tickSchedules(env.DB, [schedule], now), now);
+    await announce(env, { ...(await tickSchedules(env.DB, [schedule], now)), lookAt: task.dueAt }, now);
     const made = await readTask(env.DB, tenant, taskId!);
     // Nothing was made where the schedule has changed since it was read.
     if (made === null) continue;
-    if (task.dueAt !== null) await pokeClock(env, task.dueAt);
     return made;
   }
 }

@@ -1,11 +1,10 @@
 /** Makes the tasks of the ticks that have come. */
 
-import { ringBells } from "../../broker/bells.ts";
 import type { ProblemError } from "../../core/problems.ts";
 import { lookAt, MAX_TICKS_PER_LOOK, type Look } from "../../core/schedule.ts";
 import { readDueSchedules, readInputs, type DueSchedule, type Waiting } from "../../results/schedules/read.ts";
-import { tickSchedules, type MissedTick, type ScheduleTicks, type Ticked } from "../../results/schedules/tick.ts";
-import { announceCancelled } from "../cancel.ts";
+import { tickSchedules, type MissedTick, type ScheduleTicks } from "../../results/schedules/tick.ts";
+import { announce } from "../announce.ts";
 import { namedTaskId } from "../ids.ts";
 import { planOf, specOf } from "./plan.ts";
 import { admitFirst } from "../quota.ts";
@@ -109,7 +108,7 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
     });
     if (ticks) schedules.push({ tenant, id, revision, nextAt, overlap, manual: false, lastTask, ticks, missed });
   }
-  await announceTicked(env, await tickSchedules(env.DB, schedules, now), now);
+  await announce(env, await tickSchedules(env.DB, schedules, now), now);
   return schedules.length === parcel.length;
 }
 
@@ -118,10 +117,4 @@ function missedOf({ tenant, id }: DueSchedule, ticks: number[], refusal: Problem
   if (refusal === null) return [];
   console.warn(JSON.stringify({ event: "ticks_over_quota", tenant, schedule: id, ticks: ticks.length }));
   return ticks.map((at) => ({ at, why: refusal.problem.detail }));
-}
-
-/** Rings for the tasks that were made, and tells of those that were replaced. */
-export async function announceTicked(env: Env, { queued, cancellations }: Ticked, now: number): Promise<void> {
-  await ringBells(env, queued);
-  for (const cancellation of cancellations) await announceCancelled(env, cancellation, now);
 }

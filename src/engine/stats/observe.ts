@@ -6,9 +6,9 @@
 
 import { countAttempt, countEnd, type Counts } from "../../core/counts.ts";
 import type { Outcome } from "../../core/settle.ts";
-import { isTerminal, type State } from "../../core/states.ts";
+import { isTerminal } from "../../core/states.ts";
 import { WEBHOOK_TASK } from "../../core/webhook.ts";
-import type { Committed } from "../../results/commit-attempts.ts";
+import type { Change } from "../../results/changes.ts";
 import { note, takeUntold } from "../quota.ts";
 import { addRollups, beginningOf, SPANS, UNFOLDED_SPAN } from "../../results/rollups.ts";
 
@@ -27,35 +27,30 @@ let writtenAt = 0;
 /** Attempts that were cut off or gave up their place say nothing about how long the work takes. */
 const MEASURED: readonly Outcome[] = ["succeeded", "failed", "timeout", "cancelled"];
 
-/** A task that has ended without an attempt of its own. */
-export interface Ended {
-  tenant: string;
-  task: string;
-  lane: string;
-  state: State;
-}
-
-/** Counts attempts that have ended, and the tasks that have ended with them. */
-export function observeAttempts(held: readonly Committed[]): void {
-  for (const task of held) {
-    // Deliveries are nobody's tasks: whoever waits for them has a list of their own.
-    if (task.task === WEBHOOK_TASK) continue;
-    const { runAt, startedAt, finishedAt, outcome } = task;
-    const counts = countsOf(task.tenant, finishedAt);
-    if (MEASURED.includes(outcome)) countAttempt(counts, task, startedAt - runAt, finishedAt - startedAt);
-    if (!isTerminal(task.state)) continue;
-    countEnd(counts, task, task.state);
-    note(task.tenant, { tasks: -1 });
+/**
+ * Counts the attempts that have ended with these changes, and the tasks. One that ended without an attempt has done so at `at`.
+ * Answers whether there was one: no attempt's event is there to write it down.
+ */
+export function observe(changes: readonly Change[], at: number): boolean {
+  let isUnwritten = false;
+  for (const { tenant, task, lane, state, outcome, runAt, startedAt, finishedAt } of changes) {
+    if (tenant === undefined || task === undefined) continue;
+    const isAttempt = outcome !== undefined && typeof finishedAt === "number";
+    // Deliveries are not their tenant's tasks: endpoints have lists of them.
+    if (isAttempt && task === WEBHOOK_TASK) continue;
+    if (!isAttempt && !isTerminal(state)) continue;
+    const counts = countsOf(tenant, isAttempt ? finishedAt : at);
+    if (isAttempt && MEASURED.includes(outcome)) {
+      const began = startedAt ?? finishedAt;
+      countAttempt(counts, { task, lane }, began - (runAt ?? began), finishedAt - began);
+    }
+    if (isTerminal(state)) {
+      countEnd(counts, { task, lane }, state);
+      note(tenant, { tasks: -1 });
+    }
+    isUnwritten ||= !isAttempt;
   }
-}
-
-/** Counts tasks that have ended at `at` while nobody worked on them. */
-export function observeEnds(ended: readonly Ended[], at: number): void {
-  for (const task of ended) {
-    if (!isTerminal(task.state)) continue;
-    countEnd(countsOf(task.tenant, at), task, task.state);
-    note(task.tenant, { tasks: -1 });
-  }
+  return isUnwritten;
 }
 
 function countsOf(tenant: string, at: number): Counts {

@@ -1,13 +1,12 @@
 /** Makes deliveries again, or at once where they wait for their next attempt. The message stays the same. */
 
-import { ringBells } from "../../broker/bells.ts";
-import { pokeClock } from "../../broker/poke.ts";
 import { firstIdAt } from "../../core/id-time.ts";
 import { BELL_MS } from "../../core/bounds.ts";
 import { budgetOf } from "../../core/plan.ts";
 import type { Audit } from "../../results/audit.ts";
 import { listDeliveryIds } from "../../results/webhooks/read-deliveries.ts";
 import { replayTasks } from "../../results/webhooks/replay.ts";
+import { announce } from "../announce.ts";
 import { admit, withCounts } from "../quota.ts";
 import { deliveryTaskIdOf } from "./ids.ts";
 import type { Background } from "../store.ts";
@@ -23,8 +22,7 @@ export async function replay(
 ): Promise<number> {
   await admit(env, tenant, { tasks: messageIds.length }, now);
   const queued = await replayTasks(env.DB, messageIds.map(deliveryTaskIdOf), now, audit);
-  background.waitUntil(ringBells(env, queued));
-  if (queued.length > 0) background.waitUntil(pokeClock(env, now + BELL_MS));
+  background.waitUntil(announce(env, { ring: queued, lookAt: queued.length > 0 ? now + BELL_MS : null }, now));
   return queued.length;
 }
 

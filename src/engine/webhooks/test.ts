@@ -1,12 +1,10 @@
 /** Sends an endpoint an event that stands for nothing but a test. */
 
-import { ringBells } from "../../broker/bells.ts";
-import { pokeClock } from "../../broker/poke.ts";
-import { BELL_MS } from "../../core/bounds.ts";
 import { TEST_EVENT } from "../../core/webhook.ts";
 import type { Audit } from "../../results/audit.ts";
 import { storeDeliveries } from "../../results/webhooks/store-deliveries.ts";
 import type { WebhookRow } from "../../results/webhooks/row.ts";
+import { announce } from "../announce.ts";
 import { newTaskIds } from "../ids.ts";
 import { messageIdOf } from "./ids.ts";
 import type { Background } from "../store.ts";
@@ -24,7 +22,6 @@ export async function testWebhook(
   const happening = { type: TEST_EVENT, at: now, task: null, data: { webhookId: webhook.id } };
   const { task, entry } = newDelivery(listener, happening, newTaskIds(1)[0]!, now);
   await storeDeliveries(env.DB, [task], [entry], [], new Map(), now, audit);
-  background.waitUntil(ringBells(env, [task]));
-  background.waitUntil(pokeClock(env, now + BELL_MS));
+  background.waitUntil(announce(env, { moved: [task] }, now));
   return messageIdOf(task.id);
 }

@@ -2,7 +2,7 @@
 
 import { circuitOwner } from "../../core/circuit.ts";
 import { persist, rowsOf } from "../d1.ts";
-import type { Belled } from "../due-tasks.ts";
+import type { Queued } from "../../core/states.ts";
 
 /** Under which key of `circuits` a row of `tasks` is: an SQL expression. */
 export const CIRCUIT_KEY = "COALESCE(tasks.circuit->>'key', tasks.task)";
@@ -33,12 +33,12 @@ export async function readTripped(db: D1Database): Promise<Tripped[]> {
 }
 
 /** The first in line of a task with a circuit. */
-export async function readCandidates(db: D1Database, task: string, limit: number): Promise<Belled[]> {
+export async function readCandidates(db: D1Database, task: string, limit: number): Promise<Queued[]> {
   const { results } = await persist(() =>
     db
       .prepare(`SELECT id, lane FROM tasks WHERE ${heldBy(task)} ORDER BY id LIMIT ?2`)
       .bind(task, limit)
-      .all<Belled>(),
+      .all<Queued>(),
   );
   return results;
 }

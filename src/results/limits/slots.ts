@@ -1,7 +1,7 @@
 /** Places under concurrency keys: who comes next, and who has them. */
 
 import { persist, rowsOf } from "../d1.ts";
-import type { Belled } from "../due-tasks.ts";
+import type { Queued } from "../../core/states.ts";
 import { laneIsOpen } from "../lanes/lanes.ts";
 
 /** More are rung for than there is room, because the next in line may lack a place under another key. */
@@ -22,10 +22,10 @@ LIMIT (SELECT CASE WHEN room > 0 THEN room + ${SPARE} ELSE 0 END FROM (
 const MAX_KEYS = 100;
 
 /** The next in line for each of these keys that has room. */
-export async function readNextInLine(db: D1Database, keys: string[]): Promise<Belled[]> {
+export async function readNextInLine(db: D1Database, keys: readonly string[]): Promise<Queued[]> {
   if (keys.length === 0) return [];
   const results = await persist(() => db.batch(keys.slice(0, MAX_KEYS).map((key) => db.prepare(NEXT).bind(key))));
-  const next = results.flatMap((_, i) => rowsOf<Belled>(results, i));
+  const next = results.flatMap((_, i) => rowsOf<Queued>(results, i));
   return [...new Map(next.map((task) => [task.id, task])).values()];
 }
 

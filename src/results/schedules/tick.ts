@@ -7,11 +7,12 @@ import { NO_START } from "../../core/settle.ts";
 import type { LookOverlap } from "../../core/schedule.ts";
 import { LIVE_STATES, sqlStates } from "../../core/states.ts";
 import { auditStatements, type Audit } from "../audit.ts";
-import { cancellationOf, cancelStatements, type Cancellation } from "../cancel-tasks.ts";
+import { cancellationOf, cancelStatements } from "../cancel-tasks.ts";
+import type { Change, Changes } from "../changes.ts";
 import { persist, rowsOf } from "../d1.ts";
-import type { Belled } from "../due-tasks.ts";
 import { insertStatements, type Condition } from "../insert-tasks.ts";
 import type { NewTask } from "../new-task.ts";
+import type { OwedId } from "../webhooks/owed.ts";
 
 /** Ticks of one schedule, as it was read. Instants are ms since the epoch. */
 export interface ScheduleTicks {
@@ -37,14 +38,6 @@ export interface ScheduleTicks {
 export interface MissedTick {
   at: number;
   why: string;
-}
-
-/** What ticks have done. */
-export interface Ticked {
-  /** Tasks to ring for. */
-  queued: Belled[];
-  /** Of tasks that others replaced. */
-  cancellations: Cancellation[];
 }
 
 const LIVE = sqlStates(LIVE_STATES);
@@ -108,26 +101,30 @@ UPDATE schedules SET next_at = v.value->>'nextAt', revision = revision + 1,
 FROM json_each(?1) AS v WHERE ${unchanged("v.value")}`;
 
 const QUEUED = `
-SELECT id, lane FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'`;
+SELECT id, lane, state FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'`;
 
 /** Makes the tasks of these ticks. Safe to repeat; a schedule that has changed since is left alone. */
-export async function tickSchedules(db: D1Database, schedules: ScheduleTicks[], now: number): Promise<Ticked> {
-  const ticked: Ticked = { queued: [], cancellations: [] };
+export async function tickSchedules(db: D1Database, schedules: ScheduleTicks[], now: number): Promise<Changes> {
+  const moved: Change[] = [];
+  const released: Change[] = [];
+  const owed: OwedId[] = [];
   const replacing = schedules.filter((each) => replacedBy(each).length > 0);
   const others = schedules.filter((each) => !replacing.includes(each));
   if (others.length > 0) {
     const statements = tickStatements(db, others);
     const results = await persist(() => db.batch(statements));
-    ticked.queued.push(...rowsOf<Belled>(results, statements.length - 1));
+    moved.push(...rowsOf<Change>(results, statements.length - 1));
   }
   for (const each of replacing) {
     const statements = tickStatements(db, [each]);
     const cancel = cancelStatements(db, replacedBy(each), REPLACED, now, each.ticks.at(-1)!.task.id);
     const results = await persist(() => db.batch([...statements, ...cancel]));
-    ticked.queued.push(...rowsOf<Belled>(results, statements.length - 1));
-    ticked.cancellations.push(cancellationOf(results));
+    const replaced = cancellationOf(results, now);
+    moved.push(...rowsOf<Change>(results, statements.length - 1), ...replaced.moved);
+    released.push(...replaced.released);
+    owed.push(...replaced.owed);
   }
-  return ticked;
+  return { moved, released, owed };
 }
 
 function tickStatements(db: D1Database, schedules: ScheduleTicks[]): D1PreparedStatement[] {

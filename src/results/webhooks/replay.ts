@@ -4,7 +4,7 @@ import { BELL_MS } from "../../core/bounds.ts";
 import { ARROWS, sqlStates } from "../../core/states.ts";
 import { auditStatements, type Audit } from "../audit.ts";
 import { persistOr503, rowsOf } from "../d1.ts";
-import type { Belled } from "../due-tasks.ts";
+import type { Queued } from "../../core/states.ts";
 import { IN_RUN, readRuns, RESET } from "../ended-runs.ts";
 
 const ENDED = `${IN_RUN} AND state IN ${sqlStates(ARROWS.replay.from)}`;
@@ -40,7 +40,7 @@ export async function replayTasks(
   ids: string[],
   now: number,
   audit: Audit | null = null,
-): Promise<Belled[]> {
+): Promise<Queued[]> {
   const list = JSON.stringify(ids);
   const runs = await readRuns(db, ids);
   const results = await persistOr503(() =>
@@ -51,5 +51,5 @@ export async function replayTasks(
       db.prepare(MOVED).bind(list, now),
     ]),
   );
-  return rowsOf<Belled>(results, results.length - 1);
+  return rowsOf<Queued>(results, results.length - 1);
 }
