@@ -117,7 +117,7 @@ class Tick {
       await this.#lookAtAll(seen, held),
       earliest(seen.lanes.map(({ name, until }) => (held.has(name) ? until : null))),
       await this.#ifAffordable(COST.flow, (mayGoOn) => keepDeadlines(env, now, seen.nextDeadline, mayGoOn)),
-      await this.#ifAffordable(keys + 2, () => keepLine(env, now, seen.inLine, keys)),
+      await this.#ifAffordable(keys + 2, () => keepLine(env, now, seen.hasWaiters, keys)),
       await this.#ifAffordable(COST.circuits, () => moveCircuits(env, now, seen.tripped)),
       await this.#ifAffordable(COST.chores, (mayGoOn) => doRound(env, kv, now, seen.unfolded, this.#budget, mayGoOn)),
       await countUsage(env, kv, now, this.#affords(COST.usage)),

@@ -8,11 +8,11 @@ const EVERY_MS = 3_000;
 let lookedAt = 0;
 
 /**
- * Rings where a place is free while a task waits, as `inLine` says that one does, under at most `keys` keys; answers when to
+ * Rings where a place is free while a task waits, as `hasWaiters` says that one does, under at most `keys` keys; answers when to
  * look again, in ms since the epoch.
  */
-export async function keepLine(env: Env, now: number, inLine: boolean, keys: number): Promise<number | null> {
-  if (!inLine) return null;
+export async function keepLine(env: Env, now: number, hasWaiters: boolean, keys: number): Promise<number | null> {
+  if (!hasWaiters) return null;
   if (now - lookedAt >= EVERY_MS) {
     lookedAt = now;
     await ringIdleKeys(env, keys);

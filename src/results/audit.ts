@@ -1,6 +1,6 @@
 /** The audit log: who changed what. An entry is stored by a statement of the very transaction that makes the change, before it. */
 
-import { persistOr503, rowsOf } from "./d1.ts";
+import { Batch, persistOr503 } from "./d1.ts";
 
 export type ActorKind = "key" | "link" | "system";
 
@@ -86,20 +86,22 @@ export async function listAudit(
   const seen = `SELECT * FROM audit WHERE ${tenant === null ? "?1 IS NULL" : "tenant = ?1"} AND id >= ?2 AND id < ?3
     ORDER BY id DESC LIMIT ${WINDOW}`;
   const window = [tenant, from, before];
-  const results = await persistOr503(() =>
-    db.batch([
-      db
-        .prepare(
-          `SELECT id, tenant, at, actor_kind AS actorKind, actor_id AS actorId, action, target, detail, ip FROM (${seen})
-           WHERE (?4 IS NULL OR action = ?4) AND (?5 IS NULL OR actor_id = ?5) AND (?6 IS NULL OR target = ?6)
-           ORDER BY id DESC LIMIT ?7`,
-        )
-        .bind(...window, action, actor, target, limit + 1),
-      db.prepare(`SELECT COUNT(*) AS count, MIN(id) AS last FROM (${seen})`).bind(...window),
-    ]),
+  const batch = new Batch(db);
+  const page = batch.rows<AuditRow>(
+    db
+      .prepare(
+        `SELECT id, tenant, at, actor_kind AS actorKind, actor_id AS actorId, action, target, detail, ip FROM (${seen})
+         WHERE (?4 IS NULL OR action = ?4) AND (?5 IS NULL OR actor_id = ?5) AND (?6 IS NULL OR target = ?6)
+         ORDER BY id DESC LIMIT ?7`,
+      )
+      .bind(...window, action, actor, target, limit + 1),
   );
-  const rows = rowsOf<AuditRow>(results, 0);
-  const [{ count, last } = { count: 0, last: null }] = rowsOf<{ count: number; last: string | null }>(results, 1);
+  const looked = batch.first<{ count: number; last: string | null }>(
+    db.prepare(`SELECT COUNT(*) AS count, MIN(id) AS last FROM (${seen})`).bind(...window),
+  );
+  await batch.run(persistOr503);
+  const rows = page();
+  const { count, last } = looked() ?? { count: 0, last: null };
   if (rows.length > limit) return { rows: rows.slice(0, limit), next: rows[limit - 1]!.id };
   return { rows, next: count === WINDOW ? last : null };
 }

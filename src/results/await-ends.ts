@@ -2,7 +2,7 @@
 
 import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
 import { OBJECT } from "../core/wake.ts";
-import { persistOr503, rowsOf } from "./d1.ts";
+import { Batch, persistOr503 } from "./d1.ts";
 import { FLOW_COLUMNS, type FlowRow } from "./flows/flows.ts";
 import { WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 
@@ -25,18 +25,20 @@ export async function markAwaited(db: D1Database, tenant: string, id: string): P
 
 /** Notes that a caller waits for the end of the tenant's flow, if it has not ended. Answers the flow as it is then, null where there is none. */
 export async function markFlowAwaited(db: D1Database, tenant: string, id: string): Promise<FlowRow | null> {
-  const results = await persistOr503(() =>
-    db.batch([
-      db
-        .prepare(
-          `UPDATE flows SET object = object | ${OBJECT.awaited}
-           WHERE id = ?1 AND tenant = ?2 AND object & ${OBJECT.awaited} = 0 AND state = 'running'`,
-        )
-        .bind(id, tenant),
-      db.prepare(`SELECT ${FLOW_COLUMNS} FROM flows WHERE id = ?1 AND tenant = ?2`).bind(id, tenant),
-    ]),
+  const batch = new Batch(db);
+  batch.add(
+    db
+      .prepare(
+        `UPDATE flows SET object = object | ${OBJECT.awaited}
+         WHERE id = ?1 AND tenant = ?2 AND object & ${OBJECT.awaited} = 0 AND state = 'running'`,
+      )
+      .bind(id, tenant),
   );
-  return rowsOf<FlowRow>(results, 1)[0] ?? null;
+  const flow = batch.first<FlowRow>(
+    db.prepare(`SELECT ${FLOW_COLUMNS} FROM flows WHERE id = ?1 AND tenant = ?2`).bind(id, tenant),
+  );
+  await batch.run(persistOr503);
+  return flow();
 }
 
 /** The state of a task, and nothing else of its row; null where there is none. */

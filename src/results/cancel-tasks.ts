@@ -5,10 +5,10 @@ import { BELL_MS } from "../core/bounds.ts";
 import { IDLE_STATES, sqlStates } from "../core/states.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { Changes } from "./changes.ts";
-import { persistOr503, rowsOf } from "./d1.ts";
+import { Batch, persistOr503 } from "./d1.ts";
 import { cancelledError, dueWhenEnded, undoing } from "./ended.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
-import { releaseStatements, type Released } from "./flows/release.ts";
+import { addRelease } from "./flows/release.ts";
 import type { State } from "../core/states.ts";
 
 /** What a cancellation has done. */
@@ -91,43 +91,36 @@ export async function cancelTasks(
   undo = false,
   audit: Audit | null = null,
 ): Promise<Cancellation> {
-  const entry = auditStatements(db, audit, CHANGED, [JSON.stringify(ids), Number(undo)]);
-  const cancel = cancelStatements(db, ids, reason, now, null, undo);
-  const results = await persistOr503(() => db.batch([...entry, ...cancel]));
-  return cancellationOf(results, now);
+  const batch = new Batch(db);
+  batch.add(...auditStatements(db, audit, CHANGED, [JSON.stringify(ids), Number(undo)]));
+  const cancellation = addCancel(batch, db, ids, reason, now, null, undo);
+  await batch.run(persistOr503);
+  return cancellation();
 }
 
-/**
- * The cancel of these tasks and of their children as statements for the end of a batch; {@link cancellationOf} reads
- * their answers. `successor`: the id of a task without which nothing is cancelled.
- */
-export function cancelStatements(
+/** Adds the cancel of these tasks and of their children to a batch. `successor`: the id of a task without which nothing is cancelled. */
+export function addCancel(
+  batch: Batch,
   db: D1Database,
   ids: string[],
   reason: string | null,
   now: number,
   successor: string | null,
   undo = false,
-): D1PreparedStatement[] {
+): () => Cancellation {
   const list = JSON.stringify(ids);
-  return [
-    ...(undo ? [db.prepare(UNDO).bind(list, now, reason, successor)] : []),
+  if (undo) batch.add(db.prepare(UNDO).bind(list, now, reason, successor));
+  batch.add(
     db.prepare(IDLE).bind(list, now, reason, successor),
     db.prepare(RUNNING).bind(list, now, reason, successor, undo ? 1 : 0),
-    ...releaseStatements(db, list, now),
-    db.prepare(AFTER).bind(list),
-    owedStatement(db, list, now),
-  ];
-}
-
-/** What a batch has done that ends with {@link cancelStatements} of this time. */
-export function cancellationOf(results: D1Result[], now: number): Cancellation {
-  const { length } = results;
-  const after = rowsOf<Cancelled>(results, length - 2);
-  return {
-    after,
-    moved: after.filter((task) => task.cancelRequestedAt === now),
-    released: rowsOf<Released>(results, length - 3),
-    owed: rowsOf<OwedId>(results, length - 1),
-  };
+  );
+  const released = addRelease(batch, db, list, now);
+  const after = batch.rows<Cancelled>(db.prepare(AFTER).bind(list));
+  const owed = batch.rows<OwedId>(owedStatement(db, list, now));
+  return () => ({
+    after: after(),
+    moved: after().filter((task) => task.cancelRequestedAt === now),
+    released: released(),
+    owed: owed(),
+  });
 }

@@ -2,11 +2,11 @@
 
 import { forgetAudit } from "./audit.ts";
 import { forgetBuckets } from "./limits/buckets.ts";
-import { persist, rowsOf } from "./d1.ts";
+import { Batch, persist } from "./d1.ts";
 import { forgetLimits } from "./limits/slots.ts";
 import { forgetEmptyFlows } from "./flows/purge.ts";
 import { forgetKeys, walkStatement, type Met } from "./purge-tasks.ts";
-import { foldStatements, forgetRollups } from "./rollups.ts";
+import { addFold, forgetRollups } from "./rollups.ts";
 import { forgetWindows } from "./shared-tasks.ts";
 
 /** Where each chore goes on; undefined: it is not to be done, or is done. */
@@ -45,44 +45,33 @@ export async function doChores(
   chunk: number,
   rows: number,
 ): Promise<Done> {
-  const statements: D1PreparedStatement[] = [];
-  const left: Chores = {};
-  const met: Met[] = [];
-  const readers: ((results: D1Result[]) => void)[] = [];
-  const add = (own: D1PreparedStatement[], read: (results: D1Result[]) => void) => {
-    const from = statements.length;
-    statements.push(...own);
-    readers.push((results) => read(results.slice(from, from + own.length)));
+  const batch = new Batch(db);
+  /** What is left of each chore once the batch has run. */
+  const rests: (() => Chores)[] = [];
+  const { walk, fold, keys, windows, flows, rollups, limits, buckets, audit } = chores;
+  const forget = (statement: D1PreparedStatement, rest: Chores) => {
+    const forgotten = batch.changes(statement);
+    rests.push(() => (forgotten() >= chunk ? rest : {}));
   };
-  const forget = (chore: "keys" | "windows" | "flows" | "rollups", statement: D1PreparedStatement) =>
-    add([statement], ([result]) => {
-      if (result!.meta.changes >= chunk) left[chore] = true;
-    });
-  const sweep = (table: "limits" | "buckets", after: string, statement: D1PreparedStatement) =>
-    add([db.prepare(lastKey(table)).bind(after, chunk - 1), statement], (results) => {
-      left[table] = rowsOf<{ key: string }>(results, 0)[0]?.key;
-    });
-  const { walk, limits, buckets, audit } = chores;
-  if (walk !== undefined) add([walkStatement(db, walk, rows)], (results) => met.push(...rowsOf<Met>(results, 0)));
-  if (chores.fold) {
-    add(foldStatements(db, FOLDED), (results) => {
-      if (rowsOf(results, results.length - 1).length > 0) left.fold = true;
-    });
+  const sweep = (table: "limits" | "buckets", after: string, statement: D1PreparedStatement) => {
+    const last = batch.first<{ key: string }>(db.prepare(lastKey(table)).bind(after, chunk - 1));
+    batch.add(statement);
+    rests.push(() => ({ [table]: last()?.key }));
+  };
+  const met = walk === undefined ? () => [] : batch.rows<Met>(walkStatement(db, walk, rows));
+  if (fold) {
+    const unfolded = addFold(batch, db, FOLDED);
+    rests.push(() => (unfolded() ? { fold } : {}));
   }
-  if (chores.keys) forget("keys", forgetKeys(db, now, chunk));
-  if (chores.windows) forget("windows", forgetWindows(db, now, chunk));
-  if (chores.flows) forget("flows", forgetEmptyFlows(db, now, chunk));
-  if (chores.rollups) forget("rollups", forgetRollups(db, now, chunk));
-  if (audit !== undefined) {
-    add([forgetAudit(db, audit, chunk)], ([result]) => {
-      if (result!.meta.changes >= chunk) left.audit = audit;
-    });
-  }
+  if (keys) forget(forgetKeys(db, now, chunk), { keys });
+  if (windows) forget(forgetWindows(db, now, chunk), { windows });
+  if (flows) forget(forgetEmptyFlows(db, now, chunk), { flows });
+  if (rollups) forget(forgetRollups(db, now, chunk), { rollups });
+  if (audit !== undefined) forget(forgetAudit(db, audit, chunk), { audit });
   if (limits !== undefined) sweep("limits", limits, forgetLimits(db, limits, chunk));
   if (buckets !== undefined) sweep("buckets", buckets, forgetBuckets(db, now, buckets, chunk));
-  const results = await persist(() => db.batch(statements));
-  for (const read of readers) read(results);
-  return { left, met };
+  await batch.run(persist);
+  return { left: Object.assign({}, ...rests.map((rest) => rest())) as Chores, met: met() };
 }
 
 /** Minutes of tenants folded in one go: each may hold hundreds of counters. */

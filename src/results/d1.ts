@@ -133,6 +133,58 @@ export function isFinal(error: unknown): boolean {
   return troubleOf(error) === "final";
 }
 
+/** How a call to D1 is made: by {@link persist} or {@link persistOr503}. */
+type Persist = <T>(call: () => Promise<T>) => Promise<T>;
+
+/**
+ * Statements of one transaction. What a statement answers has a name, which gives it once the batch has run; so nothing depends
+ * on the places of statements.
+ *
+ * @example
+ * const batch = new Batch(db);
+ * batch.add(db.prepare(MOVE).bind(list));
+ * const moved = batch.rows<Change>(db.prepare(MOVED).bind(list));
+ * await batch.run(persist);
+ * return moved();
+ */
+export class Batch {
+  readonly #db: D1Database;
+  readonly #statements: D1PreparedStatement[] = [];
+  #results: D1Result[] = [];
+
+  constructor(db: D1Database) {
+    this.#db = db;
+  }
+
+  /** Adds statements of whose answers none is asked for. */
+  add(...statements: readonly D1PreparedStatement[]): void {
+    this.#statements.push(...statements);
+  }
+
+  /** Adds a statement; what is returned gives its rows. */
+  rows<Row>(statement: D1PreparedStatement): () => Row[] {
+    const nth = this.#statements.push(statement) - 1;
+    return () => (this.#results[nth]?.results ?? []) as Row[];
+  }
+
+  /** Adds a statement; what is returned gives its first row, null where there is none. */
+  first<Row>(statement: D1PreparedStatement): () => Row | null {
+    const rows = this.rows<Row>(statement);
+    return () => rows()[0] ?? null;
+  }
+
+  /** Adds a statement; what is returned tells how many rows it has changed. */
+  changes(statement: D1PreparedStatement): () => number {
+    const nth = this.#statements.push(statement) - 1;
+    return () => this.#results[nth]?.meta.changes ?? 0;
+  }
+
+  /** Runs all of them, or none; run again, it answers anew. Nothing is asked where there are none. */
+  async run(by: Persist): Promise<void> {
+    if (this.#statements.length > 0) this.#results = await by(() => this.#db.batch(this.#statements));
+  }
+}
+
 /** The rows of one result of a batch. */
 export function rowsOf<T>(results: D1Result[], index: number): T[] {
   return (results[index]?.results ?? []) as T[];

@@ -3,10 +3,10 @@
 import { ARROWS, sqlStates } from "../core/states.ts";
 import type { Cancelled } from "./cancel-tasks.ts";
 import type { Changes } from "./changes.ts";
-import { persist, rowsOf } from "./d1.ts";
+import { Batch, persist } from "./d1.ts";
 import { cancelledError, dueWhenEnded } from "./ended.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
-import { releaseStatements, type Released } from "./flows/release.ts";
+import { addRelease } from "./flows/release.ts";
 
 const REASON = "over the rate limit of its task, which drops what is over";
 
@@ -26,18 +26,11 @@ FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'cancelled'
 /** Cancels those of `ids` that are over a rate which drops, and that no claim has taken meanwhile. Safe to repeat. */
 export async function dropOverRate(db: D1Database, ids: string[], now: number): Promise<Changes> {
   const list = JSON.stringify(ids);
-  const results = await persist(() =>
-    db.batch([
-      db.prepare(DROP).bind(list, now, REASON),
-      ...releaseStatements(db, list, now),
-      db.prepare(AFTER).bind(list, now),
-      owedStatement(db, list, now),
-    ]),
-  );
-  const { length } = results;
-  return {
-    moved: rowsOf<Cancelled>(results, length - 2),
-    released: rowsOf<Released>(results, length - 3),
-    owed: rowsOf<OwedId>(results, length - 1),
-  };
+  const batch = new Batch(db);
+  batch.add(db.prepare(DROP).bind(list, now, REASON));
+  const released = addRelease(batch, db, list, now);
+  const moved = batch.rows<Cancelled>(db.prepare(AFTER).bind(list, now));
+  const owed = batch.rows<OwedId>(owedStatement(db, list, now));
+  await batch.run(persist);
+  return { moved: moved(), released: released(), owed: owed() };
 }

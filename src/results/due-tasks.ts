@@ -4,10 +4,8 @@ import { BELL_MS } from "../core/bounds.ts";
 import { ARROWS, sqlStates, type State } from "../core/states.ts";
 import type { Sleeper } from "../core/wake.ts";
 import type { Change, Changes } from "./changes.ts";
-import { persist, rowsOf } from "./d1.ts";
-import { dueWhenEnded } from "./ended.ts";
-import { owedStatement, type OwedId } from "./webhooks/owed.ts";
-import { releaseStatements, type Released } from "./flows/release.ts";
+import { Batch, persist } from "./d1.ts";
+import { addExpiry } from "./expire-tasks.ts";
 
 /** A row whose time has come. */
 export interface DueTask extends Sleeper {
@@ -94,26 +92,14 @@ export async function moveDue(
   { postpone = [], start = [], expire = [] }: Moves,
   now: number,
 ): Promise<Moved> {
-  const statements: D1PreparedStatement[] = [];
-  /** Adds them, and answers where the last one's answer will be. */
-  const add = (...more: D1PreparedStatement[]) => statements.push(...more) - 1;
-  if (postpone.length > 0) add(db.prepare(POSTPONE).bind(JSON.stringify(postpone)));
-  const starting = JSON.stringify(start);
-  // Asked apart from the move: a bell rung twice is harmless, one not rung after a lost answer would wait.
-  const queued = start.length > 0 ? add(db.prepare(START).bind(starting, now), db.prepare(QUEUED).bind(starting)) : -1;
-  const expiring = JSON.stringify(expire);
-  const expired =
-    expire.length > 0 ? add(db.prepare(EXPIRE).bind(expiring, now), db.prepare(EXPIRED).bind(expiring, now)) : -1;
-  const released = expire.length > 0 ? add(...releaseStatements(db, expiring, now)) : -1;
-  const owed = expire.length > 0 ? add(owedStatement(db, expiring, now)) : -1;
-  const next = add(nextDueStatement(db, now));
-  const results = await persist(() => db.batch(statements));
-  return {
-    moved: [...rowsOf<Change>(results, queued), ...rowsOf<Change>(results, expired)],
-    released: rowsOf<Released>(results, released),
-    owed: rowsOf<OwedId>(results, owed),
-    nextDue: rowsOf<{ dueAt: number }>(results, next)[0]?.dueAt ?? null,
-  };
+  const batch = new Batch(db);
+  if (postpone.length > 0) batch.add(db.prepare(POSTPONE).bind(JSON.stringify(postpone)));
+  const queued = start.length > 0 ? addStart(batch, db, start, now) : () => [];
+  const expired = expire.length > 0 ? addExpiry(batch, db, expire, now) : (): Changes => ({});
+  const next = batch.first<{ dueAt: number }>(nextDueStatement(db, now));
+  await batch.run(persist);
+  const { moved = [], ...others } = expired();
+  return { ...others, moved: [...queued(), ...moved], nextDue: next()?.dueAt ?? null };
 }
 
 const POSTPONE = `
@@ -127,18 +113,14 @@ UPDATE tasks SET state = 'queued', due_at = CASE
   WHEN started_at IS NULL AND expires_at < ?2 + ${BELL_MS} THEN expires_at ELSE ?2 + ${BELL_MS} END
 WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2`;
 
+function addStart(batch: Batch, db: D1Database, ids: string[], now: number): () => Change[] {
+  const list = JSON.stringify(ids);
+  batch.add(db.prepare(START).bind(list, now));
+  // Asked apart from the move: a bell rung twice is harmless, one not rung after a lost answer would wait.
+  return batch.rows<Change>(db.prepare(QUEUED).bind(list));
+}
+
 const QUEUED = "SELECT id, lane, state FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'";
-
-const EXPIRE = `
-UPDATE tasks SET state = 'expired', finished_at = ?2, retain_until = ?2 + retention_ms,
-  due_at = ${dueWhenEnded("?2")}, waiting_for = NULL, error = json_object('type', 'expired', 'message',
-    'not started by ' || strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch'))
-WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.expire.from)}
-  AND started_at IS NULL AND expires_at <= ?2`;
-
-const EXPIRED = `
-SELECT id, tenant, task, lane, state, object FROM tasks
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'expired' AND finished_at = ?2`;
 
 /** Puts the queued ones of these tasks under the clock again, at once. */
 export async function makeDue(db: D1Database, ids: string[], now: number): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
 import { CIRCUIT_KEY } from "./limits/circuits.ts";
-import { persistOr503, rowsOf } from "./d1.ts";
+import { Batch, persistOr503 } from "./d1.ts";
 
 /** Ids named at most. */
 const MAX_IDS = 100;
@@ -48,11 +48,12 @@ WHERE NOT (${waits("tasks")}) LIMIT ${MAX_IDS}`;
 
 /** What a member of a flow waits for. */
 export async function readUnfinishedNeeds(db: D1Database, id: string): Promise<Needs> {
-  const results = await persistOr503(() =>
-    db.batch<Front>([db.prepare(UNFINISHED).bind(id), db.prepare(FRONT).bind(id)]),
-  );
-  const ids = rowsOf<{ id: string }>(results, 0).map((row) => row.id);
-  return { ids: ids.slice(0, MAX_IDS), more: ids.length > MAX_IDS, front: rowsOf<Front>(results, 1) };
+  const batch = new Batch(db);
+  const unfinished = batch.rows<{ id: string }>(db.prepare(UNFINISHED).bind(id));
+  const front = batch.rows<Front>(db.prepare(FRONT).bind(id));
+  await batch.run(persistOr503);
+  const ids = unfinished().map((row) => row.id);
+  return { ids: ids.slice(0, MAX_IDS), more: ids.length > MAX_IDS, front: front() };
 }
 
 export interface Constraints {

@@ -1,7 +1,7 @@
 /** All that a tick of the clock must know, in one round trip: what is due, and what may have to be looked after. */
 
 import { TRIPPED, type Tripped } from "./limits/circuits.ts";
-import { persist, rowsOf } from "./d1.ts";
+import { Batch, persist } from "./d1.ts";
 import { DRAINS, type Drain } from "./lanes/drains.ts";
 import { dueStatement, nextDueStatement, type DueTask } from "./due-tasks.ts";
 import { NEXT_DEADLINE } from "./flows/deadlines.ts";
@@ -27,7 +27,7 @@ export interface Glance {
   owes: boolean;
   tripped: Tripped[];
   /** Whether a task waits for a place under a concurrency key. */
-  inLine: boolean;
+  hasWaiters: boolean;
   /** Whether counts wait to be folded. */
   unfolded: boolean;
 }
@@ -39,30 +39,28 @@ export async function glance(
   limit: number,
   except: readonly string[] = [],
 ): Promise<Glance> {
-  const results = await persist(() =>
-    db.batch([
-      dueStatement(db, now, limit, except),
-      nextDueStatement(db, now),
-      db.prepare(PAUSES),
-      db.prepare(DRAINS),
-      db.prepare(NEXT_TICK),
-      db.prepare(NEXT_DEADLINE),
-      db.prepare(OWES),
-      db.prepare(TRIPPED),
-      db.prepare(IN_LINE),
-      db.prepare(UNFOLDED),
-    ]),
-  );
+  const batch = new Batch(db);
+  const due = batch.rows<DueTask>(dueStatement(db, now, limit, except));
+  const nextDue = batch.first<{ dueAt: number }>(nextDueStatement(db, now));
+  const lanes = batch.rows<LaneRow>(db.prepare(PAUSES));
+  const drains = batch.rows<Drain>(db.prepare(DRAINS));
+  const nextTick = batch.first<{ nextAt: number }>(db.prepare(NEXT_TICK));
+  const nextDeadline = batch.first<{ deadline: number }>(db.prepare(NEXT_DEADLINE));
+  const owes = batch.first(db.prepare(OWES));
+  const tripped = batch.rows<Tripped>(db.prepare(TRIPPED));
+  const waiter = batch.first(db.prepare(IN_LINE));
+  const unfolded = batch.first(db.prepare(UNFOLDED));
+  await batch.run(persist);
   return {
-    due: rowsOf<DueTask>(results, 0),
-    nextDue: rowsOf<{ dueAt: number }>(results, 1)[0]?.dueAt ?? null,
-    lanes: rowsOf<LaneRow>(results, 2),
-    drains: rowsOf<Drain>(results, 3),
-    nextTick: rowsOf<{ nextAt: number }>(results, 4)[0]?.nextAt ?? null,
-    nextDeadline: rowsOf<{ deadline: number }>(results, 5)[0]?.deadline ?? null,
-    owes: rowsOf(results, 6).length > 0,
-    tripped: rowsOf<Tripped>(results, 7),
-    inLine: rowsOf(results, 8).length > 0,
-    unfolded: rowsOf(results, 9).length > 0,
+    due: due(),
+    nextDue: nextDue()?.dueAt ?? null,
+    lanes: lanes(),
+    drains: drains(),
+    nextTick: nextTick()?.nextAt ?? null,
+    nextDeadline: nextDeadline()?.deadline ?? null,
+    owes: owes() !== null,
+    tripped: tripped(),
+    hasWaiters: waiter() !== null,
+    unfolded: unfolded() !== null,
   };
 }

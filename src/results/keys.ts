@@ -2,7 +2,7 @@
 
 import type { Scope } from "../contract/scope.ts";
 import { auditStatements, type Audit } from "./audit.ts";
-import { persistOr503, rowsOf } from "./d1.ts";
+import { Batch, persistOr503 } from "./d1.ts";
 
 /** In the place of a key's id: the service's own key, which is stored nowhere. */
 export const DEPLOYMENT = "deployment";
@@ -44,33 +44,33 @@ export async function insertKey(
     (SELECT 1 FROM keys WHERE id = ?2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)))`;
   const isNew = `SELECT ${mayBe} AND NOT EXISTS (SELECT 1 FROM keys WHERE id = ?1)`;
   const entry = auditStatements(db, audit, isNew, [key.id, key.createdBy, key.createdAt]);
-  const results = await persistOr503(() =>
-    db.batch([
-      ...entry,
-      db
-        .prepare(
-          `INSERT INTO keys (id, tenant, name, prefix, hash, scopes, rate_limited, created_at, expires_at, created_by, rate_of, checked)
+  const batch = new Batch(db);
+  batch.add(...entry);
+  const stored = batch.first(
+    db
+      .prepare(
+        `INSERT INTO keys (id, tenant, name, prefix, hash, scopes, rate_limited, created_at, expires_at, created_by, rate_of, checked)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1
          WHERE ?10 = '${DEPLOYMENT}' OR EXISTS
            (SELECT 1 FROM keys WHERE id = ?10 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?8))
          ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING id`,
-        )
-        .bind(
-          key.id,
-          key.tenant,
-          key.name,
-          key.prefix,
-          hash,
-          JSON.stringify(key.scopes),
-          Number(key.rateLimited),
-          key.createdAt,
-          key.expiresAt,
-          key.createdBy,
-          key.rateOf,
-        ),
-    ]),
+      )
+      .bind(
+        key.id,
+        key.tenant,
+        key.name,
+        key.prefix,
+        hash,
+        JSON.stringify(key.scopes),
+        Number(key.rateLimited),
+        key.createdAt,
+        key.expiresAt,
+        key.createdBy,
+        key.rateOf,
+      ),
   );
-  return rowsOf(results, entry.length).length > 0;
+  await batch.run(persistOr503);
+  return stored() !== null;
 }
 
 /** Whether any key may still be in use that was made before keys had a checksum. */
@@ -138,20 +138,20 @@ export async function markRevoked(
     id,
     tenant,
   ]);
-  const results = await persistOr503(() =>
-    db.batch([
-      ...entry,
-      db
-        .prepare(
-          `WITH RECURSIVE ended (id) AS (
+  const batch = new Batch(db);
+  batch.add(...entry);
+  const revoked = batch.rows<{ id: string; hash: string }>(
+    db
+      .prepare(
+        `WITH RECURSIVE ended (id) AS (
              SELECT id FROM keys WHERE ${which}
              UNION SELECT keys.id FROM ended JOIN keys ON keys.created_by = ended.id)
            UPDATE keys SET revoked_at = COALESCE(revoked_at, ?3) WHERE id IN (SELECT id FROM ended) RETURNING id, hash`,
-        )
-        .bind(id, tenant, now),
-    ]),
+      )
+      .bind(id, tenant, now),
   );
-  return rowsOf<{ id: string; hash: string }>(results, entry.length);
+  await batch.run(persistOr503);
+  return revoked();
 }
 
 function fromRow(row: KeyRow): StoredKey {

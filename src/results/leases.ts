@@ -1,6 +1,6 @@
 /** Keeps running attempts alive, and reads what is wanted of them. Both are one statement. */
 
-import { rowsOf } from "./d1.ts";
+import {} from "./d1.ts";
 
 export interface Held {
   id: string;
@@ -52,7 +52,7 @@ export async function readStopOrders(db: D1Database, attempts: Held[]): Promise<
 }
 
 function ordersTo(attempts: readonly Held[], result: D1Result<Standing>): StopOrder[] {
-  const standing = new Map(rowsOf<Standing>([result], 0).map((row) => [`${row.id}/${row.attempt}`, row]));
+  const standing = new Map(result.results.map((row) => [`${row.id}/${row.attempt}`, row]));
   return attempts.flatMap(({ id, attempt }): StopOrder[] => {
     const row = standing.get(`${id}/${attempt}`);
     if (row === undefined) return [{ id, attempt, reason: "lost", object: 0 }];

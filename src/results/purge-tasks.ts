@@ -3,7 +3,7 @@
 import { DEFAULT_RETENTION_MS } from "../core/bounds.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../core/states.ts";
 import { auditStatements, type Audit } from "./audit.ts";
-import { persist, persistOr503, rowsOf } from "./d1.ts";
+import { Batch, persist, persistOr503 } from "./d1.ts";
 import { nextPurge } from "./ended.ts";
 import { flowsOfStatement, type FlowOf } from "./flows/purge.ts";
 
@@ -34,14 +34,14 @@ export async function deleteTasks(
   before: number | null,
   audit: Audit | null = null,
 ): Promise<{ gone: Purged[]; flows: FlowOf[] }> {
-  const read = await persistOr503(() =>
-    db.batch([
-      db.prepare(`SELECT id, object, flow_id AS flowId FROM tasks WHERE ${GUARDED}`).bind(JSON.stringify(ids), before),
-      flowsOfStatement(db, JSON.stringify(ids)),
-    ]),
+  const list = JSON.stringify(ids);
+  const batch = new Batch(db);
+  const purged = batch.rows<Purged>(
+    db.prepare(`SELECT id, object, flow_id AS flowId FROM tasks WHERE ${GUARDED}`).bind(list, before),
   );
-  const gone = await removeTasks(db, rowsOf<Purged>(read, 0), before, audit);
-  return { gone, flows: rowsOf<FlowOf>(read, 1) };
+  const flows = batch.rows<FlowOf>(flowsOfStatement(db, list));
+  await batch.run(persistOr503);
+  return { gone: await removeTasks(db, purged(), before, audit), flows: flows() };
 }
 
 /** The same for rows that were read already, members of flows aside. */
@@ -54,23 +54,25 @@ export async function removeTasks(
   if (rows.length === 0) return [];
   const list = JSON.stringify(rows.map((task) => task.id));
   const entry = auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE ${GUARDED}`, [list, before]);
-  const results = await persistOr503(() =>
-    db.batch([
-      ...entry,
-      // What an earlier run has left there is in no bit of `overflow`.
-      db
-        .prepare(
-          `DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE (overflow <> 0 OR run > 1) AND ${GUARDED})`,
-        )
-        .bind(list, before),
-      db
-        .prepare(`DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND ${GUARDED})`)
-        .bind(list, before),
-      db.prepare(`DELETE FROM tasks WHERE ${GUARDED}`).bind(list, before),
-      db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(list),
-    ]),
+  const batch = new Batch(db);
+  batch.add(
+    ...entry,
+    // What an earlier run has left there is in no bit of `overflow`.
+    db
+      .prepare(
+        `DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE (overflow <> 0 OR run > 1) AND ${GUARDED})`,
+      )
+      .bind(list, before),
+    db
+      .prepare(`DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND ${GUARDED})`)
+      .bind(list, before),
+    db.prepare(`DELETE FROM tasks WHERE ${GUARDED}`).bind(list, before),
   );
-  const left = new Set(rowsOf<{ id: string }>(results, entry.length + 3).map((task) => task.id));
+  const kept = batch.rows<{ id: string }>(
+    db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(list),
+  );
+  await batch.run(persistOr503);
+  const left = new Set(kept().map((task) => task.id));
   return rows.filter((task) => !left.has(task.id));
 }
 

@@ -4,10 +4,10 @@ import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../core/bounds.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
 import { submissionKey } from "../core/concurrency.ts";
 import { auditStatements, type Audit } from "./audit.ts";
-import { persistOr503, rowsOf } from "./d1.ts";
+import { Batch, persistOr503 } from "./d1.ts";
 import { IN_RUN, readRuns, RESET } from "./ended-runs.ts";
 import { byteLength } from "./insert-tasks.ts";
-import { MAY_RUN_AGAIN, MEMBERS, reopenStatements, waitAgain, type Reopened } from "./flows/reopen.ts";
+import { MAY_RUN_AGAIN, MEMBERS_OF_FLOWS, reopenStatements, waitAgain, type Reopened } from "./flows/reopen.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 const GUARD = `${IN_RUN} AND state IN ${sqlStates(ARROWS.retry.from)} AND ${MAY_RUN_AGAIN}`;
@@ -79,24 +79,27 @@ export async function retryTasks(
 ): Promise<Retried[]> {
   const runs = await readRuns(db, ids);
   const list = JSON.stringify(ids);
-  const statements = auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE ${GUARD}`, [runs]);
+  const batch = new Batch(db);
+  batch.add(...auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE ${GUARD}`, [runs]));
   if (input !== null) {
     const { text, concurrency, rates, sealed = null } = input;
     const values = [runs, text, concurrency, rates, sealed];
     if (byteLength(text) <= INLINE_PAYLOAD_BYTES) {
-      statements.push(db.prepare(NO_LARGE_INPUT).bind(runs), db.prepare(INLINE_INPUT).bind(...values));
+      batch.add(db.prepare(NO_LARGE_INPUT).bind(runs), db.prepare(INLINE_INPUT).bind(...values));
     } else {
       const large = [runs, null, concurrency, rates, sealed];
-      statements.push(db.prepare(LARGE_INPUT).bind(runs, text), db.prepare(MARK_LARGE).bind(...large));
+      batch.add(db.prepare(LARGE_INPUT).bind(runs, text), db.prepare(MARK_LARGE).bind(...large));
     }
   }
-  statements.push(
+  batch.add(
     // What depends on others of them waits, too; what is left of them begins.
     ...(flows.length === 0 ? [] : [db.prepare(WAIT_AGAIN).bind(runs, caller)]),
     db.prepare(RETRY).bind(runs, now, caller),
     ...(flows.length === 0 ? [] : reopenStatements(db, list, flows, now)),
-    db.prepare(AGAIN(flows.length === 0 ? ASKED : `${ASKED} UNION ${MEMBERS}`)).bind(list, caller),
   );
-  const results = await persistOr503(() => db.batch(statements));
-  return rowsOf<Retried>(results, statements.length - 1);
+  const again = batch.rows<Retried>(
+    db.prepare(AGAIN(flows.length === 0 ? ASKED : `${ASKED} UNION ${MEMBERS_OF_FLOWS}`)).bind(list, caller),
+  );
+  await batch.run(persistOr503);
+  return again();
 }

@@ -3,7 +3,7 @@
  * in a day is read from a few rows, however much it was.
  */
 
-import { persistOr503 } from "./d1.ts";
+import { type Batch, persistOr503 } from "./d1.ts";
 import { addStatement, type TenantUse } from "./usage.ts";
 import type { Counts } from "../core/counts.ts";
 
@@ -73,19 +73,20 @@ ${MERGE}`;
 const FOLDS = Object.values(SPANS).map(fold);
 
 /**
- * Moves at most `limit` rows of what is not folded into minutes, hours and totals, for one transaction. Safe to repeat: what
- * was moved is no longer there. The last one answers a row where more is left.
+ * Adds to a batch the move of at most `limit` rows of what is not folded into minutes, hours and totals. Safe to repeat: what
+ * was moved is no longer there. What is returned tells whether more is left.
  */
-export function foldStatements(db: D1Database, limit: number): D1PreparedStatement[] {
-  return [
+export function addFold(batch: Batch, db: D1Database, limit: number): () => boolean {
+  batch.add(
     ...FOLDS.map((sql) => db.prepare(sql).bind(limit)),
     db
       .prepare(
         `DELETE FROM rollups WHERE span = ${UNFOLDED_SPAN} AND (at, tenant) IN (SELECT at, tenant FROM (${OLDEST}))`,
       )
       .bind(limit),
-    db.prepare(UNFOLDED),
-  ];
+  );
+  const unfolded = batch.first(db.prepare(UNFOLDED));
+  return () => unfolded() !== null;
 }
 
 /** What is older and not folded is not read: the clock folds within minutes. */

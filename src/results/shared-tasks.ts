@@ -2,7 +2,7 @@
 
 import type { Share } from "../core/share.ts";
 import { newRate } from "./limits/buckets.ts";
-import { persistOr503, rowsOf } from "./d1.ts";
+import { Batch, persistOr503 } from "./d1.ts";
 import { laneAccepts } from "./lanes/drains.ts";
 import { ACCEPTED, insertStatements, overflows, storedText } from "./insert-tasks.ts";
 import type { NewTask } from "./new-task.ts";
@@ -30,27 +30,29 @@ export async function storeShared(db: D1Database, task: NewTask, share: Share, n
     guard: `NOT ${open} AND ${ACCEPTED.guard}`,
     values: [...name, now, task.lane],
   });
-  const results = await persistOr503(() =>
-    db.batch([
-      ...(share.kind === "debounce" ? storeOver(db, task, share, name, now) : []),
-      ...statements,
-      db
-        .prepare(
-          `INSERT INTO windows (tenant, kind, task, key, task_id, opened_at, expires_at)
+  const batch = new Batch(db);
+  batch.add(
+    ...(share.kind === "debounce" ? storeOver(db, task, share, name, now) : []),
+    ...statements,
+    db
+      .prepare(
+        `INSERT INTO windows (tenant, kind, task, key, task_id, opened_at, expires_at)
            SELECT ?1, ?2, ?3, ?4, id, ?6, ?7 FROM tasks WHERE id = ?5
            ON CONFLICT DO UPDATE SET task_id = excluded.task_id, opened_at = excluded.opened_at, expires_at = excluded.expires_at
              WHERE task_id <> excluded.task_id`,
-        )
-        .bind(...name, task.id, now, now + share.ms + KEPT_MS),
-      db
-        .prepare(
-          `SELECT t.id FROM windows AS w JOIN tasks AS t ON t.id = w.task_id
-           WHERE ${WINDOW} AND (t.id = ?1 OR ${OPEN[share.kind](share)})`,
-        )
-        .bind(task.id, ...name, now, task.lane),
-    ]),
+      )
+      .bind(...name, task.id, now, now + share.ms + KEPT_MS),
   );
-  return rowsOf<{ id: string }>(results, results.length - 1)[0]?.id ?? null;
+  const standing = batch.first<{ id: string }>(
+    db
+      .prepare(
+        `SELECT t.id FROM windows AS w JOIN tasks AS t ON t.id = w.task_id
+           WHERE ${WINDOW} AND (t.id = ?1 OR ${OPEN[share.kind](share)})`,
+      )
+      .bind(task.id, ...name, now, task.lane),
+  );
+  await batch.run(persistOr503);
+  return standing()?.id ?? null;
 }
 
 /** Longer than any task is kept by default; a window that is forgotten early only makes one task more. */

@@ -3,7 +3,7 @@
 import { BELL_MS } from "../core/bounds.ts";
 import { LIVE_STATES, sqlStates } from "../core/states.ts";
 import { auditStatements, type Audit } from "./audit.ts";
-import { persist, persistOr503, rowsOf } from "./d1.ts";
+import { Batch, persist, persistOr503 } from "./d1.ts";
 import type { Released } from "./flows/release.ts";
 
 export interface StoredSignal {
@@ -36,50 +36,59 @@ export async function addSignal(
   delivery: string,
   audit: Audit | null = null,
 ): Promise<Delivered> {
-  const entry = auditStatements(
-    db,
-    audit,
-    `SELECT COUNT(*) FROM tasks WHERE id = ?1 AND state IN ${sqlStates(LIVE_STATES)} AND signals < ${MAX_SIGNALS}
+  const batch = new Batch(db);
+  batch.add(
+    ...auditStatements(
+      db,
+      audit,
+      `SELECT COUNT(*) FROM tasks WHERE id = ?1 AND state IN ${sqlStates(LIVE_STATES)} AND signals < ${MAX_SIGNALS}
        AND NOT EXISTS (SELECT 1 FROM signals WHERE delivery = ?2)`,
-    [taskId, delivery],
+      [taskId, delivery],
+    ),
   );
-  const first = entry.length;
-  let asked = 0;
-  const results = await persistOr503(async () => {
-    asked++;
-    return db.batch([
-      ...entry,
-      db
-        .prepare(
-          `INSERT INTO signals (task_id, seq, name, body, created_at, delivery)
+  const inserted = batch.changes(
+    db
+      .prepare(
+        `INSERT INTO signals (task_id, seq, name, body, created_at, delivery)
            SELECT id, signals + 1, ?2, ?3, ?4, ?5 FROM tasks
            WHERE id = ?1 AND state IN ${sqlStates(LIVE_STATES)} AND signals < ${MAX_SIGNALS}
            ON CONFLICT DO NOTHING`,
-        )
-        .bind(taskId, name, body, now, delivery),
-      db
-        .prepare(
-          `UPDATE tasks SET signals = own.seq FROM (SELECT task_id, seq FROM signals WHERE delivery = ?2) AS own
+      )
+      .bind(taskId, name, body, now, delivery),
+  );
+  batch.add(
+    db
+      .prepare(
+        `UPDATE tasks SET signals = own.seq FROM (SELECT task_id, seq FROM signals WHERE delivery = ?2) AS own
            WHERE tasks.id = ?1 AND own.task_id = ?1 AND tasks.signals < own.seq`,
-        )
-        .bind(taskId, delivery),
-      db
-        .prepare(
-          `UPDATE tasks SET state = 'queued', run_at = ?3, due_at = ?3 + ${BELL_MS}, waiting_for = NULL
+      )
+      .bind(taskId, delivery),
+    db
+      .prepare(
+        `UPDATE tasks SET state = 'queued', run_at = ?3, due_at = ?3 + ${BELL_MS}, waiting_for = NULL
            WHERE id = ?1 AND state = 'waiting'
              AND EXISTS (SELECT 1 FROM json_each(tasks.waiting_for, '$.signals') AS wanted WHERE wanted.value = ?2)
              AND EXISTS (SELECT 1 FROM signals WHERE delivery = ?4 AND task_id = ?1)`,
-        )
-        .bind(taskId, name, now, delivery),
-      db
-        .prepare("SELECT 1 AS same FROM signals WHERE delivery = ?2 AND task_id = ?1 AND created_at = ?3 AND body = ?4")
-        .bind(taskId, delivery, now, body),
-      db.prepare("SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id = ?1 AND state = 'queued'").bind(taskId),
-    ]);
-  });
+      )
+      .bind(taskId, name, now, delivery),
+  );
+  const same = batch.first(
+    db
+      .prepare("SELECT 1 AS same FROM signals WHERE delivery = ?2 AND task_id = ?1 AND created_at = ?3 AND body = ?4")
+      .bind(taskId, delivery, now, body),
+  );
+  const woken = batch.rows<Released>(
+    db.prepare("SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id = ?1 AND state = 'queued'").bind(taskId),
+  );
+  let asked = 0;
+  await batch.run((call) =>
+    persistOr503(() => {
+      asked++;
+      return call();
+    }),
+  );
   // Asked again because an answer was lost, it may find what it has kept itself.
-  const kept = results[first]!.meta.changes > 0 || (asked > 1 && rowsOf(results, first + 3).length > 0);
-  return { kept, released: rowsOf<Released>(results, first + 4) };
+  return { kept: inserted() > 0 || (asked > 1 && same() !== null), released: woken() };
 }
 
 /** Whether a link that is good for one signal has sent it. */

@@ -39,7 +39,7 @@ const SNOOZED: Ending = { outcome: "snoozed", delayMs: 0 };
 
 /** Whether the clock is told that a task waits for a place. */
 async function inLine(): Promise<boolean> {
-  return (await glance(env.DB, Date.now(), 0)).inLine;
+  return (await glance(env.DB, Date.now(), 0)).hasWaiters;
 }
 
 function ending(task: ClaimedTask, how: Ending = SUCCEEDED) {

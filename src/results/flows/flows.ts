@@ -5,7 +5,7 @@ import type { StoredSource } from "../../core/flows/share.ts";
 import type { State } from "../../core/states.ts";
 import type { Lived } from "../../core/timeline.ts";
 import { auditStatements, type Audit } from "../audit.ts";
-import { persistOr503, rowsOf } from "../d1.ts";
+import { Batch, persistOr503, rowsOf } from "../d1.ts";
 import { lanesAccept } from "../lanes/drains.ts";
 import {
   demandSealed,
@@ -133,13 +133,13 @@ export async function lookUp<Row>(
   sql: string,
   ...values: (string | number)[]
 ): Promise<Row[]> {
-  if (ids.length === 0) return [];
-  const statements: D1PreparedStatement[] = [];
+  const batch = new Batch(db);
+  const parts: (() => Row[])[] = [];
   for (let i = 0; i < ids.length; i += LOOKED_UP) {
-    statements.push(db.prepare(sql).bind(JSON.stringify(ids.slice(i, i + LOOKED_UP)), ...values));
+    parts.push(batch.rows(db.prepare(sql).bind(JSON.stringify(ids.slice(i, i + LOOKED_UP)), ...values)));
   }
-  const results = await persistOr503(() => db.batch(statements));
-  return results.flatMap((_, i) => rowsOf<Row>(results, i));
+  await batch.run(persistOr503);
+  return parts.flatMap((rows) => rows());
 }
 
 /** Whether a task is among those that {@link lookUp} asks for. */

@@ -6,7 +6,7 @@
 import { DEFAULT_RETENTION_MS } from "../../core/bounds.ts";
 import { TOLD } from "../../core/wake.ts";
 import { auditStatements, type Audit } from "../audit.ts";
-import { persistOr503, rowsOf } from "../d1.ts";
+import { Batch, persistOr503 } from "../d1.ts";
 
 /** A flow that members of it lead to. Instants are ms since the epoch. */
 export interface FlowOf {
@@ -77,7 +77,7 @@ export async function readEndedFlows(db: D1Database, ids: string[]): Promise<End
 const GOING = `flows.state <> 'running'
   AND (flows.id, flows.finished_at) IN (SELECT value->>'id', value->>'finishedAt' FROM json_each(?1))`;
 
-const MEMBERS = `SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE ${GOING}`;
+const MEMBERS_OF_ENDED = `SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE ${GOING}`;
 
 /** Removes those of these flows that still are as they were read; answers the ids of those that are gone. Safe to repeat. */
 export async function deleteFlows(
@@ -87,23 +87,27 @@ export async function deleteFlows(
 ): Promise<Set<string>> {
   const list = JSON.stringify(flows.map(({ id, finishedAt }) => ({ id, finishedAt })));
   const entry = auditStatements(db, audit, `SELECT COUNT(*) FROM flows WHERE ${GOING}`, [list]);
-  const results = await persistOr503(() =>
-    db.batch([
-      ...entry,
-      db
-        .prepare(
-          `DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE (overflow <> 0 OR run > 1) AND id IN (${MEMBERS}))`,
-        )
-        .bind(list),
-      db
-        .prepare(`DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND id IN (${MEMBERS}))`)
-        .bind(list),
-      db.prepare(`DELETE FROM tasks WHERE id IN (${MEMBERS})`).bind(list),
-      db.prepare(`DELETE FROM flows WHERE ${GOING}`).bind(list),
-      db.prepare("SELECT id FROM flows WHERE id IN (SELECT value->>'id' FROM json_each(?1))").bind(list),
-    ]),
+  const batch = new Batch(db);
+  batch.add(
+    ...entry,
+    db
+      .prepare(
+        `DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE (overflow <> 0 OR run > 1) AND id IN (${MEMBERS_OF_ENDED}))`,
+      )
+      .bind(list),
+    db
+      .prepare(
+        `DELETE FROM signals WHERE task_id IN (SELECT id FROM tasks WHERE signals > 0 AND id IN (${MEMBERS_OF_ENDED}))`,
+      )
+      .bind(list),
+    db.prepare(`DELETE FROM tasks WHERE id IN (${MEMBERS_OF_ENDED})`).bind(list),
+    db.prepare(`DELETE FROM flows WHERE ${GOING}`).bind(list),
   );
-  const left = new Set(rowsOf<{ id: string }>(results, entry.length + 4).map((flow) => flow.id));
+  const kept = batch.rows<{ id: string }>(
+    db.prepare("SELECT id FROM flows WHERE id IN (SELECT value->>'id' FROM json_each(?1))").bind(list),
+  );
+  await batch.run(persistOr503);
+  const left = new Set(kept().map((flow) => flow.id));
   return new Set(flows.map((flow) => flow.id).filter((id) => !left.has(id)));
 }
 

@@ -8,6 +8,7 @@
 import { BELL_MS } from "../../core/bounds.ts";
 import { NO_START } from "../../core/settle.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES, type State } from "../../core/states.ts";
+import type { Batch } from "../d1.ts";
 import { dueWhenEnded } from "../ended.ts";
 import { insertSql } from "../submission-columns.ts";
 
@@ -215,4 +216,11 @@ export function releaseStatements(db: D1Database, ids: string, now: number): D1P
     db.prepare(FINISH).bind(ids, now),
     db.prepare(RELEASED).bind(ids),
   ];
+}
+
+/** The same, added to a batch. */
+export function addRelease(batch: Batch, db: D1Database, ids: string, now: number): () => Released[] {
+  const statements = releaseStatements(db, ids, now);
+  batch.add(...statements.slice(0, -1));
+  return batch.rows<Released>(statements.at(-1)!);
 }

@@ -35,7 +35,7 @@ WHERE id IN (SELECT id FROM below) AND state IN ${sqlStates(TERMINAL_STATES)}`;
 const FLOWS = "SELECT flow_id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))";
 
 /** All members of the flows of ?1. */
-export const MEMBERS = `
+export const MEMBERS_OF_FLOWS = `
   SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id IN (${FLOWS})`;
 
 const anyLive = (which: string) => `EXISTS (
@@ -76,7 +76,7 @@ export async function readFlowsOf(db: D1Database, ids: string[]): Promise<Reopen
  */
 export function reopenStatements(db: D1Database, ids: string, flows: Reopened[], now: number): D1PreparedStatement[] {
   return [
-    ...settleStatements(db, ids, now, MEMBERS),
+    ...settleStatements(db, ids, now, MEMBERS_OF_FLOWS),
     ...flows.filter((flow) => flow.onError !== null).map((flow) => db.prepare(RENEW_ERROR).bind(flow.id, flow.onError)),
     db.prepare(RENEW).bind(ids),
     db.prepare(REOPEN).bind(ids),

@@ -3,7 +3,7 @@
 import { BELL_MS } from "../../core/bounds.ts";
 import { sqlStates, TERMINAL_STATES } from "../../core/states.ts";
 import { auditStatements, type Audit } from "../audit.ts";
-import { persistOr503, rowsOf } from "../d1.ts";
+import { Batch, persistOr503 } from "../d1.ts";
 import { MISSING, readMemberIds, type FlowRow } from "./flows.ts";
 import { NO_START } from "../../core/settle.ts";
 import { RESET } from "../ended-runs.ts";
@@ -11,11 +11,11 @@ import { settleStatements, type Released } from "./release.ts";
 
 const TERMINAL = sqlStates(TERMINAL_STATES);
 
-const MEMBERS = "(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)";
+const MEMBERS_OF_FLOW = "(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)";
 
 /** What did not succeed, error tasks aside. Names ?3 only because every parameter must be named. */
 const BAD = `
-  SELECT id FROM tasks WHERE id IN ${MEMBERS} AND state IN ('failed', 'cancelled', 'expired')
+  SELECT id FROM tasks WHERE id IN ${MEMBERS_OF_FLOW} AND state IN ('failed', 'cancelled', 'expired')
     AND node->>'onError' IS NULL AND ?3 IS NULL`;
 
 /** Whether all that a task needs has succeeded. What is gone has not, whatever it was: its value is gone, too. */
@@ -25,7 +25,7 @@ export const HAS_ALL = `NOT EXISTS (
 
 /** One member, if all that it needs has succeeded. */
 const CHOSEN = `
-  SELECT id FROM tasks WHERE id = ?3 AND id IN ${MEMBERS} AND state IN ${TERMINAL} AND ${HAS_ALL}`;
+  SELECT id FROM tasks WHERE id = ?3 AND id IN ${MEMBERS_OF_FLOW} AND state IN ${TERMINAL} AND ${HAS_ALL}`;
 
 /** All that comes after the roots. */
 export const BELOW = (roots: string) => `below (id) AS (
@@ -60,7 +60,7 @@ export async function countAgain(
   return (await persistOr503(() => db.prepare(sql).bind(id, finishedAt, from).first<number>("found"))) ?? 0;
 }
 
-const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN ${MEMBERS} AND state = 'queued' AND run_at = ?2`;
+const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN ${MEMBERS_OF_FLOW} AND state = 'queued' AND run_at = ?2`;
 
 /**
  * Opens an ended flow again: the failed members are queued, those after them wait. `from` is the id
@@ -80,38 +80,38 @@ export async function retryFlow(
 ): Promise<Released[]> {
   const members = from === null ? [] : ((await readMemberIds(db, flowId)) ?? []);
   const roots = from === null ? BAD : CHOSEN;
-  const results = await persistOr503(() =>
-    db.batch([
-      ...auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE id IN (${roots}) AND ${ENDED}`, [
-        flowId,
-        finishedAt,
-        from,
-      ]),
-      // Those that must wait again, because something they need runs again. What is left of the roots begins.
-      db
-        .prepare(
-          `WITH RECURSIVE ${BELOW(roots)}
+  const batch = new Batch(db);
+  batch.add(
+    ...auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE id IN (${roots}) AND ${ENDED}`, [
+      flowId,
+      finishedAt,
+      from,
+    ]),
+    // Those that must wait again, because something they need runs again. What is left of the roots begins.
+    db
+      .prepare(
+        `WITH RECURSIVE ${BELOW(roots)}
         UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = NULL, ${RESET},
           waiting_for = ${WAIT}
         WHERE id IN (SELECT id FROM below) AND state IN ${TERMINAL} AND ${ENDED}`,
-        )
-        .bind(flowId, finishedAt, from),
-      db
-        .prepare(
-          `UPDATE tasks SET state = 'queued', run_at = ?4, due_at = ?4 + ${BELL_MS}, ${RESET}, waiting_for = NULL
+      )
+      .bind(flowId, finishedAt, from),
+    db
+      .prepare(
+        `UPDATE tasks SET state = 'queued', run_at = ?4, due_at = ?4 + ${BELL_MS}, ${RESET}, waiting_for = NULL
            WHERE id IN (${roots}) AND ${ENDED}`,
-        )
-        .bind(flowId, finishedAt, from, now),
-      ...settleStatements(db, JSON.stringify(members), now),
-      db
-        .prepare(
-          `UPDATE flows SET state = 'running', finished_at = NULL, retain_until = NULL, cancel_requested_at = NULL, failing = 0,
+      )
+      .bind(flowId, finishedAt, from, now),
+    ...settleStatements(db, JSON.stringify(members), now),
+    db
+      .prepare(
+        `UPDATE flows SET state = 'running', finished_at = NULL, retain_until = NULL, cancel_requested_at = NULL, failing = 0,
              on_error = COALESCE(?3, on_error), deadline = ?4, overdue = 0
            WHERE id = ?1 AND state <> 'running' AND finished_at = ?5 AND EXISTS (${STARTED})`,
-        )
-        .bind(flowId, now, onError, deadline, finishedAt),
-      db.prepare(STARTED).bind(flowId, now),
-    ]),
+      )
+      .bind(flowId, now, onError, deadline, finishedAt),
   );
-  return rowsOf<Released>(results, results.length - 1);
+  const started = batch.rows<Released>(db.prepare(STARTED).bind(flowId, now));
+  await batch.run(persistOr503);
+  return started();
 }

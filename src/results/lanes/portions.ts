@@ -6,7 +6,7 @@
  */
 
 import type { Weights } from "../../core/weights.ts";
-import { persist, rowsOf } from "../d1.ts";
+import { Batch, persist } from "../d1.ts";
 
 /** What a tag grows by for a task of a tenant of weight 1; tags are whole numbers, because D1 may read a fraction as its neighbour. */
 const UNIT = 1_000;
@@ -91,19 +91,24 @@ export async function turn(
   { lane, holder, most, except, now }: Taking,
   sorting: Sorting | null,
 ): Promise<TakenPortions & { sorted: number }> {
-  const sort =
+  const batch = new Batch(db);
+  const sorted =
     sorting === null
-      ? []
-      : [db.prepare(SORT).bind(JSON.stringify(sorting.ids), lane, sorting.size, JSON.stringify(sorting.weights))];
-  const take = most === 0 ? [] : [db.prepare(TAKE).bind(lane, holder, now, most, JSON.stringify(except))];
-  const results = await persist(() => db.batch([...sort, ...take, db.prepare(LEFT).bind(lane)]));
-  const taken = most === 0 ? [] : rowsOf<{ tag: number; tenant: string; ids: string }>(results, sort.length);
+      ? () => 0
+      : batch.changes(
+          db.prepare(SORT).bind(JSON.stringify(sorting.ids), lane, sorting.size, JSON.stringify(sorting.weights)),
+        );
+  const take = db.prepare(TAKE).bind(lane, holder, now, most, JSON.stringify(except));
+  const takenRows = most === 0 ? () => [] : batch.rows<{ tag: number; tenant: string; ids: string }>(take);
+  const left = batch.first<{ isLeft: number }>(db.prepare(LEFT).bind(lane));
+  await batch.run(persist);
+  const taken = takenRows();
   const keys = JSON.stringify(taken.map(({ tag, tenant }) => ({ tag, tenant })));
   return {
     ids: taken.toSorted((a, b) => a.tag - b.tag).flatMap((row) => JSON.parse(row.ids) as string[]),
     portions: taken.length,
-    isLeft: rowsOf<{ isLeft: number }>(results, results.length - 1)[0]?.isLeft === 1,
+    isLeft: left()?.isLeft === 1,
     done: taken.length === 0 ? null : db.prepare(DONE).bind(lane, holder, keys),
-    sorted: sorting === null ? 0 : (results[0]?.meta.changes ?? 0),
+    sorted: sorted(),
   };
 }

@@ -1,7 +1,7 @@
 /** Circuit breakers that are not closed, and the tasks that they hold back. */
 
 import { circuitOwner } from "../../core/circuit.ts";
-import { persist, rowsOf } from "../d1.ts";
+import { Batch, persist } from "../d1.ts";
 import type { Queued } from "../../core/states.ts";
 
 /** Under which key of `circuits` a row of `tasks` is: an SQL expression. */
@@ -53,12 +53,11 @@ UPDATE circuits SET release = 0 WHERE task = ?1 AND release = 1 AND NOT EXISTS (
 
 /** Makes those that a circuit has held back due, so many at a time; answers whether there are more. */
 export async function releaseCircuit(db: D1Database, task: string, now: number, limit: number): Promise<boolean> {
-  const results = await persist(() =>
-    db.batch([
-      db.prepare(wakeSql(task)).bind(task, now, limit),
-      db.prepare(releasedSql(task)).bind(task, now),
-      db.prepare("SELECT release FROM circuits WHERE task = ?1").bind(task),
-    ]),
+  const batch = new Batch(db);
+  batch.add(db.prepare(wakeSql(task)).bind(task, now, limit), db.prepare(releasedSql(task)).bind(task, now));
+  const circuit = batch.first<{ release: number }>(
+    db.prepare("SELECT release FROM circuits WHERE task = ?1").bind(task),
   );
-  return rowsOf<{ release: number }>(results, 2)[0]?.release === 1;
+  await batch.run(persist);
+  return circuit()?.release === 1;
 }

@@ -2,7 +2,7 @@
 
 import { auditStatements, type Audit } from "../audit.ts";
 import { newRate } from "./buckets.ts";
-import { persistOr503, rowsOf } from "../d1.ts";
+import { Batch, persistOr503 } from "../d1.ts";
 import { retimeStatement } from "./rate-queue.ts";
 
 /** Those who wait under one limit are counted up to here. */
@@ -82,9 +82,10 @@ async function readKeys(
 
 /** One statement for each key: together they might look at too many rows. */
 async function readEach<T>(db: D1Database, sql: string, keys: string[]): Promise<T[]> {
-  if (keys.length === 0) return [];
-  const results = await persistOr503(() => db.batch(keys.map((key) => db.prepare(sql).bind(key))));
-  return results.flatMap((_, i) => rowsOf<T>(results, i));
+  const batch = new Batch(db);
+  const rows = keys.map((key) => batch.rows<T>(db.prepare(sql).bind(key)));
+  await batch.run(persistOr503);
+  return rows.flatMap((each) => each());
 }
 
 /** From now on so many places, whatever code and submissions say. */

@@ -1,6 +1,6 @@
 /** Places under concurrency keys: who comes next, and who has them. */
 
-import { persist, rowsOf } from "../d1.ts";
+import { Batch, persist } from "../d1.ts";
 import type { Queued } from "../../core/states.ts";
 import { laneIsOpen } from "../lanes/lanes.ts";
 
@@ -23,9 +23,10 @@ const MAX_KEYS = 100;
 
 /** The next in line for each of these keys that has room. */
 export async function readNextInLine(db: D1Database, keys: readonly string[]): Promise<Queued[]> {
-  if (keys.length === 0) return [];
-  const results = await persist(() => db.batch(keys.slice(0, MAX_KEYS).map((key) => db.prepare(NEXT).bind(key))));
-  const next = results.flatMap((_, i) => rowsOf<Queued>(results, i));
+  const batch = new Batch(db);
+  const rows = keys.slice(0, MAX_KEYS).map((key) => batch.rows<Queued>(db.prepare(NEXT).bind(key)));
+  await batch.run(persist);
+  const next = rows.flatMap((each) => each());
   return [...new Map(next.map((task) => [task.id, task])).values()];
 }
 

@@ -1,7 +1,7 @@
 /** Stores schedules, new ones and changed ones. */
 
 import { auditStatements, type Audit } from "../audit.ts";
-import { persistOr503, rowsOf } from "../d1.ts";
+import { Batch, persistOr503 } from "../d1.ts";
 import { SCHEDULE_COLUMNS, type ScheduleRow } from "./row.ts";
 
 /** What an upsert decides on. */
@@ -37,8 +37,11 @@ export async function storeSchedule(
   const { tenant, id, source, spec, input, sealed, paused, anchor, nextAt } = wanted;
   const values = [tenant, id, source, spec, input, paused, anchor, nextAt, now, revision, sealed];
   const entry = auditStatements(db, audit, UNCHANGED, [tenant, id, revision]);
-  const results = await persistOr503(() => db.batch([...entry, db.prepare(PUT).bind(...values)]));
-  return rowsOf<ScheduleRow>(results, entry.length)[0] ?? null;
+  const batch = new Batch(db);
+  batch.add(...entry);
+  const stored = batch.first<ScheduleRow>(db.prepare(PUT).bind(...values));
+  await batch.run(persistOr503);
+  return stored();
 }
 
 /** Removes the schedule unless it is of another source; the tasks that it has made stay. Answers whether there was one. */
@@ -51,8 +54,9 @@ export async function deleteSchedule(
 ): Promise<boolean> {
   const which = "tenant = ?1 AND id = ?2 AND source = ?3";
   const entry = auditStatements(db, audit, `SELECT COUNT(*) FROM schedules WHERE ${which}`, [tenant, id, source]);
-  const results = await persistOr503(() =>
-    db.batch([...entry, db.prepare(`DELETE FROM schedules WHERE ${which}`).bind(tenant, id, source)]),
-  );
-  return results[entry.length]!.meta.changes > 0;
+  const batch = new Batch(db);
+  batch.add(...entry);
+  const deleted = batch.changes(db.prepare(`DELETE FROM schedules WHERE ${which}`).bind(tenant, id, source));
+  await batch.run(persistOr503);
+  return deleted() > 0;
 }

@@ -7,9 +7,9 @@ import { NO_START } from "../../core/settle.ts";
 import type { LookOverlap } from "../../core/schedule.ts";
 import { LIVE_STATES, sqlStates } from "../../core/states.ts";
 import { auditStatements, type Audit } from "../audit.ts";
-import { cancellationOf, cancelStatements } from "../cancel-tasks.ts";
+import { addCancel } from "../cancel-tasks.ts";
 import type { Change, Changes } from "../changes.ts";
-import { persist, rowsOf } from "../d1.ts";
+import { Batch, persist } from "../d1.ts";
 import { insertStatements, type Condition } from "../insert-tasks.ts";
 import type { NewTask } from "../new-task.ts";
 import type { OwedId } from "../webhooks/owed.ts";
@@ -111,23 +111,25 @@ export async function tickSchedules(db: D1Database, schedules: ScheduleTicks[], 
   const replacing = schedules.filter((each) => replacedBy(each).length > 0);
   const others = schedules.filter((each) => !replacing.includes(each));
   if (others.length > 0) {
-    const statements = tickStatements(db, others);
-    const results = await persist(() => db.batch(statements));
-    moved.push(...rowsOf<Change>(results, statements.length - 1));
+    const batch = new Batch(db);
+    const queued = addTicks(batch, db, others);
+    await batch.run(persist);
+    moved.push(...queued());
   }
   for (const each of replacing) {
-    const statements = tickStatements(db, [each]);
-    const cancel = cancelStatements(db, replacedBy(each), REPLACED, now, each.ticks.at(-1)!.task.id);
-    const results = await persist(() => db.batch([...statements, ...cancel]));
-    const replaced = cancellationOf(results, now);
-    moved.push(...rowsOf<Change>(results, statements.length - 1), ...replaced.moved);
+    const batch = new Batch(db);
+    const queued = addTicks(batch, db, [each]);
+    const cancellation = addCancel(batch, db, replacedBy(each), REPLACED, now, each.ticks.at(-1)!.task.id);
+    await batch.run(persist);
+    const replaced = cancellation();
+    moved.push(...queued(), ...replaced.moved);
     released.push(...replaced.released);
     owed.push(...replaced.owed);
   }
   return { moved, released, owed };
 }
 
-function tickStatements(db: D1Database, schedules: ScheduleTicks[]): D1PreparedStatement[] {
+function addTicks(batch: Batch, db: D1Database, schedules: ScheduleTicks[]): () => Change[] {
   const tasks = schedules.flatMap(({ id: schedule, revision, overlap, ticks }) =>
     ticks.map(({ task }) => ({ ...task, schedule, revision, overlap })),
   );
@@ -141,13 +143,13 @@ function tickStatements(db: D1Database, schedules: ScheduleTicks[]): D1PreparedS
       revision,
     ]),
   );
-  return [
+  batch.add(
     ...entries,
     ...insertStatements(db, tasks, undefined, [], CONDITION).statements,
     ...(pairs === "[]" ? [] : [db.prepare(WAIT).bind(pairs), db.prepare(LINK).bind(pairs)]),
     db.prepare(MOVE).bind(JSON.stringify(schedules.map(moveOf))),
-    db.prepare(QUEUED).bind(JSON.stringify(tasks.map((task) => task.id))),
-  ];
+  );
+  return batch.rows<Change>(db.prepare(QUEUED).bind(JSON.stringify(tasks.map((task) => task.id))));
 }
 
 function moveOf({ tenant, id, revision, nextAt, manual, ticks, missed = [] }: ScheduleTicks) {

@@ -1,7 +1,7 @@
 /** Changes endpoints, one statement for each way. */
 
 import { auditStatements, type Audit } from "../audit.ts";
-import { persistOr503, rowsOf } from "../d1.ts";
+import { Batch, persistOr503 } from "../d1.ts";
 import { WEBHOOK_COLUMNS, type WebhookRow } from "./row.ts";
 
 /** What is undefined stays as it is. `events` is a JSON array. */
@@ -39,8 +39,11 @@ export async function changeWebhook(
   const pausedTo = paused === undefined ? null : Number(paused);
   const values = [tenant, id, url, events, description, payload, pausedTo];
   const entry = auditStatements(db, audit, DIFFERS, values);
-  const results = await persistOr503(() => db.batch([...entry, db.prepare(CHANGE).bind(...values)]));
-  return rowsOf<WebhookRow>(results, entry.length)[0] ?? null;
+  const batch = new Batch(db);
+  batch.add(...entry);
+  const changed = batch.first<WebhookRow>(db.prepare(CHANGE).bind(...values));
+  await batch.run(persistOr503);
+  return changed();
 }
 
 /** Pauses an endpoint that is to be removed; answers whether there is one. */
@@ -55,13 +58,13 @@ export async function beginRemoval(
   const isNews = `SELECT COUNT(*) FROM webhooks WHERE ${which} AND NOT (paused = 1 AND paused_reason IS ?3)`;
   const values = [tenant, id, "it is being removed"];
   const entry = auditStatements(db, audit, isNews, values);
-  const results = await persistOr503(() =>
-    db.batch([
-      ...entry,
-      db.prepare(`UPDATE webhooks SET paused = 1, paused_reason = ?3 WHERE ${which}`).bind(...values),
-    ]),
+  const batch = new Batch(db);
+  batch.add(...entry);
+  const paused = batch.changes(
+    db.prepare(`UPDATE webhooks SET paused = 1, paused_reason = ?3 WHERE ${which}`).bind(...values),
   );
-  return results[entry.length]!.meta.changes > 0;
+  await batch.run(persistOr503);
+  return paused() > 0;
 }
 
 const ROTATES = "tenant = ?1 AND id = ?2 AND secrets->'$[0]'->>'secret' <> ?3";

@@ -5,7 +5,7 @@
 
 import { DEFAULT_WEBHOOK } from "../../core/webhook.ts";
 import type { TerminalState } from "../../core/states.ts";
-import { persist, rowsOf } from "../d1.ts";
+import { Batch, persist } from "../d1.ts";
 import { WEBHOOK_COLUMNS, type WebhookRow } from "./row.ts";
 
 /** An end as it was, whatever has become of the task since. Instants are ms since the epoch. */
@@ -47,23 +47,25 @@ export async function readOwed(
 ): Promise<{ owed: Owed[]; webhooks: WebhookRow[] }> {
   const which = ids === null ? "?1 IS NULL" : "outbox.task_id IN (SELECT value FROM json_each(?1))";
   const list = ids === null ? null : JSON.stringify(ids);
-  const results = await persist(() =>
-    db.batch([
-      db
-        .prepare(
-          `SELECT outbox.task_id AS taskId, outbox.run, outbox.tenant, outbox.state, outbox.attempt,
+  const batch = new Batch(db);
+  const owed = batch.rows<Owed>(
+    db
+      .prepare(
+        `SELECT outbox.task_id AS taskId, outbox.run, outbox.tenant, outbox.state, outbox.attempt,
              outbox.finished_at AS finishedAt, outbox.error, tasks.overflow
            FROM outbox LEFT JOIN tasks ON tasks.id = outbox.task_id
            WHERE ${which} ORDER BY outbox.task_id, outbox.run LIMIT ?2`,
-        )
-        .bind(list, limit),
-      db
-        .prepare(
-          `SELECT ${WEBHOOK_COLUMNS} FROM webhooks
-           WHERE tenant IN (SELECT tenant FROM outbox WHERE ${which}) AND paused = 0 AND id <> '${DEFAULT_WEBHOOK}'`,
-        )
-        .bind(list),
-    ]),
+      )
+      .bind(list, limit),
   );
-  return { owed: rowsOf<Owed>(results, 0), webhooks: rowsOf<WebhookRow>(results, 1) };
+  const webhooks = batch.rows<WebhookRow>(
+    db
+      .prepare(
+        `SELECT ${WEBHOOK_COLUMNS} FROM webhooks
+           WHERE tenant IN (SELECT tenant FROM outbox WHERE ${which}) AND paused = 0 AND id <> '${DEFAULT_WEBHOOK}'`,
+      )
+      .bind(list),
+  );
+  await batch.run(persist);
+  return { owed: owed(), webhooks: webhooks() };
 }

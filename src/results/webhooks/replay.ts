@@ -3,7 +3,7 @@
 import { BELL_MS } from "../../core/bounds.ts";
 import { ARROWS, sqlStates } from "../../core/states.ts";
 import { auditStatements, type Audit } from "../audit.ts";
-import { persistOr503, rowsOf } from "../d1.ts";
+import { Batch, persistOr503 } from "../d1.ts";
 import type { Queued } from "../../core/states.ts";
 import { IN_RUN, readRuns, RESET } from "../ended-runs.ts";
 
@@ -43,13 +43,13 @@ export async function replayTasks(
 ): Promise<Queued[]> {
   const list = JSON.stringify(ids);
   const runs = await readRuns(db, ids);
-  const results = await persistOr503(() =>
-    db.batch([
-      ...auditStatements(db, audit, CHANGED, [runs, list]),
-      db.prepare(AGAIN).bind(runs, now),
-      db.prepare(SOONER).bind(list, now),
-      db.prepare(MOVED).bind(list, now),
-    ]),
+  const batch = new Batch(db);
+  batch.add(
+    ...auditStatements(db, audit, CHANGED, [runs, list]),
+    db.prepare(AGAIN).bind(runs, now),
+    db.prepare(SOONER).bind(list, now),
   );
-  return rowsOf<Queued>(results, results.length - 1);
+  const moved = batch.rows<Queued>(db.prepare(MOVED).bind(list, now));
+  await batch.run(persistOr503);
+  return moved();
 }

@@ -2,7 +2,7 @@
 
 import { DEFAULT_WEBHOOK, MAX_WEBHOOKS, type WebhookSecret } from "../../core/webhook.ts";
 import { auditStatements, type Audit } from "../audit.ts";
-import { persistOr503, rowsOf } from "../d1.ts";
+import { Batch, persistOr503 } from "../d1.ts";
 import { WEBHOOK_COLUMNS, type WebhookRow } from "./row.ts";
 
 export type NewWebhook = Omit<WebhookRow, "paused" | "pausedReason" | "failingSince">;
@@ -26,20 +26,20 @@ export async function insertWebhook(
     `SELECT ${HAS_ROOM} AND NOT EXISTS (SELECT 1 FROM webhooks WHERE tenant = ?1 AND id = ?2)`,
     [tenant, id],
   );
-  const results = await persistOr503(() =>
-    db.batch([
-      ...entry,
-      db
-        .prepare(
-          `${INSERT} SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
-           WHERE ${HAS_ROOM}
-           ON CONFLICT DO NOTHING`,
-        )
-        .bind(tenant, id, url, events, description, payload, secrets, createdAt),
-      db.prepare(READ).bind(tenant, id),
-    ]),
+  const batch = new Batch(db);
+  batch.add(
+    ...entry,
+    db
+      .prepare(
+        `${INSERT} SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+         WHERE ${HAS_ROOM}
+         ON CONFLICT DO NOTHING`,
+      )
+      .bind(tenant, id, url, events, description, payload, secrets, createdAt),
   );
-  return rowsOf<WebhookRow>(results, entry.length + 1)[0] ?? null;
+  const stored = batch.first<WebhookRow>(db.prepare(READ).bind(tenant, id));
+  await batch.run(persistOr503);
+  return stored();
 }
 
 /** The statement that makes the tenant's default endpoint if it has none; otherwise nothing is written. */
@@ -52,8 +52,9 @@ export function insertDefault(db: D1Database, tenant: string, secret: string, no
 
 /** The tenant's default endpoint; `secret` becomes its own if it is new. */
 export async function ensureDefault(db: D1Database, tenant: string, secret: string, now: number): Promise<WebhookRow> {
-  const results = await persistOr503(() =>
-    db.batch([insertDefault(db, tenant, secret, now), db.prepare(READ).bind(tenant, DEFAULT_WEBHOOK)]),
-  );
-  return rowsOf<WebhookRow>(results, 1)[0]!;
+  const batch = new Batch(db);
+  batch.add(insertDefault(db, tenant, secret, now));
+  const stored = batch.first<WebhookRow>(db.prepare(READ).bind(tenant, DEFAULT_WEBHOOK));
+  await batch.run(persistOr503);
+  return stored()!;
 }
