@@ -3,6 +3,7 @@
  * time and never a task, so ringing never fails for its caller.
  */
 
+import { log } from "../core/log-events.ts";
 import { BELLS_PER_SEND, type Lane } from "../core/bounds.ts";
 import { budgetOf } from "../core/plan.ts";
 import type { Queued } from "../core/states.ts";
@@ -99,7 +100,7 @@ async function send<T>(queue: Queue<T>, messages: MessageSendRequest<T>[]): Prom
       return;
     } catch (error) {
       if (n === TRIES) {
-        console.warn(JSON.stringify({ event: "bells_refused", messages: messages.length, error: String(error) }));
+        log("bells_refused", { messages: messages.length, error });
         return;
       }
       await scheduler.wait(50 * n * n);

@@ -1,5 +1,6 @@
 /** Wakes the clock in time, without asking it more often than needed. */
 
+import { log } from "../core/log-events.ts";
 import { placed } from "../core/location.ts";
 
 /** When this isolate knows the clock will tick next, in ms since the epoch. */
@@ -32,6 +33,6 @@ export async function pokeClock(env: Env, at: number): Promise<void> {
     const tick = await clockOf(env).wakeBy(Math.min(at, now + TRUSTED_MS));
     knownTick = tick <= now + TRUSTED_MS ? tick : 0;
   } catch (error) {
-    console.warn(JSON.stringify({ event: "clock_not_poked", error: String(error) }));
+    log("clock_not_poked", { error });
   }
 }

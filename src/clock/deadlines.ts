@@ -1,5 +1,6 @@
 /** Looks after the deadlines of flows, as part of a tick. */
 
+import { log } from "../core/log-events.ts";
 import { endOverdue } from "../engine/flows/deadline.ts";
 import { readOverdue } from "../results/flows/deadlines.ts";
 
@@ -26,7 +27,7 @@ export async function keepDeadlines(
       await endOverdue(env, id, now);
     } catch (error) {
       // One flow must not hold up the others, nor the tasks.
-      console.warn(JSON.stringify({ event: "flow_not_ended", flowId: id, error: String(error) }));
+      log("flow_not_ended", { flowId: id, error });
     }
   }
   return now + AGAIN_MS;

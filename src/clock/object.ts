@@ -3,6 +3,7 @@
  * anything is due and sleeps otherwise. What is due stands in the rows, so a lost tick only costs time.
  */
 
+import { log } from "../core/log-events.ts";
 import { DurableObject } from "cloudflare:workers";
 import { TRUSTED_MS } from "../broker/poke.ts";
 import { earliest } from "../core/wake.ts";
@@ -117,7 +118,7 @@ export class Clock extends DurableObject<Env> {
       this.#failures = this.#notBefore = 0;
     } catch (error) {
       this.#error = String(error);
-      console.error(JSON.stringify({ event: "tick_failed", error: String(error) }));
+      log("tick_failed", { error });
       next = this.#notBefore = Date.now() + backoff(++this.#failures, Math.random());
     }
     // Somebody may have poked it during the tick.

@@ -1,5 +1,6 @@
 /** Looks after schedules, as part of a tick. */
 
+import { log } from "../core/log-events.ts";
 import { earliest } from "../core/wake.ts";
 import { declareSchedules } from "../engine/schedules/declare.ts";
 import { waitingTicks } from "../engine/lanes/drain.ts";
@@ -45,7 +46,7 @@ export async function keepSchedules(
     const next = earliest([await readNextTick(env.DB, waiting), waiting.until]);
     return failed && next !== null ? Math.max(next, now + AGAIN_MS) : next;
   } catch (error) {
-    console.error(JSON.stringify({ event: "schedules_not_ticked", error: String(error) }));
+    log("schedules_not_ticked", { error });
     return now + AGAIN_MS;
   }
 }

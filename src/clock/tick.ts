@@ -1,5 +1,6 @@
 /** One tick: look at every row that is due, and do what the rules say. */
 
+import { log } from "../core/log-events.ts";
 import { budgetOf, type TickBudget } from "../core/plan.ts";
 import { earliest, nextPurge, wake } from "../core/wake.ts";
 import { announce } from "../engine/announce.ts";
@@ -147,7 +148,7 @@ class Tick {
         if (more) this.#isMore = true;
         return failed ? this.#now + STILL_OWED_MS : null;
       } catch (error) {
-        console.warn(JSON.stringify({ event: "outbox_not_read", error: String(error) }));
+        log("outbox_not_read", { error });
         return this.#now + STILL_OWED_MS;
       }
     });

@@ -1,5 +1,6 @@
 /** Entries of the audit log, before they are stored, and how long they are kept. */
 
+import { log } from "../core/log-events.ts";
 import type { AuditAction } from "../contract/audit.ts";
 import { durationMs } from "../core/duration.ts";
 import { firstIdAt } from "../core/id-time.ts";
@@ -54,7 +55,7 @@ function retentionOf(text: string | undefined): number {
   try {
     return durationMs(text);
   } catch {
-    console.error(JSON.stringify({ event: "audit_retention_not_read", text }));
+    log("audit_retention_not_read", { text });
     return DEFAULT_RETENTION_MS;
   }
 }

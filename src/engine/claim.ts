@@ -1,5 +1,6 @@
 /** Takes queued tasks for the caller to run. */
 
+import { log } from "../core/log-events.ts";
 import { budgetOf } from "../core/plan.ts";
 import { earliest } from "../core/wake.ts";
 import { claimGathered } from "../results/claim-batches.ts";
@@ -47,7 +48,7 @@ async function together(env: Env, { gathering, size }: Claim, holder: string, no
   try {
     return [await claimGathered(env.DB, gathering, size, budgetOf(env).attemptsPerEvent, holder, now)];
   } catch (error) {
-    console.warn(JSON.stringify({ event: "batch_not_claimed", ids: gathering.length, error: String(error) }));
+    log("batch_not_claimed", { ids: gathering.length, error });
     return [];
   }
 }

@@ -1,5 +1,6 @@
 /** Ends attempts, and announces it. */
 
+import { log } from "../core/log-events.ts";
 import type { KeyLimit } from "../core/concurrency.ts";
 import { commitAttempts, type Commit, type CommitAnswer, type Committed } from "../results/commit-attempts.ts";
 import { troubleOf } from "../results/trouble.ts";
@@ -40,7 +41,7 @@ async function write(env: Env, commits: Commit[]): Promise<CommitAnswer> {
 function withoutResult(entry: Commit): Commit {
   const message = `the result of ${entry.result?.length} characters could not be stored: the database is full`;
   const error = { type: "storage_full", message };
-  console.error(JSON.stringify({ event: "result_not_stored", taskId: entry.id, attempt: entry.attempt }));
+  log("result_not_stored", { taskId: entry.id, attempt: entry.attempt });
   const { sealed: _, ...rest } = entry;
   return { ...rest, outcome: "failed", state: "failed", result: null, error, attemptError: error };
 }

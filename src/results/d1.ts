@@ -1,5 +1,6 @@
 /** One way to talk to D1: every statement is safe to repeat, so a call whose answer was lost is repeated. */
 
+import { log } from "../core/log-events.ts";
 import { ProblemError, problem, type ProblemName } from "../core/problems.ts";
 import { mayAsk, noteAnswer, noteOverload } from "./load.ts";
 import { noteSize } from "./size.ts";
@@ -55,7 +56,7 @@ export async function persistOr503<T>(call: () => Promise<T>): Promise<T> {
       if (trouble === "final") throw error;
       if (trouble !== "lost") throw new RefusalError(trouble);
       await pauseAfter(error, i).catch(() => {
-        console.error(JSON.stringify({ event: "results_backend_lost", error: String(error) }));
+        log("results_backend_lost", { error });
         throw new RefusalError(trouble);
       });
     }
@@ -122,7 +123,7 @@ async function ask<T>(call: () => Promise<T>, ms: number): Promise<T> {
   } catch (error) {
     const trouble = troubleOf(error);
     if ((trouble === "overloaded" || trouble === "silent") && noteOverload(sentAt, Date.now())) {
-      console.error(JSON.stringify({ event: "results_backend_overloaded", error: String(error) }));
+      log("results_backend_overloaded", { error });
     }
     throw error;
   }

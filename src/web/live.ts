@@ -1,5 +1,6 @@
 /** A feed of events as the caller asks for it: server-sent events, WebSocket frames, or what there is as JSON. */
 
+import { log } from "../core/log-events.ts";
 import { streamSSE } from "hono/streaming";
 import { z } from "zod";
 import { eventListSchema, type TaskEvent } from "../contract/event.ts";
@@ -95,7 +96,7 @@ function overWebSocket(c: AppContext, feed: Feed, after: number): Response {
       }
       if (!gone.signal.aborted) server.close(1000, "done");
     } catch (error) {
-      console.warn(JSON.stringify({ event: "stream_failed", id: feed.id, error: String(error) }));
+      log("stream_failed", { id: feed.id, error });
       if (!gone.signal.aborted) server.close(1011, "try again");
     }
   };

@@ -1,5 +1,6 @@
 /** The one place that renders problems: RFC 9457, `application/problem+json`. */
 
+import { log } from "../core/log-events.ts";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { presentProblem } from "../contract/problem.ts";
@@ -26,14 +27,11 @@ export function renderError(error: unknown, c: Context): Response {
     return renderProblem(c, problem("seal-key-missing", `What is sealed cannot be opened here: ${error.message}.`));
   }
   if (error instanceof ProblemError) return renderProblem(c, error.problem, error.headers);
-  console.error(
-    JSON.stringify({
-      event: "request_failed",
-      requestId: c.get("requestId") as string,
-      method: c.req.method,
-      path: new URL(c.req.url).pathname,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    }),
-  );
+  log("request_failed", {
+    requestId: c.get("requestId") as string,
+    method: c.req.method,
+    path: new URL(c.req.url).pathname,
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
   return renderProblem(c, problem("internal", "Something went wrong on our side. It was logged."));
 }

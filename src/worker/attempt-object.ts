@@ -4,6 +4,7 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
+import { log } from "../core/log-events.ts";
 import { commit } from "../engine/commit.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Commit } from "../results/commit-attempts.ts";
@@ -49,7 +50,7 @@ export class AttemptObject extends DurableObject<Env> {
     } catch (error) {
       const isOld = commits.some((entry) => Date.now() - entry.at > GIVE_UP_MS);
       const event = isOld ? "commits_given_up" : "commits_not_written";
-      console.warn(JSON.stringify({ event, taskIds: commits.map((entry) => entry.id), error: String(error) }));
+      log(event, { taskIds: commits.map((entry) => entry.id), error });
       if (isOld) await this.ctx.storage.deleteAll();
       else await this.ctx.storage.setAlarm(Date.now() + COMMIT_AGAIN_MS * (0.5 + Math.random()));
     }

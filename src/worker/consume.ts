@@ -3,6 +3,7 @@
  * without it: the lease guards the work, not the message, and a queue adds consumers only when a batch has ended.
  */
 
+import { log } from "../core/log-events.ts";
 import { idsOf, laneOfTurn, roleOf, sendTurns } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
 import { EVENT_MS } from "../core/bounds.ts";
@@ -33,7 +34,7 @@ const DEAD_PAUSE_S = 30;
 
 /** Bells that were given back too often end here: their tasks are the clock's again. Turns are sent anew. */
 export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promise<void> {
-  console.warn(JSON.stringify({ event: "dead_bells", messages: batch.messages.length }));
+  log("dead_bells", { messages: batch.messages.length });
   const now = Date.now();
   try {
     await makeDue(
@@ -65,9 +66,7 @@ export async function consume(
     if (isTurns) await consumeTurns(batch, event);
     else await consumeBells(batch, event);
   } catch (error) {
-    console.warn(
-      JSON.stringify({ event: "claim_failed", queue: batch.queue, bells: batch.messages.length, error: String(error) }),
-    );
+    log("claim_failed", { queue: batch.queue, bells: batch.messages.length, error });
     batch.retryAll({ delaySeconds: 2 });
   }
 }
@@ -163,7 +162,7 @@ async function hasRoom(lane: string): Promise<boolean> {
 
 /** The lease runs out, or the clock looks at who waits: it only takes longer. */
 function notStarted(error: unknown): void {
-  console.warn(JSON.stringify({ event: "object_not_reached", error: String(error) }));
+  log("object_not_reached", { error });
 }
 
 /** What it may take to write counts. */

@@ -1,5 +1,6 @@
 /** Hands to objects what an event has no time for. */
 
+import { log } from "../core/log-events.ts";
 import { placed } from "../core/location.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Commit } from "../results/commit-attempts.ts";
@@ -14,7 +15,7 @@ export async function startApart(env: Env, tasks: ClaimedTask[]): Promise<void> 
 
 /** Has these ends committed by an object, for as long as it takes. Throws where no object can be reached. */
 export async function handOver(env: Env, commits: Commit[]): Promise<void> {
-  console.warn(JSON.stringify({ event: "commits_handed_over", taskIds: commits.map((entry) => entry.id) }));
+  log("commits_handed_over", { taskIds: commits.map((entry) => entry.id) });
   await withNewObject(env, async (object) => object.commit(commits));
 }
 

@@ -4,6 +4,8 @@
  * claim that gets nothing, or the time until the clock looks.
  */
 
+import { log } from "../core/log-events.ts";
+import { limitName } from "../core/limit-name.ts";
 import { claim } from "../engine/claim.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { readRateLine, type RateLine } from "../results/limits/rate-queue.ts";
@@ -41,7 +43,7 @@ export async function keepTurns(
     }
     return Date.now();
   } catch (error) {
-    console.warn(JSON.stringify({ event: "turns_not_kept", key, error: String(error) }));
+    log("turns_not_kept", { task: limitName("rate", key).task, error });
     return null;
   }
 }

@@ -3,6 +3,7 @@
  * with the last value always, logs and outputs all, within bounds. Nothing here ever fails the handler.
  */
 
+import { log } from "../core/log-events.ts";
 import { budgetOf } from "../core/plan.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { LogLevel, Progress } from "../core/task.ts";
@@ -181,7 +182,7 @@ export class Reporter {
         return;
       } catch (error) {
         if (n === TRIES) {
-          console.warn(JSON.stringify({ event: "report_lost", taskId: this.#task.id, error: String(error) }));
+          log("report_lost", { taskId: this.#task.id, error });
           return;
         }
         await scheduler.wait(50 * n * n);

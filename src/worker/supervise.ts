@@ -3,6 +3,7 @@
  * and commits its end. Whatever goes wrong here, the lease ends it.
  */
 
+import { log } from "../core/log-events.ts";
 import { CANCEL_GRACE_MS, MAX_TIMEOUT_MS } from "../core/bounds.ts";
 import { settle, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
@@ -52,14 +53,7 @@ export async function supervise(env: Env, task: ClaimedTask, frame: Frame, call:
   try {
     await runToEnd(env, task, attempt, frame, call);
   } catch (error) {
-    console.error(
-      JSON.stringify({
-        event: "attempt_left_to_its_lease",
-        taskId: task.id,
-        attempt: task.attempt,
-        error: String(error),
-      }),
-    );
+    log("attempt_left_to_its_lease", { taskId: task.id, attempt: task.attempt, error });
   } finally {
     leave(attempt);
   }
@@ -107,17 +101,14 @@ async function runToEnd(
 function logFailure(task: ClaimedTask, ending: Ending, startedAt: number): void {
   const { outcome } = ending;
   if (outcome !== "failed" && outcome !== "timeout" && outcome !== "crashed") return;
-  console.warn(
-    JSON.stringify({
-      event: "attempt_failed",
-      taskId: task.id,
-      attempt: task.attempt,
-      task: task.task,
-      outcome,
-      error: "error" in ending ? ending.error.type : null,
-      ms: Date.now() - startedAt,
-    }),
-  );
+  log("attempt_failed", {
+    taskId: task.id,
+    attempt: task.attempt,
+    task: task.task,
+    outcome,
+    error: "error" in ending ? ending.error.type : null,
+    ms: Date.now() - startedAt,
+  });
 }
 
 /** A call that is cut short by a fault of ours is an interruption, not a failure of the task. */
@@ -125,9 +116,7 @@ async function callIn(call: Call, task: ClaimedTask, control: AttemptControl): P
   try {
     return await call(task, control);
   } catch (error) {
-    console.warn(
-      JSON.stringify({ event: "attempt_died", taskId: task.id, attempt: task.attempt, error: String(error) }),
-    );
+    log("attempt_died", { taskId: task.id, attempt: task.attempt, error });
     return { ending: { outcome: "crashed" }, progress: null, used: false };
   }
 }

@@ -1,5 +1,6 @@
 /** Runs claimed tasks side by side, to the commits of their attempts' ends. */
 
+import { log } from "../core/log-events.ts";
 import { fillFlowInputs } from "../engine/flows/input.ts";
 import { untilWritten, writeCounts } from "../engine/stats/observe.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
@@ -61,5 +62,5 @@ async function superviseAll(env: Env, members: ClaimedTask[], frame: Frame, hand
 
 /** Not a fault yet: the next heartbeat comes soon. */
 function beatFailed(error: unknown): void {
-  console.warn(JSON.stringify({ event: "beat_failed", error: String(error) }));
+  log("beat_failed", { error });
 }

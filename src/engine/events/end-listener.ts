@@ -3,6 +3,7 @@
  * flow, which closes it at the end. The object stores nothing for it, and sleeps meanwhile.
  */
 
+import { log } from "../../core/log-events.ts";
 import { ENDED_CODE } from "../../progress/snapshot.ts";
 import { progressObject } from "./tell.ts";
 
@@ -63,7 +64,7 @@ export class Waiter {
       if (response.webSocket) return this.#listen(response.webSocket);
       throw new Error(`the progress object answered ${response.status}`);
     } catch (error) {
-      console.warn(JSON.stringify({ event: "waiter_not_registered", id: this.#id, error: String(error) }));
+      log("waiter_not_registered", { id: this.#id, error });
       this.#reopen();
     }
   }

@@ -3,6 +3,7 @@
  * while, so that no stream misses an end that was not told.
  */
 
+import { log } from "../../core/log-events.ts";
 import type { TaskEvent } from "../../contract/event.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { isTerminal } from "../../core/states.ts";
@@ -45,7 +46,7 @@ async function readKept(env: Env, snapshot: Snapshot): Promise<TaskEvent[]> {
     await object.sync(snapshot);
     return await object.list(0);
   } catch (error) {
-    console.warn(JSON.stringify({ event: "events_not_read", taskId: snapshot.id, error: String(error) }));
+    log("events_not_read", { id: snapshot.id, error });
     const detail = "The task's events could not be read just now. Try again.";
     throw new ProblemError(problem("unavailable", detail), { "Retry-After": "1" });
   }

@@ -1,5 +1,6 @@
 /** Tells progress objects how their tasks stand: only those that keep events, and of an end those that a caller waits at. */
 
+import { log } from "../../core/log-events.ts";
 import { placed } from "../../core/location.ts";
 import { isTerminal, type State } from "../../core/states.ts";
 import { doneNumber, timeline } from "../../core/timeline.ts";
@@ -52,7 +53,7 @@ async function tellEnd(env: Env, id: string): Promise<void> {
   try {
     await progressObject(env, id).ended();
   } catch (error) {
-    console.warn(JSON.stringify({ event: "end_not_told", id, error: String(error) }));
+    log("end_not_told", { id, error });
   }
 }
 
@@ -63,7 +64,7 @@ async function tellState(env: Env, ids: string[]): Promise<string[]> {
     rows = await readTasks(env.DB, ids);
   } catch (error) {
     // What the caller did is done; it must not look undone because nobody could be told.
-    console.warn(JSON.stringify({ event: "objects_not_told", tasks: ids.length, error: String(error) }));
+    log("objects_not_told", { tasks: ids.length, error });
     return ids;
   }
   const untold: string[] = [];
@@ -73,7 +74,7 @@ async function tellState(env: Env, ids: string[]): Promise<string[]> {
         await progressObject(env, row.id).sync(snapshotOf(row));
       } catch (error) {
         untold.push(row.id);
-        console.warn(JSON.stringify({ event: "object_not_told", taskId: row.id, error: String(error) }));
+        log("object_not_told", { taskId: row.id, error });
       }
     }),
   );

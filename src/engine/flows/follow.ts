@@ -5,6 +5,7 @@
  * and a change that becomes visible late comes behind what was told meanwhile.
  */
 
+import { log } from "../../core/log-events.ts";
 import type { TaskEvent } from "../../contract/event.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { timeline, type Moment } from "../../core/timeline.ts";
@@ -40,7 +41,7 @@ export async function listFlowEvents(env: Env, flow: FlowRow, after: number): Pr
     return await feed.look(flow, after);
   } catch (error) {
     if (error instanceof ProblemError) throw error;
-    console.warn(JSON.stringify({ event: "events_not_read", flowId: flow.id, error: String(error) }));
+    log("events_not_read", { id: flow.id, error });
     const detail = "The flow's events could not be read just now. Try again.";
     throw new ProblemError(problem("unavailable", detail), { "Retry-After": "1" });
   }

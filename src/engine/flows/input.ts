@@ -1,5 +1,6 @@
 /** What members of a flow are given when they start: the results that they need, read where they are. */
 
+import { log } from "../../core/log-events.ts";
 import type { Source } from "../../core/flows/flow.ts";
 import { numbersIn, restored, type StoredSource } from "../../core/flows/share.ts";
 import {
@@ -61,7 +62,7 @@ export async function fillFlowInputs(env: Env, tasks: ClaimedTask[]): Promise<Cl
     const known = { ended: await readSmallEnds(env.DB, ids, RESULTS_BYTES), failure: null };
     return tasks.map((task) => filled(task, takes.get(task.id), known));
   } catch (error) {
-    console.warn(JSON.stringify({ event: "flow_inputs_not_read", tasks: takers.length, error: String(error) }));
+    log("flow_inputs_not_read", { tasks: takers.length, error });
     return tasks;
   }
 }

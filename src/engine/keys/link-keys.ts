@@ -3,6 +3,7 @@
  * object makes and keeps, so that all isolates have the same ones and a restart keeps them.
  */
 
+import { log } from "../../core/log-events.ts";
 import { clockOf } from "../../broker/poke.ts";
 import { DEFAULT_OVERLAP_MS, holding, KEYS_KNOWN_MS, signerAt, type LinkKey } from "../../core/link-keys.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
@@ -69,7 +70,7 @@ async function ask<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    console.error(JSON.stringify({ event: "link_keys_not_read", error: String(error) }));
+    log("link_keys_not_read", { error });
     throw new ProblemError(problem("unavailable", "The keys that sign links could not be read. Try again."), {
       "Retry-After": "2",
     });

@@ -1,5 +1,6 @@
 /** Makes the limits of this version's definitions hold for what was submitted to an earlier one. */
 
+import { log } from "../../core/log-events.ts";
 import type { Per } from "../../core/concurrency.ts";
 import type { TaskDefinition } from "../../core/task.ts";
 import { rateOf } from "../../core/share.ts";
@@ -18,7 +19,7 @@ export async function declareLimits(env: Env, now: number): Promise<void> {
     if (await changeLimits(env.DB, limits, now)) await announce(env, { lookAt: now }, now);
     isDeclared = true;
   } catch (error) {
-    console.warn(JSON.stringify({ event: "limits_not_declared", error: String(error) }));
+    log("limits_not_declared", { error });
   }
 }
 

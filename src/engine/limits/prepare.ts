@@ -1,5 +1,6 @@
 /** Which limits a submission is under: those of its definition, by the key of its input, and its own. */
 
+import { log } from "../../core/log-events.ts";
 import type { Submission } from "../../contract/submission.ts";
 import { definitionKey, submissionKey, type KeyLimit, type Per } from "../../core/concurrency.ts";
 import type { TaskDefinition } from "../../core/task.ts";
@@ -84,7 +85,7 @@ function partOf(task: string, what: string, key: Key, input: unknown, tenant: st
     if (typeof part === "string") return part;
     throw new TypeError(`not a string but of type ${typeof part}`);
   } catch (error) {
-    console.warn(JSON.stringify({ event: "limit_key_not_computed", task, limit: what, error: String(error) }));
+    log("limit_key_not_computed", { task, limit: what, error: error instanceof Error ? error.name : null });
     return null;
   }
 }

@@ -1,5 +1,6 @@
 /** Makes the schedules be those that the deployment declares. */
 
+import { log } from "../../core/log-events.ts";
 import { putScheduleSchema, scheduleIdSchema, type DeclaredSchedule } from "../../contract/schedule.ts";
 import { ProblemError } from "../../core/problems.ts";
 import { DECLARED_TENANT } from "../../core/schedule.ts";
@@ -45,5 +46,5 @@ function entryOf(action: AuditAction, target: string, now: number, detail?: Reco
 }
 
 function note(schedule: string, error: unknown): void {
-  console.error(JSON.stringify({ event: "schedule_not_declared", schedule, error: String(error) }));
+  log("schedule_not_declared", { schedule, error });
 }

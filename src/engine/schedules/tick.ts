@@ -1,5 +1,6 @@
 /** Makes the tasks of the ticks that have come. */
 
+import { log } from "../../core/log-events.ts";
 import type { ProblemError } from "../../core/problems.ts";
 import { lookAt, MAX_TICKS_PER_LOOK, type Look } from "../../core/schedule.ts";
 import { readDueSchedules, readInputs, type DueSchedule, type Waiting } from "../../results/schedules/read.ts";
@@ -65,7 +66,7 @@ async function orNoted<T>({ tenant, id }: DueSchedule, decide: () => T | Promise
   try {
     return await decide();
   } catch (error) {
-    console.error(JSON.stringify({ event: "schedule_not_ticked", tenant, schedule: id, error: String(error) }));
+    log("schedule_not_ticked", { tenant, schedule: id, error });
     return null;
   }
 }
@@ -115,6 +116,6 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
 /** A tick over the tenant's quota is missed, as the schedule then shows; it goes on with the next one. */
 function missedOf({ tenant, id }: DueSchedule, ticks: number[], refusal: ProblemError | null): MissedTick[] {
   if (refusal === null) return [];
-  console.warn(JSON.stringify({ event: "ticks_over_quota", tenant, schedule: id, ticks: ticks.length }));
+  log("ticks_over_quota", { tenant, schedule: id, ticks: ticks.length });
   return ticks.map((at) => ({ at, why: refusal.problem.detail }));
 }

@@ -4,6 +4,7 @@
  * it is the last seconds' counts.
  */
 
+import { log } from "../../core/log-events.ts";
 import { countAttempt, countEnd, type Counts } from "../../core/counts.ts";
 import type { Outcome } from "../../core/settle.ts";
 import { isTerminal } from "../../core/states.ts";
@@ -84,6 +85,6 @@ export async function writeCounts(env: Env): Promise<void> {
   try {
     await addRollups(env.DB, rollups, takeUntold());
   } catch (error) {
-    console.warn(JSON.stringify({ event: "counts_not_written", rollups: rollups.length, error: String(error) }));
+    log("counts_not_written", { rollups: rollups.length, error });
   }
 }

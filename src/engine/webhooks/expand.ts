@@ -4,6 +4,7 @@
  * Done twice, it makes the same ids, and so nothing twice. `engine/announce.ts` rings for the deliveries.
  */
 
+import { log } from "../../core/log-events.ts";
 import { ProblemError } from "../../core/problems.ts";
 import { DEFAULT_WEBHOOK } from "../../core/webhook.ts";
 import type { Change } from "../../results/changes.ts";
@@ -40,7 +41,7 @@ export async function expandFor(env: Env, tasks: readonly OwedId[]): Promise<Exp
       all.deliveries.push(...deliveries);
       all.failed ||= failed;
     } catch (error) {
-      console.warn(JSON.stringify({ event: "outbox_not_read", error: String(error) }));
+      log("outbox_not_read", { error });
       all.failed = true;
     }
   }
@@ -75,7 +76,7 @@ async function tryToExpand(env: Env, group: Owed[], webhooks: WebhookRow[], stor
     const isBackendSilent = error instanceof ProblemError;
     if (group.length === 1 || isBackendSilent) {
       const taskIds = group.map((end) => end.taskId);
-      console.error(JSON.stringify({ event: "not_delivered", taskIds, error: String(error) }));
+      log("not_delivered", { taskIds, error });
       return false;
     }
     let all = true;

@@ -3,6 +3,7 @@
  * there is a key to seal with; one from before is sealed when it is next used, or by the clock.
  */
 
+import { log } from "../../core/log-events.ts";
 import type { WebhookSecret } from "../../core/webhook.ts";
 import { replaceSecrets } from "../../results/webhooks/change.ts";
 import type { WebhookRow } from "../../results/webhooks/row.ts";
@@ -48,7 +49,7 @@ export async function resealEndpoint(env: Env, row: WebhookRow): Promise<void> {
     });
     await replaceSecrets(env.DB, tenant, id, row.secrets, JSON.stringify(await Promise.all(fresh)));
   } catch (error) {
-    console.error(JSON.stringify({ event: "webhook_not_sealed", tenant, webhook: id, error: String(error) }));
+    log("webhook_not_sealed", { tenant, webhook: id, error });
   }
 }
 

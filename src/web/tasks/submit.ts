@@ -1,5 +1,6 @@
 /** `POST /v1/tasks` and `POST /v1/tasks/batch`. */
 
+import { log } from "../../core/log-events.ts";
 import { z } from "zod";
 import { presentProblem, problemSchema } from "../../contract/problem.ts";
 import { batchSchema, submissionSchema } from "../../contract/submission.ts";
@@ -111,7 +112,7 @@ async function endOf(env: Env, row: WholeTaskRow, wanted: Awaited | null, patien
     return after ?? row;
   } catch (error) {
     // The task is stored: an answer that says otherwise would have it submitted twice.
-    console.warn(JSON.stringify({ event: "end_not_read", taskId: row.id, error: String(error) }));
+    log("end_not_read", { taskId: row.id, error });
     return row;
   }
 }
