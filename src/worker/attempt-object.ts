@@ -8,6 +8,7 @@ import { log } from "../core/log-events.ts";
 import { commit } from "../engine/commit.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Commit } from "../results/commit-attempts.ts";
+import { attemptOf } from "./attempt.ts";
 import { workOff } from "./work.ts";
 
 /** How long the alarm's handler may take: the platform's 15 minutes, less a margin. */
@@ -38,7 +39,8 @@ export class AttemptObject extends DurableObject<Env> {
   /** Never throws: the platform would run it again. */
   override async alarm(): Promise<void> {
     const tasks = this.#claimed.splice(0);
-    if (tasks.length > 0) await workOff(this.env, tasks, Date.now() + ALARM_MS);
+    const attempts = tasks.map((task) => attemptOf(this.env, task));
+    await workOff(this.env, attempts, Date.now() + ALARM_MS);
     const kept = [...this.ctx.storage.kv.list<Commit>()].map(([, entry]) => entry);
     if (kept.length > 0) await this.#write(kept);
   }

@@ -21,12 +21,15 @@ const HAND_OVER_MS = 2_000;
 export class Committer {
   readonly #env: Env;
   readonly #handOverAt: number;
+  /** Attempts whose ends may still come. */
+  #open: number;
   #waiting: Waiting[] = [];
   #isWriting = false;
 
-  /** `endBy`: when the platform cuts the event off, in ms since the epoch. */
-  constructor(env: Env, endBy: number) {
+  /** `endBy`: when the platform cuts the event off, in ms since the epoch. `attempts`: how many ends may come. */
+  constructor(env: Env, endBy: number, attempts = Infinity) {
     this.#env = env;
+    this.#open = attempts;
     this.#handOverAt = endBy - HAND_OVER_MS;
   }
 
@@ -37,6 +40,7 @@ export class Committer {
   async add(entry: Commit): Promise<boolean> {
     const done = Promise.withResolvers<boolean>();
     this.#waiting.push({ commit: entry, done });
+    this.#open--;
     if (!this.#isWriting) void this.#write();
     return done.promise;
   }
@@ -45,7 +49,7 @@ export class Committer {
   async #write(): Promise<void> {
     this.#isWriting = true;
     // What ends in the same turn of the event loop goes together.
-    await scheduler.wait(0);
+    if (this.#open > 0) await scheduler.wait(0);
     while (this.#waiting.length > 0) await this.#settle(this.#waiting.splice(0));
     this.#isWriting = false;
   }

@@ -3,13 +3,12 @@
 import { DEFAULT_TIMEOUT_MS } from "../core/bounds.ts";
 import { budgetOf } from "../core/plan.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
+import { attemptOf, type Attempt } from "./attempt.ts";
 import { callsOf } from "./batch-call.ts";
-import { boundsOf } from "./bounds.ts";
-import { findDefinition } from "./definitions.ts";
 
 export interface Placed {
   /** They end within the time that the platform leaves an event. */
-  here: ClaimedTask[];
+  here: Attempt[];
   /** Those of each object. */
   apart: ClaimedTask[][];
 }
@@ -20,24 +19,24 @@ export interface Placed {
  * duration and not by what it does.
  */
 export function placesOf(env: Env, claimed: readonly ClaimedTask[]): Placed {
-  const calls = callsOf(claimed, (name) => findDefinition(name, env));
+  const calls = callsOf(claimed.map((task) => attemptOf(env, task)));
   const alone = calls.filter(wasCutOff);
   const others = calls.filter((call) => !wasCutOff(call));
-  const long = others.filter((call) => isLong(env, call));
+  const long = others.filter(isLong);
   return {
-    here: others.filter((call) => !isLong(env, call)).flat(),
-    apart: [...alone, ...inGroups(long, budgetOf(env).attemptsPerObject)],
+    here: others.filter((call) => !isLong(call)).flat(),
+    apart: [...alone, ...inGroups(long, budgetOf(env).attemptsPerObject)].map((group) => group.map(({ task }) => task)),
   };
 }
 
-function wasCutOff(call: readonly ClaimedTask[]): boolean {
-  return call.some((task) => task.crashes > 0);
+function wasCutOff(call: readonly Attempt[]): boolean {
+  return call.some(({ task }) => task.crashes > 0);
 }
 
-function isLong(env: Env, call: readonly ClaimedTask[]): boolean {
-  return call.some((task) => boundsOf(task, findDefinition(task.task, env)).hardMs > DEFAULT_TIMEOUT_MS);
+function isLong(call: readonly Attempt[]): boolean {
+  return call.some(({ bounds }) => bounds.hardMs > DEFAULT_TIMEOUT_MS);
 }
 
-function inGroups(calls: readonly ClaimedTask[][], size: number): ClaimedTask[][] {
+function inGroups(calls: readonly Attempt[][], size: number): Attempt[][] {
   return Array.from({ length: Math.ceil(calls.length / size) }, (_, i) => calls.slice(i * size, (i + 1) * size).flat());
 }

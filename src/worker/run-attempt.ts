@@ -3,13 +3,11 @@
 import type { TaskDefinition } from "../core/task.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
-import type { RunOptions } from "../engine/prepare.ts";
 import { holdBack } from "../results/limits/buckets.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import { jsonOf } from "../results/task-row.ts";
+import type { Attempt } from "./attempt.ts";
 import { createContext } from "./context.ts";
 import type { AttemptControl } from "./control.ts";
-import { findDefinition } from "./definitions.ts";
 import { Durable } from "./durable.ts";
 import type { Scrubber } from "../core/secret.ts";
 import { checkOutput, givenTo, scrubbed, withDelay } from "./endings.ts";
@@ -32,14 +30,13 @@ const UNKNOWN_TASK_MS = 10_000;
 const UNKNOWN_TASK_TRIES = 360;
 
 /** Runs the handler to its end. Never throws for what a handler does. */
-export async function runAttempt(env: Env, task: ClaimedTask, control: AttemptControl): Promise<Ran> {
-  const definition = findDefinition(task.task, env);
+export async function runAttempt(env: Env, { task, definition, bounds, control }: Attempt): Promise<Ran> {
   if (!definition) return { ending: unknownTask(task), progress: null, used: false };
   const reporter = new Reporter(env, task);
   control.signal.addEventListener("abort", () => acknowledge(control, reporter));
-  const durable = new Durable(env, task, control.signal, yieldAfter(task, definition), reporter, () =>
-    control.undoable(),
-  );
+  // Durable work has no total limit: past half of its attempt's time, the next step begins a new one.
+  const yieldAfter = task.startedAt + bounds.hardMs / 2;
+  const durable = new Durable(env, task, control.signal, yieldAfter, reporter, () => control.undoable());
   const ending = await handle(env, definition, task, control.signal, reporter, durable);
   await reporter.finish();
   return {
@@ -85,12 +82,6 @@ async function handle(
     if (thrown instanceof Snoozed) return { outcome: "snoozed", delayMs: thrown.delayMs };
     return scrubbed(withDelay(definition, task, thrown), scrubber);
   }
-}
-
-/** Durable work has no total limit: past half of its attempt's time, the next step begins a new one. */
-function yieldAfter(task: ClaimedTask, definition: TaskDefinition): number {
-  const options = jsonOf<RunOptions>(task.options) ?? {};
-  return task.startedAt + (options.timeoutMs ?? definition.timeoutMs) / 2;
 }
 
 function unknownTask(task: ClaimedTask): Ending {

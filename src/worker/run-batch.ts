@@ -8,9 +8,9 @@ import type { Scrubber } from "../core/secret.ts";
 import type { Ending } from "../core/settle.ts";
 import { userBindings } from "../engine/bindings.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
+import type { Attempt } from "./attempt.ts";
 import { itemOf } from "./context.ts";
 import type { AttemptControl } from "./control.ts";
-import { findDefinition } from "./definitions.ts";
 import { checkOutput, givenTo, invalidOutput, scrubbed, withDelay } from "./endings.ts";
 import { Reporter } from "./reporter.ts";
 import { acknowledge, type Ran } from "./run-attempt.ts";
@@ -25,18 +25,9 @@ interface Member {
   ending: Ending | null;
 }
 
-/** An attempt of the batch, and how it hears that it is to stop. */
-export interface Controlled {
-  task: ClaimedTask;
-  control: AttemptControl;
-}
-
-/** Calls the handler once for all of these tasks; answers in their order. Never throws for what it does. */
-export async function runBatch(
-  env: Env,
-  attempts: readonly Controlled[],
-  definition: TaskDefinition = findDefinition(attempts[0]!.task.task, env)!,
-): Promise<Ran[]> {
+/** Calls the handler once for all of these attempts of one task; answers in their order. Never throws for what it does. */
+export async function runBatch(env: Env, attempts: readonly Attempt[]): Promise<Ran[]> {
+  const definition = attempts[0]!.definition!;
   const members = attempts.map(({ task, control }): Member => {
     return { task, control, reporter: new Reporter(env, task), input: undefined, scrubber: null, ending: null };
   });

@@ -11,32 +11,33 @@ import { OBJECT, TOLD } from "../core/wake.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { noteLateEnd } from "../results/commit-attempts.ts";
 import { jsonOf } from "../results/task-row.ts";
-import { boundsOf, type Bounds } from "./bounds.ts";
+import type { Attempt } from "./attempt.ts";
 import type { Committer } from "./committer.ts";
-import { AttemptControl } from "./control.ts";
-import { findDefinition } from "./definitions.ts";
 import type { Ran } from "./run-attempt.ts";
 import { enter, firstRenewal, leave, type RunningAttempt } from "./running.ts";
 
-/** How often a supervisor looks whether its attempt's time is up or a stop order came. */
-const LOOK_EVERY_MS = 200;
+/** How often an event looks whether the time of its attempts is up, a stop order came, or a lease is to be renewed. */
+export const LOOK_EVERY_MS = 200;
 
 /** What the event has left at the latest when an attempt's end is committed: no grace lasts longer. */
 const COMMIT_MS = 3_000;
 
 /** How a handler is called for one attempt. */
-export type Call = (task: ClaimedTask, control: AttemptControl) => Promise<Ran>;
+export type Call = (attempt: Attempt) => Promise<Ran>;
 
 /** The event in which attempts run. */
 export interface Frame {
   committer: Committer;
   /** When the platform cuts it off, in ms since the epoch. */
   endBy: number;
+  /** What the event's one timer does: a look at each attempt that runs. */
+  looks: Set<() => void>;
 }
 
-/** Runs a claimed task to the commit of its attempt. `share`: what part of the call it is. Never throws. */
-export async function supervise(env: Env, task: ClaimedTask, frame: Frame, call: Call, share = 1): Promise<void> {
-  const attempt: RunningAttempt = {
+/** Runs an attempt to the commit of its end. `share`: what part of the call it is. Never throws. */
+export async function supervise(env: Env, attempt: Attempt, frame: Frame, call: Call, share = 1): Promise<void> {
+  const { task } = attempt;
+  const running: RunningAttempt = {
     id: task.id,
     attempt: task.attempt,
     lane: task.lane,
@@ -49,51 +50,51 @@ export async function supervise(env: Env, task: ClaimedTask, frame: Frame, call:
     stopAt: null,
     isWatched: (task.object & TOLD) !== 0,
   };
-  enter(attempt);
+  enter(running);
   try {
-    await runToEnd(env, task, attempt, frame, call);
+    await runToEnd(env, attempt, running, frame, call);
   } catch (error) {
     log("attempt_left_to_its_lease", { taskId: task.id, attempt: task.attempt, error });
   } finally {
-    leave(attempt);
+    leave(running);
   }
 }
 
 async function runToEnd(
   env: Env,
-  task: ClaimedTask,
-  attempt: RunningAttempt,
-  { committer, endBy }: Frame,
+  attempt: Attempt,
+  running: RunningAttempt,
+  { committer, endBy, looks }: Frame,
   call: Call,
 ): Promise<void> {
-  const bounds = boundsOf(task, findDefinition(task.task, env));
-  const control = new AttemptControl(task.object & OBJECT.undo ? CANCEL_GRACE_MS : 0);
+  const { task } = attempt;
   const startedAt = Date.now();
-  const running = callIn(call, task, control);
+  const ran = callIn(call, attempt);
   const fenced = Promise.withResolvers<Ending | null>();
-  const watching = setInterval(() => {
-    const order = watch(attempt, control, startedAt, bounds, endBy - COMMIT_MS);
+  const look = () => {
+    const order = watch(attempt, running, startedAt, endBy - COMMIT_MS);
     if (order !== undefined) fenced.resolve(order);
-  }, LOOK_EVERY_MS);
+  };
+  looks.add(look);
 
   let first: Ran | Ending | null;
   try {
-    first = await Promise.race([running, fenced.promise]);
+    first = await Promise.race([ran, fenced.promise]);
   } finally {
-    clearInterval(watching);
+    looks.delete(look);
   }
   if (first === null) return;
   if ("ending" in first) {
-    const ending = tooLate(first.ending, control, startedAt, bounds) ?? first.ending;
+    const ending = tooLate(first.ending, attempt, startedAt) ?? first.ending;
     logFailure(task, ending, startedAt);
-    const held = await committer.add(commitOf(task, ending, bounds, first));
+    const held = await committer.add(commitOf(attempt, ending, first));
     if (!held) await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
     return;
   }
   logFailure(task, first, startedAt);
-  await committer.add(commitOf(task, first, bounds, null));
+  await committer.add(commitOf(attempt, first, null));
   // The handler was told to stop and did not: it stays in this isolate until it ends, and changes nothing.
-  const { ending } = await running;
+  const { ending } = await ran;
   await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
 }
 
@@ -112,10 +113,11 @@ function logFailure(task: ClaimedTask, ending: Ending, startedAt: number): void 
 }
 
 /** A call that is cut short by a fault of ours is an interruption, not a failure of the task. */
-async function callIn(call: Call, task: ClaimedTask, control: AttemptControl): Promise<Ran> {
+async function callIn(call: Call, attempt: Attempt): Promise<Ran> {
   try {
-    return await call(task, control);
+    return await call(attempt);
   } catch (error) {
+    const { task } = attempt;
     log("attempt_died", { taskId: task.id, attempt: task.attempt, error });
     return { ending: { outcome: "crashed" }, progress: null, used: false };
   }
@@ -126,21 +128,20 @@ async function callIn(call: Call, task: ClaimedTask, control: AttemptControl): P
  * `graceUntil`: when the last grace ends, in ms since the epoch.
  */
 function watch(
-  attempt: RunningAttempt,
-  control: AttemptControl,
+  { bounds, control }: Attempt,
+  running: RunningAttempt,
   startedAt: number,
-  bounds: Bounds,
   graceUntil: number,
 ): Ending | null | undefined {
   const ranMs = Date.now() - startedAt;
-  if (attempt.order === "lost") {
+  if (running.order === "lost") {
     control.stop({ cause: "lost", message: "the task is in another attempt, or has ended" });
     return null;
   }
-  if (attempt.order === "cancelled") {
-    control.stop({ cause: "cancelled", message: "the task was cancelled", isWatched: attempt.isWatched });
-    attempt.stopAt ??= Math.min(Date.now() + CANCEL_GRACE_MS, graceUntil);
-    if (Date.now() >= attempt.stopAt) return { outcome: "cancelled" };
+  if (running.order === "cancelled") {
+    control.stop({ cause: "cancelled", message: "the task was cancelled", isWatched: running.isWatched });
+    running.stopAt ??= Math.min(Date.now() + CANCEL_GRACE_MS, graceUntil);
+    if (Date.now() >= running.stopAt) return { outcome: "cancelled" };
   }
   if (ranMs >= bounds.hardMs) {
     control.stop({ cause: "timeout", message: timeoutMessage(bounds.hardMs) });
@@ -158,7 +159,7 @@ function watch(
 }
 
 /** A handler that held up the whole isolate ends before any timer could: its time is up all the same. */
-function tooLate(ending: Ending, control: AttemptControl, startedAt: number, bounds: Bounds): Ending | null {
+function tooLate(ending: Ending, { bounds, control }: Attempt, startedAt: number): Ending | null {
   const overdue =
     control.reason?.cause === "timeout" || Date.now() - startedAt > bounds.hardMs + control.graceMs + LOOK_EVERY_MS;
   const { outcome } = ending;
@@ -174,7 +175,7 @@ function timeoutMessage(hardMs: number): string {
   return `the attempt did not end within ${hardMs} ms. \`timeout\`, in the task's definition or in the submission's options, allows up to ${most}`;
 }
 
-function commitOf(task: ClaimedTask, ending: Ending, bounds: Bounds, ran: Ran | null) {
+function commitOf({ task, bounds }: Attempt, ending: Ending, ran: Ran | null) {
   const at = Date.now();
   return {
     ...settle({ ...task, undoing: jsonOf<Undoing>(task.undo) }, ending, bounds.policy, at, Math.random()),

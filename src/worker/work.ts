@@ -3,16 +3,13 @@
 import { log } from "../core/log-events.ts";
 import { fillFlowInputs } from "../engine/flows/input.ts";
 import { untilWritten, writeCounts } from "../engine/stats/observe.ts";
-import type { ClaimedTask } from "../results/claim-tasks.ts";
+import type { Attempt } from "./attempt.ts";
 import { callsOf, sharedCall, type RunTogether } from "./batch-call.ts";
 import { Committer } from "./committer.ts";
-import { findDefinition } from "./definitions.ts";
 import { runAttempt } from "./run-attempt.ts";
 import { runBatch } from "./run-batch.ts";
 import { beat } from "./running.ts";
-import { supervise, type Call, type Frame } from "./supervise.ts";
-
-const BEAT_EVERY_MS = 250;
+import { LOOK_EVERY_MS, supervise, type Call, type Frame } from "./supervise.ts";
 
 /** How the handlers of tasks are called. */
 export interface Handlers {
@@ -22,7 +19,7 @@ export interface Handlers {
 
 export function handlersOf(env: Env): Handlers {
   return {
-    one: async (task, control) => runAttempt(env, task, control),
+    one: async (attempt) => runAttempt(env, attempt),
     together: async (attempts) => runBatch(env, attempts),
   };
 }
@@ -30,34 +27,46 @@ export function handlersOf(env: Env): Handlers {
 /**
  * Runs these attempts, and keeps the isolate's leases meanwhile. `endBy`: when the platform cuts the event off, in ms
  * since the epoch. Never throws for what a handler or D1 does.
+ *
+ * One timer serves all attempts of the event. One for all events of the isolate cannot: what it did would happen in the
+ * event that had set it, where the platform refuses the requests and signals of another.
  */
 export async function workOff(
   env: Env,
-  claimed: ClaimedTask[],
+  claimed: readonly Attempt[],
   endBy: number,
   handlers: Handlers = handlersOf(env),
 ): Promise<void> {
   if (claimed.length === 0) return;
-  const tasks = await fillFlowInputs(env, claimed);
-  const frame = { committer: new Committer(env, endBy), endBy };
-  let open = true;
-  const keepAlive = async () => {
-    while (open) {
-      await scheduler.wait(BEAT_EVERY_MS);
-      if (open) await beat(env).catch(beatFailed);
-      if (untilWritten(Date.now()) === 0) await writeCounts(env);
-    }
+  const attempts = await withFlowInputs(env, claimed);
+  const frame: Frame = { committer: new Committer(env, endBy, attempts.length), endBy, looks: new Set() };
+  let isBusy = false;
+  const keepLeases = async () => {
+    if (isBusy) return;
+    isBusy = true;
+    await beat(env).catch(beatFailed);
+    if (untilWritten(Date.now()) === 0) await writeCounts(env);
+    isBusy = false;
   };
-  void keepAlive();
-  const calls = callsOf(tasks, (name) => findDefinition(name, env));
-  await Promise.all(calls.map((members) => superviseAll(env, members, frame, handlers)));
-  open = false;
+  const timer = setInterval(() => {
+    for (const look of frame.looks) look();
+    void keepLeases();
+  }, LOOK_EVERY_MS);
+  await Promise.all(callsOf(attempts).map((members) => superviseAll(env, members, frame, handlers)));
+  clearInterval(timer);
 }
 
-async function superviseAll(env: Env, members: ClaimedTask[], frame: Frame, handlers: Handlers): Promise<void> {
-  const { batch = null } = findDefinition(members[0]!.task, env) ?? {};
-  const call = batch === null ? handlers.one : sharedCall(handlers.together);
-  await Promise.all(members.map((task) => supervise(env, task, frame, call, 1 / members.length)));
+async function withFlowInputs(env: Env, attempts: readonly Attempt[]): Promise<readonly Attempt[]> {
+  const tasks = await fillFlowInputs(
+    env,
+    attempts.map(({ task }) => task),
+  );
+  return attempts.map((attempt, i) => ({ ...attempt, task: tasks[i]! }));
+}
+
+async function superviseAll(env: Env, members: Attempt[], frame: Frame, handlers: Handlers): Promise<void> {
+  const call = members[0]!.definition?.batch ? sharedCall(handlers.together) : handlers.one;
+  await Promise.all(members.map((attempt) => supervise(env, attempt, frame, call, 1 / members.length)));
 }
 
 /** Not a fault yet: the next heartbeat comes soon. */

@@ -12,6 +12,7 @@ import { LANES, type Lane } from "../../src/core/bounds.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { routes } from "../../src/app/routes.ts";
 import { createApp } from "../../src/web/app.ts";
+import { attemptOf } from "../../src/worker/attempt.ts";
 import { consume, consumeDead } from "../../src/worker/consume.ts";
 import { commit } from "../../src/engine/commit.ts";
 import type { Commit } from "../../src/results/commit-attempts.ts";
@@ -85,9 +86,9 @@ export class AssembledWorker {
     const real = handlersOf(this.env);
     const { one, together } = options.handlers?.(real) ?? real;
     this.#handlers = {
-      one: (task, control) => {
-        this.started.push(`${task.id}/${task.attempt}`);
-        return one(task, control);
+      one: (attempt) => {
+        this.started.push(`${attempt.task.id}/${attempt.task.attempt}`);
+        return one(attempt);
       },
       together: (attempts) => {
         this.started.push(...attempts.map(({ task }) => `${task.id}/${task.attempt}`));
@@ -197,7 +198,8 @@ export class AssembledWorker {
     this.#apart++;
     const work = async () => {
       await scheduler.wait(Math.max(0, afterMs));
-      await workOff(this.env, tasks, Date.now() + 900_000, this.#handlers);
+      const attempts = tasks.map((task) => attemptOf(this.env, task));
+      await workOff(this.env, attempts, Date.now() + 900_000, this.#handlers);
     };
     void work().finally(() => this.#apart--);
   }

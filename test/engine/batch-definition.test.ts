@@ -85,10 +85,11 @@ describe("what a handler returned", () => {
 });
 
 describe("what was claimed together", () => {
-  const task = (id: string, more: Partial<ClaimedTask> = {}) =>
-    ({ id, tenant: "a", task: "batched", lane: "default", runAt: 1, crashes: 0, ...more }) as ClaimedTask;
-  const definitionOf = (name: string) =>
-    name === "batched" ? { ...index, batch: { ...index.batch!, size: 2 } } : undefined;
+  const batched = { ...index, batch: { ...index.batch!, size: 2 } };
+  const task = (id: string, more: Partial<ClaimedTask> = {}) => {
+    const row = { id, tenant: "a", task: "batched", lane: "default", runAt: 1, crashes: 0, ...more } as ClaimedTask;
+    return { task: row, definition: row.task === "batched" ? batched : undefined };
+  };
 
   it("is called by tenant, task and lane, the oldest first, and never more than a batch holds", () => {
     const claimed = [
@@ -100,13 +101,13 @@ describe("what was claimed together", () => {
       task("alone", { task: "plain" }),
       task("alone too", { task: "plain" }),
     ];
-    const calls = callsOf(claimed, definitionOf).map((call) => call.map(({ id }) => id));
+    const calls = callsOf(claimed).map((call) => call.map((each) => each.task.id));
     expect(calls).toEqual([["3", "4"], ["5"], ["1"], ["2"], ["alone"], ["alone too"]]);
   });
 
   it("is called without the tasks that were cut off: each has its next try alone", () => {
     const claimed = [task("1"), task("2", { crashes: 2 }), task("3"), task("4", { crashes: 1 })];
-    const calls = callsOf(claimed, definitionOf).map((call) => call.map(({ id }) => id));
+    const calls = callsOf(claimed).map((call) => call.map((each) => each.task.id));
     expect(calls).toEqual([["1", "3"], ["2"], ["4"]]);
   });
 });

@@ -218,8 +218,9 @@ export class BatchWorld {
       this.#attempts.add(`${id}/${attempt}`);
     }
     // Who has its last try alone started with the others all the same.
-    const started = claimed.map((task) => ({ ...task, crashes: 0 }));
-    for (const call of callsOf(started, () => definition)) {
+    const started = claimed.map((task) => ({ task: { ...task, crashes: 0 }, definition }));
+    for (const attempts of callsOf(started)) {
+      const call = attempts.map(({ task }) => task);
       const told = JSON.stringify(call.map(({ id, tenant, lane, runAt }) => ({ id, tenant, lane, age: now - runAt })));
       if (call.length > SIZE) throw new Error(`a call of ${call.length}: ${told}`);
       if (new Set(call.map((task) => `${task.tenant} ${task.lane}`)).size > 1) throw new Error(`a mixed call: ${told}`);

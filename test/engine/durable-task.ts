@@ -16,7 +16,7 @@ import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import type { WholeTaskRow } from "../../src/results/task-row.ts";
 import { noop } from "../../src/app/fixtures/values.ts";
-import { AttemptControl } from "../../src/worker/control.ts";
+import { attemptOf } from "../../src/worker/attempt.ts";
 import { runAttempt } from "../../src/worker/run-attempt.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
 import { hearingEnv } from "./limited-tasks.ts";
@@ -109,7 +109,7 @@ export class DurableTask {
       result = await handler(ctx);
       return null;
     });
-    const { ending } = await runAttempt(this.#env, task, new AttemptControl(0));
+    const { ending } = await runAttempt(this.#env, attemptOf(this.#env, task));
     run.mockRestore();
     return ending.outcome === "succeeded" ? { ...ending, result: JSON.stringify(result) } : ending;
   }

@@ -5,6 +5,7 @@ import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { historyOf } from "../../src/results/task-row.ts";
 import { Committer } from "../../src/worker/committer.ts";
+import { attemptOf } from "../../src/worker/attempt.ts";
 import { workOff } from "../../src/worker/work.ts";
 import { databaseOver } from "./database-over.ts";
 import { claimOne, endOf, newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
@@ -63,8 +64,8 @@ it("change nothing where the attempt was fenced meanwhile", async () => {
 it("leave an attempt that begins too late in its event to another, and use up nothing", async () => {
   const [task] = await claimed(1);
   const worked: string[] = [];
-  await workOff(quietEnv(), [task!], Date.now() + 3_200, {
-    one: async (_, control) => {
+  await workOff(quietEnv(), [attemptOf(env, task!)], Date.now() + 3_200, {
+    one: async ({ control }) => {
       await new Promise<void>((resolve) => control.signal.addEventListener("abort", () => resolve()));
       worked.push(control.reason!.cause);
       return { ending: { outcome: "succeeded", result: "null" }, progress: null, used: false };

@@ -2,13 +2,14 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { z } from "zod";
-import type { BatchContext } from "../../src/core/task.ts";
+import type { BatchContext, TaskDefinition } from "../../src/core/task.ts";
 import { defineTask } from "../../src/core/define-task.ts";
 import type { AttemptAborted } from "../../src/core/errors.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { attemptOf, type Attempt } from "../../src/worker/attempt.ts";
 import { AttemptControl } from "../../src/worker/control.ts";
-import { runBatch, type Controlled } from "../../src/worker/run-batch.ts";
+import { runBatch } from "../../src/worker/run-batch.ts";
 import { newTask, newTenant } from "./webhook-tasks.ts";
 
 async function claimed(inputs: unknown[]): Promise<ClaimedTask[]> {
@@ -20,8 +21,12 @@ async function claimed(inputs: unknown[]): Promise<ClaimedTask[]> {
   return ids.map((id) => claim.claimed.find((task) => task.id === id)!);
 }
 
-function controlled(tasks: ClaimedTask[], controls: AttemptControl[] = []): Controlled[] {
-  return tasks.map((task, i) => ({ task, control: controls[i] ?? new AttemptControl(0) }));
+/** Attempts of these tasks, whatever they are called, with this handler. */
+function attemptsOf(definition: TaskDefinition, tasks: ClaimedTask[], controls: AttemptControl[] = []): Attempt[] {
+  return tasks.map((task, i) => {
+    const attempt = attemptOf(env, task);
+    return { ...attempt, definition, control: controls[i] ?? attempt.control };
+  });
 }
 
 const define = (run: (inputs: number[], ctx: BatchContext) => Promise<(number | Error)[]>) =>
@@ -51,7 +56,7 @@ it("tells each task's stop to it alone, and the whole call when the last of them
     return inputs;
   });
   const tasks = await claimed([1, 2, 3]);
-  const ran = await runBatch(env, controlled(tasks, controls), handler);
+  const ran = await runBatch(env, attemptsOf(handler, tasks, controls));
   expect(heard).toEqual([
     [false, false, true, false],
     [true, true, true, true],
@@ -69,7 +74,7 @@ it("leaves out whom the schema does not know any more, and does not wait for the
     await stopOf(signal);
     return inputs;
   });
-  const ran = await runBatch(env, controlled(tasks, controls), handler);
+  const ran = await runBatch(env, attemptsOf(handler, tasks, controls));
   expect(ran.map(({ ending }) => ("error" in ending ? ending.error.type : ending.outcome))).toEqual([
     "InvalidInputError",
     "succeeded",
@@ -85,7 +90,7 @@ it("fails those whose results do not fit into one answer with the others", async
     batch: { size: 14, wait: "1s" },
     run: (all) => all.map((n) => (n === 13 ? "small" : "x".repeat(999_000))),
   });
-  const ran = await runBatch(env, controlled(await claimed(inputs)), large);
+  const ran = await runBatch(env, attemptsOf(large, await claimed(inputs)));
   const outcomes = ran.map(({ ending }) => ("error" in ending ? ending.error.type : ending.outcome));
   expect(outcomes).toEqual(inputs.map((n) => (n === 12 ? "ResultTooLargeError" : "succeeded")));
 });
@@ -101,7 +106,7 @@ it("fails only the one whose result makes the schema throw", async () => {
     batch: { size: 3, wait: "1s" },
     run: (inputs) => inputs,
   });
-  const ran = await runBatch(env, controlled(await claimed([1, 2, 3])), choosy);
+  const ran = await runBatch(env, attemptsOf(choosy, await claimed([1, 2, 3])));
   expect(ran.map(({ ending }) => ("error" in ending ? ending.error.message : ending.outcome))).toEqual([
     "succeeded",
     "no two",
