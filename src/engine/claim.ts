@@ -28,7 +28,7 @@ export async function claim(
 ): Promise<Taken> {
   await declareLimits(env, now);
   const holder = crypto.randomUUID();
-  const alone = await claimTasks(env.DB, ids, holder, now, undefined, also);
+  const alone = await claimTasks(env.DB, ids, holder, now, also);
   const claims = [alone, ...(await together(env, alone, holder, now))];
   const claimed = claims.flatMap((each) => each.claimed);
   const impatient = claims.flatMap((each) => each.impatient);

@@ -1,9 +1,10 @@
 /** Takes tasks that start together: as many as their batch holds, or what has come when the oldest has waited long enough. */
 
 import { MAX_BATCH_SIZE } from "../core/bounds.ts";
-import { claimSql, claimTasks, type Claim, type Claiming } from "./claim-tasks.ts";
+import { claimUnder, type Claim, type Claiming } from "./claim-tasks.ts";
 import { persist, persistOr503 } from "./d1.ts";
 import type { Queued } from "../core/states.ts";
+import { LIMITS, type Limit } from "./limits/claim-parts.ts";
 import { orExpiry } from "./limits/rate-queue.ts";
 
 /** Whose handler calls are shared: those of one tenant, task and lane. */
@@ -13,9 +14,7 @@ const UNTIL = "(tasks.run_at + (tasks.batch->>'wait'))";
 
 // In the order of their age; where a deployment has changed the size meanwhile, the smallest holds. Of those that are too few
 // for a batch, none starts before the oldest has waited.
-const CLAIM = claimSql(
-  "tasks.batch IS NOT NULL",
-  (condition) => `
+const choose = (condition: string) => `
   SELECT id FROM (
     SELECT id, size, COUNT(*) OVER part AS members, MIN(until) OVER part AS until
     FROM (
@@ -24,8 +23,7 @@ const CLAIM = claimSql(
         SELECT id, ${GROUP}, run_at, ${UNTIL} AS until, MIN(batch->>'size') OVER (PARTITION BY ${GROUP}) AS size
         FROM tasks WHERE ${condition}))
     WINDOW part AS (PARTITION BY ${GROUP}, nth))
-  WHERE members = size OR until <= ?3`,
-);
+  WHERE members = size OR until <= ?3`;
 
 const TRIED = `batch IS NOT NULL AND ${UNTIL} <= ?2`;
 
@@ -36,7 +34,7 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND batch IS 
   AND ${UNTIL} > ?2 AND due_at <> ${orExpiry(UNTIL)}
 RETURNING due_at AS at`;
 
-const TOGETHER: Claiming = { claim: CLAIM, tried: TRIED, timers: TIMERS };
+const TOGETHER: Claiming = { which: "tasks.batch IS NOT NULL", choose, tried: TRIED, timers: TIMERS };
 
 /** The groups of the tasks ?1 that gather. */
 const GROUPS = `
@@ -48,19 +46,25 @@ const GATHERED = `
 FROM tasks INDEXED BY tasks_gathering
 WHERE tenant = own.tenant AND task = own.task AND lane = own.lane AND batch IS NOT NULL AND state = 'queued'`;
 
-// The oldest of the group, and those of ?1 that are in it; and how many there are, counted no further than ?3.
+const HAS_LIMITS = LIMITS.map((limit) => `${limit} IS NOT NULL AS ${limit}`).join(", ");
+
+// The oldest of the group, and those of ?1 that are in it, with the limits that they have; and how many there are,
+// counted no further than ?3.
 const CANDIDATES = `
-SELECT (SELECT COUNT(*) FROM (SELECT 1 ${GATHERED} LIMIT ?3)) AS gathered, (SELECT json_group_array(id) FROM (
-    SELECT id, run_at FROM (SELECT id, run_at ${GATHERED} ORDER BY run_at, id LIMIT ?2)
+SELECT (SELECT COUNT(*) FROM (SELECT 1 ${GATHERED} LIMIT ?3)) AS gathered, (
+  SELECT json_object('ids', json_group_array(id), ${LIMITS.map((limit) => `'${limit}', MAX(${limit})`).join(", ")}) FROM (
+    SELECT id, run_at, ${LIMITS.join(", ")} FROM (SELECT id, run_at, ${HAS_LIMITS} ${GATHERED} ORDER BY run_at, id LIMIT ?2)
     UNION
-    SELECT id, run_at FROM tasks WHERE id IN (SELECT value FROM json_each(?1))
+    SELECT id, run_at, ${HAS_LIMITS} FROM tasks WHERE id IN (SELECT value FROM json_each(?1))
       AND tenant = own.tenant AND task = own.task AND lane = own.lane AND batch IS NOT NULL AND state = 'queued'
-    ORDER BY run_at, id)) AS ids
+    ORDER BY run_at, id)) AS candidates
 FROM (${GROUPS}) AS own`;
 
+type Candidates = Record<Limit, 0 | 1> & { ids: string[] };
+
 /**
- * Claims of those who gather with `ids` all that start now, whoever among them was rung for; `size`: of the largest of
- * their batches, `most`: about how many tasks, in whole batches. Asked again with the same `holder` and ids, it answers the same tasks.
+ * Claims every ready batch that contains one of `ids`; `size`: of the largest of these batches, `most`: about how many
+ * tasks, in whole batches. Asked again with the same `holder` and ids, it answers the same tasks.
  */
 export async function claimGathered(
   db: D1Database,
@@ -75,11 +79,13 @@ export async function claimGathered(
     db
       .prepare(CANDIDATES)
       .bind(JSON.stringify(ids), limit, limit + ids.length + 1)
-      .all<{ ids: string; gathered: number }>(),
+      .all<{ candidates: string; gathered: number }>(),
   );
-  const chosen = results.flatMap((row) => wholeBatches(JSON.parse(row.ids) as string[], row.gathered, size));
+  const groups = results.map((row) => ({ ...(JSON.parse(row.candidates) as Candidates), gathered: row.gathered }));
+  const chosen = groups.flatMap((group) => wholeBatches(group.ids, group.gathered, size));
+  const limits = LIMITS.filter((name) => groups.some((group) => group[name] === 1));
   // A claim that was made before has none left to choose; it is answered by its ids.
-  return claimTasks(db, results.length > 0 ? chosen : ids, holder, now, TOGETHER);
+  return claimUnder(db, groups.length > 0 ? chosen : ids, limits, holder, now, TOGETHER);
 }
 
 /** While others of the group wait, what is too much for whole batches is left to the next claim: so no call is small. */

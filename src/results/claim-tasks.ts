@@ -1,10 +1,12 @@
-/** Takes queued tasks for one attempt each: one transaction for a whole bell. */
+/** Takes queued tasks for one attempt each: one statement for a whole bell, where none of them has limits. */
 
 import { ValueGoneError } from "../core/flows/value.ts";
 import { LEASE_MS, TIMER_SLACK_MS } from "../core/bounds.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
-import { CIRCUIT_KEY } from "./limits/circuits.ts";
 import { persist, rowsOf } from "./d1.ts";
+import { CIRCUIT_IS_CLOSED, CIRCUIT_KEY } from "./limits/circuits.ts";
+import { hasOtherLimit, LIMITS, refusals, type Limit } from "./limits/claim-parts.ts";
+import { limitsMet, noteLimits } from "./limits/limits-met.ts";
 import { laneIsOpen } from "./lanes/lanes.ts";
 import { OVERFLOW, TASK_COLUMNS, type TaskRow } from "./task-row.ts";
 import { orExpiry, TURN } from "./limits/rate-queue.ts";
@@ -26,68 +28,36 @@ export interface ClaimedTask extends TaskRow {
   sealed: string | null;
 }
 
-/** What may start at ?3, as far as its own row says. */
-const STARTABLE = `tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}
-  AND NOT (tasks.started_at IS NULL AND tasks.expires_at IS NOT NULL AND tasks.expires_at <= ?3)
-  AND ${laneIsOpen("?3")}`;
+/** What may start at the time `at`, as far as its own row and its lane say: SQL. */
+const startable = (at: string) => `
+  tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}
+  AND NOT (tasks.started_at IS NULL AND tasks.expires_at IS NOT NULL AND tasks.expires_at <= ${at})
+  AND ${laneIsOpen(at)}`;
 
-/** Whom no limit holds back. */
-const FREE = `(tasks.concurrency IS NULL AND tasks.rates IS NULL AND tasks.circuit IS NULL
-  OR tasks.id NOT IN (SELECT task_id FROM refused))`;
+const START = `UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
+  lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL`;
 
-/**
- * The statement that claims of the ids ?1 those for which `which` (SQL) holds. `choose` makes of a condition the query for
- * the ids of those that start now, among all that could; without it all do.
- */
-export function claimSql(which: string, choose?: (condition: string) => string): string {
-  const startable = `${which} AND ${STARTABLE}`;
-  const chosen = choose ? `,\nchosen AS MATERIALIZED (${choose(`${startable} AND ${FREE}`)})` : "";
-  // Among those who ask, the first in line count first: never more than a key's limit run, whoever asks. Whoever
-  // cannot start whatever the others do ('stuck') does not count, or it would keep the places of those behind it empty.
-  return `
-WITH wanted AS MATERIALIZED (
-  SELECT own.value->>'key' AS key, tasks.id AS task_id,
-    limits.max - (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1) AS room
-  FROM tasks, json_each(tasks.concurrency) AS own JOIN limits ON limits.key = own.value->>'key'
-  WHERE ${startable}),
-metered AS MATERIALIZED (
-  SELECT own.value->>'key' AS key, tasks.id AS task_id, MAX(COALESCE(buckets.tat, 0), ?3) - ?3 AS debt,
-    COALESCE(buckets.interval, own.value->>'interval') AS interval,
-    COALESCE(buckets.tolerance, own.value->>'tolerance') AS tolerance
-  FROM tasks, json_each(tasks.rates) AS own LEFT JOIN buckets ON buckets.key = own.value->>'key'
-  WHERE ${startable}),
-tripped AS MATERIALIZED (
-  SELECT tasks.id AS task_id, circuits.task, circuits.open_until > ?3 OR circuits.probe IS NOT NULL AS shut
-  FROM tasks JOIN circuits ON circuits.task = ${CIRCUIT_KEY}
-  WHERE tasks.circuit IS NOT NULL AND circuits.open_until IS NOT NULL AND ${startable}),
-stuck AS MATERIALIZED (
-  SELECT task_id FROM metered WHERE debt > tolerance
-  UNION ALL SELECT task_id FROM tripped WHERE shut
-  UNION ALL SELECT task_id FROM wanted WHERE room < 1),
-refused AS MATERIALIZED (
-  SELECT task_id FROM stuck
-  UNION ALL
-  SELECT task_id FROM (
-    SELECT task_id, tolerance - debt AS spare,
-      interval * (ROW_NUMBER() OVER (PARTITION BY key ORDER BY task_id) - 1) AS before
-    FROM metered WHERE task_id NOT IN (SELECT task_id FROM stuck))
-  WHERE before > spare
-  UNION ALL
-  SELECT task_id FROM (
-    SELECT task_id, room, ROW_NUMBER() OVER (PARTITION BY key ORDER BY task_id) AS nth
-    FROM wanted WHERE task_id NOT IN (SELECT task_id FROM stuck))
-  WHERE nth > room
-  UNION ALL
-  SELECT task_id FROM (
-    SELECT task_id, ROW_NUMBER() OVER (PARTITION BY task ORDER BY task_id) AS nth
-    FROM tripped WHERE task_id NOT IN (SELECT task_id FROM stuck))
-  WHERE nth > 1)${chosen}
-UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
-  lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL
-WHERE ${choose ? "tasks.id IN (SELECT id FROM chosen)" : `${startable} AND ${FREE}`}`;
-}
+const CLAIMED_COLUMNS = `${TASK_COLUMNS}, tasks.input,
+  (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow,
+  tasks.node IS NOT NULL AS mayRelease, tasks.signals, tasks.concurrency, tasks.sealed`;
 
-/** Those whom an open circuit holds back are rung for when it closes; this is for a bell that is lost then. */
+// Naming an indexed column costs a row even where it stays the same. The timer of a task that is claimed soon after its
+// bell already stands where the lease ends; another one is moved by a statement of its own.
+const PLAIN = `${START}
+WHERE ${startable("?3")} AND tasks.batch IS NULL AND tasks.concurrency IS NULL AND tasks.rates IS NULL AND ${CIRCUIT_IS_CLOSED}
+  AND COALESCE(tasks.due_at, 0) <= ?3 + COALESCE(tasks.lease_ms, ${LEASE_MS}) + ${TIMER_SLACK_MS}
+RETURNING ${CLAIMED_COLUMNS}`;
+
+const TIMER = `
+UPDATE tasks SET due_at = lease_until
+WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'
+  AND due_at > lease_until + ${TIMER_SLACK_MS}`;
+
+const OURS = `
+SELECT ${CLAIMED_COLUMNS} FROM tasks
+WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
+
+/** Tasks that an open circuit holds back are rung for when it closes; this is for a bell that is lost then. */
 const HELD_MS = 600_000;
 
 // The first of them is looked at when one may try.
@@ -100,36 +70,51 @@ FROM (SELECT tasks.id, MAX(circuits.open_until, ?2 + 1000)
     AND circuits.open_until IS NOT NULL) AS held
 WHERE tasks.id = held.id AND tasks.state = 'queued'`;
 
-// Apart from the claim, because naming an indexed column costs a row even where it stays the same:
-// the timer of a task that was claimed soon after its bell already stands where the lease ends.
-const TIMER = `
-UPDATE tasks SET due_at = lease_until
-WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'
-  AND due_at > lease_until + ${TIMER_SLACK_MS}`;
+/** Tasks that a claim may take: those that start alone, or those that start together. */
+export interface Claiming {
+  /** Which tasks: SQL. */
+  which: string;
+  /** Makes of a condition the query for the ids of those that start now, among all that could; without it all do. */
+  choose?: (condition: string) => string;
+  /** Which of them a limit has held back at ?2, and nothing else: SQL. */
+  tried: string;
+  /** Sets timers of those of ?1 that are left at ?2, and answers when they are due. */
+  timers?: string;
+}
 
-const OURS = `
-SELECT ${TASK_COLUMNS}, input,
-  (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow,
-  tasks.node IS NOT NULL AS mayRelease, tasks.signals, tasks.concurrency, tasks.sealed
-FROM tasks
-WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
+const ALONE: Claiming = { which: "tasks.batch IS NULL", tried: "batch IS NULL" };
 
-/** `tried`: SQL of the time ?2: whom a limit has held back and nothing else. */
-const waitingSql = (tried: string) => `
+/** The statement that claims tasks which have no other limits than these. */
+function claimSql(limits: readonly Limit[], { which, choose }: Claiming): string {
+  const other = hasOtherLimit(limits);
+  const could = `${which} AND ${startable("?3")}${other === null ? "" : ` AND NOT ${other}`}`;
+  const may = limits.length === 0 ? could : `${could} AND tasks.id NOT IN (SELECT task_id FROM refused)`;
+  const before = limits.length === 0 ? "" : refusals(limits, could);
+  if (choose === undefined) return `${before}\n${START}\nWHERE ${may}`;
+  return `${before === "" ? "WITH" : `${before},`} chosen AS MATERIALIZED (${choose(may)})
+${START}
+WHERE tasks.id IN (SELECT id FROM chosen)`;
+}
+
+/** How those of ?1 stand that are queued at ?2. */
+const leftSql = ({ which, tried }: Claiming) => `
 SELECT MIN(due_at) FILTER (WHERE rates IS NOT NULL OR circuit IS NOT NULL) AS at,
   json_group_array(id) FILTER (WHERE started_at IS NULL AND rates->0->>'drop' AND ${tried}) AS impatient,
-  json_group_array(DISTINCT rates->0->>'key') FILTER (WHERE rates IS NOT NULL AND batch IS NULL) AS rates,
-  json_group_array(id) FILTER (WHERE batch IS NOT NULL) AS gathering, MAX(batch->>'size') AS size
-FROM tasks
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'
-  AND (rates IS NOT NULL OR circuit IS NOT NULL OR batch IS NOT NULL)`;
+  json_group_array(DISTINCT rates->0->>'key') FILTER (WHERE rates IS NOT NULL AND batch IS NULL) AS waitsFor,
+  json_group_array(id) FILTER (WHERE batch IS NOT NULL) AS gathering, MAX(batch->>'size') AS size,
+  MAX(could AND ${which}) AS could,
+  ${LIMITS.map((limit) => `MAX(could AND ${limit} IS NOT NULL) AS ${limit}`).join(", ")}
+FROM (
+  SELECT id, due_at, started_at, batch, ${LIMITS.join(", ")}, ${startable("?2")} AS could
+  FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued') AS tasks`;
 
-interface Waiting {
+interface LeftRow extends Record<Limit, 0 | 1 | null> {
   at: number | null;
-  rates: string;
   impatient: string;
+  waitsFor: string;
   gathering: string;
   size: number | null;
+  could: 0 | 1 | null;
 }
 
 /** What a claim has got. */
@@ -146,52 +131,133 @@ export interface Claim {
   size: number;
 }
 
-/** What a claim of tasks that start alone has another of than one of those that start together. */
-export interface Claiming {
-  claim: string;
-  tried: string;
-  /** Sets timers of those of ?1 that are left at ?2, and answers when they are due. */
-  timers?: string;
+interface Answer extends Claim {
+  /** Whether it has left a task that its own row does not hold back. */
+  could: boolean;
+  /** The limits of such tasks, and of those that start together. */
+  limits: Limit[];
 }
 
-// Names the time only because every parameter must be named.
-const ALONE: Claiming = { claim: claimSql("tasks.batch IS NULL"), tried: "batch IS NULL AND ?2 IS NOT NULL" };
-
 /**
- * Claims those of `ids` that are queued and answers them. `holder` names this claim alone: asked
- * again with the same one, it answers the same tasks. `also` is done in the same transaction.
+ * Claims those of `ids` that are queued and start alone, and answers them. `holder` names this claim alone: asked
+ * again with the same one, it answers the same tasks. `also` is done in the same transaction as the first statement.
+ * A claim of tasks without limits is one statement. Where it leaves some, it looks what limits they have, and holds those.
  */
 export async function claimTasks(
   db: D1Database,
   ids: string[],
   holder: string,
   now: number,
-  { claim, tried, timers }: Claiming = ALONE,
   also: readonly D1PreparedStatement[] = [],
 ): Promise<Claim> {
+  const met = limitsMet(now);
+  const first = await (met.length === 0
+    ? claimPlain(db, ids, holder, now, also)
+    : claimUnder(db, ids, met, holder, now, ALONE, also));
+  if (first.claimed.length === ids.length) return first;
+  try {
+    return await claimRest(db, ids, met, first, holder, now);
+  } catch (error) {
+    if (first.claimed.length === 0) throw error;
+    // What is claimed must run. The clock rings for the others when their time has come.
+    const left = ids.length - first.claimed.length;
+    console.warn(JSON.stringify({ event: "claim_not_completed", ids: left, error: String(error) }));
+    return first;
+  }
+}
+
+const NOTHING_LEFT = { nextTurn: null, rates: [], impatient: [], gathering: [], size: 0, could: false, limits: [] };
+
+async function claimPlain(
+  db: D1Database,
+  ids: string[],
+  holder: string,
+  now: number,
+  also: readonly D1PreparedStatement[],
+): Promise<Answer> {
+  const statement = db.prepare(PLAIN).bind(JSON.stringify(ids), holder, now);
+  const claimed =
+    also.length === 0
+      ? (await persist(() => statement.all<ClaimedTask>())).results
+      : rowsOf<ClaimedTask>(await persist(() => db.batch([statement, ...also])), 0);
+  return { claimed, ...NOTHING_LEFT };
+}
+
+/** Goes on with what `first`, which held the limits `met`, has left; answers all that `holder` then has of `ids`. */
+async function claimRest(
+  db: D1Database,
+  ids: string[],
+  met: Limit[],
+  first: Answer,
+  holder: string,
+  now: number,
+): Promise<Answer> {
+  const left = met.length === 0 ? await answerOf(db, ids, [], holder, now, ALONE) : first;
+  const others = left.limits.filter((limit) => !met.includes(limit));
+  if (others.length === 0 && (met.length > 0 || !left.could)) return left;
+  noteLimits(others, now);
+  return claimUnder(db, ids, [...met, ...others], holder, now, ALONE);
+}
+
+/** Claims those of `ids` that have no other limits than these. */
+export async function claimUnder(
+  db: D1Database,
+  ids: string[],
+  limits: readonly Limit[],
+  holder: string,
+  now: number,
+  how: Claiming,
+  also: readonly D1PreparedStatement[] = [],
+): Promise<Answer> {
+  const list = JSON.stringify(ids);
+  return answerOf(
+    db,
+    ids,
+    [
+      ...also,
+      db.prepare(claimSql(limits, how)).bind(list, holder, now),
+      db.prepare(TIMER).bind(list, holder),
+      ...(limits.includes("rates") ? [db.prepare(TURN).bind(list, now)] : []),
+      ...(limits.includes("circuit") ? [db.prepare(HELD).bind(list, now)] : []),
+    ],
+    holder,
+    now,
+    how,
+  );
+}
+
+/** Does these statements, and answers what `holder` then has of `ids` and how the others stand. */
+async function answerOf(
+  db: D1Database,
+  ids: string[],
+  statements: D1PreparedStatement[],
+  holder: string,
+  now: number,
+  how: Claiming,
+): Promise<Answer> {
   const list = JSON.stringify(ids);
   const results = await persist(() =>
     db.batch([
-      db.prepare(claim).bind(list, holder, now),
-      db.prepare(TIMER).bind(list, holder),
+      ...statements,
       db.prepare(OURS).bind(list, holder),
-      db.prepare(TURN).bind(list, now),
-      db.prepare(HELD).bind(list, now),
-      db.prepare(waitingSql(tried)).bind(list, now),
-      ...(timers === undefined ? [] : [db.prepare(timers).bind(list, now)]),
-      ...also,
+      db.prepare(leftSql(how)).bind(list, now),
+      ...(how.timers === undefined ? [] : [db.prepare(how.timers).bind(list, now)]),
     ]),
   );
-  const [waiting] = rowsOf<Waiting>(results, 5);
-  const timed = timers === undefined ? [] : rowsOf<{ at: number }>(results, 6);
-  const turns = [waiting?.at ?? null, ...timed.map((row) => row.at)].filter((at) => at !== null);
+  const at = statements.length;
+  const left = rowsOf<LeftRow>(results, at + 1)[0]!;
+  const turns = [left.at, ...rowsOf<{ at: number }>(results, at + 2).map((row) => row.at)].filter(
+    (each) => each !== null,
+  );
   return {
-    claimed: rowsOf<ClaimedTask>(results, 2),
+    claimed: rowsOf<ClaimedTask>(results, at),
     nextTurn: turns.length > 0 ? Math.min(...turns) : null,
-    rates: JSON.parse(waiting?.rates ?? "[]") as string[],
-    impatient: JSON.parse(waiting?.impatient ?? "[]") as string[],
-    gathering: JSON.parse(waiting?.gathering ?? "[]") as string[],
-    size: waiting?.size ?? 0,
+    rates: JSON.parse(left.waitsFor) as string[],
+    impatient: JSON.parse(left.impatient) as string[],
+    gathering: JSON.parse(left.gathering) as string[],
+    size: left.size ?? 0,
+    could: left.could === 1,
+    limits: LIMITS.filter((limit) => left[limit] === 1),
   };
 }
 

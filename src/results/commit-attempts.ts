@@ -6,7 +6,7 @@ import { sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import type { AttemptRecord } from "../core/timeline.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { OBJECT } from "../core/wake.ts";
-import { cancelledError, dueWhenEnded, undoing } from "./ended.ts";
+import { cancelledError, endColumns, undoing } from "./ended.ts";
 import { byteLength } from "./insert-tasks.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
 import { anyGroupEnded, releaseStatements, type Released } from "./flows/release.ts";
@@ -56,6 +56,8 @@ export interface Committed {
   startedAt: number;
   finishedAt: number;
   outcome: Outcome;
+  /** 1: it has ended, and a webhook must be told. */
+  owes: 0 | 1;
 }
 
 // Undoing is not cancelled: it is how a cancel ends.
@@ -83,6 +85,20 @@ const AWAKE = `(v.wait IS NOT NULL AND (
   json_array_length(v.wait, '$.signals') > 0 AND tasks.signals > v.wait->>'heard'
   OR ${anyGroupEnded("v.wait")}))`;
 
+const END = endColumns("v.at", "(tasks.object | v.object)");
+
+/** Whether the trigger `tasks_owe` puts the end of a row of `tasks` into the outbox. */
+const IS_OWED = `(tasks.state IN ${sqlStates(TERMINAL_STATES)} AND (
+  tasks.options->>'$.webhook' IS NOT NULL
+    AND instr(COALESCE(tasks.options->>'$.webhook.events', '"task.' || tasks.state || '"'), '"task.' || tasks.state || '"')
+  OR EXISTS (SELECT 1 FROM webhooks
+    WHERE webhooks.tenant = tasks.tenant AND webhooks.paused = 0 AND instr(webhooks.events, '"task.' || tasks.state || '"'))))`;
+
+// The last entry of the row's history is the record of this attempt.
+const COMMITTED_COLUMNS = `tasks.id, tasks.tenant, tasks.task, tasks.state, tasks.lane, tasks.attempt, tasks.due_at AS dueAt,
+  tasks.object, tasks.history->'$[#-1]'->>'runAt' AS runAt, tasks.history->'$[#-1]'->>'startedAt' AS startedAt,
+  tasks.history->'$[#-1]'->>'finishedAt' AS finishedAt, tasks.history->'$[#-1]'->>'outcome' AS outcome, ${IS_OWED} AS owes`;
+
 // Whatever a handler does after its task was asked to stop, the task is cancelled.
 const COMMIT = `
 UPDATE tasks SET
@@ -96,9 +112,9 @@ UPDATE tasks SET
   failures = v.failures,
   crashes = CASE WHEN ${UNDOES} THEN 0 ELSE v.crashes END,
   lease_until = NULL,
-  finished_at = CASE WHEN ${ENDS} THEN v.at END,
-  retain_until = CASE WHEN ${ENDS} THEN v.at + tasks.retention_ms END,
-  due_at = CASE WHEN ${ENDS} THEN ${dueWhenEnded("v.at", "(tasks.object | v.object)")}
+  finished_at = CASE WHEN ${ENDS} THEN ${END.finished_at} END,
+  retain_until = CASE WHEN ${ENDS} THEN ${END.retain_until} END,
+  due_at = CASE WHEN ${ENDS} THEN ${END.due_at}
     WHEN ${UNDOES} OR ${AWAKE} THEN v.at + ${BELL_MS} ELSE v.due_at END,
   object = tasks.object | v.object,
   history = json_insert(
@@ -114,7 +130,8 @@ UPDATE tasks SET
   result = CASE WHEN ${CANCELLED} THEN NULL ELSE v.result END,
   sealed_result = CASE WHEN ${CANCELLED} THEN NULL ELSE v.sealed END
 FROM ${SETTLEMENTS}
-WHERE ${GUARD}`;
+WHERE ${GUARD}
+RETURNING ${COMMITTED_COLUMNS}`;
 
 const LARGE_RESULT = `
 INSERT INTO payloads (task_id, kind, body)
@@ -122,39 +139,56 @@ SELECT id, 'result', ?3 FROM tasks
 WHERE id = ?1 AND attempt = ?2 AND state = 'running' AND cancel_requested_at IS NULL
 ON CONFLICT DO UPDATE SET body = excluded.body`;
 
-// The last entry of a row's history tells whose commit it was: asked again, a commit whose answer
-// was lost is recognised.
+// Asked again, a commit whose answer was lost is recognised by the record that it has left.
 const HELD = `
-SELECT tasks.id, tasks.tenant, tasks.task, tasks.state, tasks.lane, tasks.attempt, tasks.due_at AS dueAt, tasks.object,
-  tasks.history->'$[#-1]'->>'runAt' AS runAt, tasks.history->'$[#-1]'->>'startedAt' AS startedAt,
-  tasks.history->'$[#-1]'->>'finishedAt' AS finishedAt, tasks.history->'$[#-1]'->>'outcome' AS outcome
+SELECT ${COMMITTED_COLUMNS}
 FROM tasks, ${SETTLEMENTS}
 WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state <> 'running'
   AND tasks.history->'$[#-1]'->>'number' = v.attempt AND tasks.history->'$[#-1]'->>'finishedAt' = v.at`;
 
-/** Writes the ends of running attempts, all or none of a chunk. Safe to repeat. */
+/**
+ * Writes the ends of running attempts, all or none of a chunk. Safe to repeat. One statement for ends that release
+ * nobody, and another where some do not hold: they were fenced, or an earlier call has written them.
+ */
 export async function commitAttempts(db: D1Database, commits: Commit[]): Promise<CommitAnswer> {
   const answer: CommitAnswer = { held: [], released: [], owed: [] };
   for (const chunk of chunksOf(commits)) {
-    const list = `[${chunk.map((entry) => entry.text).join(",")}]`;
-    const large = chunk.filter((entry) => entry.apart !== null);
-    const ids = JSON.stringify(chunk.map((entry) => entry.value.id));
-    const members = chunk.filter((entry) => entry.value.mayRelease).map((entry) => entry.value.id);
-    const at = Math.max(...chunk.map((entry) => entry.value.at));
-    const results = await persist(() =>
-      db.batch([
-        ...large.map((entry) => db.prepare(LARGE_RESULT).bind(entry.value.id, entry.value.attempt, entry.apart)),
-        db.prepare(COMMIT).bind(list),
-        db.prepare(HELD).bind(list),
-        ...(members.length > 0 ? releaseStatements(db, JSON.stringify(members), at) : []),
-        owedStatement(db, ids, at),
-      ]),
-    );
-    answer.held.push(...rowsOf<Committed>(results, large.length + 1));
-    if (members.length > 0) answer.released.push(...rowsOf<Released>(results, results.length - 2));
-    answer.owed.push(...rowsOf<OwedId>(results, results.length - 1));
+    const { held, released, owed } = await commitChunk(db, chunk);
+    answer.held.push(...held);
+    answer.released.push(...released);
+    answer.owed.push(...owed);
   }
   return answer;
+}
+
+async function commitChunk(db: D1Database, chunk: Entry[]): Promise<CommitAnswer> {
+  const list = `[${chunk.map((entry) => entry.text).join(",")}]`;
+  const statement = db.prepare(COMMIT).bind(list);
+  const large = chunk.filter((entry) => entry.apart !== null);
+  const ids = JSON.stringify(chunk.map((entry) => entry.value.id));
+  const members = JSON.stringify(chunk.filter((entry) => entry.value.mayRelease).map((entry) => entry.value.id));
+  const isReleasing = members !== "[]";
+  const at = Math.max(...chunk.map((entry) => entry.value.at));
+  const results =
+    large.length === 0 && !isReleasing
+      ? [await persist(() => statement.all())]
+      : await persist(() =>
+          db.batch([
+            ...large.map((entry) => db.prepare(LARGE_RESULT).bind(entry.value.id, entry.value.attempt, entry.apart)),
+            statement,
+            ...(isReleasing ? [...releaseStatements(db, members, at), owedStatement(db, ids, at)] : []),
+          ]),
+        );
+  let held = rowsOf<Committed>(results, large.length);
+  if (held.length < chunk.length) held = (await persist(() => db.prepare(HELD).bind(list).all<Committed>())).results;
+  return {
+    held,
+    released: isReleasing ? rowsOf<Released>(results, results.length - 2) : [],
+    // The ends of others, too, in consequence.
+    owed: isReleasing
+      ? rowsOf<OwedId>(results, results.length - 1)
+      : held.filter(({ owes }) => owes === 1).map(({ id }) => ({ id })),
+  };
 }
 
 interface Entry {

@@ -4,7 +4,7 @@ import { ARROWS, sqlStates } from "../core/states.ts";
 import type { Cancelled } from "./cancel-tasks.ts";
 import type { Changes } from "./changes.ts";
 import { Batch, persist } from "./d1.ts";
-import { cancelledError, dueWhenEnded } from "./ended.ts";
+import { cancelledError, ends } from "./ended.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
 import { addRelease } from "./flows/release.ts";
 
@@ -12,8 +12,7 @@ const REASON = "over the rate limit of its task, which drops what is over";
 
 // Only what never started: a later attempt, or one that goes on after a wait, has done something already and waits its turn.
 const DROP = `
-UPDATE tasks SET state = 'cancelled', cancel_requested_at = ?2, cancel_reason = ?3, finished_at = ?2,
-  retain_until = ?2 + retention_ms, due_at = ${dueWhenEnded("?2")}, error = ${cancelledError("?3")}, waiting_for = NULL
+UPDATE tasks SET cancel_requested_at = ?2, cancel_reason = ?3, ${ends("'cancelled'", cancelledError("?3"))}
 WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.claim.from)} AND started_at IS NULL
   AND EXISTS (SELECT 1 FROM json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
     WHERE own.value->>'drop' AND buckets.tat - ?2 > buckets.tolerance)`;

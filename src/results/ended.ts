@@ -6,6 +6,22 @@ import { PURGE_EVERY_MS, TOLD } from "../core/wake.ts";
 /** How long the clock gives the worker to tell a watched task's listeners before it does so itself. */
 const TELL_MS = 5_000;
 
+/** Of a row of `tasks` that ends at `at`, SQL like `object`: what the time of its end says, by column. */
+export function endColumns(
+  at: string,
+  object = "tasks.object",
+): Record<"finished_at" | "retain_until" | "due_at", string> {
+  return { finished_at: at, retain_until: `${at} + tasks.retention_ms`, due_at: dueWhenEnded(at, object) };
+}
+
+/** For a statement that ends rows of `tasks`: what it sets of each, whatever its reason. All are SQL, `error` of JSON. */
+export function ends(state: string, error: string, at = "?2"): string {
+  const columns = { state, error, waiting_for: "NULL", ...endColumns(at) };
+  return Object.entries(columns)
+    .map(([column, value]) => `${column} = ${value}`)
+    .join(", ");
+}
+
 /**
  * `due_at` of a task that ends at `at`: soon if its progress object must be told, else when it is
  * purged; null where the retention walk finds it. The same rule as `purgeDue` in `core/wake.ts`.

@@ -2,7 +2,7 @@
 
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DEFAULT_RETENTION_MS, MIN_RETENTION_MS } from "../../src/core/bounds.ts";
 import { purgeDue, TOLD } from "../../src/core/wake.ts";
 import { dueWhenEnded } from "../../src/results/ended.ts";
@@ -18,22 +18,28 @@ interface Write {
 
 let writes: Write[] = [];
 let calls = 0;
-let statementsAsked = 0;
+let statements = 0;
 let objects = 0;
 /** Rows of the sums that an isolate writes down every few seconds, or once what it let in is a hundredth of a quota. */
 let figures = 0;
 
+const FIGURES = ["INSERT INTO rollups", "INSERT INTO usage"];
+
 /** Counts what D1 says that it wrote. */
 const counted =
   (execute: Execute): Execute =>
-  async (statements) => {
+  async (call) => {
+    const results = await execute(call);
+    if (call.every(({ sql }) => FIGURES.includes(verbOf(sql)))) {
+      figures += results.reduce((sum, { meta }) => sum + meta.rows_written, 0);
+      return results;
+    }
     calls++;
-    statementsAsked += statements.length;
-    const results = await execute(statements);
+    statements += call.length;
     for (const [i, { meta }] of results.entries()) {
       if (meta.rows_written === 0) continue;
-      const verb = verbOf(statements[i]!.sql);
-      if (verb === "INSERT INTO rollups" || verb === "INSERT INTO usage") figures += meta.rows_written;
+      const verb = verbOf(call[i]!.sql);
+      if (FIGURES.includes(verb)) figures += meta.rows_written;
       else writes.push({ verb, rows: meta.rows_written });
     }
     return results;
@@ -55,14 +61,24 @@ function worker(): AssembledWorker {
 
 beforeEach(() => {
   stopTime();
-  writes = [];
-  calls = 0;
-  statementsAsked = 0;
-  objects = 0;
-  figures = 0;
+  reset();
 });
 
+function reset(): void {
+  writes = [];
+  calls = 0;
+  statements = 0;
+  objects = 0;
+  figures = 0;
+}
+
 afterEach(realTime);
+
+/** Counts the timers that are set from here on. */
+function countTimers(): () => number {
+  const spies = [vi.spyOn(globalThis, "setTimeout"), vi.spyOn(globalThis, "setInterval"), vi.spyOn(scheduler, "wait")];
+  return () => spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
+}
 
 const rows = () => writes.reduce((sum, write) => sum + write.rows, 0);
 
@@ -82,6 +98,12 @@ async function statesOf(service: AssembledWorker, ids: string[]): Promise<Record
   return Object.fromEntries(results.map(({ state, count }) => [state, count]));
 }
 
+/**
+ * An event's: one that looks at its attempts, one that gathers their ends, a limit for each of two calls and for the
+ * commit as a whole; and two of the one event that stays to write what an isolate has counted.
+ */
+const MOST_TIMERS = 7;
+
 describe("a plain task", () => {
   it("writes four rows from its submission to its end: two, one and one", async () => {
     const service = worker();
@@ -96,12 +118,49 @@ describe("a plain task", () => {
     ]);
   });
 
+  it("is claimed by one statement and ended by another, with nothing else that leaves the isolate", async () => {
+    const service = worker();
+    // What an isolate does once.
+    await service.fetch("/v1/tasks", { body: { task: "test.noop" } });
+    await service.deliver();
+    await service.fetch("/v1/tasks", { body: { task: "test.noop" } });
+    reset();
+    service.sent.splice(0);
+    const timers = countTimers();
+    await service.deliver();
+    const cost = {
+      statements,
+      roundTrips: calls,
+      rows: rows(),
+      messages: service.sent.length,
+      objects,
+      timers: timers(),
+    };
+    console.log("a plain task's claim and commit", cost);
+    expect(cost).toEqual({ ...cost, statements: 2, roundTrips: 2, rows: 2, messages: 0, objects: 0 });
+    expect(cost.timers).toBeLessThanOrEqual(MOST_TIMERS);
+  });
+
+  it("costs no more statements in a crowd of 24: they are claimed at once, and those that end together are ended at once", async () => {
+    const service = worker();
+    await service.fetch("/v1/tasks", { body: { task: "test.noop" } });
+    await service.deliver();
+    await submitBatch(service, 24);
+    reset();
+    const timers = countTimers();
+    await service.deliver();
+    const cost = { statements, roundTrips: calls, rows: rows(), timers: timers() };
+    console.log("the claim and commit of 24", cost);
+    expect(cost).toEqual({ ...cost, statements: 2, roundTrips: 2, rows: 48 });
+    expect(cost.timers).toBeLessThanOrEqual(MOST_TIMERS);
+  });
+
   it("writes nothing more when the clock has looked at it", async () => {
     const service = worker();
     await service.fetch("/v1/tasks", { body: { task: "test.noop" } });
     await service.deliver();
     await service.tick(Date.now() + 60_000);
-    expect(rows()).toBe(4);
+    expect(writes.map(({ rows: count }) => count)).toEqual([2, 1, 1]);
   });
 
   it("is one message, and no request to a progress object", async () => {
@@ -131,7 +190,7 @@ describe("submissions one by one", () => {
     const ids = service.sent.flat().flatMap(({ body }) => (body as { ids: string[] }).ids);
     expect(new Set(ids).size).toBe(count);
     const sends = service.sent.length;
-    return { statements: statementsAsked, calls, rows: rows(), sends, messages: service.sent.flat().length };
+    return { statements: statements, calls, rows: rows(), sends, messages: service.sent.flat().length };
   }
 
   it("are one statement, one call to D1, two rows and one message where one comes alone", async () => {

@@ -7,6 +7,10 @@ import type { Queued } from "../../core/states.ts";
 /** Under which key of `circuits` a row of `tasks` is: an SQL expression. */
 export const CIRCUIT_KEY = "COALESCE(tasks.circuit->>'key', tasks.task)";
 
+/** Whether no circuit holds back a row of `tasks`: SQL. */
+export const CIRCUIT_IS_CLOSED = `(tasks.circuit IS NULL OR NOT EXISTS (
+  SELECT 1 FROM circuits WHERE circuits.task = ${CIRCUIT_KEY} AND circuits.open_until IS NOT NULL))`;
+
 /** Who is queued under the circuit ?1: by an index of its own where the circuit is one tenant's. */
 const heldBy = (key: string) =>
   circuitOwner(key).tenant === null
