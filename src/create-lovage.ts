@@ -54,8 +54,7 @@ export function createLovage(application: LovageOptions): Lovage {
   const other = handlersIn(application.app);
   return {
     async fetch(request, env, ctx) {
-      const { pathname } = new URL(request.url);
-      if (other !== null && !serves(web, base, pathname)) return other.fetch(request, env, ctx);
+      if (other !== null && !serves(web, base, new URL(request.url).pathname)) return other.fetch(request, env, ctx);
       const own = ownBindings(env);
       if (base === "") return web.fetch(request, own, ctx);
       return mounted(base, request, (inner) => web.fetch(inner, own, ctx));

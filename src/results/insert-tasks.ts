@@ -233,6 +233,8 @@ export function demandSealed({ secrets, sealed }: NewTask): void {
   if (secrets !== undefined && sealed === undefined) throw new TypeError("a task with secrets was not sealed");
 }
 
+const encoder = new TextEncoder();
+
 export function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
+  return encoder.encode(text).length;
 }

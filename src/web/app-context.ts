@@ -1,9 +1,8 @@
 /** What a request is handled with. */
 
 import type { Context, Hono } from "hono";
-import type { RequestIdVariables } from "./request-id.ts";
 
-type Bound = { Bindings: Env; Variables: RequestIdVariables };
+type Bound = { Bindings: Env };
 
 export type AppContext = Context<Bound>;
 

@@ -2,7 +2,6 @@
 
 import { Hono } from "hono";
 import { cors } from "hono/cors";
-import { secureHeaders } from "hono/secure-headers";
 import { problem } from "../core/problems.ts";
 import type { App, AppContext } from "./app-context.ts";
 import { listAuditOperation } from "./audit.ts";
@@ -15,8 +14,8 @@ import {
   retryFlowOperation,
 } from "./flows/operations.ts";
 import { getHealth } from "./health.ts";
-import { checkHost } from "./host.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
+import { allowedOrigins, EXPOSED, withCommonHeaders, type Answering } from "./every-answer.ts";
 import { describeOperation } from "./openapi/serve.ts";
 import { drainLaneOperation, listLanes, pauseLaneOperation, resumeLaneOperation } from "./lanes.ts";
 import { listLinkKeys, rotateLinkKeyOperation } from "./link-keys.ts";
@@ -27,7 +26,6 @@ import { findPage, PAGE_METHODS } from "./pages.ts";
 import { authenticate } from "./principal.ts";
 import { renderError, renderProblem } from "./problem.ts";
 import { getProblem } from "./problem-pages.ts";
-import { nameRequest, type RequestIdVariables } from "./request-id.ts";
 import { pauseScheduleOperation, resumeScheduleOperation, runScheduleOperation } from "./schedules/control.ts";
 import {
   deleteScheduleOperation,
@@ -120,75 +118,41 @@ export const operations: readonly Operation[] = [
   getProblem,
 ];
 
-const EXPOSED = [
-  "Location",
-  "Retry-After",
-  "ETag",
-  "Link",
-  "Preference-Applied",
-  "Idempotency-Replayed",
-  "RateLimit",
-  "RateLimit-Policy",
-  "Request-Id",
-];
+export interface WebNode extends Answering {
+  /** The methods of the operations and routes at this address. */
+  methodsAt(pathname: string): string[];
+}
 
 /** The web node: Lovage's own operations and pages, and the application's routes beside them. */
-export function createApp(routes?: Hono<{ Bindings: Env }>): App {
-  const app: App = new Hono<{ Bindings: Env; Variables: RequestIdVariables }>();
-  app.use(nameRequest);
-  app.use(checkHost);
-  app.use("/v1/*", async (c, next) => {
-    await next();
-    // What a key or a link may read belongs in nobody's cache.
-    if (!c.res.headers.has("Cache-Control")) c.res.headers.set("Cache-Control", "no-store");
-  });
-  app.use(async (c, next) => {
-    await next();
-    if (c.req.method !== "OPTIONS") return;
-    const methods = matches(app, new URL(c.req.url).pathname);
-    if (methods.length > 0) c.res.headers.set("Allow", [...methods, "OPTIONS"].join(", "));
-  });
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'self'"],
-        imgSrc: ["'self'", "data:"],
-        frameAncestors: ["'none'"],
-        baseUri: ["'none'"],
-        formAction: ["'self'"],
-        objectSrc: ["'none'"],
-      },
-      crossOriginResourcePolicy: "cross-origin",
-      referrerPolicy: "no-referrer",
-      xFrameOptions: "DENY",
-    }),
-  );
-  app.use(
-    cors({
-      origin: (origin, c: AppContext) => (allowedOrigins(c.env).includes(origin) ? origin : null),
-      exposeHeaders: EXPOSED,
-      maxAge: 600,
-    }),
-  );
+export function createApp(routes?: Hono<{ Bindings: Env }>): WebNode {
+  const app: App = new Hono<{ Bindings: Env }>();
+  app.options("*", (c) => answerOptions(app, c));
   mount(app, operations);
   if (routes) app.route("/", routes);
   app.notFound((c) => notFound(app, c as AppContext));
   app.onError((error, c) => renderError(error, c));
-  return app;
+  return { ...withCommonHeaders(app), methodsAt: (pathname) => methodsAt(app, pathname) };
 }
 
-function allowedOrigins(env: Env): string[] {
-  return (env.ALLOW_ORIGINS ?? "")
-    .split(",")
-    .map((origin) => origin.trim())
-    .filter(Boolean);
+const preflight = cors({
+  origin: (origin, c: AppContext) => (allowedOrigins(c.env).includes(origin) ? origin : null),
+  exposeHeaders: EXPOSED,
+  maxAge: 600,
+});
+
+/** Which methods an address takes, and of which origins. */
+async function answerOptions(app: App, c: AppContext): Promise<Response> {
+  const answer = (await preflight(c, async () => {})) as Response;
+  const methods = methodsAt(app, new URL(c.req.url).pathname);
+  if (methods.length > 0) answer.headers.set("Allow", [...methods, "OPTIONS"].join(", "));
+  return answer;
 }
 
 /** A page, a wrong method, or nothing; under `/v1` only to those with a key. */
 async function notFound(app: App, c: AppContext): Promise<Response> {
   const { pathname } = new URL(c.req.url);
   if (pathname.startsWith("/v1/") || pathname === "/v1") await authenticate(c);
-  const methods = matches(app, pathname);
+  const methods = methodsAt(app, pathname);
   if (methods.length > 0) return refuseMethod(c, methods);
   const page = await findPage(c);
   if (page === null) return renderProblem(c, problem("not-found", nothingAt(pathname)));
@@ -206,8 +170,7 @@ function nothingAt(pathname: string): string {
     : "There is nothing at this address.";
 }
 
-/** The methods of the operations and routes at this address. */
-export function matches(app: App, pathname: string): string[] {
+function methodsAt(app: App, pathname: string): string[] {
   const methods = new Set<string>();
   for (const route of app.routes) {
     if (route.method === "ALL" || route.path.includes("*")) continue;

@@ -13,6 +13,8 @@ const JSON_TYPE = /^application\/(json|[a-z0-9.+-]+\+json)\s*(;|$)/i;
 /** A refused body is read to its end up to here: a client that is still sending would not see the answer. */
 const MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES;
 
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
 /** A body as JSON, and what was lost when it was read. */
 export interface Read {
   value: unknown;
@@ -21,9 +23,7 @@ export interface Read {
 
 /** The body as JSON; undefined where there is none at all. */
 export async function readJson(c: Context): Promise<Read> {
-  const declared = Number(c.req.header("content-length") ?? 0);
-  if (declared > MAX_DISCARDED_BYTES) tooLarge();
-  const bytes = await readBounded(c.req.raw.body);
+  const bytes = await readBytes(c);
   if (bytes.byteLength === 0) return { value: undefined, losses: [] };
   if (!JSON_TYPE.test(c.req.header("content-type") ?? "")) {
     refuse("unsupported-media-type", "Send the body as application/json.", undefined, { Accept: "application/json" });
@@ -35,7 +35,7 @@ export async function readJson(c: Context): Promise<Read> {
   }
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    text = decoder.decode(bytes);
   } catch {
     refuse("invalid-json", "The body is not UTF-8.");
   }
@@ -64,6 +64,22 @@ export function fit<S extends z.ZodType>(schema: S, body: unknown): z.output<S> 
   return parsed.data;
 }
 
+/** In one piece where its length was told and is no more than it may be: HTTP's framing lets no more than that through. */
+async function readBytes(c: Context): Promise<Uint8Array> {
+  const { body, headers } = c.req.raw;
+  const declared = headers.get("content-length");
+  if (Number(declared ?? 0) > MAX_DISCARDED_BYTES) tooLarge();
+  if (body === null || declared === null || !(Number(declared) <= MAX_BODY_BYTES)) return readBounded(body);
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(await c.req.raw.arrayBuffer());
+  } catch {
+    brokenOff();
+  }
+  if (bytes.byteLength > MAX_BODY_BYTES) tooLarge();
+  return bytes;
+}
+
 async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
   if (body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
@@ -75,7 +91,7 @@ async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<Uin
       if (size <= MAX_BODY_BYTES) chunks.push(chunk);
     }
   } catch {
-    refuse("invalid-json", "The body broke off, or is not framed as its headers say.");
+    brokenOff();
   }
   if (size > MAX_BODY_BYTES) tooLarge();
   if (chunks.length === 1) return chunks[0]!;
@@ -86,6 +102,10 @@ async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<Uin
     at += chunk.byteLength;
   }
   return whole;
+}
+
+function brokenOff(): never {
+  refuse("invalid-json", "The body broke off, or is not framed as its headers say.");
 }
 
 function tooLarge(): never {

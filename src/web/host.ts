@@ -1,24 +1,29 @@
 /** Which names a service on somebody's own machine answers to. */
 
-import { problem } from "../core/problems.ts";
+import { problem, type Problem } from "../core/problems.ts";
 import { isLoopback } from "../outbound/guard.ts";
-import type { AppContext } from "./app-context.ts";
-import { renderProblem } from "./problem.ts";
+
+const ORIGIN = /^[a-z]+:\/\/[^/?#]*/i;
+
+/** The latest that was let in, by which names: most requests come to the same. */
+let latest = { origin: "", allowed: "" };
 
 /**
- * A page that a browser on this machine has open can have its own name lead to this machine (DNS rebinding), and would then
- * read and write here as its own origin. Where `ALLOW_HOSTS` is set, only loopback's names and those that it lists are
- * answered. A deployment leaves it out: there the platform routes by name.
+ * Why this service does not answer a request to this address; null where it does. A page that a browser on this machine has
+ * open can have its own name lead to this machine (DNS rebinding), and would then read and write here as its own origin. Where
+ * `ALLOW_HOSTS` is set, only loopback's names and those that it lists are answered. A deployment leaves it out: there the
+ * platform routes by name.
  */
-export async function checkHost(c: AppContext, next: () => Promise<void>): Promise<Response | void> {
-  const allowed = c.env.ALLOW_HOSTS;
-  if (allowed === undefined) return next();
-  const { hostname } = new URL(c.req.url);
-  if (isLoopback(hostname) || listed(allowed).includes(hostname)) return next();
-  return renderProblem(
-    c,
-    problem("misdirected", `This service is not ${hostname}; --allow-host makes it answer as that.`),
-  );
+export function hostProblem(url: string, { ALLOW_HOSTS: allowed }: Env): Problem | null {
+  if (allowed === undefined) return null;
+  const origin = ORIGIN.exec(url)?.[0] ?? "";
+  if (latest.origin === origin && latest.allowed === allowed) return null;
+  const { hostname } = new URL(url);
+  if (!isLoopback(hostname) && !listed(allowed).includes(hostname)) {
+    return problem("misdirected", `This service is not ${hostname}; --allow-host makes it answer as that.`);
+  }
+  latest = { origin, allowed };
+  return null;
 }
 
 function listed(hosts: string): string[] {

@@ -1,7 +1,6 @@
 /** Lovage beside something else: which addresses are its own, and how it serves below a path. */
 
-import type { App } from "./app-context.ts";
-import { matches } from "./app.ts";
+import type { WebNode } from "./app.ts";
 
 /** The first part of every address of Lovage's own: the API, what describes it, and the pages with what they load. */
 const OWN = new Set([
@@ -29,9 +28,9 @@ export function checkMount(path: string): string {
 }
 
 /** Whether Lovage answers at this address: everything below its path, or at the root what is its own and the application's routes. */
-export function serves(app: App, base: string, pathname: string): boolean {
+export function serves(web: WebNode, base: string, pathname: string): boolean {
   if (base !== "") return pathname === base || pathname.startsWith(`${base}/`);
-  return OWN.has(pathname.split("/")[1] ?? "") || matches(app, pathname).length > 0;
+  return OWN.has(pathname.split("/")[1] ?? "") || web.methodsAt(pathname).length > 0;
 }
 
 /** Has the request answered as if it had come to the root, and puts the path before the addresses in the answer's headers. */

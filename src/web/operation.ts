@@ -101,14 +101,15 @@ const NO_QUERY = z.strictObject({});
 export function mount(app: App, operations: readonly Operation[]): void {
   for (const each of operations) {
     const path = each.path.replaceAll(/\{(\w+)\}/g, ":$1");
-    app.on(each.method.toUpperCase(), path, (c) => answer(each, c));
+    const query = queryOf(each);
+    app.on(each.method.toUpperCase(), path, (c) => answer(each, query, c));
   }
 }
 
-async function answer(definition: Operation, c: AppContext): Promise<Response> {
+async function answer(definition: Operation, querySchema: z.ZodType, c: AppContext): Promise<Response> {
   const params = c.req.param() as Record<string, string>;
   const principal = await identify(definition, c, params);
-  const query = readQuery(c, queryOf(definition));
+  const query = readQuery(c, querySchema);
   const { value: raw, losses } = definition.body === undefined ? NO_BODY : await readJson(c);
   if (losses.length > 0 && !definition.tellsLosses) refuseLosses(definition, losses);
   const body = definition.body === undefined ? undefined : fit(definition.body, raw);

@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { presentProblem } from "../contract/problem.ts";
 import { SealError } from "../engine/sealing/seal.ts";
+import { requestIdOf } from "./request-id.ts";
 import { ProblemError, problem, type Fault, type Problem, type ProblemName } from "../core/problems.ts";
 
 /** Throws a problem from anywhere below a route. */
@@ -14,11 +15,21 @@ export function refuse(name: ProblemName, detail: string, errors?: Fault[], head
 
 export function renderProblem(c: Context, given: Problem, headers: Record<string, string> = {}): Response {
   const body = presentProblem(given);
-  return c.body(JSON.stringify(body), body.status as ContentfulStatusCode, {
+  return c.body(JSON.stringify(body), body.status as ContentfulStatusCode, headersOf(given, headers));
+}
+
+/** The same where no route has been asked yet. */
+export function problemResponse(given: Problem): Response {
+  const body = presentProblem(given);
+  return new Response(JSON.stringify(body), { status: body.status, headers: headersOf(given) });
+}
+
+function headersOf(given: Problem, headers: Record<string, string> = {}): Record<string, string> {
+  return {
     "Content-Type": "application/problem+json",
     ...(given.retryAfter === undefined ? {} : { "Retry-After": String(given.retryAfter) }),
     ...headers,
-  });
+  };
 }
 
 /** Expected refusals are rendered; anything else is a fault of ours, logged once and told without its details. */
@@ -28,7 +39,7 @@ export function renderError(error: unknown, c: Context): Response {
   }
   if (error instanceof ProblemError) return renderProblem(c, error.problem, error.headers);
   log("request_failed", {
-    requestId: c.get("requestId") as string,
+    requestId: requestIdOf(c.req.raw),
     method: c.req.method,
     path: new URL(c.req.url).pathname,
     error: error instanceof Error ? (error.stack ?? error.message) : String(error),

@@ -14,6 +14,12 @@ const MAX_WAIT_S = 60;
 
 /** The query's parameters; one that is given more than once is a list. */
 export function readQuery<S extends z.ZodType>(c: Context, schema: S): z.output<S> {
+  const parsed = schema.safeParse(c.req.url.includes("?") ? parametersOf(c) : {});
+  if (!parsed.success) refuseQuery(faults(parsed.error.issues, ["query"]));
+  return parsed.data;
+}
+
+function parametersOf(c: Context): Record<string, string | string[]> {
   // An object loses it before any schema looks.
   if (new URL(c.req.url).searchParams.has("__proto__")) {
     refuseQuery([{ pointer: "/query/__proto__", detail: "unknown member" }]);
@@ -22,9 +28,7 @@ export function readQuery<S extends z.ZodType>(c: Context, schema: S): z.output<
   for (const [name, values] of Object.entries(c.req.queries())) {
     query[name] = values.length === 1 ? values[0]! : values;
   }
-  const parsed = schema.safeParse(query);
-  if (!parsed.success) refuseQuery(faults(parsed.error.issues, ["query"]));
-  return parsed.data;
+  return query;
 }
 
 function refuseQuery(found: Fault[]): never {
