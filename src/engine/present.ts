@@ -4,6 +4,7 @@ import { addressOf } from "../contract/addresses.ts";
 import type { AttemptResource, TaskResource } from "../contract/task.ts";
 import type { Progress } from "../core/task.ts";
 import type { TaskError } from "../core/errors.ts";
+import { JsonText } from "../core/stored-json.ts";
 import { NO_START, type Wait } from "../core/settle.ts";
 import { historyOf, jsonOf, OVERFLOW, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";
 
@@ -13,6 +14,8 @@ export interface View {
   attempts?: boolean;
   /** Stacks are for admins. */
   stacks?: boolean;
+  /** Large inputs and results are {@link JsonText}, for an answer that shows them as they are stored. */
+  texts?: boolean;
   /** Of a flow's nodes, only what {@link presentStub} shows. */
   stub?: boolean;
 }
@@ -26,8 +29,8 @@ export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
     id: row.id,
     task: row.task,
     state: row.state,
-    input: jsonOf(row.input),
-    result: row.state === "succeeded" ? jsonOf(row.result) : null,
+    input: payloadOf(row.input, view),
+    result: row.state === "succeeded" ? payloadOf(row.result, view) : null,
     error: showError(errorOf(row), view),
     progress: jsonOf<Progress>(row.progress),
     attempt: row.attempt,
@@ -51,6 +54,13 @@ export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
     traceparent: row.traceparent,
     links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
   };
+}
+
+/** Up to so many characters, reading a value and writing it again costs less than leaving it out. */
+const SHORT = 500;
+
+function payloadOf(text: string | null, { texts }: View): unknown {
+  return texts && text !== null && text.length > SHORT ? new JsonText(text) : jsonOf(text);
 }
 
 /** What of a task is not shown to those who may not read it, beside its place among others. */

@@ -1,6 +1,7 @@
 /** Pages: an opaque cursor, and a `Link` header (RFC 8288). */
 
 import { z } from "zod";
+import { answerJson } from "./answer-json.ts";
 import type { AppContext } from "./app-context.ts";
 import { refuse } from "./problem.ts";
 import { wholeNumber } from "./request.ts";
@@ -37,7 +38,7 @@ export function readCursor(
 /** A page of a list; `nextCursor` is null on the last one. */
 export function page<T>(c: AppContext, items: T[], nextCursor: string | null): Response {
   linkNext(c, nextCursor);
-  return c.json({ items, nextCursor });
+  return answerJson(c, { items, nextCursor });
 }
 
 /** Links the page after this one, if there is one. `path` is where the pages are read, if not where the request went. */

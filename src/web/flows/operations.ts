@@ -18,6 +18,7 @@ import { readFlow, readMemberAt, readMissing, type FlowRow } from "../../results
 import { requestKey } from "../idempotency.ts";
 import { answerLive, live } from "../live.ts";
 import type { AppContext } from "../app-context.ts";
+import { answerJson } from "../answer-json.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, linkNext, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
@@ -72,7 +73,7 @@ export const postFlow = operation({
     confirmWait(c, wait);
     pointTo(c, flow);
     const shown = await show(c, principal, flow, { isOwn });
-    return c.json(shown, wait !== null && flow.state !== "running" ? 200 : 202);
+    return answerJson(c, shown, wait !== null && flow.state !== "running" ? 200 : 202);
   },
 });
 
@@ -101,7 +102,7 @@ export const getFlow = operation({
     const flow = await findFlow(env, principal, params["id"]!, wait, c.req.raw.signal);
     confirmWait(c, wait);
     if (flow.state === "running") c.header("Retry-After", "1");
-    return c.json(await show(c, principal, flow, { cursor, limit: query.limit }), 200);
+    return answerJson(c, await show(c, principal, flow, { cursor, limit: query.limit }), 200);
   },
 });
 
@@ -152,7 +153,7 @@ export const cancelFlowOperation = operation({
     } else if (before.state !== "cancelled") refuse("conflict", `The flow has ended: it is ${before.state}.`);
     const flow = await findFlow(env, principal, before.id);
     if (flow.state === "running") pointTo(c, flow);
-    return c.json(await show(c, principal, flow), flow.state === "running" ? 202 : 200);
+    return answerJson(c, await show(c, principal, flow), flow.state === "running" ? 202 : 200);
   },
 });
 
@@ -196,7 +197,7 @@ export const retryFlowOperation = operation({
     }
     const flow = await findFlow(env, principal, before.id);
     pointTo(c, flow);
-    return c.json(await show(c, principal, flow), 202);
+    return answerJson(c, await show(c, principal, flow), 202);
   },
 });
 
@@ -254,7 +255,7 @@ async function show(
   flow: FlowRow,
   { cursor = "", limit, isOwn = false }: { cursor?: string; limit?: number | undefined; isOwn?: boolean } = {},
 ) {
-  const view = { stacks: principal.scopes.has("admin"), stub: !isOwn && !may(principal, "read") };
+  const view = { texts: true, stacks: principal.scopes.has("admin"), stub: !isOwn && !may(principal, "read") };
   const shown = await presentFlow(c.env, flow, cursor, limit, view);
   const nextCursor = shown.nextCursor === null ? null : cursorAfter(shown.nextCursor);
   linkNext(c, nextCursor, shown.links.self);

@@ -6,6 +6,7 @@ import { taskSchema } from "../../contract/task.ts";
 import { pauseSchedule, resumeSchedule } from "../../engine/schedules/control.ts";
 import { presentSchedule } from "../../engine/schedules/present.ts";
 import { runSchedule } from "../../engine/schedules/run.ts";
+import { answerJson } from "../answer-json.ts";
 import { operation } from "../operation.ts";
 import { optionalBody } from "../tasks/control.ts";
 import { retryAfter, show } from "../tasks/shared.ts";
@@ -71,6 +72,6 @@ export const runScheduleOperation = operation({
     if (row === null) return noSuchSchedule();
     c.header("Location", `/v1/tasks/${row.id}`);
     c.header("Retry-After", String(retryAfter(row, now)));
-    return c.json(await show(env, principal, row), 202);
+    return answerJson(c, await show(env, principal, row), 202);
   },
 });

@@ -14,6 +14,7 @@ import { sealTaken, withoutSecretKeys } from "../../engine/sealing/tasks.ts";
 import type { NewInput } from "../../results/retry-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { findTask } from "../../engine/registry.ts";
+import { answerJson } from "../answer-json.ts";
 import { operation } from "../operation.ts";
 import { demand } from "../principal.ts";
 import { refuse } from "../problem.ts";
@@ -64,7 +65,7 @@ export const cancelTask = operation({
       refuse("conflict", `The task has ended: it is ${row.state}.`);
     }
     if (!isTerminal(row.state)) pointTo(c, row);
-    return c.json(await show(env, principal, row, {}, { attempts: true }), isTerminal(row.state) ? 200 : 202);
+    return answerJson(c, await show(env, principal, row, {}, { attempts: true }), isTerminal(row.state) ? 200 : 202);
   },
 });
 
@@ -98,7 +99,7 @@ export const retryTask = operation({
     if (again === undefined) refuse("conflict", whyNotAgain(before));
     const row = await findRow(env, principal, before.id);
     pointTo(c, row);
-    return c.json(await show(env, principal, row, {}, { attempts: true }), 202);
+    return answerJson(c, await show(env, principal, row, {}, { attempts: true }), 202);
   },
 });
 

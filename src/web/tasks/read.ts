@@ -7,6 +7,7 @@ import { LANES } from "../../core/bounds.ts";
 import { isTerminal, STATES } from "../../core/states.ts";
 import { isTaskId } from "../../engine/ids.ts";
 import { listTasks } from "../../results/list-tasks.ts";
+import { answerJson } from "../answer-json.ts";
 import { etagOf, matches } from "../etag.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
@@ -46,7 +47,7 @@ export const getTask = operation({
     c.header("ETag", etag);
     c.header("Cache-Control", "private, no-cache");
     if (matches(c.req.header("if-none-match"), etag)) return c.body(null, 304);
-    return c.json(task, 200);
+    return answerJson(c, task);
   },
 });
 

@@ -45,7 +45,7 @@ function refuseUnknown(): never {
 }
 
 /**
- * The resource as this caller sees it, which without the right to read is little more than its state. Who has made the task
+ * The resource as this caller sees it, to be written by `answerJson`, which without the right to read is little more than its state. Who has made the task
  * with this very request (`isOwn`) may see it, and hand out links to follow and to cancel it.
  */
 export async function show(
@@ -57,7 +57,9 @@ export async function show(
   isOwn = false,
 ): Promise<TaskResource> {
   const read = isOwn || may(principal, "read");
-  const task = read ? presentTask(row, { ...view, stacks: principal.scopes.has("admin") }) : presentStub(row);
+  const task = read
+    ? presentTask(row, { ...view, texts: true, stacks: principal.scopes.has("admin") })
+    : presentStub(row);
   if (!query.links) return task;
   if (principal.isLink) refuse("forbidden", "A link makes no further links. Ask with a key.");
   const rights = { read, cancel: isOwn || may(principal, "cancel") };

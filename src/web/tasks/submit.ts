@@ -17,6 +17,7 @@ import { isTerminal } from "../../core/states.ts";
 import { OBJECT } from "../../core/wake.ts";
 import type { NewTask } from "../../results/new-task.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
+import { answerJson } from "../answer-json.ts";
 import { requestKey } from "../idempotency.ts";
 import type { AppContext } from "../app-context.ts";
 import { lossProblem, operation } from "../operation.ts";
@@ -74,10 +75,10 @@ export const submitTask = operation({
       const patience = { ms: (wait ?? 0) * 1_000, signal: c.req.raw.signal };
       const row = wait ? await endOf(env, item.row, wanted, patience) : item.row;
       if (wait && isTerminal(row.state)) {
-        return c.json(await show(env, principal, row, query, { attempts: true }, item.isOwn), 200);
+        return answerJson(c, await show(env, principal, row, query, { attempts: true }, item.isOwn), 200);
       }
       if (!isTerminal(row.state)) c.header("Retry-After", String(retryAfter(row, Date.now())));
-      return c.json(await show(env, principal, row, query, {}, item.isOwn), 202);
+      return answerJson(c, await show(env, principal, row, query, {}, item.isOwn), 202);
     } finally {
       wanted?.waiter.close();
     }
@@ -175,7 +176,7 @@ export const submitBatch = operation({
       }),
     );
     if (answers.length === 0) refuse("invalid-body", "The batch is empty.");
-    return c.json({ items: answers }, 207);
+    return answerJson(c, { items: answers }, 207);
   },
 });
 
