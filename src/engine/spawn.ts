@@ -8,14 +8,12 @@ import { timedRetention } from "../core/wake.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { FlowNode } from "../results/flows/node.ts";
 import type { NewTask } from "../results/new-task.ts";
-import { RefusalError } from "../results/d1.ts";
 import { spawnTasks } from "../results/spawn-tasks.ts";
 import { announce } from "./announce.ts";
 import { namedTaskId } from "./ids.ts";
 import { prepareSubmission } from "./prepare.ts";
-import { admit, isOverQuota, useOf } from "./quota.ts";
-import { sealTasks } from "./sealing/tasks.ts";
-import { isStorageHeld } from "./storage.ts";
+import { isOverQuota } from "./quota.ts";
+import { takeIn } from "./take-in.ts";
 
 /**
  * Submits one child for each input; their ids follow from the parent's run and `key`, so doing it
@@ -31,15 +29,13 @@ export async function spawn(
   options: SpawnOptions,
 ): Promise<string[] | null> {
   const now = Date.now();
-  if (isStorageHeld(env)) throw new RefusalError("full");
   const children = await Promise.all(
     inputs.map(async (input, i) => {
       const id = await namedTaskId(`${parent.id}/${parent.run}/${key}/${i}`, parent.createdAt);
       return childOf(env, parent, id, { task, ...(input === undefined ? {} : { input }), options }, now);
     }),
   );
-  await admitChildren(env, parent.tenant, children, now);
-  await sealTasks(env, children);
+  await takeInChildren(env, parent.tenant, children, now);
   const runs = await spawnTasks(env.DB, parent, children);
   if (!runs) return null;
   await announce(env, { moved: children }, now);
@@ -47,9 +43,9 @@ export async function spawn(
 }
 
 /** Over its quota the handler gets an error, which the retry policy tries again later. */
-async function admitChildren(env: Env, tenant: string, children: NewTask[], now: number): Promise<void> {
+async function takeInChildren(env: Env, tenant: string, children: NewTask[], now: number): Promise<void> {
   try {
-    await admit(env, tenant, useOf(children), now);
+    await takeIn(env, tenant, children, now, "accepted");
   } catch (error) {
     if (!isOverQuota(error)) throw error;
     throw Object.assign(new Error(error.message), { name: "QuotaExceededError" });

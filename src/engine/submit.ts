@@ -1,21 +1,20 @@
-/** Submits tasks: what was checked is stored, and then rung for. */
+/** Submits tasks that passed their checks: recall → take in → share → store → answer. */
 
 import { IDEMPOTENCY_MS } from "../core/bounds.ts";
-import { problem, type Problem } from "../core/problems.ts";
-import { newRow } from "../results/new-row.ts";
-import { readTasks } from "../results/read-tasks.ts";
+import type { Problem } from "../core/problems.ts";
 import type { IdempotencyClaim } from "../results/insert-tasks.ts";
-import type { NewTask } from "../results/new-task.ts";
 import { readDrains, type Drain } from "../results/lanes/drains.ts";
+import { newRow } from "../results/new-row.ts";
+import type { NewTask } from "../results/new-task.ts";
+import { readTasks } from "../results/read-tasks.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
 import { laneDrains } from "./lanes/drain.ts";
 import type { Prepared } from "./prepare.ts";
-import { admit, useOf } from "./quota.ts";
-import { sealTasks } from "./sealing/tasks.ts";
-import { findMade, madeBefore, type Made, type RequestKey } from "./request-key.ts";
+import { recall, replay } from "./recall.ts";
+import { madeBefore, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
 import { storeTogether } from "./store-together.ts";
-import { demandStorage } from "./storage.ts";
+import { takeIn } from "./take-in.ts";
 
 /** One item's fate. It is its own where this request has made the task, and was not answered with one that another has made. */
 export type Submitted = { ok: true; row: WholeTaskRow; isOwn: boolean } | { ok: false; problem: Problem };
@@ -26,6 +25,9 @@ export interface Submission {
   replayed: boolean;
 }
 
+/** The ids of the tasks that stand for items which share one, by their places. */
+type Shared = ReadonlyMap<number, string>;
+
 /** Stores the tasks that passed their checks. Throws a 503 problem where they cannot be stored, 429 over the tenant's quota. */
 export async function submit(
   env: Env,
@@ -35,23 +37,65 @@ export async function submit(
   now: number,
 ): Promise<Submission> {
   const tasks = prepared.flatMap((each) => (each.ok ? [each.task] : []));
-  await sealTasks(env, tasks);
-  if (tasks.length === 0) {
-    return (await repeat(env, prepared, request, now)) ?? { items: prepared.map(submitted), replayed: false };
-  }
-  try {
-    await demandStorage(env, now);
-    await admit(env, tasks[0]!.tenant, useOf(tasks), now);
-  } catch (refusal) {
-    const earlier = await repeat(env, prepared, request, now);
+  const refusal = await whyNotIn(env, tasks, now);
+  // The tasks' own INSERT asks for the key otherwise. A window may have passed since the first request with this key.
+  if (refusal !== null || tasks.length === 0 || prepared.some((each) => each.ok && each.share)) {
+    const earlier = await recall(env, prepared, request, now);
     if (earlier) return earlier;
-    throw refusal;
   }
-  if (prepared.some((each) => each.ok && each.share)) return submitShared(env, background, prepared, request, now);
-  if (request !== null) return submitOnce(env, background, prepared, tasks, request, now);
-  const refused = await storePlain(env, background, tasks);
-  const items = withoutRefused(prepared, ({ id }) => refused.get(id), now).map(submitted);
-  return { items, replayed: false };
+  if (refusal !== null) throw refusal.error;
+  const { items, shared } = await shareAll(env, background, prepared, now);
+  return request === null
+    ? storeNew(env, background, items, shared, now)
+    : storeForKey(env, background, items, shared, request, now);
+}
+
+/** What keeps these out now: it is thrown only once no earlier request with the same key is known. */
+async function whyNotIn(env: Env, tasks: NewTask[], now: number): Promise<{ error: unknown } | null> {
+  try {
+    if (tasks.length > 0) await takeIn(env, tasks[0]!.tenant, tasks, now);
+    return null;
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** Finds or stores the task that stands for each item that shares one. An item that its lane refuses has failed. */
+async function shareAll(
+  env: Env,
+  background: Background,
+  prepared: Prepared[],
+  now: number,
+): Promise<{ items: Prepared[]; shared: Shared }> {
+  const shared = new Map<number, string>();
+  let items = prepared;
+  for (;;) {
+    const refused = new Set<NewTask>();
+    for (const [i, each] of items.entries()) {
+      if (!each.ok || !each.share || shared.has(i)) continue;
+      const id = await storeShare(env, background, each.task, each.share, now);
+      if (id === null) refused.add(each.task);
+      else shared.set(i, id);
+    }
+    if (refused.size === 0) return { items, shared };
+    items = await refuseDrained(env, items, refused, now);
+  }
+}
+
+/** Stores what shares no task. Each task is stored or refused by itself. */
+async function storeNew(
+  env: Env,
+  background: Background,
+  items: Prepared[],
+  shared: Shared,
+  now: number,
+): Promise<Submission> {
+  const refused = await storePlain(env, background, plainOf(items, shared));
+  return answer(
+    env,
+    refuse(items, ({ id }) => refused.get(id), now),
+    shared,
+  );
 }
 
 async function storePlain(env: Env, background: Background, tasks: NewTask[]): Promise<ReadonlyMap<string, Drain>> {
@@ -61,101 +105,59 @@ async function storePlain(env: Env, background: Background, tasks: NewTask[]): P
   return new Map(drain === null ? [] : [[only.id, drain]]);
 }
 
-function submitted(each: Prepared): Submitted {
-  return each.ok ? { ok: true, row: newRow(each.task), isOwn: true } : each;
+/**
+ * Stores what shares no task together with the key, all or nothing: what a lane refuses has failed before the others are
+ * stored. So the key is nobody's where nothing was stored.
+ */
+async function storeForKey(
+  env: Env,
+  background: Background,
+  given: Prepared[],
+  shared: Shared,
+  request: RequestKey,
+  now: number,
+): Promise<Submission> {
+  let items = given;
+  while (items.some((each) => each.ok)) {
+    const plain = plainOf(items, shared);
+    const claim = claimOf(items, request, now, shared);
+    const remembered = await storeOnce(env, background, plain, claim);
+    if (remembered?.made === claim.made) return answer(env, items, shared);
+    if (remembered !== null) return replay(env, items, madeBefore(request, remembered));
+    items = await refuseDrained(env, items, new Set(plain), now);
+  }
+  return (await recall(env, items, request, now)) ?? answer(env, items, shared);
 }
 
-/** The same submissions, where those that a lane refuses have failed for it. */
-function withoutRefused(prepared: Prepared[], by: (task: NewTask) => Drain | undefined, now: number): Prepared[] {
-  return prepared.map((each): Prepared => {
+/** The tasks of items that share none. */
+function plainOf(items: Prepared[], shared: Shared): NewTask[] {
+  return items.flatMap((each, i) => (each.ok && !shared.has(i) ? [each.task] : []));
+}
+
+/** The same items, where those `among` these tasks have failed whose lane drains now. */
+async function refuseDrained(
+  env: Env,
+  items: Prepared[],
+  among: ReadonlySet<NewTask>,
+  now: number,
+): Promise<Prepared[]> {
+  const drains = await readDrains(env.DB, now);
+  return refuse(items, (task) => (among.has(task) ? drains.find((each) => each.name === task.lane) : undefined), now);
+}
+
+/** The same items, where those that a lane refuses have failed for it. */
+function refuse(items: Prepared[], by: (task: NewTask) => Drain | undefined, now: number): Prepared[] {
+  return items.map((each): Prepared => {
     const drain = each.ok ? by(each.task) : undefined;
     return drain ? { ok: false, problem: laneDrains(drain, now) } : each;
   });
 }
 
-/** Again, without what is refused now: `among` these, or all, what stands in a lane that drains. So the key is nobody's where nothing was stored. */
-async function submitAccepted(
-  env: Env,
-  background: Background,
-  prepared: Prepared[],
-  request: RequestKey | null,
-  now: number,
-  among?: ReadonlySet<NewTask>,
-): Promise<Submission> {
-  const drains = await readDrains(env.DB, now);
-  const drainOf = (task: NewTask) =>
-    among === undefined || among.has(task) ? drains.find((each) => each.name === task.lane) : undefined;
-  const accepted = withoutRefused(prepared, drainOf, now);
-  return submit(env, background, accepted, request, now);
-}
-
-/** Submissions that share a task are answered with the one that stands for them. */
-async function submitShared(
-  env: Env,
-  background: Background,
-  prepared: Prepared[],
-  request: RequestKey | null,
-  now: number,
-): Promise<Submission> {
-  // A window may have passed since the first request with this key, so the key comes before it.
-  const earlier = await repeat(env, prepared, request, now);
-  if (earlier) return earlier;
-  const ids = new Map<number, string>();
-  const refused = new Set<NewTask>();
-  for (const [i, each] of prepared.entries()) {
-    if (!each.ok || !each.share) continue;
-    const id = await storeShare(env, background, each.task, each.share, now);
-    if (id === null) refused.add(each.task);
-    else ids.set(i, id);
-  }
-  if (refused.size > 0) return submitAccepted(env, background, prepared, request, now, refused);
-  const plain = prepared.flatMap((each) => (each.ok && !each.share ? [each.task] : []));
-  let accepted = prepared;
-  if (request === null) {
-    const without = await storeAll(env, background, plain);
-    accepted = withoutRefused(prepared, ({ id }) => without.get(id), now);
-  } else if (prepared.some((each) => each.ok)) {
-    const claim = claimOf(prepared, request, now, ids);
-    const remembered = await storeOnce(env, background, plain, claim);
-    if (remembered === null) return submitAccepted(env, background, prepared, request, now);
-    if (remembered.made !== claim.made) return replay(env, prepared, madeBefore(request, remembered));
-  }
-  const rows = new Map((await readTasks(env.DB, [...ids.values()])).map((row) => [row.id, row]));
-  const own = idsOf(prepared);
-  const items = accepted.map((each, i): Submitted => {
-    const row = rows.get(ids.get(i) ?? "");
-    return each.ok && row ? { ok: true, row, isOwn: own.has(row.id) } : submitted(each);
-  });
-  return { items, replayed: false };
-}
-
-async function submitOnce(
-  env: Env,
-  background: Background,
-  prepared: Prepared[],
-  tasks: NewTask[],
-  request: RequestKey,
-  now: number,
-): Promise<Submission> {
-  const claim = claimOf(prepared, request, now);
-  const remembered = await storeOnce(env, background, tasks, claim);
-  if (remembered === null) return submitAccepted(env, background, prepared, request, now);
-  if (remembered.made !== claim.made) return replay(env, prepared, madeBefore(request, remembered));
-  return { items: prepared.map(submitted), replayed: false };
-}
-
-/** `shared`: the ids of tasks that stand for others, by their places. */
-function claimOf(
-  prepared: Prepared[],
-  request: RequestKey,
-  now: number,
-  shared: ReadonlyMap<number, string> = new Map(),
-): IdempotencyClaim {
+function claimOf(items: Prepared[], request: RequestKey, now: number, shared: Shared): IdempotencyClaim {
   // Which items were stored, in order; null where one was refused.
-  const made = JSON.stringify(prepared.map((each, i) => (each.ok ? (shared.get(i) ?? each.task.id) : null)));
-  // Those that share a task are stored already.
-  const lanes = prepared.flatMap((each) => (each.ok && !each.share ? [each.task.lane] : []));
-  const own = idsOf(prepared);
+  const made = JSON.stringify(items.map((each, i) => (each.ok ? (shared.get(i) ?? each.task.id) : null)));
+  const lanes = plainOf(items, shared).map((task) => task.lane);
+  const own = idsOf(items);
   const others = [...shared.values()].filter((id) => !own.has(id));
   return {
     ...request,
@@ -168,45 +170,19 @@ function claimOf(
 }
 
 /** The tasks that this request makes, if nobody's stands for them. */
-function idsOf(prepared: Prepared[]): ReadonlySet<string> {
-  return new Set(prepared.flatMap((each) => (each.ok ? [each.task.id] : [])));
+function idsOf(items: Prepared[]): ReadonlySet<string> {
+  return new Set(items.flatMap((each) => (each.ok ? [each.task.id] : [])));
 }
 
-/** The answer to a request whose key has made something before; null where it has not. */
-async function repeat(
-  env: Env,
-  prepared: Prepared[],
-  request: RequestKey | null,
-  now: number,
-): Promise<Submission | null> {
-  const earlier = await findMade<(string | null)[]>(env, request, now);
-  return earlier && replay(env, prepared, earlier);
-}
-
-async function replay(env: Env, prepared: Prepared[], earlier: Made<(string | null)[]>): Promise<Submission> {
-  return { items: await recall(env, earlier, prepared), replayed: true };
-}
-
-/** The tasks that the first request with this key has made, as they are now. */
-async function recall(
-  env: Env,
-  { made: ids, isOwn }: Made<(string | null)[]>,
-  prepared: Prepared[],
-): Promise<Submitted[]> {
-  const rows = await readTasks(
-    env.DB,
-    ids.filter((id) => id !== null),
-  );
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return ids.map((id, i): Submitted => {
-    const row = id === null ? undefined : byId.get(id);
-    if (row) return { ok: true, row, isOwn: isOwn(row.id) };
-    const fresh = prepared[i];
-    if (id === null && fresh && !fresh.ok) return fresh;
-    const detail =
-      id === null
-        ? "This item was refused when it was first submitted."
-        : `The task ${id} that this key has made is gone.`;
-    return { ok: false, problem: problem(id === null ? "invalid-body" : "gone", detail) };
+/** Items that share a task are answered with the one that stands for them; the others are as they were stored. */
+async function answer(env: Env, items: Prepared[], shared: Shared): Promise<Submission> {
+  const found = shared.size === 0 ? [] : await readTasks(env.DB, [...shared.values()]);
+  const rows = new Map(found.map((row) => [row.id, row]));
+  const own = idsOf(items);
+  const submitted = items.map((each, i): Submitted => {
+    if (!each.ok) return each;
+    const row = rows.get(shared.get(i) ?? "");
+    return row ? { ok: true, row, isOwn: own.has(row.id) } : { ok: true, row: newRow(each.task), isOwn: true };
   });
+  return { items: submitted, replayed: false };
 }

@@ -6,11 +6,9 @@ import { announce } from "../announce.ts";
 import { demandAccepting } from "../lanes/drain.ts";
 import { compileFlow } from "./rows.ts";
 import type { Origin } from "../prepare.ts";
-import { admit, useOf } from "../quota.ts";
 import { findMade, madeBefore, type Made, type RequestKey } from "../request-key.ts";
-import { sealTasks } from "../sealing/tasks.ts";
-import { demandStorage } from "../storage.ts";
 import type { Background } from "../store.ts";
+import { takeIn } from "../take-in.ts";
 
 /** Stores the flow and rings for the tasks that start it; answers its id, and whether this request or the same API key's has made it. Throws a 422 with every fault of the graph. */
 export async function submitFlow(
@@ -24,10 +22,8 @@ export async function submitFlow(
   let flow: NewFlow;
   try {
     flow = compileFlow(env, body, origin, now);
-    await sealTasks(env, [...flow.tasks, ...flow.onError]);
-    await demandStorage(env, now);
     // Those that run when it fails may come to be later, when nobody can be refused any more.
-    await admit(env, origin.tenant, useOf([...flow.tasks, ...flow.onError]), now);
+    await takeIn(env, origin.tenant, [...flow.tasks, ...flow.onError], now);
   } catch (refusal) {
     const earlier = await findMade<string>(env, request, now);
     if (earlier !== null) return replayOf(earlier);

@@ -1,0 +1,43 @@
+/** Answers a request again whose key has made something before. */
+
+import { problem } from "../core/problems.ts";
+import { readTasks } from "../results/read-tasks.ts";
+import type { Prepared } from "./prepare.ts";
+import { findMade, type Made, type RequestKey } from "./request-key.ts";
+import type { Submission, Submitted } from "./submit.ts";
+
+/** The answer to a request whose key has made something before; null where it has not, or there is none. */
+export async function recall(
+  env: Env,
+  prepared: readonly Prepared[],
+  request: RequestKey | null,
+  now: number,
+): Promise<Submission | null> {
+  const earlier = await findMade<(string | null)[]>(env, request, now);
+  return earlier && replay(env, prepared, earlier);
+}
+
+/** The tasks that the first request with this key has made, as they are now. */
+export async function replay(
+  env: Env,
+  prepared: readonly Prepared[],
+  { made: ids, isOwn }: Made<(string | null)[]>,
+): Promise<Submission> {
+  const rows = await readTasks(
+    env.DB,
+    ids.filter((id) => id !== null),
+  );
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  const items = ids.map((id, i): Submitted => {
+    const row = id === null ? undefined : byId.get(id);
+    if (row) return { ok: true, row, isOwn: isOwn(row.id) };
+    const fresh = prepared[i];
+    if (id === null && fresh && !fresh.ok) return fresh;
+    const detail =
+      id === null
+        ? "This item was refused when it was first submitted."
+        : `The task ${id} that this key has made is gone.`;
+    return { ok: false, problem: problem(id === null ? "invalid-body" : "gone", detail) };
+  });
+  return { items, replayed: true };
+}

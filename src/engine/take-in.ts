@@ -1,0 +1,25 @@
+/** Lets work in: what every submission passes before it is stored, whoever makes it. */
+
+import { RefusalError } from "../results/d1.ts";
+import type { NewTask } from "../results/new-task.ts";
+import { admit, useOf } from "./quota.ts";
+import { sealTasks } from "./sealing/tasks.ts";
+import { demandStorage, isStorageHeld } from "./storage.ts";
+
+/**
+ * Lets these tasks of one tenant in, and seals what is secret in them. `new` work is refused before the database is full; what
+ * `accepted` work begets is let in for longer. Throws a 503 `storage-full` where there is no room, a 429 over the tenant's quota.
+ */
+export async function takeIn(
+  env: Env,
+  tenant: string,
+  tasks: readonly NewTask[],
+  now: number,
+  kind: "new" | "accepted" = "new",
+): Promise<void> {
+  if (tasks.length === 0) return;
+  if (kind === "new") await demandStorage(env, now);
+  else if (isStorageHeld(env)) throw new RefusalError("full");
+  await admit(env, tenant, useOf(tasks), now);
+  await sealTasks(env, tasks);
+}
