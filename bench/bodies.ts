@@ -1,11 +1,14 @@
 /**
  * How long heavy bodies take: `node bench/bodies.ts [words of their names]`. Starts the service, sends each body while a
  * second client asks for `/health`, and prints the milliseconds of both, the slowest first. Those over 2 s, or with a
- * `/health` over 500 ms, are marked.
+ * `/health` over 500 ms, are marked. The first line is what a busy machine does to posts of almost nothing, in the same run.
  */
-import { madeBodies, plainBodies, SIMPLE } from "../test/http/heavy-bodies.ts";
+import { madeBodies, plainBodies, SIMPLE, type Heavy } from "../test/http/heavy-bodies.ts";
 import { prepareGround, sendHeavy, type Sent } from "../test/http/send-heavy.ts";
 import { startServer } from "../test/http/server.ts";
+
+/** As little as can be posted. */
+const NOOP: Heavy = { ...SIMPLE, name: "the worst of 50 small posts", body: () => '{"task":"test.noop"}' };
 
 const wanted = process.argv.slice(2).join(" ");
 const server = await startServer();
@@ -17,7 +20,10 @@ try {
     sent.push(await sendHeavy(server, body));
     console.error(lineOf(sent.at(-1)!));
   }
+  const small: Sent[] = [];
+  for (let i = 0; i < 50; i++) small.push(await sendHeavy(server, NOOP));
   console.log("      ms health    answer");
+  console.log(lineOf(small.toSorted((a, b) => a.healthMs - b.healthMs).at(-1)!));
   for (const each of sent.toSorted((a, b) => b.ms - a.ms)) console.log(lineOf(each));
   if (server.stderr() !== "") console.log(server.stderr().slice(0, 3_000));
 } finally {
