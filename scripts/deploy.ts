@@ -1,155 +1,220 @@
 /**
- * `npm run deploy`: a deployment in the order of docs/schema-changes.md, the first one too: what the Worker is bound to, then the migrations that
- * the running release tolerates, then the Worker, then the migrations that only the new one does. Every step can be repeated: after a failure run it again.
+ * `npm run deploy`: a deployment in the order of docs/schema-changes.md, the first one too: the database, the migrations that the running release
+ * tolerates, the Worker with its queues and keys, then the migrations that only the new release does. What is there already is left alone, so a
+ * second run changes nothing, and after a failure the same command goes on.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { globSync } from "node:fs";
-import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import type { Unstable_RawConfig } from "wrangler";
 import { build } from "./build.ts";
+import { connectCloudflare, type Cloudflare } from "./cloudflare.ts";
+import { LOCATIONS, optionsOf, prepareDeployment, type Deployment } from "./deployment.ts";
+import { PLANS } from "./plan-config.ts";
 import { newSealKey } from "./seal-key.ts";
-import { PLANS, planConfig, writePlanConfig, type Plan } from "./plan-config.ts";
 
-const root = join(import.meta.dirname, "..");
-const WRANGLER = join(root, "node_modules/wrangler/bin/wrangler.js");
-const LOCATIONS = ["wnam", "enam", "weur", "eeur", "apac", "oc"] as const;
-const USAGE = `usage: npm run deploy [-- [--plan ${PLANS.join("|")}] [--location ${LOCATIONS.join("|")}]]`;
+const USAGE = `usage: npm run deploy [-- [--env NAME] [--plan ${PLANS.join("|")}] [--location ${LOCATIONS.join("|")}]]`;
 
-const MIGRATIONS = "src/results/migrations";
+/** A first address takes a while to be known everywhere, and the clock's first tick up to a minute. */
+const HEALTHY_WITHIN_MS = 240_000;
 
-/** The migrations of before the upload: files without a second dot, so none that end in `.contract.sql`. */
-const EXPAND = `${MIGRATIONS}/+([!.]).sql`;
-
-export interface DeployOptions {
-  plan: Plan;
-  /** Where the database is created, and with it the objects; the platform chooses where none is given. */
-  location?: (typeof LOCATIONS)[number];
+export interface Outcome {
+  addresses: string[];
+  /** The key with every scope, where this deployment has made it. */
+  apiKey: string | null;
+  /** Whether anything was made, applied or uploaded. */
+  changed: boolean;
+  /** Why the service is not healthy yet; null where it is. */
+  unhealthy: string | null;
 }
 
-/** One command of wrangler. */
-export interface Step {
-  run: string[];
-  /** The step is left out where this command succeeds: what it would make is there. */
-  unless?: string[];
-  /** The step is left out where this command names that. Where the command fails nobody knows, and the deployment stops. */
-  unlessNamed?: { run: string[]; name: string };
-  /** What the command reads, and does not show. */
-  input?: () => string;
+export interface Surroundings {
+  say: (line: string) => void;
+  /** Asks the service itself. */
+  fetch: (url: string) => Promise<Response>;
+  /** Milliseconds between two looks at its health, and until the last one. */
+  lookEvery: number;
+  patience: number;
+  /** Where it is noted which deployment went through to its end, on this machine. */
+  notes: string;
 }
 
-/** As it was before the build made wrangler quiet: what it says of a deployment is to be read. */
-const environment = { ...process.env };
+const OURS: Surroundings = {
+  say: (line) => void process.stdout.write(`${line}\n`),
+  fetch: async (url) => fetch(url, { signal: AbortSignal.timeout(10_000) }),
+  lookEvery: 2_000,
+  patience: HEALTHY_WITHIN_MS,
+  notes: join(import.meta.dirname, "../.wrangler/deployed"),
+};
 
-/** What a deployment is made of: two configuration files, which differ in the migrations that they name. */
-export interface Deployment {
-  config: Unstable_RawConfig;
-  /** Path of the configuration that names the migrations of before, and of the one that names all. */
-  expand: string;
-  contract: string;
-  /** Whether there are migrations for after the upload. */
-  hasContract: boolean;
-  location?: string;
+/** Brings an account to where the deployment is, by as few changes as that takes. */
+export async function deploy(
+  to: Deployment,
+  cloudflare: Cloudflare,
+  surroundings: Partial<Surroundings> = {},
+): Promise<Outcome> {
+  const around = { ...OURS, ...surroundings };
+  const made = await provideDatabase(to, cloudflare, around);
+  const expanded = await migrate(to, cloudflare, made.id, "expand");
+  const keys = await missingKeys(to, cloudflare);
+  const note = join(around.notes, `${cloudflare.accountId}.${to.name}`);
+  const uploads = Object.keys(keys).length > 0 || !(await isUploaded(to, cloudflare, note));
+  const addresses = await addressesOf(to, cloudflare, around);
+  if (uploads) await upload(to, cloudflare, keys);
+  const contracted = await migrate(to, cloudflare, made.id, "contract");
+  mkdirSync(dirname(note), { recursive: true });
+  writeFileSync(note, to.fingerprint);
+  return {
+    addresses,
+    apiKey: keys["API_KEY"] ?? null,
+    changed: made.isNew || expanded || uploads || contracted,
+    unhealthy: await whyUnhealthy(addresses, around),
+  };
 }
 
-/** The steps of a deployment, in order. */
-export function deploySteps({ config, expand, contract, hasContract, location }: Deployment): Step[] {
-  const database = config.d1_databases?.[0]?.database_name ?? "";
-  const { producers = [], consumers = [] } = config.queues ?? {};
-  const queues = new Set(
-    [...producers, ...consumers].flatMap((each) => [
-      each.queue,
-      "dead_letter_queue" in each ? each.dead_letter_queue : null,
-    ]),
-  );
-  const migrate = (file: string): Step => ({
-    run: ["d1", "migrations", "apply", database, "--remote", "--config", file],
-  });
-  return [
-    {
-      run: [
-        "d1",
-        "create",
-        database,
-        ...(location === undefined ? [] : ["--location", location]),
-        "--update-config=false",
-      ],
-      unless: ["d1", "info", database, "--json", "--config", expand],
-    },
-    ...[...queues]
-      .filter((queue) => queue !== undefined && queue !== null)
-      .map((queue) => ({ run: ["queues", "create", queue], unless: ["queues", "info", queue] })),
-    migrate(expand),
-    { run: ["deploy", "--config", expand] },
-    {
-      // Never made anew: what an older key has sealed could not be opened any more.
-      run: ["secret", "put", "SEAL_KEY", "--config", expand],
-      unlessNamed: { run: ["secret", "list", "--config", expand], name: '"SEAL_KEY"' },
-      input: newSealKey,
-    },
-    ...(hasContract ? [migrate(contract)] : []),
-  ];
+async function provideDatabase(to: Deployment, { list, send }: Cloudflare, { say }: Surroundings) {
+  const databases = await list<{ uuid: string; name: string }>("/d1/database");
+  const found = databases.find(({ name }) => name === to.database);
+  if (found !== undefined) return { id: found.uuid, isNew: false };
+  say(`Making the database ${to.database}${to.location === undefined ? "" : ` in ${to.location}`}`);
+  const body = { name: to.database, ...(to.location === undefined ? {} : { primary_location_hint: to.location }) };
+  return { id: (await send<{ uuid: string }>("POST", "/d1/database", body)).uuid, isNew: true };
 }
 
-/** Runs the steps one after the other with this wrangler; throws at the first that fails. */
-export async function runSteps(steps: readonly Step[], wrangler = WRANGLER): Promise<void> {
-  for (const { run, unless, unlessNamed, input } of steps) {
-    if (unless !== undefined && (await call(wrangler, unless, "ignore")) === 0) continue;
-    if (unlessNamed !== undefined && (await listed(wrangler, unlessNamed.run)).includes(unlessNamed.name)) continue;
-    process.stdout.write(`\n> wrangler ${run.join(" ")}\n`);
-    demandSuccess(run, await call(wrangler, run, "inherit", input?.()));
+/** Applies what is missing of the migrations of before or after the upload; answers whether there was any. */
+async function migrate(to: Deployment, { send, wrangler }: Cloudflare, id: string, phase: "expand" | "contract") {
+  // Before the first migration there is no table of them.
+  const sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'd1_migrations'";
+  const query = async (text: string) =>
+    (await send<{ results: { name: string }[] }[]>("POST", `/d1/database/${id}/query`, { sql: text }))[0]?.results ??
+    [];
+  const hasTable = (await query(sql)).length > 0;
+  const applied = hasTable ? (await query("SELECT name FROM d1_migrations")).map(({ name }) => name) : [];
+  if (to.migrations[phase].every((name) => applied.includes(name))) return false;
+  await wrangler(["d1", "migrations", "apply", to.database, "--remote", "--config", to[phase]]);
+  return true;
+}
+
+/** New keys for those that the Worker does not have. A key to seal with is never made anew: what it has sealed could not be opened any more. */
+async function missingKeys(to: Deployment, cloudflare: Cloudflare): Promise<Record<string, string>> {
+  const there = await secretsOf(to, cloudflare);
+  const makers = { API_KEY: () => randomBytes(32).toString("base64url"), SEAL_KEY: newSealKey };
+  const missing = Object.entries(makers).filter(([name]) => !there.includes(name));
+  return Object.fromEntries(missing.map(([name, make]) => [name, make()]));
+}
+
+async function secretsOf(to: Deployment, { get }: Cloudflare): Promise<string[]> {
+  const secrets = await get<{ name: string }[]>(`/workers/scripts/${to.name}/secrets`);
+  return (secrets ?? []).map(({ name }) => name);
+}
+
+/** Whether this very deployment is what runs, with all of its queues. */
+async function isUploaded(to: Deployment, { get, list }: Cloudflare, note: string): Promise<boolean> {
+  // The version is there before its queues and its schedule are: only a deployment that went through leaves a note.
+  if (noteIn(note) !== to.fingerprint) return false;
+  const script = `/workers/scripts/${to.name}`;
+  const deployed = await get<{ deployments: { versions: { version_id: string }[] }[] }>(`${script}/deployments`);
+  const versions = deployed?.deployments[0]?.versions ?? [];
+  const [running] = versions;
+  if (running === undefined || versions.length > 1) return false;
+  const version = await get<{ annotations?: Record<string, string> }>(`${script}/versions/${running.version_id}`);
+  if (version?.annotations?.["workers/tag"] !== to.fingerprint) return false;
+  const queues = (await list<{ queue_name: string }>("/queues")).map(({ queue_name: name }) => name);
+  return to.queues.every((name) => queues.includes(name));
+}
+
+function noteIn(file: string): string | null {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return null;
   }
 }
 
-function demandSuccess(run: string[], code: number): void {
-  if (code !== 0) throw new Error(`wrangler ${run.join(" ")} failed (${code}); mend its cause and deploy again`);
+/** Uploads the Worker. wrangler makes the queues that it sends to; the new keys go up with it, so that it never runs without them. */
+async function upload(to: Deployment, cloudflare: Cloudflare, keys: Record<string, string>): Promise<void> {
+  const args = ["deploy", "--config", to.expand, "--tag", to.fingerprint];
+  if (Object.keys(keys).length === 0) return cloudflare.wrangler(args);
+  const folder = mkdtempSync(join(tmpdir(), "lovage-keys-"));
+  try {
+    const file = join(folder, "keys.json");
+    writeFileSync(file, JSON.stringify(keys), { mode: 0o600 });
+    await cloudflare.wrangler([...args, "--secrets-file", file]);
+  } catch (error) {
+    // The keys may be there although what came after them failed, and nobody could read this one any more.
+    const isStored = keys["API_KEY"] !== undefined && (await secretsOf(to, cloudflare)).includes("API_KEY");
+    if (!isStored) throw error;
+    throw new Error(`${(error as Error).message}\nThe API key is stored, and is shown this once: ${keys["API_KEY"]}`, {
+      cause: error,
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
-async function call(wrangler: string, args: string[], output: "ignore" | "inherit", input?: string): Promise<number> {
-  const stdio = [input === undefined ? output : "pipe", output, output] as const;
-  const child = spawn(process.execPath, [wrangler, ...args], { cwd: root, env: environment, stdio: [...stdio] });
-  child.stdin?.end(input);
-  const [code] = (await once(child, "exit")) as [number | null];
-  return code ?? 1;
+/** Where the service is reached. An account without a name under workers.dev gets one. */
+async function addressesOf(to: Deployment, { get, send }: Cloudflare, { say }: Surroundings): Promise<string[]> {
+  const routes = [to.config.routes ?? [], to.config.route ?? []].flat();
+  const domains = routes.flatMap((route) =>
+    typeof route === "object" && "custom_domain" in route && route.custom_domain ? [`https://${route.pattern}`] : [],
+  );
+  if (!(to.config.workers_dev ?? routes.length === 0)) return domains;
+  let subdomain = (await get<{ subdomain: string }>("/workers/subdomain"))?.subdomain;
+  if (subdomain === undefined) {
+    subdomain = `lovage-${randomBytes(4).toString("hex")}`;
+    say(`Taking the name ${subdomain}.workers.dev for the account, which had none`);
+    await send("PUT", "/workers/subdomain", { subdomain });
+  }
+  return [...domains, `https://${to.name}.${subdomain}.workers.dev`];
 }
 
-/** What a command writes. */
-async function listed(wrangler: string, args: string[]): Promise<string> {
-  const child = spawn(process.execPath, [wrangler, ...args], {
-    cwd: root,
-    env: environment,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const [output, [code]] = (await Promise.all([text(child.stdout), once(child, "exit")])) as [string, [number | null]];
-  demandSuccess(args, code ?? 1);
-  return output;
+async function whyUnhealthy([address]: string[], around: Surroundings): Promise<string | null> {
+  if (address === undefined) return null;
+  around.say(`\nWaiting for ${address}/health`);
+  const until = Date.now() + around.patience;
+  for (;;) {
+    const why = await around.fetch(`${address}/health`).then(
+      async (answer) => (answer.ok ? null : `${answer.status} ${(await answer.text()).slice(0, 300)}`),
+      (error: unknown) => String(error),
+    );
+    if (why === null || Date.now() > until) return why;
+    await pause(around.lookEvery);
+  }
 }
 
-/** Writes the configuration of a deployment and answers what to deploy. */
-export function prepareDeployment({ plan, location }: DeployOptions): Deployment {
-  const changes: [string, unknown][] = location === undefined ? [] : [["vars.LOCATION", location]];
-  const config = planConfig(plan, changes);
-  const expand = planConfig(plan, [...changes, ["d1_databases.*.migrations_pattern", EXPAND]]);
-  return {
-    config,
-    expand: writePlanConfig(`${plan}.expand`, expand),
-    contract: writePlanConfig(plan, config),
-    hasContract: globSync(join(root, MIGRATIONS, "*.contract.sql")).length > 0,
-    ...(location === undefined ? {} : { location }),
-  };
+function summaryOf({ addresses, apiKey, changed, unhealthy }: Outcome): string {
+  const [address = ""] = addresses;
+  const lines = [
+    "",
+    changed ? `Deployed: ${addresses.join(", ")}` : `Nothing to change: ${addresses.join(", ")}`,
+    "",
+    `  API reference  ${address}/docs`,
+    `  Health         ${address}/health`,
+  ];
+  if (apiKey !== null) {
+    const curl = `curl -s ${address}/v1/tasks -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/json'`;
+    lines.push(
+      `  API key        ${apiKey}   (shown this once; Cloudflare keeps it as the secret API_KEY)`,
+      "",
+      `  ${curl} -d '{"task": "process_item", "input": {"name": "tea"}}'`,
+    );
+  }
+  if (unhealthy !== null) lines.push("", `It is not healthy yet: ${unhealthy}`);
+  return `${lines.join("\n")}\n`;
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { plan: { type: "string", default: "paid" }, location: { type: "string" } },
+    options: { plan: { type: "string" }, location: { type: "string" }, env: { type: "string" } },
   });
-  const plan = PLANS.find((each) => each === values.plan);
-  const location = LOCATIONS.find((each) => each === values.location);
-  if (plan === undefined || location !== values.location) throw new Error(USAGE);
+  const options = optionsOf(values, USAGE);
+  const cloudflare = await connectCloudflare();
   await build();
-  await runSteps(deploySteps(prepareDeployment({ plan, ...(location === undefined ? {} : { location }) })));
+  const outcome = await deploy(prepareDeployment(options), cloudflare);
+  process.stdout.write(summaryOf(outcome));
+  if (outcome.unhealthy !== null) process.exit(1);
 }
 
 if (import.meta.main) {

@@ -13,6 +13,9 @@ export const CONFIG_INPUTS = [
   "src/core/plan.ts",
 ];
 
+/** The names that the local runtime keeps the databases under. Another name is another database, and an empty one. */
+const LOCAL_DATABASES = { paid: "00000000-0000-0000-0000-000000000000", free: "DB" };
+
 export type LocalConfig = {
   /** wrangler.toml itself, or what the free plan makes of it. */
   config: Unstable_Config;
@@ -41,6 +44,7 @@ export async function buildConfig(out: string): Promise<void> {
     const config = unstable_readConfig({ config: file });
     // The bindings would bring what .dev.vars says; the modules are named by the service itself.
     const { bindings: _, modulesRules: __, ...worker } = unstable_getMiniflareWorkerOptions(config).workerOptions;
+    worker.d1Databases = { DB: { id: LOCAL_DATABASES[plan as Plan] } };
     const local = { config, worker, migrations } satisfies LocalConfig;
     writeFileSync(join(out, `${plan}.json`), JSON.stringify(local));
   }

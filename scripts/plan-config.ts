@@ -2,6 +2,7 @@
  * The configuration of a deployment, made from wrangler.toml, which stays the one description of the bindings: for the paid plan
  * as it stands, for the free plan changed by the rules below. Written below dist/ as JSON, for wrangler and for `serve --strict --plan free`.
  */
+import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { experimental_readRawConfig, type Unstable_RawConfig } from "wrangler";
@@ -12,9 +13,6 @@ export const PLANS = ["paid", "free"] as const;
 export type Plan = (typeof PLANS)[number];
 
 const root = join(import.meta.dirname, "..");
-
-/** Stands in wrangler.toml until a database was created by hand; wrangler then looks the database up by its name. */
-const NO_ID = "00000000-0000-0000-0000-000000000000";
 
 /** The free plan's limit of one database: https://developers.cloudflare.com/d1/platform/limits/ */
 const FREE_D1_BYTES = 500_000_000;
@@ -36,18 +34,35 @@ const FREE_RULES: readonly [path: string, value: unknown][] = [
 /** Paths in wrangler.toml, which are relative to the file that they stand in. */
 const FILE_PATHS = ["main", "assets.directory", "d1_databases.*.migrations_dir", "d1_databases.*.migrations_pattern"];
 
-/** The configuration for a plan, with paths relative to dist/. `changes` are applied last, as the plan's own rules are. */
-export function planConfig(plan: Plan, changes: readonly [path: string, value: unknown][] = []): Unstable_RawConfig {
+/** What an account holds by name; an environment has its own. The end of a queue's name says what it is for, so there it comes first. */
+const NAMES = ["name", "d1_databases.*.database_name"];
+const QUEUES = ["queues.producers.*.queue", "queues.consumers.*.queue", "queues.consumers.*.dead_letter_queue"];
+
+/** The configuration for a plan and an environment, with paths relative to dist/. `changes` are applied last, as the plan's own rules are. */
+export function planConfig(
+  plan: Plan,
+  changes: readonly [path: string, value: unknown][] = [],
+  env?: string,
+): Unstable_RawConfig {
   const { rawConfig } = experimental_readRawConfig({ config: join(root, "wrangler.toml") });
   const config = structuredClone(rawConfig);
-  for (const database of config.d1_databases ?? []) {
-    if (database.database_id === NO_ID) delete database.database_id;
-  }
+  if (env !== undefined) separate(config, env);
   for (const [path, value] of [...(plan === "free" ? FREE_RULES : []), ...changes]) change(config, path, () => value);
   for (const path of FILE_PATHS) {
     change(config, path, (value) => (typeof value === "string" ? `../${value.replace(/^\.\//, "")}` : value));
   }
   return config;
+}
+
+/** Gives an environment names of its own: `lovage-staging` is sent to by `staging-lovage-high`. */
+function separate(config: Unstable_RawConfig, env: string): void {
+  for (const path of NAMES) change(config, path, (name) => (typeof name === "string" ? `${name}-${env}` : name));
+  for (const path of QUEUES) change(config, path, (name) => (typeof name === "string" ? `${env}-${name}` : name));
+  // The account counts by these numbers, so two deployments with one number would share a limit.
+  const own = createHash("sha256").update(env).digest().readUInt16BE() * 10_000;
+  change(config, "ratelimits.*.namespace_id", (value) => String(Number(value) + own));
+  // An id names the database of the deployment without an environment.
+  change(config, "d1_databases.*.database_id", () => undefined);
 }
 
 /** Writes the configuration to dist/ and answers its path. */

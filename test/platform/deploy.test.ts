@@ -1,123 +1,219 @@
-/** The order of a deployment, against a wrangler that only notes what it is asked. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+/** Deployments of every kind on an account on loopback, which notes each call that changes something; the first and an upgrade with wrangler itself. */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Deployment, deploySteps, prepareDeployment, runSteps } from "../../scripts/deploy.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { connectCloudflare, type Cloudflare } from "../../scripts/cloudflare.ts";
+import { deploy, type Surroundings } from "../../scripts/deploy.ts";
+import { optionsOf, prepareDeployment, type Deployment } from "../../scripts/deployment.ts";
+import { destroy } from "../../scripts/destroy.ts";
+import { fakeCloudflare, type FakeCloudflare } from "./fake-cloudflare.ts";
 
-let dir: string;
+const MIGRATIONS = readdirSync("src/results/migrations").filter((name) => /^[^.]+\.sql$/.test(name));
+const LANES = ["high", "default", "bulk", "long"];
+const QUEUES = [...LANES, ...LANES.map((lane) => `turns-${lane}`), "dead"].map((name) => `lovage-${name}`);
 
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "lovage-deploy-"));
-});
+/** What an empty account is asked for, in this order. */
+const FIRST = [
+  "make database lovage in weur",
+  ...MIGRATIONS.map((name) => `migrate lovage ${name}`),
+  "take a subdomain",
+  ...QUEUES.map((queue) => `make queue ${queue}`),
+  "upload lovage with API_KEY, SEAL_KEY",
+  ...QUEUES.map((queue) => `consume ${queue}`),
+];
 
-afterEach(() => {
-  rmSync(dir, { recursive: true, force: true });
-});
+const REMOVED = [
+  ...QUEUES.map((queue) => `consume no more ${queue}`),
+  "remove Worker lovage",
+  ...QUEUES.map((queue) => `remove queue ${queue}`),
+  "remove database lovage",
+];
 
-/** A wrangler that knows these resources, fails where told, and writes down each command. */
-function stubWrangler(there: string[], failing = "nothing"): string {
-  const file = join(dir, "wrangler.mjs");
-  writeFileSync(
-    file,
-    `import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
-     const args = process.argv.slice(2).filter((arg) => !arg.endsWith(".json"));
-     const line = args.filter((arg) => !arg.startsWith("--")).join(" ");
-     const log = ${JSON.stringify(join(dir, "log"))};
-     const made = (() => { try { return readFileSync(log, "utf8").split("\\n"); } catch { return []; } })();
-     if (args[1] === "info") {
-       const name = args[0] + " " + args[2];
-       const isThere = ${JSON.stringify(there)}.includes(name) || made.includes(name.replace(" ", " create "));
-       process.exit(isThere ? 0 : 1);
-     }
-     if (line === "secret list") {
-       if (line.startsWith(${JSON.stringify(failing)})) process.exit(1);
-       const names = ${JSON.stringify(there)}.filter((name) => name.startsWith("secret "));
-       process.stdout.write(JSON.stringify(names.map((name) => ({ name: name.slice(7), type: "secret_text" }))));
-       process.exit(0);
-     }
-     if (line === "secret put SEAL_KEY") writeFileSync(${JSON.stringify(join(dir, "sealed"))}, readFileSync(0, "utf8"));
-     appendFileSync(log, line + "\\n");
-     process.exit(line.startsWith(${JSON.stringify(failing)}) ? 1 : 0);`,
-  );
-  return file;
+let account: FakeCloudflare;
+let cloudflare: Cloudflare;
+let around: Partial<Surroundings>;
+
+async function open(): Promise<void> {
+  account = await fakeCloudflare();
+  cloudflare = await connectCloudflare(account.env);
+  const notes = mkdtempSync(join(tmpdir(), "lovage-notes-"));
+  around = { say: () => {}, fetch: async () => Response.json({ ok: true }), lookEvery: 1, patience: 0, notes };
 }
 
-const commands = () => readFileSync(join(dir, "log"), "utf8").trim().split("\n");
-
-const LANES = ["high", "default", "bulk", "long"];
-const QUEUES = [...LANES, ...LANES.map((lane) => `turns-${lane}`), "dead"].map((name) => `queues lovage-${name}`);
-const RESOURCES = ["d1 lovage", ...QUEUES];
-const ALL = [...RESOURCES, "secret API_KEY", "secret SEAL_KEY"];
+async function close(): Promise<void> {
+  await account.stop();
+  rmSync(around.notes!, { recursive: true });
+}
 
 function deployment(changes: Partial<Deployment> = {}): Deployment {
-  return { ...prepareDeployment({ plan: "paid" }), hasContract: false, ...changes };
+  return { ...prepareDeployment({ plan: "paid", location: "weur" }), ...changes };
 }
 
-describe("the steps of a deployment", () => {
-  it("make the database and every queue before the migrations, and those before the Worker, on the first day", async () => {
-    await runSteps(deploySteps(deployment()), stubWrangler([]));
-    expect(commands()).toEqual([
-      "d1 create lovage",
-      ...QUEUES.map((queue) => queue.replace(" ", " create ")),
-      "d1 migrations apply lovage",
-      "deploy",
-      "secret put SEAL_KEY",
-    ]);
-    const [, base64 = ""] = /^[0-9a-f]{8}:(.{44})$/.exec(readFileSync(join(dir, "sealed"), "utf8")) ?? [];
-    expect(Buffer.from(base64, "base64")).toHaveLength(32);
+describe("a deployment by wrangler", () => {
+  const to = deployment();
+
+  beforeAll(open);
+  afterAll(close);
+
+  it("provides everything on the first day, the database before its migrations and those before the Worker", async () => {
+    const { addresses, apiKey, ...rest } = await deploy(to, cloudflare, around);
+
+    expect(account.changes()).toEqual(FIRST);
+    expect(account.unknown).toEqual([]);
+    expect(account.databases).toMatchObject([{ name: "lovage", location: "weur" }]);
+    expect(addresses).toEqual([`https://lovage.${account.subdomain}.workers.dev`]);
+    expect(apiKey).toMatch(/^[\w-]{43}$/);
+    expect(rest).toEqual({ changed: true, unhealthy: null });
   });
 
-  it("make no key to seal with where nobody can say whether there is one", async () => {
-    await expect(runSteps(deploySteps(deployment()), stubWrangler(RESOURCES, "secret list"))).rejects.toThrow("secret");
-    expect(commands()).toEqual(["d1 migrations apply lovage", "deploy"]);
+  it("changes nothing the second time", async () => {
+    expect(await deploy(to, cloudflare, around)).toMatchObject({ apiKey: null, changed: false, unhealthy: null });
+    expect(account.changes()).toEqual([]);
   });
 
-  it("migrate and then upload where everything is there", async () => {
-    await runSteps(deploySteps(deployment()), stubWrangler(ALL));
-    expect(commands()).toEqual(["d1 migrations apply lovage", "deploy"]);
+  it("applies a new migration and uploads the new release, with the keys that are there", async () => {
+    const added = account.databases[0].migrations.pop();
+    const upgrade = await deploy({ ...to, fingerprint: "lovage-upgrade" }, cloudflare, around);
+
+    expect(account.changes()).toEqual([`migrate lovage ${added}`, "upload lovage"]);
+    expect(upgrade).toMatchObject({ apiKey: null, changed: true });
+    expect(account.scripts.get("lovage")).toMatchObject({ tag: "lovage-upgrade", secrets: ["API_KEY", "SEAL_KEY"] });
   });
 
-  it("contract only after the upload", async () => {
-    await runSteps(deploySteps(deployment({ hasContract: true })), stubWrangler(ALL));
-    expect(commands()).toEqual(["d1 migrations apply lovage", "deploy", "d1 migrations apply lovage"]);
+  it("is removed without a trace, and only once", async () => {
+    const removed = await destroy(to, cloudflare);
+
+    expect(account.changes()).toEqual(REMOVED);
+    expect(removed).toHaveLength(REMOVED.length);
+    expect(await destroy(to, cloudflare)).toEqual([]);
+    expect(account.changes()).toEqual([]);
+    expect([account.queues, account.databases, account.scripts.size]).toEqual([[], [], 0]);
+  });
+});
+
+describe("the order of a deployment", () => {
+  let ran: string[];
+  let failing: string | null;
+
+  beforeEach(async () => {
+    await open();
+    ran = [];
+    failing = null;
+    cloudflare.wrangler = async (args) => {
+      const command = args.slice(0, 2).join(" ");
+      ran.push(`${command} ${args[args.indexOf("--config") + 1]}`);
+      if (failing !== null && command.startsWith(failing)) throw new Error(`wrangler ${command} failed`);
+      if (args[0] === "d1") account.databases[0].migrations = [...MIGRATIONS, "0099_x.contract.sql"];
+      else account.scripts.set("lovage", { tag: "", secrets: ["API_KEY", "SEAL_KEY"], versions: ["v"] });
+    };
+  });
+  afterEach(close);
+
+  const named = { expand: "expand.json", contract: "contract.json" };
+
+  it("contracts only after the upload, by the configuration that names all migrations", async () => {
+    const to = deployment({ ...named, migrations: { expand: MIGRATIONS, contract: ["0100_y.contract.sql"] } });
+    await deploy(to, cloudflare, around);
+
+    expect(ran).toEqual(["d1 migrations expand.json", "deploy --config expand.json", "d1 migrations contract.json"]);
   });
 
-  it("name the migrations of before the upload in one configuration, and all of them in the other", () => {
-    const steps = deploySteps(deployment({ expand: "expand.json", contract: "contract.json", hasContract: true }));
-    const configs = steps.slice(-4).map(({ run }) => run.at(-1));
-    expect(configs).toEqual(["expand.json", "expand.json", "expand.json", "contract.json"]);
-    const { expand, contract } = prepareDeployment({ plan: "paid" });
-    const patternOf = (file: string) => JSON.parse(readFileSync(file, "utf8")).d1_databases[0].migrations_pattern;
-    expect(patternOf(expand)).toBe("../src/results/migrations/+([!.]).sql");
-    expect(patternOf(contract)).toBeUndefined();
+  it("names the migrations of before the upload in one configuration, and all of them in the other", async () => {
+    const { expand, contract } = deployment();
+    const patternOf = async (file: string) =>
+      (await import(file, { with: { type: "json" } })).default.d1_databases[0].migrations_pattern;
+
+    expect(await patternOf(expand)).toBe("../src/results/migrations/+([!.]).sql");
+    expect(await patternOf(contract)).toBeUndefined();
   });
 
-  it.each(["d1 create", "queues create lovage-dead", "d1 migrations", "deploy"])(
-    "stop where %s fails, and go on from there the next time",
-    async (failing) => {
-      const steps = deploySteps(deployment({ hasContract: true }));
-      await expect(runSteps(steps, stubWrangler([], failing))).rejects.toThrow(failing);
-      const before = commands();
-      expect(before.at(-1)).toMatch(failing);
-      // What failed was not made, so the second run must not find it.
-      writeFileSync(
-        join(dir, "log"),
-        before
-          .slice(0, -1)
-          .map((line) => `${line}\n`)
-          .join(""),
-      );
-      await runSteps(steps, stubWrangler([]));
-      const made = commands().filter((line) => line.includes("create"));
-      expect(made).toEqual(RESOURCES.map((name) => name.replace(" ", " create ")));
-      expect(commands().slice(-3)).toEqual(["deploy", "secret put SEAL_KEY", "d1 migrations apply lovage"]);
-    },
-  );
+  it.each(["d1 migrations", "deploy"])("stops where %s fails, and goes on from there", async (command) => {
+    failing = command;
+    await expect(deploy(deployment(named), cloudflare, around)).rejects.toThrow(command);
+    expect(ran.at(-1)).toContain(command);
+    ran.length = 0;
+    failing = null;
+    await deploy(deployment(named), cloudflare, around);
 
-  it("put the database, and the objects, where they are told", () => {
-    const given = prepareDeployment({ plan: "paid", location: "weur" });
-    expect(deploySteps(given)[0]?.run).toContain("weur");
-    expect(given.config.vars?.["LOCATION"]).toBe("weur");
+    expect(ran[0]).toContain(command);
+    expect(ran.at(-1)).toBe("deploy --config expand.json");
+    expect(account.databases).toHaveLength(1);
+  });
+
+  it("uploads again what was cut off before its queues were there", async () => {
+    const to = deployment(named);
+    await deploy(to, cloudflare, around);
+    account.scripts.get("lovage")!.tag = to.fingerprint;
+    ran.length = 0;
+    await deploy(to, cloudflare, around);
+
+    // The queues are missing: this wrangler makes none.
+    expect(ran).toEqual(["deploy --config expand.json"]);
+  });
+
+  it("shows the key that is stored although the upload failed after it", async () => {
+    const upload = cloudflare.wrangler;
+    cloudflare.wrangler = async (args) => {
+      await upload(args);
+      if (args[0] === "deploy") throw new Error("no schedule");
+    };
+
+    await expect(deploy(deployment(named), cloudflare, around)).rejects.toThrow(
+      /no schedule\n.*shown this once: [\w-]{43}$/,
+    );
+  });
+
+  it("makes no keys where nobody can say whether there are some", async () => {
+    const { get } = cloudflare;
+    cloudflare.get = async (path) => {
+      if (path.endsWith("/secrets")) throw new Error("no secrets today");
+      return get(path);
+    };
+
+    await expect(deploy(deployment(named), cloudflare, around)).rejects.toThrow("no secrets today");
+    expect(ran).toEqual(["d1 migrations expand.json"]);
+  });
+
+  it("says why a deployment is not healthy", async () => {
+    const fetch = async () => new Response("the clock has not ticked", { status: 503 });
+    const { unhealthy } = await deploy(deployment(named), cloudflare, { ...around, fetch });
+
+    expect(unhealthy).toBe("503 the clock has not ticked");
+  });
+
+  it("leaves a queue that wakes another Worker too", async () => {
+    const consumers = ["lovage", "another"].map((script) => ({ consumer_id: script, script, type: "worker" }));
+    account.queues = [{ queue_id: "q", queue_name: "lovage-bulk", consumers }];
+    await destroy(deployment(), cloudflare);
+
+    expect(account.changes()).toEqual([]);
+  });
+});
+
+describe("what is asked for", () => {
+  const usage = "usage";
+
+  it("is a plan, a location and an environment that there are", () => {
+    expect(optionsOf({ plan: "free", location: "weur", env: "staging" }, usage)).toEqual({
+      plan: "free",
+      location: "weur",
+      env: "staging",
+    });
+    expect(() => optionsOf({ plan: "huge" }, usage)).toThrow(usage);
+    expect(() => optionsOf({ location: "moon" }, usage)).toThrow(usage);
+    expect(() => optionsOf({ env: "Staging!" }, usage)).toThrow("such as staging");
+  });
+
+  it("puts the database and the objects where it says, and an environment beside the others", () => {
+    const { config, name, database, queues } = prepareDeployment({ plan: "free", location: "weur", env: "staging" });
+    const numbers = (each: typeof config) => (each.ratelimits ?? []).map(({ namespace_id: id }) => id);
+
+    expect(config.vars).toMatchObject({ LOCATION: "weur", PLAN: "free" });
+    expect([name, database]).toEqual(["lovage-staging", "lovage-staging"]);
+    expect(queues).toEqual(QUEUES.map((queue) => `staging-${queue}`));
+    expect(config.queues?.consumers?.[0]?.dead_letter_queue).toBe("staging-lovage-dead");
+    expect(numbers(config)).toHaveLength(2);
+    expect(numbers(config)).not.toEqual(numbers(prepareDeployment({ plan: "free" }).config));
   });
 });
