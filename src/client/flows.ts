@@ -41,7 +41,7 @@ export interface FlowVerbs {
   submit<Result>(graph: Graph<Result>, options?: FlowOptions): Promise<FlowOf<Result>>;
 
   /** Submits a graph and waits for its result, as {@link FlowVerbs.wait} does. A signal ends the waiting, not the flow. */
-  run<Result>(graph: Graph<Result>, options?: FlowOptions): Promise<Result>;
+  run<Result>(graph: Graph<Result>, options?: FlowOptions & Pick<WaitOptions, "within">): Promise<Result>;
 
   /** Reads a flow with its nodes, or as many of the first as are safe to hold where they are large. */
   get<Result = unknown>(flow: FlowRef<Result>, options?: CallOptions): Promise<FlowOf<Result>>;
@@ -49,7 +49,7 @@ export interface FlowVerbs {
   /** Every node of a flow with its task. */
   nodes(flow: FlowRef<unknown>, options?: CallOptions & { limit?: number }): Pages<FlowMember>;
 
-  /** The flow's result once it has one. Throws a `FlowEndedError` where it has none, and a `WaitTimeoutError` after `timeout` ms. */
+  /** The flow's result once it has one. Throws a `FlowEndedError` where it has none, and a `WaitTimeoutError` after `within` ms. */
   wait<Result = unknown>(flow: FlowRef<Result>, options?: WaitOptions): Promise<Result>;
 
   /** Follows a flow to its end: every change of a member once and in order, and last `done`, with the flow as it ended. */
@@ -91,7 +91,8 @@ export function flowVerbs(connection: Connection): FlowVerbs {
   return {
     submit,
     wait,
-    run: async (graph, options = {}) => wait(await submit(graph, options), { signal: options.signal }),
+    run: async (graph, { within, ...options } = {}) =>
+      wait(await submit(graph, options), { signal: options.signal, within }),
     get: async (flow, { signal } = {}) => connection.json({ method: "GET", path: pathOf(flow), signal }),
     nodes: (flow, { signal, limit } = {}) =>
       pagesOf(async (cursor) => {

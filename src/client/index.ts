@@ -27,5 +27,14 @@ export {
   RateLimitedError,
   UnauthorizedError,
 } from "./problem-errors.ts";
-export type { BatchItem, BulkFilter, Submission, SubmitOptions, TaskFilter, TaskRef } from "./task-types.ts";
+export type {
+  BatchItem,
+  BulkFilter,
+  RunOptions,
+  Submission,
+  SubmitOptions,
+  TaskFilter,
+  TaskRef,
+} from "./task-types.ts";
+export { verifyWebhook, WebhookVerificationError, type WebhookMessage } from "./verify-webhook.ts";
 export type { WaitOptions } from "./wait.ts";

@@ -5,6 +5,7 @@ import type { TaskResource } from "../contract/task.ts";
 import type { InputOf, Named, NameOf, TaskOf, Tasks } from "../contract/typed-task.ts";
 import type { CallOptions } from "./connection.ts";
 import type { LovageProblem } from "./problem-errors.ts";
+import type { WaitOptions } from "./wait.ts";
 
 /** What every request takes that submits something. */
 export interface SubmitCallOptions extends CallOptions {
@@ -16,6 +17,9 @@ export interface SubmitCallOptions extends CallOptions {
 
 /** The options of the submission, and those of the request. */
 export interface SubmitOptions extends OptionsInput, SubmitCallOptions {}
+
+/** The same, and for how long to wait. */
+export interface RunOptions extends SubmitOptions, Pick<WaitOptions, "within"> {}
 
 /** One item of a batch. */
 export type Submission<T extends Tasks> = {

@@ -11,6 +11,7 @@ import type {
   BulkOptions,
   BulkResult,
   CancelOptions,
+  RunOptions,
   Submission,
   SubmitCallOptions,
   SubmitOptions,
@@ -34,7 +35,8 @@ export interface TaskVerbs<T extends Tasks> {
   ): Promise<TaskOf<Named<T, Name>>>;
 
   /**
-   * Submits a task and waits for its result, as {@link TaskVerbs.wait} does. A signal ends the waiting, not the task.
+   * Submits a task and waits for its result, as {@link TaskVerbs.wait} does; both give what the handler returned. A signal and
+   * `within` (ms) end the waiting, not the task; `timeout` bounds an attempt.
    *
    * @example
    * const summary = await client.run("csv.summarize", { csv: "city,people\nOslo,717710\n" });
@@ -42,7 +44,7 @@ export interface TaskVerbs<T extends Tasks> {
    */
   run<Name extends NameOf<T>>(
     task: Name,
-    ...args: SubmitArgs<Named<T, Name>, SubmitOptions>
+    ...args: SubmitArgs<Named<T, Name>, RunOptions>
   ): Promise<OutputOf<Named<T, Name>>>;
 
   /**
@@ -86,12 +88,12 @@ export interface TaskVerbs<T extends Tasks> {
 
   /**
    * The task's result once it has one. Throws a `TaskFailedError`, `TaskCancelledError` or
-   * `TaskExpiredError` where it has none, and a `WaitTimeoutError` after `timeout` ms.
+   * `TaskExpiredError` where it has none, and a `WaitTimeoutError` after `within` ms.
    *
    * @example
    * const task = await client.submit("process_item", { name: "tea", steps: 1, pause: "10ms" });
-   * const { result } = await client.wait(task, { timeout: 30_000 });
-   * console.log(result);
+   * const output = await client.wait(task, { within: 30_000 });
+   * console.log(output.result);
    */
   wait<Name extends NameOf<T> = NameOf<T>>(
     task: TaskRef<Name>,

@@ -14,6 +14,7 @@ import type {
   BulkFilter,
   BulkOptions,
   CancelOptions,
+  RunOptions,
   SubmitCallOptions,
   SubmitOptions,
   TaskFilter,
@@ -70,8 +71,8 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
     batch,
     list,
     wait,
-    run: async (task: string, input?: unknown, options: SubmitOptions = {}) =>
-      wait(await submit(task, input, options), { signal: options.signal }),
+    run: async (task: string, input?: unknown, { within, ...options }: RunOptions = {}) =>
+      wait(await submit(task, input, options), { signal: options.signal, within }),
     get: async (task: TaskRef<string>, { signal }: CallOptions = {}) =>
       connection.json({ method: "GET", path: pathOf(task), signal }),
     events: (task: TaskRef<string>, options: FollowOptions = {}) => follow(connection, pathOf(task), options),

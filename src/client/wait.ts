@@ -5,8 +5,8 @@ import { pause, within } from "./deadline.ts";
 import { WaitTimeoutError } from "./ended-errors.ts";
 
 export interface WaitOptions extends CallOptions {
-  /** Milliseconds until a `WaitTimeoutError`; without it, for as long as it takes. */
-  timeout?: number | undefined;
+  /** Milliseconds until a `WaitTimeoutError`; without it, for as long as it takes. The task does not feel it, unlike its option `timeout`. */
+  within?: number | undefined;
 }
 
 /** What one request waits for: shorter than what proxies tend to allow. */
@@ -29,12 +29,12 @@ export function isMoving(state: string): boolean {
 export async function waitForEnd<Resource extends { state: string }>(
   connection: Connection,
   path: string,
-  { timeout, signal }: WaitOptions,
+  { within: ms, signal }: WaitOptions,
   query: Call["query"] = {},
 ): Promise<Resource> {
-  const until = timeout === undefined ? Infinity : Date.now() + timeout;
-  const late = () => new WaitTimeoutError(`${path} has not ended within ${timeout} ms`);
-  return within(timeout ?? Infinity, signal, late, async (signal) => {
+  const until = ms === undefined ? Infinity : Date.now() + ms;
+  const late = () => new WaitTimeoutError(`${path} has not ended within ${ms} ms`);
+  return within(ms ?? Infinity, signal, late, async (signal) => {
     for (;;) {
       const askedAt = Date.now();
       const seconds = Math.max(0, Math.min(WAIT_SECONDS, Math.ceil((until - askedAt) / 1_000)));

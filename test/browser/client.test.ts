@@ -56,7 +56,7 @@ describe("the client in a browser", () => {
         const refused = await client.submit("test.add", { x: "1" }).catch((error: unknown) => error);
         return {
           types,
-          result: await client.wait(task, { timeout: 30_000 }),
+          result: await client.wait(task, { within: 30_000 }),
           flow: await client.flows.run({
             chain: [{ task: "test.add", input: { x: 1, y: 2 } }, { task: "test.identity" }],
           }),

@@ -1,4 +1,5 @@
 /** When a request is repeated, and when not: against a fetch that answers as told. */
+import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   ConnectionError,
@@ -8,6 +9,9 @@ import {
   TaskCancelledError,
   TaskExpiredError,
   TaskFailedError,
+  verifyWebhook,
+  WaitTimeoutError,
+  WebhookVerificationError,
 } from "../../src/client/index.ts";
 
 type Answer = { status: number; body?: unknown; headers?: Record<string, string> } | "broken" | "silent";
@@ -154,7 +158,7 @@ describe("other requests", () => {
     const done = { status: 200, body: { id: "task_1", task: "t", state: "succeeded", result: 5 } };
     const { client, requests } = clientOf([running, running, done]);
 
-    expect(await ended(client.wait("task_1", { timeout: 60_000 }))).toBe(5);
+    expect(await ended(client.wait("task_1", { within: 60_000 }))).toBe(5);
     expect(requests.map(({ headers }) => headers.get("prefer"))).toEqual(["wait=25", "wait=25", "wait=25"]);
     expect(gaps(requests)).toEqual([0, 1_000, 1_000]);
   });
@@ -169,5 +173,46 @@ describe("other requests", () => {
       const { client } = clientOf([{ status: 200, body: { id: "task_1", task: "t", state, error: null } }]);
       expect(await ended(client.wait("task_1"))).toBeInstanceOf(Ended);
     }
+  });
+});
+
+describe("verifyWebhook", () => {
+  const SECRET = `whsec_${btoa("a secret of the endpoint")}`;
+  const BODY = JSON.stringify({ type: "task.failed", timestamp: "2026-11-01T12:00:00.000Z", data: { id: "task_1" } });
+
+  function signed(body = BODY, at = new Date(), secret = SECRET) {
+    return {
+      "webhook-id": "msg_1",
+      "webhook-timestamp": String(Math.floor(at.getTime() / 1_000)),
+      "webhook-signature": `v1,AAAA v2,? ${new Webhook(secret).sign("msg_1", at, body)}`,
+    };
+  }
+
+  it("gives what was signed with the secret, from a Request or from its parts", async () => {
+    const request = new Request("https://shop.test/hooks", { method: "POST", headers: signed(), body: BODY });
+
+    expect(await verifyWebhook(request, SECRET)).toEqual(JSON.parse(BODY));
+    expect(await verifyWebhook({ headers: signed(), body: BODY }, SECRET)).toMatchObject({ data: { id: "task_1" } });
+  });
+
+  it.each([
+    ["another secret", { headers: signed(BODY, new Date(), `whsec_${btoa("another")}`), body: BODY }],
+    ["a body that was changed", { headers: signed(), body: `${BODY} ` }],
+    ["a time long ago", { headers: signed(BODY, new Date(Date.now() - 301_000)), body: BODY }],
+    ["no time", { headers: { ...signed(), "webhook-timestamp": "soon" }, body: BODY }],
+    ["no headers", { headers: {}, body: BODY }],
+  ])("refuses %s", async (_, request) => {
+    await expect(verifyWebhook(request, SECRET)).rejects.toBeInstanceOf(WebhookVerificationError);
+  });
+});
+
+describe("run", () => {
+  it("gives what wait gives, and up after `within`, which no submission carries", async () => {
+    const done = { status: 200, body: { id: "task_1", task: "t", state: "succeeded", result: 5 } };
+    const { client, requests } = clientOf([TASK, done, TASK]);
+
+    expect(await ended(client.run("t", {}, { timeout: "10s", within: 60_000 }))).toBe(5);
+    expect(JSON.parse(requests[0]!.body!)).toEqual({ task: "t", input: {}, options: { timeout: "10s" } });
+    expect(await ended(client.run("t", {}, { within: 1_000 }))).toBeInstanceOf(WaitTimeoutError);
   });
 });

@@ -107,7 +107,7 @@ describe("flows", () => {
     const sleep = task("test.sleep", { ms: 60_000 });
     const flow = await client.flows.submit(group([sleep, sleep, sleep]));
 
-    await expect(client.flows.wait(flow, { timeout: 200 })).rejects.toBeInstanceOf(WaitTimeoutError);
+    await expect(client.flows.wait(flow, { within: 200 })).rejects.toBeInstanceOf(WaitTimeoutError);
     expect((await collect(client.flows.nodes(flow, { limit: 2 }))).map(({ key }) => key)).toEqual(["0", "1", "2"]);
     await client.flows.cancel(flow, { reason: "enough" });
     await expect(client.flows.wait(flow)).rejects.toMatchObject({ flow: { state: "cancelled" } });

@@ -58,7 +58,7 @@ async function start(): Promise<string> {
 }
 
 const CLIENT = `
-import { chain, createClient, nodesOf, previous } from "lovage/client";
+import { chain, createClient, nodesOf, previous, verifyWebhook } from "lovage/client";
 import type { tasks } from "lovage/tasks";
 const client = createClient<typeof tasks>({ baseUrl: process.argv[2]!, apiKey: process.argv[3] });
 `;
@@ -113,7 +113,7 @@ describe("lovage/testing", () => {
 
 describe("the examples of the client's methods", () => {
   it("compile strictly and run", async () => {
-    const files = ["create-client", "task-verbs", "flows", "schedules", "lanes", "keys", "webhooks"];
+    const files = ["create-client", "task-verbs", "flows", "schedules", "lanes", "keys", "webhooks", "verify-webhook"];
     const sources = await Promise.all(files.map(async (file) => readFile(join(root, `src/client/${file}.ts`), "utf8")));
     const examples = sources.flatMap(examplesIn);
     const blocks = examples.map((example, i) => `async function example${i}() {\n${example}\n}`);

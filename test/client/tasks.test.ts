@@ -76,7 +76,7 @@ describe("submit and wait", () => {
   it("stops waiting after the timeout, and the task goes on", async () => {
     const task = await client.submit("test.signal", { name: "go" });
 
-    await expect(client.wait(task, { timeout: 300 })).rejects.toBeInstanceOf(WaitTimeoutError);
+    await expect(client.wait(task, { within: 300 })).rejects.toBeInstanceOf(WaitTimeoutError);
     await client.signal(task, "go", "gone");
     expect(await client.wait(task)).toBe("gone");
   });
