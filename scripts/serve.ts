@@ -23,7 +23,7 @@ import {
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 2_500;
-const USAGE = `usage: npm run serve -- --port P --persist DIR [--api-key KEY | --api-key-file FILE] [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...] [--allow-host NAME ...]
+const USAGE = `usage: npm run serve -- --port P --persist DIR [--api-key KEY | --api-key-file FILE] [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...] [--allow-host NAME ...] [--inspector-port P]
   the key: every user of this machine sees --api-key in its list of processes; a file, or API_KEY in the environment, they do not
 ${STRICT_USAGE}`;
 
@@ -51,6 +51,8 @@ export type ServeOptions = {
   allowOrigins?: string[];
   /** Names that it answers to, beside loopback's. */
   allowHosts?: string[];
+  /** Where each isolate can be debugged and profiled, by the Chrome DevTools Protocol. */
+  inspectorPort?: number;
   /** Production's limits, in several isolates. */
   strict?: StrictOptions | null;
 };
@@ -135,6 +137,7 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     workers,
     host: "127.0.0.1",
     port: options.port,
+    ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),
     // "v3" is where wrangler keeps its state below the directory it is given: so both can be used on the same one.
     resourcePersistencePath: join(persist, "v3"),
     cf: false,
@@ -269,6 +272,7 @@ async function main(): Promise<void> {
       "allow-loopback": { type: "boolean", default: false },
       "allow-origin": { type: "string", multiple: true, default: [] },
       "allow-host": { type: "string", multiple: true, default: [] },
+      "inspector-port": { type: "string" },
       ...STRICT_OPTIONS,
     },
   });
@@ -287,6 +291,7 @@ async function main(): Promise<void> {
     publicDemo: values.fixtures,
     allowOrigins: values["allow-origin"],
     allowHosts: values["allow-host"],
+    ...(values["inspector-port"] === undefined ? {} : { inspectorPort: Number(values["inspector-port"]) }),
     strict: readStrictOptions(values),
   });
   process.stdout.write(`ready ${url}\n`);

@@ -1,0 +1,83 @@
+/** One task whose progress many follow, as server-sent events. Only the service itself has them. */
+import { createParser } from "eventsource-parser";
+import { Agent, request } from "undici";
+import { startMeter, usageFigures } from "../load/meter.ts";
+import { percentile } from "../report/statistics.ts";
+import { KEY } from "../subjects/lovage.ts";
+import type { Running } from "../subjects/service.ts";
+import { demand, type Found, type Measure } from "./measure.ts";
+
+type Heard = { type: string; at: string };
+
+const PATIENCE_MS = 120_000;
+
+export const progress: Measure = async (running, sizes) => {
+  const found: Found[] = [];
+  for (const listeners of sizes.progress.listeners) found.push(await listen(running, listeners, sizes.progress));
+  return found;
+};
+
+/** How late after the event's own time each progress reached each listener. The task starts when all of them listen. */
+async function listen(
+  { url, roots }: Running,
+  listeners: number,
+  { steps, everyMs }: { steps: number; everyMs: number },
+): Promise<Found> {
+  const agent = new Agent({ connections: null, pipelining: 1, headersTimeout: PATIENCE_MS, bodyTimeout: PATIENCE_MS });
+  const send = (method: "GET" | "POST", path: string, more: { body?: string; accept?: string } = {}) => {
+    const { body = null, accept = "application/json" } = more;
+    const headers = {
+      authorization: `Bearer ${KEY}`,
+      accept,
+      ...(body === null ? {} : { "content-type": "application/json" }),
+    };
+    return request(url + path, { dispatcher: agent, method, headers, body });
+  };
+  try {
+    const submission = { task: "test.progress", input: { steps, ms: everyMs }, options: { delay: "1h" } };
+    const submitted = await send("POST", "/v1/tasks", { body: JSON.stringify(submission) });
+    const { id } = (await submitted.body.json()) as { id: string };
+    const open = () => send("GET", `/v1/tasks/${id}/events`, { accept: "text/event-stream" });
+    const streams = await Promise.all(Array.from({ length: listeners }, open));
+    demand(
+      streams.every(({ statusCode }) => statusCode === 200),
+      "not every stream was opened",
+    );
+
+    const lateMs: number[] = [];
+    let ends = 0;
+    const hear = async ({ body }: (typeof streams)[number]) => {
+      const parser = createParser({
+        onEvent: ({ data }) => {
+          const { type, at } = JSON.parse(data) as Heard;
+          if (type === "progress") lateMs.push(Date.now() - Date.parse(at));
+          if (type === "done") ends++;
+        },
+      });
+      const decoder = new TextDecoder();
+      for await (const bytes of body) parser.feed(decoder.decode(bytes as Uint8Array, { stream: true }));
+    };
+    const hearing = streams.map(hear);
+    const stop = startMeter(roots);
+    const started = await send("POST", `/v1/tasks/${id}/run-now`);
+    demand(started.statusCode < 300, `the task could not be started: ${await started.body.text()}`);
+    await Promise.all(hearing);
+    demand(ends === listeners, `${ends} of ${listeners} listeners heard the end`);
+
+    const { cpuMsPerTask, ...usage } = usageFigures(stop(), 1);
+    return {
+      measure: `progress-${listeners}`,
+      figures: {
+        listeners,
+        heard: lateMs.length / (listeners * steps),
+        p50Ms: percentile(lateMs, 50),
+        p95Ms: percentile(lateMs, 95),
+        p99Ms: percentile(lateMs, 99),
+        ...(cpuMsPerTask === undefined ? {} : { cpuMsPerEvent: cpuMsPerTask / lateMs.length }),
+        ...usage,
+      },
+    };
+  } finally {
+    await agent.destroy();
+  }
+}
