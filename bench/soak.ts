@@ -10,7 +10,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { openLoop } from "./load/open-loop.ts";
 import { processesBelow, pssMbOf } from "./load/usage.ts";
 import { bodyOf, type Http } from "./load/http.ts";
-import { submitAndEnd } from "./measures/submit.ts";
+import { submitAndDrain } from "./measures/submit.ts";
 import type { Sizes } from "./measures/measure.ts";
 import { warmUp } from "./passes.ts";
 import { number } from "./report/markdown.ts";
@@ -49,7 +49,7 @@ export async function soak(minutes: number, sizes: Sizes, tell: (line: string) =
     await warmUp(running, sizes.warmUp);
     const tops: number[] = [];
     for (let round = 0; round < TOP_ROUNDS; round++) {
-      tops.push((await submitAndEnd(running, TOP_CONNECTIONS, sizes.submit[0].tasks)).figures["endToEndPerS"]);
+      tops.push((await submitAndDrain(running, TOP_CONNECTIONS, sizes.submit[0].tasks)).figures["endToEndPerS"]);
     }
     const top = median(tops);
     tell(`top rate: ${number(top)} tasks/s, single posts to the end on ${TOP_CONNECTIONS} connections`);

@@ -9,6 +9,9 @@ import { demand, type Found, type Measure } from "./measure.ts";
 
 type Heard = { type: string; at: string };
 
+/** The task waits in it until all listen. */
+const LANE = "high";
+
 const PATIENCE_MS = 120_000;
 
 export const progress: Measure = async (running, sizes) => {
@@ -34,7 +37,12 @@ async function listen(
     return request(url + path, { dispatcher: agent, method, headers, body });
   };
   try {
-    const submission = { task: "test.progress", input: { steps, ms: everyMs }, options: { delay: "1h" } };
+    const change = async (verb: "pause" | "resume") => {
+      const { statusCode, body } = await send("POST", `/v1/lanes/${LANE}/${verb}`);
+      demand(statusCode < 300, `the lane did not ${verb}: ${await body.text()}`);
+    };
+    const submission = { task: "test.progress", input: { steps, ms: everyMs }, options: { lane: LANE } };
+    await change("pause");
     const submitted = await send("POST", "/v1/tasks", { body: JSON.stringify(submission) });
     const { id } = (await submitted.body.json()) as { id: string };
     const open = () => send("GET", `/v1/tasks/${id}/events`, { accept: "text/event-stream" });
@@ -57,11 +65,9 @@ async function listen(
       const decoder = new TextDecoder();
       for await (const bytes of body) parser.feed(decoder.decode(bytes as Uint8Array, { stream: true }));
     };
-    const hearing = streams.map(hear);
+    const hearing = Promise.all(streams.map(hear));
     const stop = startMeter(roots);
-    const started = await send("POST", `/v1/tasks/${id}/run-now`);
-    demand(started.statusCode < 300, `the task could not be started: ${await started.body.text()}`);
-    await Promise.all(hearing);
+    await Promise.all([change("resume"), hearing]);
     demand(ends === listeners, `${ends} of ${listeners} listeners heard the end`);
 
     const { cpuMsPerTask, ...usage } = usageFigures(stop(), 1);

@@ -10,6 +10,8 @@ const root = join(import.meta.dirname, "../..");
 
 export const KEY = "bench";
 
+const RUN = String(Date.now());
+
 const ENDS: { [state: string]: "succeeded" | "other" } = {
   succeeded: "succeeded",
   failed: "other",
@@ -87,7 +89,9 @@ function openLovage(url: string, connections: number): Service {
       return ENDS[bodyOf<{ state: string }>(await http.get(`/v1/tasks/${id}`, headers), 200).state] ?? null;
     },
     submitMany: async (count) => {
-      const answer = await http.post("/v1/tasks/batch", { tasks: noops(count) });
+      // With a tag, as callers have who want to find them again.
+      const tasks = noops(count).map((noop) => ({ ...noop, options: { tags: { run: RUN } } }));
+      const answer = await http.post("/v1/tasks/batch", { tasks });
       return bodyOf<{ items: { status: number }[] }>(answer, 207).items.filter(({ status }) => status === 202).length;
     },
     openOf: async () => {
