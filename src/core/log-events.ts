@@ -256,6 +256,7 @@ type Fields<Name extends LogEventName> = {
 /** Logs one line of JSON: the event's name, then its fields. */
 export function log<Name extends LogEventName>(event: Name, fields: Fields<Name>): void {
   const { error, ...rest } = fields as { error?: unknown } & Record<string, unknown>;
+  // oxlint-disable-next-line no-base-to-string -- a bare object that was thrown has no better text
   const text = error === undefined ? {} : { error: error === null ? null : String(error) };
   console[LOG_EVENTS[event].level](JSON.stringify({ event, ...rest, ...text }));
 }

@@ -4,7 +4,7 @@ import { problem } from "../core/problems.ts";
 import { readTasks } from "../results/read-tasks.ts";
 import type { Prepared } from "./prepare.ts";
 import { findMade, type Made, type RequestKey } from "./request-key.ts";
-import type { Submission, Submitted } from "./submit.ts";
+import type { Answer, Submitted } from "./submitted.ts";
 
 /** The answer to a request whose key has made something before; null where it has not, or there is none. */
 export async function recall(
@@ -12,7 +12,7 @@ export async function recall(
   prepared: readonly Prepared[],
   request: RequestKey | null,
   now: number,
-): Promise<Submission | null> {
+): Promise<Answer | null> {
   const earlier = await findMade<(string | null)[]>(env, request, now);
   return earlier && replay(env, prepared, earlier);
 }
@@ -22,7 +22,7 @@ export async function replay(
   env: Env,
   prepared: readonly Prepared[],
   { made: ids, isOwn }: Made<(string | null)[]>,
-): Promise<Submission> {
+): Promise<Answer> {
   const rows = await readTasks(
     env.DB,
     ids.filter((id) => id !== null),

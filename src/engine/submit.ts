@@ -1,29 +1,19 @@
 /** Submits tasks that passed their checks: recall → take in → share → store → answer. */
 
 import { IDEMPOTENCY_MS } from "../core/bounds.ts";
-import type { Problem } from "../core/problems.ts";
 import type { IdempotencyClaim } from "../results/insert-tasks.ts";
 import { readDrains, type Drain } from "../results/lanes/drains.ts";
 import { newRow } from "../results/new-row.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { readTasks } from "../results/read-tasks.ts";
-import type { WholeTaskRow } from "../results/task-row.ts";
 import { laneDrains } from "./lanes/drain.ts";
 import type { Prepared } from "./prepare.ts";
 import { recall, replay } from "./recall.ts";
 import { madeBefore, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
 import { storeTogether } from "./store-together.ts";
+import type { Answer, Submitted } from "./submitted.ts";
 import { takeIn } from "./take-in.ts";
-
-/** One item's fate. It is its own where this request has made the task, and was not answered with one that another has made. */
-export type Submitted = { ok: true; row: WholeTaskRow; isOwn: boolean } | { ok: false; problem: Problem };
-
-export interface Submission {
-  items: Submitted[];
-  /** The request was a repetition: the items are those of the first one. */
-  replayed: boolean;
-}
 
 /** The ids of the tasks that stand for items which share one, by their places. */
 type Shared = ReadonlyMap<number, string>;
@@ -35,7 +25,7 @@ export async function submit(
   prepared: Prepared[],
   request: RequestKey | null,
   now: number,
-): Promise<Submission> {
+): Promise<Answer> {
   const tasks = prepared.flatMap((each) => (each.ok ? [each.task] : []));
   const refusal = await whyNotIn(env, tasks, now);
   // The tasks' own INSERT asks for the key otherwise. A window may have passed since the first request with this key.
@@ -89,7 +79,7 @@ async function storeNew(
   items: Prepared[],
   shared: Shared,
   now: number,
-): Promise<Submission> {
+): Promise<Answer> {
   const refused = await storePlain(env, background, plainOf(items, shared));
   return answer(
     env,
@@ -116,7 +106,7 @@ async function storeForKey(
   shared: Shared,
   request: RequestKey,
   now: number,
-): Promise<Submission> {
+): Promise<Answer> {
   let items = given;
   while (items.some((each) => each.ok)) {
     const plain = plainOf(items, shared);
@@ -175,7 +165,7 @@ function idsOf(items: Prepared[]): ReadonlySet<string> {
 }
 
 /** Items that share a task are answered with the one that stands for them; the others are as they were stored. */
-async function answer(env: Env, items: Prepared[], shared: Shared): Promise<Submission> {
+async function answer(env: Env, items: Prepared[], shared: Shared): Promise<Answer> {
   const found = shared.size === 0 ? [] : await readTasks(env.DB, [...shared.values()]);
   const rows = new Map(found.map((row) => [row.id, row]));
   const own = idsOf(items);

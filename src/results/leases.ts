@@ -1,7 +1,5 @@
 /** Keeps running attempts alive, and reads what is wanted of them. Both are one statement. */
 
-import {} from "./d1.ts";
-
 export interface Held {
   id: string;
   attempt: number;

@@ -212,7 +212,7 @@ describe("run", () => {
     const { client, requests } = clientOf([TASK, done, TASK]);
 
     expect(await ended(client.run("t", {}, { timeout: "10s", within: 60_000 }))).toBe(5);
-    expect(JSON.parse(requests[0]!.body!)).toEqual({ task: "t", input: {}, options: { timeout: "10s" } });
+    expect(JSON.parse(requests[0].body!)).toEqual({ task: "t", input: {}, options: { timeout: "10s" } });
     expect(await ended(client.run("t", {}, { within: 1_000 }))).toBeInstanceOf(WaitTimeoutError);
   });
 });
