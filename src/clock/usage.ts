@@ -1,5 +1,6 @@
 /** Counts what tenants use of their quotas, as part of a tick. A pass over the tables takes several ticks where they are large. */
 
+import { log } from "../core/log-events.ts";
 import type { Use } from "../core/quotas.ts";
 import { countStretch, WALKS_IN_TURN, type Places } from "../results/census.ts";
 import { storeCount } from "../results/usage.ts";
@@ -78,7 +79,7 @@ export async function countUsage(
     return null;
   } catch (error) {
     // What was saved is still there: the next tick goes on from it.
-    console.warn(JSON.stringify({ event: "usage_not_counted", error: String(error) }));
+    log("usage_not_counted", { error });
     return null;
   }
 }

@@ -2,10 +2,11 @@
 
 import { z } from "zod";
 import { addressOf } from "./addresses.ts";
-import { PROBLEMS, type Problem } from "../core/problems.ts";
+import { PROBLEMS } from "../core/problem-kinds.ts";
+import type { Problem } from "../core/problems.ts";
 import { QUOTA_NAMES } from "../core/quotas.ts";
 
-export type { ProblemName } from "../core/problems.ts";
+export type { ProblemName } from "../core/problem-kinds.ts";
 
 export const problemSchema = z
   .object({

@@ -231,6 +231,16 @@ export const LOG_EVENTS = {
     means: "An object could not start tasks at the turns of their rate. The clock starts them.",
     fields: { task: "the name of the rate's task", ...ERROR },
   },
+  usage_not_counted: {
+    level: "warn",
+    means: "The clock could not count what tenants use of their quotas. It tries again.",
+    fields: { ...ERROR },
+  },
+  usage_not_read: {
+    level: "warn",
+    means: "A tenant's use of its quotas could not be read. Its submission is not refused for it.",
+    fields: { tenant: "the tenant", ...ERROR },
+  },
   waiter_not_registered: {
     level: "warn",
     means:

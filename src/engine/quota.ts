@@ -5,6 +5,7 @@
  * the others let in within 5 s.
  */
 
+import { log } from "../core/log-events.ts";
 import { clockOf } from "../broker/poke.ts";
 import { ProblemError, problem, type ProblemMembers } from "../core/problems.ts";
 import {
@@ -201,7 +202,7 @@ async function ask(env: Env, tenant: string, own: Known, now: number): Promise<v
     const answer = await within(addUse(env.DB, change), PATIENCE_MS);
     if (answer !== "late") own.used = { tasks: answer.tasks, bytes: answer.bytes, signals: answer.signals };
   } catch (error) {
-    console.warn(JSON.stringify({ event: "usage_not_read", tenant, error: String(error) }));
+    log("usage_not_read", { tenant, error });
   }
 }
 

@@ -1,7 +1,8 @@
 /** Sends a signal to a task that waits for it, or will. */
 
 import { MAX_PAYLOAD_BYTES } from "../core/bounds.ts";
-import { ProblemError, problem, type ProblemName } from "../core/problems.ts";
+import type { ProblemName } from "../core/problem-kinds.ts";
+import { ProblemError, problem } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
 import { TOLD } from "../core/wake.ts";
 import type { Audit } from "../results/audit.ts";

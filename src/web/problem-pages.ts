@@ -3,7 +3,7 @@
 import { html } from "hono/html";
 import { z } from "zod";
 import { addressOf } from "../contract/addresses.ts";
-import { PROBLEMS, type ProblemName } from "../core/problems.ts";
+import { PROBLEMS, type ProblemName } from "../core/problem-kinds.ts";
 import { preferredType } from "./negotiate.ts";
 import { operation } from "./operation.ts";
 import { refuse } from "./problem.ts";

@@ -5,8 +5,9 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { presentProblem } from "../contract/problem.ts";
 import { SealError } from "../engine/sealing/seal.ts";
+import type { ProblemName } from "../core/problem-kinds.ts";
+import { ProblemError, problem, type Fault, type Problem } from "../core/problems.ts";
 import { requestIdOf } from "./request-id.ts";
-import { ProblemError, problem, type Fault, type Problem, type ProblemName } from "../core/problems.ts";
 
 /** Throws a problem from anywhere below a route. */
 export function refuse(name: ProblemName, detail: string, errors?: Fault[], headers?: Record<string, string>): never {

@@ -294,10 +294,6 @@ export class Durable {
   }
 }
 
-async function never(): Promise<never> {
-  return new Promise(() => undefined);
-}
+const never = async (): Promise<never> => new Promise(() => undefined);
 
-function tooLate(name: string): SignalTimeoutError {
-  return new SignalTimeoutError(`no signal ${JSON.stringify(name)} came in time`);
-}
+const tooLate = (name: string) => new SignalTimeoutError(`no signal ${JSON.stringify(name)} came in time`);

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { check } from "../../src/core/check.ts";
-import { faults, pointer, problem, PROBLEMS } from "../../src/core/problems.ts";
+import { PROBLEMS } from "../../src/core/problem-kinds.ts";
+import { faults, pointer, problem } from "../../src/core/problems.ts";
 
 /** RFC 6901 §4, from the standard's own words: what a pointer points at. */
 function resolve(document: unknown, text: string): unknown {

@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { PROBLEMS } from "../../src/core/problems.ts";
+import { PROBLEMS } from "../../src/core/problem-kinds.ts";
 import { operationsOf, readDocument, type Document } from "./document.ts";
 import { shareServer, type SharedServer } from "./shared-server.ts";
 

@@ -61,8 +61,8 @@ describe("the architecture check", () => {
   });
 
   it("refuses a file that nobody reads in a sitting, and a folder that the table does not know", () => {
-    expect(check({ "core/long.ts": "export {};\n".repeat(321) }).faults).toEqual([
-      "core/long.ts has 321 lines; split it: at most 320",
+    expect(check({ "core/long.ts": "export {};\n".repeat(301) }).faults).toEqual([
+      "core/long.ts has 301 lines; split it: at most 300",
     ]);
     expect(check({ "helpers/x.ts": "export {};\n" }).faults).toEqual(["helpers/x.ts: the table has no room helpers"]);
   });

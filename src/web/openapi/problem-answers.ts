@@ -1,7 +1,7 @@
 /** Which problems an operation can answer with, and how the document says so. */
 
 import { addressOf } from "../../contract/addresses.ts";
-import { PROBLEMS, type ProblemName } from "../../core/problems.ts";
+import { PROBLEMS, type ProblemName } from "../../core/problem-kinds.ts";
 import type { Operation } from "../operation.ts";
 import { headersObject, type AnswerHeader } from "./headers.ts";
 import { reference, type Json } from "./schema-book.ts";
