@@ -50,6 +50,10 @@ const SQL = /["'`]\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s/;
 /** Files longer than this are not read in a sitting. */
 const MAX_LINES = 300;
 
+/** What a change calls for is done in one place: no other verb rings, or wakes the clock. */
+const ANNOUNCED = /\b(ringBells|pokeClock)\b/;
+const ANNOUNCES = "engine/announce.ts";
+
 type Import = { from: string; to: string };
 
 const root = normalize(process.argv[2] ?? "src");
@@ -71,6 +75,10 @@ for (const file of files) {
   const lines = text.split("\n").length - 1;
   if (lines > MAX_LINES) faults.push(`${file} has ${lines} lines; split it: at most ${MAX_LINES}`);
   if (SQL.test(text) && !speaksSql.test(file)) faults.push(`${file} speaks SQL; statements belong in results`);
+  const [verb] = ANNOUNCED.exec(text) ?? [];
+  if (verb !== undefined && file.startsWith("engine/") && file !== ANNOUNCES) {
+    faults.push(`${file} calls ${verb}: hand what has changed to ${ANNOUNCES}`);
+  }
   for (const source of sourcesOf(file, text)) check(file, source);
 }
 for (const circle of circles()) faults.push(`circle: ${circle.join(" -> ")}`);

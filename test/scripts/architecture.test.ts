@@ -60,6 +60,15 @@ describe("the architecture check", () => {
     expect(faults).toEqual(["web/health.ts speaks SQL; statements belong in results"]);
   });
 
+  it("refuses a verb that rings by itself", () => {
+    const bells = { "broker/bells.ts": "export const ringBells = () => 1;\n" };
+    const ringing = `import { ringBells } from "../broker/bells.ts";\nringBells();\n`;
+    expect(check({ ...bells, "engine/cancel.ts": ringing }).faults).toEqual([
+      "engine/cancel.ts calls ringBells: hand what has changed to engine/announce.ts",
+    ]);
+    expect(check({ ...bells, "engine/announce.ts": ringing })).toEqual({ passes: true, faults: [] });
+  });
+
   it("refuses a file that nobody reads in a sitting, and a folder that the table does not know", () => {
     expect(check({ "core/long.ts": "export {};\n".repeat(301) }).faults).toEqual([
       "core/long.ts has 301 lines; split it: at most 300",
