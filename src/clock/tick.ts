@@ -18,7 +18,7 @@ import { SpentError } from "../results/trouble.ts";
 import { doRound } from "./chores.ts";
 import { keepDeadlines } from "./deadlines.ts";
 import { heldLanes, openLanes, type HeldLanes } from "./lanes.ts";
-import { keepLine } from "./waiters.ts";
+import { keepWaiters } from "./waiters.ts";
 import { keepSchedules } from "./schedules.ts";
 import { sealEndpoints } from "./sealing.ts";
 import type { Suspects } from "./suspects.ts";
@@ -118,7 +118,7 @@ class Tick {
       await this.#lookAtAll(seen, held),
       earliest(seen.lanes.map(({ name, until }) => (held.has(name) ? until : null))),
       await this.#ifAffordable(COST.flow, (mayGoOn) => keepDeadlines(env, now, seen.nextDeadline, mayGoOn)),
-      await this.#ifAffordable(keys + 2, () => keepLine(env, now, seen.hasWaiters, keys)),
+      await this.#ifAffordable(keys + 2, () => keepWaiters(env, now, seen.hasWaiters, keys)),
       await this.#ifAffordable(COST.circuits, () => moveCircuits(env, now, seen.tripped)),
       await this.#ifAffordable(COST.chores, (mayGoOn) => doRound(env, kv, now, seen.unfolded, this.#budget, mayGoOn)),
       await countUsage(env, kv, now, this.#affords(COST.usage)),

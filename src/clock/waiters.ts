@@ -11,7 +11,7 @@ let lookedAt = 0;
  * Rings where a place is free while a task waits, as `hasWaiters` says that one does, under at most `keys` keys; answers when to
  * look again, in ms since the epoch.
  */
-export async function keepLine(env: Env, now: number, hasWaiters: boolean, keys: number): Promise<number | null> {
+export async function keepWaiters(env: Env, now: number, hasWaiters: boolean, keys: number): Promise<number | null> {
   if (!hasWaiters) return null;
   if (now - lookedAt >= EVERY_MS) {
     lookedAt = now;

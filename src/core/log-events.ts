@@ -226,7 +226,7 @@ export const LOG_EVENTS = {
     means: "Ticks of a schedule were over the tenant's quota, and made no tasks.",
     fields: { ...SCHEDULE, ticks: "how many ticks" },
   },
-  turns_not_kept: {
+  rate_queue_not_kept: {
     level: "warn",
     means: "An object could not start tasks at the turns of their rate. The clock starts them.",
     fields: { task: "the name of the rate's task", ...ERROR },

@@ -12,7 +12,7 @@ import { isTerminal, type Queued, type State } from "../core/states.ts";
 import { earliest } from "../core/wake.ts";
 import type { Change, Changes } from "../results/changes.ts";
 import { readWhole } from "../results/claim-batches.ts";
-import { readNextInLine } from "../results/limits/slots.ts";
+import { readNextWaiters } from "../results/limits/slots.ts";
 import type { OwedId } from "../results/webhooks/owed.ts";
 import { tellObjects } from "./events/tell.ts";
 import { observe, writeCounts } from "./stats/observe.ts";
@@ -58,7 +58,7 @@ function told({ id, state, object }: Change): { id: string; state: State; object
  * together is claimed in the order in which it waits, so nothing overtakes.
  */
 async function ringInTurn(env: Env, tasks: readonly Queued[], raised: readonly string[]): Promise<void> {
-  const before = await readNextInLine(env.DB, raised.slice(0, MAX_RAISED)).catch(() => []);
+  const before = await readNextWaiters(env.DB, raised.slice(0, MAX_RAISED)).catch(() => []);
   await ringBells(env, [...new Map([...before, ...tasks].map((task) => [task.id, task])).values()]);
 }
 
@@ -74,7 +74,7 @@ async function ringWhole(env: Env, gathering: readonly Queued[]): Promise<void> 
 
 /** Rings for those that waited for a slot under these keys. */
 async function ringNext(env: Env, freed: readonly string[]): Promise<void> {
-  if (freed.length > 0) await ringBells(env, await readNextInLine(env.DB, freed));
+  if (freed.length > 0) await ringBells(env, await readNextWaiters(env.DB, freed));
 }
 
 async function deliver(env: Env, owed: readonly OwedId[]): Promise<void> {

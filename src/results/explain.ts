@@ -33,7 +33,7 @@ const UNFINISHED = `
 SELECT needed.id FROM tasks AS task, ${NEEDS_OF_TASK} JOIN tasks AS needed ON needed.id = need.value
 WHERE task.id = ?1 AND needed.state IN ${sqlStates(LIVE_STATES)} LIMIT ${MAX_IDS + 1}`;
 
-const waits = (alias: string) =>
+const isBlocked = (alias: string) =>
   `${alias}.state = 'waiting' AND COALESCE(${alias}.waiting_for->>'type', 'needs') = 'needs'`;
 
 const FRONT = `
@@ -42,9 +42,9 @@ WITH RECURSIVE before (id) AS (
   UNION
   SELECT needed.id FROM before JOIN tasks AS task ON task.id = before.id, ${NEEDS_OF_TASK}
     JOIN tasks AS needed ON needed.id = need.value
-  WHERE ${waits("task")} AND needed.state IN ${sqlStates(LIVE_STATES)} LIMIT ${MAX_FOLLOWED})
+  WHERE ${isBlocked("task")} AND needed.state IN ${sqlStates(LIVE_STATES)} LIMIT ${MAX_FOLLOWED})
 SELECT tasks.id, tasks.node_key AS key, tasks.task, tasks.state FROM before JOIN tasks ON tasks.id = before.id
-WHERE NOT (${waits("tasks")}) LIMIT ${MAX_IDS}`;
+WHERE NOT (${isBlocked("tasks")}) LIMIT ${MAX_IDS}`;
 
 /** What a member of a flow waits for. */
 export async function readUnfinishedNeeds(db: D1Database, id: string): Promise<Needs> {

@@ -7,7 +7,7 @@ import { dueStatement, nextDueStatement, type DueTask } from "./due-tasks.ts";
 import { NEXT_DEADLINE } from "./flows/deadlines.ts";
 import { PAUSES, type LaneRow } from "./lanes/lanes.ts";
 import { OWES } from "./webhooks/owed.ts";
-import { IN_LINE } from "./limits/slots.ts";
+import { ANY_WAITER } from "./limits/slots.ts";
 import { NEXT_TICK } from "./schedules/read.ts";
 import { UNFOLDED } from "./rollups.ts";
 
@@ -48,7 +48,7 @@ export async function glance(
   const nextDeadline = batch.first<{ deadline: number }>(db.prepare(NEXT_DEADLINE));
   const owes = batch.first(db.prepare(OWES));
   const tripped = batch.rows<Tripped>(db.prepare(TRIPPED));
-  const waiter = batch.first(db.prepare(IN_LINE));
+  const waiter = batch.first(db.prepare(ANY_WAITER));
   const unfolded = batch.first(db.prepare(UNFOLDED));
   await batch.run(persist);
   return {

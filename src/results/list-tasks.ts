@@ -44,7 +44,7 @@ export async function listIds(
 }
 
 /** How many of the tasks before `cursor` (an id) a filter finds, as far as so many statements can look. */
-export async function countTasks(
+export async function countMatches(
   db: D1Database,
   filter: TaskFilter,
   cursor: string | null,

@@ -43,7 +43,7 @@ export interface TaskCount {
 }
 
 /** The tenant's tasks that have not ended, by task, lane and state. */
-export async function countTasks(db: D1Database, tenant: string, max = MAX_COUNTED): Promise<Counted<TaskCount>> {
+export async function countLiveByTask(db: D1Database, tenant: string, max = MAX_COUNTED): Promise<Counted<TaskCount>> {
   const [timed, untimed] = await Promise.all([
     countTimed(db, Number.MAX_SAFE_INTEGER, max, tenant),
     countUntimed(db, tenant, max),

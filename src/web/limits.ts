@@ -4,7 +4,7 @@ import { z } from "zod";
 import { limitListSchema, limitSchema, putLimitSchema, type LimitResource } from "../contract/limit.ts";
 import { LIMIT_KINDS, parseLimitId, storedKey, type AskedName } from "../core/limit-name.ts";
 import {
-  changePlaces,
+  changeSlots,
   changeRate,
   findLimit,
   isLimit,
@@ -90,7 +90,7 @@ export const putLimit = operation({
     demandOwner(reader, name);
     const entry = audit(params["id"]!, { detail: { ...body } });
     if (name.kind === "concurrency") {
-      await changePlaces(env, reader, name, placesOf(body), now, entry);
+      await changeSlots(env, reader, name, placesOf(body), now, entry);
     } else {
       await changeRate(env, reader, name, rateWordsOf(body), now, entry);
     }

@@ -8,7 +8,7 @@ import { describeLanes } from "../engine/lanes/lanes.ts";
 import { writeCounts } from "../engine/stats/observe.ts";
 import { describeQuotas } from "../engine/quota.ts";
 import { storageOf } from "../engine/storage.ts";
-import { countTasks, type TaskCount } from "../results/live-counts.ts";
+import { countLiveByTask, type TaskCount } from "../results/live-counts.ts";
 import { readRollups, SPANS } from "../results/rollups.ts";
 import { expose, EXPOSITION_TYPE, type Metric, type Sample } from "./exposition.ts";
 import { operation } from "./operation.ts";
@@ -31,7 +31,7 @@ export const getMetrics = operation({
     const now = Date.now();
     await writeCounts(env);
     const [live, [totals = {}], lanes, { quotas }, clock] = await Promise.all([
-      countTasks(env.DB, principal.tenant),
+      countLiveByTask(env.DB, principal.tenant),
       readRollups(env.DB, principal.tenant, SPANS.total, [0], now),
       describeLanes(env, now),
       describeQuotas(env, principal.tenant, now),

@@ -5,7 +5,7 @@ import { budgetOf } from "../core/plan.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { startApart } from "./hand-over.ts";
 import { placesOf } from "./place.ts";
-import { keepTurns } from "./rate-queue.ts";
+import { keepRateQueue } from "./rate-queue.ts";
 import { workOff } from "./work.ts";
 
 /** What a start costs of an event's statements. */
@@ -31,7 +31,7 @@ export class RateObject extends DurableObject<Env> {
     this.#wasAsked = false;
     const most = Math.floor(budgetOf(this.env).statements / STATEMENTS_PER_START);
     const start = (task: ClaimedTask) => this.ctx.waitUntil(this.#run(task));
-    const next = await keepTurns(this.env, this.ctx.id.name ?? "", start, most);
+    const next = await keepRateQueue(this.env, this.ctx.id.name ?? "", start, most);
     this.#isKeeping = false;
     if (this.#wasAsked) await this.ctx.storage.setAlarm(Date.now());
     else if (next !== null) await this.ctx.storage.setAlarm(next);

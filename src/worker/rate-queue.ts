@@ -8,7 +8,7 @@ import { log } from "../core/log-events.ts";
 import { limitName } from "../core/limit-name.ts";
 import { claim } from "../engine/claim.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
-import { readRateLine, type RateLine } from "../results/limits/rate-queue.ts";
+import { readRateQueue, type RateQueue } from "../results/limits/rate-queue.ts";
 
 /** Waiters read at once. */
 const AT_ONCE = 20;
@@ -23,7 +23,7 @@ const NEAR_MS = 2_000;
  * Starts at most `most` waiters of the rate of this key, each at its turn; answers when to go on, in ms since the epoch, or
  * null where nothing waits that the rate alone holds back. Never throws.
  */
-export async function keepTurns(
+export async function keepRateQueue(
   env: Env,
   key: string,
   start: (task: ClaimedTask) => void,
@@ -31,8 +31,8 @@ export async function keepTurns(
 ): Promise<number | null> {
   let left = most;
   try {
-    for (let missed: RateLine | null = null; left > 0;) {
-      const line: RateLine | null = await readRateLine(env.DB, key, Date.now(), Math.min(AT_ONCE, left));
+    for (let missed: RateQueue | null = null; left > 0;) {
+      const line: RateQueue | null = await readRateQueue(env.DB, key, Date.now(), Math.min(AT_ONCE, left));
       // Something else than the rate holds the first waiter back, which the claim alone sees.
       if (line === null || line.next.length === 0) return null;
       if (line.tat === missed?.tat && line.next[0] === missed.next[0]) return null;
@@ -43,7 +43,7 @@ export async function keepTurns(
     }
     return Date.now();
   } catch (error) {
-    log("turns_not_kept", { task: limitName("rate", key).task, error });
+    log("rate_queue_not_kept", { task: limitName("rate", key).task, error });
     return null;
   }
 }
@@ -51,7 +51,7 @@ export async function keepTurns(
 /** Starts waiters as far as they are as they were read, and near; answers how many, and when the next turn is where it is far. */
 async function startNext(
   env: Env,
-  { tat, interval, tolerance, next }: RateLine,
+  { tat, interval, tolerance, next }: RateQueue,
   start: (task: ClaimedTask) => void,
 ): Promise<{ started: number; wakeAt: number | null }> {
   let due = tat;

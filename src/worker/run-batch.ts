@@ -87,7 +87,7 @@ async function handle(env: Env, definition: TaskDefinition, members: Member[], s
     const fault = faultOfResults(returned, inputs.length);
     if (fault !== null) return members.map(() => invalidOutput(fault));
     const results = returned as unknown[];
-    return bounded(await Promise.all(members.map(({ task }, i) => endingOf(env, definition, task, results[i]))));
+    return bounded(await Promise.all(members.map(({ task }, i) => endingOfResult(env, definition, task, results[i]))));
   } catch (thrown) {
     const endings = members.map(({ task }) => withDelay(definition, task, thrown));
     // The error that all share may quote the input of any.
@@ -96,7 +96,12 @@ async function handle(env: Env, definition: TaskDefinition, members: Member[], s
   }
 }
 
-async function endingOf(env: Env, definition: TaskDefinition, task: ClaimedTask, result: unknown): Promise<Ending> {
+async function endingOfResult(
+  env: Env,
+  definition: TaskDefinition,
+  task: ClaimedTask,
+  result: unknown,
+): Promise<Ending> {
   if (result instanceof Error) return withDelay(definition, task, result);
   try {
     return await checkOutput(env, definition, task.tenant, result);

@@ -17,7 +17,7 @@ import { consume, consumeDead } from "../../src/worker/consume.ts";
 import { commit } from "../../src/engine/commit.ts";
 import type { Commit } from "../../src/results/commit-attempts.ts";
 import { runningIn } from "../../src/worker/running.ts";
-import { keepTurns } from "../../src/worker/rate-queue.ts";
+import { keepRateQueue } from "../../src/worker/rate-queue.ts";
 import { handlersOf, workOff, type Handlers } from "../../src/worker/work.ts";
 import { vi } from "vitest";
 import { databaseOver, executeOn, type Execute } from "./database-over.ts";
@@ -189,7 +189,7 @@ export class AssembledWorker {
     const keep = async () => {
       this.#apart++;
       const start = (task: ClaimedTask) => this.#workApart([task], task.startedAt - Date.now());
-      void keepTurns(this.env, key, start, 1_000).finally(() => this.#apart--);
+      void keepRateQueue(this.env, key, start, 1_000).finally(() => this.#apart--);
     };
     return { keep };
   }

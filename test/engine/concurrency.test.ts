@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { keepLine } from "../../src/clock/waiters.ts";
+import { keepWaiters } from "../../src/clock/waiters.ts";
 import type { KeyLimit } from "../../src/core/concurrency.ts";
 import type { Ending } from "../../src/core/settle.ts";
 import { rateOf } from "../../src/core/share.ts";
@@ -19,10 +19,10 @@ import { readDue, moveDue } from "../../src/results/due-tasks.ts";
 import { readMemberIds } from "../../src/results/flows/flows.ts";
 import { insertTasks, type IdempotencyClaim } from "../../src/results/insert-tasks.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
-import { readKeyLines } from "../../src/results/limits/waiters.ts";
+import { readKeyWaiters } from "../../src/results/limits/waiters.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { glance } from "../../src/results/glance.ts";
-import { forgetLimits, readIdleKeys, readNextInLine } from "../../src/results/limits/slots.ts";
+import { forgetLimits, readIdleKeys, readNextWaiters } from "../../src/results/limits/slots.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { claimAt, claimIds, disagreements, hearingEnv, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
@@ -293,7 +293,7 @@ describe("the next in line", () => {
     const key = newKey();
     const ids = await insertLimited(3, { concurrency: [{ key, limit: 1 }] });
     await claimAt(ids);
-    expect(await readNextInLine(env.DB, [key])).toEqual([]);
+    expect(await readNextWaiters(env.DB, [key])).toEqual([]);
     expect(await readIdleKeys(env.DB, 1_000)).not.toContain(key);
   });
 
@@ -321,7 +321,7 @@ describe("the next in line", () => {
     expect(await inLine()).toBe(true);
     const { env: bindings, rung } = hearingEnv();
     const now = Date.now() + 60_000;
-    expect(await keepLine(bindings, now, await inLine(), 200)).toBe(now + 3_000);
+    expect(await keepWaiters(bindings, now, await inLine(), 200)).toBe(now + 3_000);
     expect(rung()).toContain(ids[1]);
   });
 
@@ -332,7 +332,7 @@ describe("the next in line", () => {
     const concurrency = [{ key: newKey(), limit: 1 }];
     await insertTasks(env.DB, [limitedTask({ concurrency }, { state: "scheduled", runAt: Date.now() + 1e9 })]);
     expect(await inLine()).toBe(false);
-    expect(await keepLine(hearingEnv().env, Date.now() + 120_000, await inLine(), 200)).toBe(null);
+    expect(await keepWaiters(hearingEnv().env, Date.now() + 120_000, await inLine(), 200)).toBe(null);
   });
 
   it("knows who is before it", async () => {
@@ -344,10 +344,10 @@ describe("the next in line", () => {
     await claimAt(ids);
     const line = { key, limit: 1, position: 2, capped: false };
     const [holder] = await readTasks(env.DB, [ids[0]!]);
-    const own = await readKeyLines(env.DB, { id: last!, tenant: holder!.tenant }, [key]);
+    const own = await readKeyWaiters(env.DB, { id: last!, tenant: holder!.tenant }, [key]);
     expect(own).toMatchObject([{ ...line, heldBy: [holder!.id] }]);
     // Another tenant's ids are nobody else's to know.
-    const other = await readKeyLines(env.DB, { id: last!, tenant: "other" }, [key]);
+    const other = await readKeyWaiters(env.DB, { id: last!, tenant: "other" }, [key]);
     expect(other).toMatchObject([{ ...line, heldBy: [], startedAts: [expect.any(Number)] }]);
   });
 });

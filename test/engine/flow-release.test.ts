@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { BELL_MS, INLINE_PAYLOAD_BYTES } from "../../src/core/bounds.ts";
 import type { FlowRow } from "../../src/results/flows/flows.ts";
-import { retryFlow } from "../../src/results/flows/retry.ts";
+import { retryMembers } from "../../src/results/flows/retry.ts";
 import { readDue } from "../../src/results/due-tasks.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { failed, flowOf, inputAt, newFlow, play, statesOf, succeeded, workerOn } from "./flow-tasks.ts";
@@ -117,7 +117,7 @@ describe("a retry", () => {
     await play(id, "0", succeeded(large));
     expect(await inputAt(id, "1")).toBe(large);
     await play(id, "1", succeeded(large));
-    await retryFlow(env.DB, await endOfFlow(id), await idAt(id, "0"), null, Date.now() + 1);
+    await retryMembers(env.DB, await endOfFlow(id), await idAt(id, "0"), null, Date.now() + 1);
     expect((await flowOf(id)).nodes[0]!.task).toMatchObject({ state: "queued", result: null });
     await play(id, "0", succeeded("small"));
     expect(await inputAt(id, "1")).toBe("small");
@@ -132,7 +132,7 @@ describe("a retry", () => {
     await play(id, "n.a", succeeded(1));
     await play(id, "after", succeeded(2));
     expect(await flowOf(id)).toMatchObject({ state: "succeeded" });
-    await retryFlow(env.DB, await endOfFlow(id), await idAt(id, "n.a"), null, Date.now() + 1);
+    await retryMembers(env.DB, await endOfFlow(id), await idAt(id, "n.a"), null, Date.now() + 1);
     await play(id, "n.a", succeeded(3));
     await play(id, "after", succeeded(4));
     const flow = await flowOf(id);
@@ -146,16 +146,16 @@ describe("a retry", () => {
     await play(id, "0", failed);
     const now = Date.now() + 1;
     const ended = await endOfFlow(id);
-    const first = await retryFlow(env.DB, ended, null, null, now);
+    const first = await retryMembers(env.DB, ended, null, null, now);
     expect(first).toMatchObject([{ id: await idAt(id, "0") }]);
-    expect(await retryFlow(env.DB, ended, null, null, now)).toEqual(first);
+    expect(await retryMembers(env.DB, ended, null, null, now)).toEqual(first);
     await play(id, "0", failed);
     expect(await flowOf(id)).toMatchObject({ state: "failed" });
     // Another end than the one that was to be retried.
     await env.DB.prepare("UPDATE flows SET finished_at = ?2 WHERE id = ?1")
       .bind(id, now + 1)
       .run();
-    expect(await retryFlow(env.DB, ended, null, null, now)).toEqual([]);
+    expect(await retryMembers(env.DB, ended, null, null, now)).toEqual([]);
     expect(await flowOf(id)).toMatchObject({ state: "failed", counts: { failed: 2 } });
   });
 
@@ -166,7 +166,7 @@ describe("a retry", () => {
     await play(id, "onError", succeeded(null));
     const now = Date.now() + 1;
     const ended = await endOfFlow(id);
-    await Promise.all(Array.from({ length: 10 }, (_, i) => retryFlow(env.DB, ended, null, null, now + i)));
+    await Promise.all(Array.from({ length: 10 }, (_, i) => retryMembers(env.DB, ended, null, null, now + i)));
     for (const key of ["0", "1"]) await play(id, key, succeeded(key));
     expect(await flowOf(id)).toMatchObject({ state: "succeeded", result: ["0", "1"] });
     const { results } = await env.DB.prepare("SELECT run FROM tasks WHERE flow_id = ?1 ORDER BY id").bind(id).all();

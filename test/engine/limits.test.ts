@@ -2,11 +2,11 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { keepLine } from "../../src/clock/waiters.ts";
+import { keepWaiters } from "../../src/clock/waiters.ts";
 import { parseLimitId, storedKey } from "../../src/core/limit-name.ts";
 import { TURN_GRACE_MS } from "../../src/core/bounds.ts";
 import { rateOf } from "../../src/core/share.ts";
-import { changePlaces, changeRate, findLimit, listLimits, restoreLimit } from "../../src/engine/limits/limits.ts";
+import { changeSlots, changeRate, findLimit, listLimits, restoreLimit } from "../../src/engine/limits/limits.ts";
 import { forgetBuckets, holdBack } from "../../src/results/limits/buckets.ts";
 import { changeLimits } from "../../src/results/limits/change.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
@@ -73,7 +73,7 @@ describe("a concurrency limit", () => {
             line.push(...(await insertLimited(each.count, { concurrency: [{ key, limit: each.limit }] })));
             asked = each.limit;
           } else if (each.do === "change") {
-            await changePlaces(bindings, READER, name, each.limit, Date.now());
+            await changeSlots(bindings, READER, name, each.limit, Date.now());
             override = each.limit;
             changes++;
           } else if (each.do === "restore") {
@@ -120,9 +120,9 @@ describe("a concurrency limit", () => {
     await claimAt(ids);
     const { env: bindings, rung } = hearingEnv();
     const dead = { ...bindings, LANE_DEFAULT: { sendBatch: async () => Promise.reject(new Error("died")) } as never };
-    await changePlaces(dead, READER, name, 3, Date.now()).catch(() => {});
+    await changeSlots(dead, READER, name, 3, Date.now()).catch(() => {});
     expect(rung()).toEqual([]);
-    await keepLine(bindings, Date.now() + 60_000, true, 200);
+    await keepWaiters(bindings, Date.now() + 60_000, true, 200);
     expect(rung()).toEqual(expect.arrayContaining(ids.slice(1)));
     expect(await claimIds(ids)).toEqual(ids.slice(1));
   });
@@ -136,7 +136,7 @@ describe("a concurrency limit", () => {
     ];
     const shown = async () => findLimit(env, READER, name, Date.now());
     expect(await shown()).toMatchObject({ limit: 2, source: "code", used: 0 });
-    await changePlaces(bindings, READER, name, 4, Date.now());
+    await changeSlots(bindings, READER, name, 4, Date.now());
     await forgetLimits(env.DB, "", 1_000).run();
     expect(await shown()).toMatchObject({ limit: 4, source: "api" });
     await insertLimited(1, { concurrency: [{ key, limit: 1 }] });

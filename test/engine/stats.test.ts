@@ -8,7 +8,7 @@ import { sumOf } from "../../src/core/counts.ts";
 import { writeCounts } from "../../src/engine/stats/observe.ts";
 import { describeStats } from "../../src/engine/stats/stats.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
-import { countTasks } from "../../src/results/live-counts.ts";
+import { countLiveByTask } from "../../src/results/live-counts.ts";
 import { Batch, persist } from "../../src/results/d1.ts";
 import {
   addFold,
@@ -78,9 +78,9 @@ describe("figures", () => {
     await insertTasks(env.DB, [queued, ...waiting]);
     const { states } = await describeStats(quietEnv(), tenant, Date.now());
     expect(states).toMatchObject({ queued: 1, waiting: 6 });
-    const all = await countTasks(env.DB, tenant, 10_000);
+    const all = await countLiveByTask(env.DB, tenant, 10_000);
     expect([all.capped, all.counts.length]).toEqual([false, 2]);
-    expect((await countTasks(env.DB, tenant, 5)).capped).toBe(true);
+    expect((await countLiveByTask(env.DB, tenant, 5)).capped).toBe(true);
   });
 
   it("count tasks that end without an attempt", async () => {

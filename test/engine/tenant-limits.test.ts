@@ -15,7 +15,7 @@ import { holdBack } from "../../src/results/limits/buckets.ts";
 import { readTripped } from "../../src/results/limits/circuits.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
-import { readKeyLines } from "../../src/results/limits/waiters.ts";
+import { readKeyWaiters } from "../../src/results/limits/waiters.ts";
 import { claimAt, hearingEnv, limitedTask } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";
 
@@ -117,7 +117,7 @@ describe("a limit that all tenants share", () => {
     const [holder] = await startedOf(await insert(definition, "a", 1));
     const [waiting] = await insert(definition, "b", 1);
     const key = `task:${definition.name}:`;
-    const lineFor = async (tenant: string) => (await readKeyLines(env.DB, { id: waiting!, tenant }, [key]))[0]!;
+    const lineFor = async (tenant: string) => (await readKeyWaiters(env.DB, { id: waiting!, tenant }, [key]))[0]!;
     expect(await lineFor("b")).toMatchObject({ used: 1, heldBy: [] });
     expect(await lineFor("a")).toMatchObject({ used: 1, heldBy: [holder!.id] });
   });

@@ -8,7 +8,7 @@ import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import { pauseLane } from "../../src/results/lanes/lanes.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
-import { keepTurns } from "../../src/worker/rate-queue.ts";
+import { keepRateQueue } from "../../src/worker/rate-queue.ts";
 import { claimAt, hearingEnv, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
 
 const INTERVAL_MS = 20;
@@ -28,7 +28,7 @@ async function keep({ key }: Rate, onStart: (start: Start) => Promise<void> = as
     starts.push({ task, at: Date.now() });
     works.push(onStart(starts.at(-1)!));
   };
-  await keepTurns(hearingEnv().env, key, start, 1_000);
+  await keepRateQueue(hearingEnv().env, key, start, 1_000);
   await Promise.all(works);
   return starts.toSorted((a, b) => a.task.startedAt - b.task.startedAt);
 }
@@ -115,7 +115,7 @@ it("answers when a turn comes that is far away, and does not wait for it", async
   const ids = await insertLimited(2, { rates: [rate] });
   const now = Date.now();
   await claimAt(ids, now);
-  const next = await keepTurns(hearingEnv().env, rate.key, () => expect.unreachable(), 1_000);
+  const next = await keepRateQueue(hearingEnv().env, rate.key, () => expect.unreachable(), 1_000);
   expect(next).toBeGreaterThan(now + 59_000);
   expect(next).toBeLessThanOrEqual(now + 60_000);
 });
@@ -125,7 +125,7 @@ it("starts no more than it may, and answers that it goes on at once", async () =
   const ids = await insertLimited(6, { rates: [rate] });
   await claimAt(ids.slice(0, 1));
   const started: string[] = [];
-  const next = await keepTurns(hearingEnv().env, rate.key, (task) => void started.push(task.id), 3);
+  const next = await keepRateQueue(hearingEnv().env, rate.key, (task) => void started.push(task.id), 3);
   expect(started).toEqual(ids.slice(1, 4));
   expect(next).toBeLessThanOrEqual(Date.now());
 });

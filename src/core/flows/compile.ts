@@ -13,7 +13,7 @@ const MAX_LOOKED_AT = 4 * MAX_EDGES;
 const KINDS = ["task", "chain", "group", "chord", "map", "dag"] as const;
 type Kind = (typeof KINDS)[number];
 
-const MEMBERS: Record<Kind, readonly string[]> = {
+const PROPERTIES_OF_KIND: Record<Kind, readonly string[]> = {
   task: ["task", "input", "options"],
   chain: ["chain"],
   group: ["group"],
@@ -75,7 +75,7 @@ export class Compiler {
       return this.fault(place.path, `a node has exactly one of ${KINDS.join(", ")}`);
     }
     for (const member of Object.keys(node)) {
-      if (!MEMBERS[kind].includes(member)) this.fault(inside(place.path, member), "unknown member");
+      if (!PROPERTIES_OF_KIND[kind].includes(member)) this.fault(inside(place.path, member), "unknown member");
     }
     switch (kind) {
       case "task":

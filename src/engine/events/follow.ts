@@ -25,7 +25,7 @@ const PACE: Pace = { idleMs: 10_000, lookMs: 30_000 };
 /** A listener this many events behind is dropped from the object, and resumes from what was kept. */
 const MAX_BEHIND = 500;
 
-/** Before a broken line to the object is opened again; twice as long each time, until something is heard. */
+/** Before a broken socket to the object is opened again; twice as long each time, until something is heard. */
 const REOPEN_MS = { first: 250, longest: 4_000 };
 
 /** What is kept of a task's events after number `after`. The last is `done` if the task has ended. */
@@ -69,11 +69,11 @@ export async function* follow(
       for (const event of await listEvents(env, current, seen)) yield event;
       return;
     }
-    const line = await Line.open(env, current, seen);
+    const socket = await ProgressSocket.open(env, current, seen);
     let quietMs = 0;
     try {
       while (!signal.aborted) {
-        const event = await line.next(idleMs, signal);
+        const event = await socket.next(idleMs, signal);
         if (event === "closed") break;
         if (event === "idle") {
           yield null;
@@ -81,7 +81,7 @@ export async function* follow(
           if (quietMs < lookMs) continue;
           quietMs = 0;
           const state = await readState(env.DB, row.id);
-          // Told of the end, the object says so; if it cannot be reached, the line closes.
+          // Told of the end, the object says so; if it cannot be reached, the socket closes.
           if (state !== null && isTerminal(state)) {
             await tellObjects(env, [{ id: row.id, state, object: OBJECT.listened }]);
           }
@@ -96,10 +96,10 @@ export async function* follow(
         if (whole?.type === "done") return;
       }
     } finally {
-      line.close();
+      socket.close();
     }
     if (signal.aborted) return;
-    // The next line may be quiet for as long as this one was.
+    // The next socket may be quiet for as long as this one was.
     yield null;
     await scheduler.wait(pause);
     pause = Math.min(pause * 2, REOPEN_MS.longest);
@@ -107,7 +107,7 @@ export async function* follow(
 }
 
 /** A hibernating WebSocket to the progress object: while nothing is told, the object sleeps. */
-class Line {
+class ProgressSocket {
   readonly #socket: WebSocket;
   readonly #events: TaskEvent[] = [];
   #closed = false;
@@ -133,12 +133,12 @@ class Line {
     socket.accept();
   }
 
-  static async open(env: Env, row: WholeTaskRow, after: number): Promise<Line> {
+  static async open(env: Env, row: WholeTaskRow, after: number): Promise<ProgressSocket> {
     const object = progressObject(env, row.id);
     await object.sync(snapshotOf(row));
     const response = await object.fetch(`https://progress/?after=${after}`, { headers: { Upgrade: "websocket" } });
     if (!response.webSocket) throw new Error(`the progress object answered ${response.status}`);
-    return new Line(response.webSocket);
+    return new ProgressSocket(response.webSocket);
   }
 
   async next(idleMs: number, signal: AbortSignal): Promise<TaskEvent | "idle" | "closed"> {

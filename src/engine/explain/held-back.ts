@@ -6,7 +6,7 @@ import { byPlaces, byTimer, byWaitTimes, turnUnder } from "../../core/estimate.t
 import type { Rate } from "../../core/share.ts";
 import { readGathering } from "../../results/claim-batches.ts";
 import { readBuckets, readConstraints } from "../../results/explain.ts";
-import { readKeyLines, readPlaceInLane, readPlaceUnderRate } from "../../results/limits/waiters.ts";
+import { readKeyWaiters, readPlaceInLane, readPlaceUnderRate } from "../../results/limits/waiters.ts";
 import { jsonOf, type TaskRow } from "../../results/task-row.ts";
 import { iso, type Finding } from "./finding.ts";
 import { recentPerformance } from "../stats/recent.ts";
@@ -42,7 +42,7 @@ export async function heldBack(env: Env, row: TaskRow, now: number): Promise<Fin
 
 async function underKeys(env: Env, row: TaskRow, limits: KeyLimit[], now: number): Promise<Finding[]> {
   const keys = limits.map((each) => each.key);
-  const full = (await readKeyLines(env.DB, row, keys)).filter((line) => line.used >= line.limit);
+  const full = (await readKeyWaiters(env.DB, row, keys)).filter((line) => line.used >= line.limit);
   if (full.length === 0) return [];
   const { run } = await recentPerformance(env, row.tenant, row.task, now);
   return full.map((line) => {

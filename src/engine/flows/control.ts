@@ -2,7 +2,7 @@
 
 import type { Audit } from "../../results/audit.ts";
 import { readErrorTasks, readMemberIds, requestFlowCancel, type FlowRow } from "../../results/flows/flows.ts";
-import { retryFlow as retryMembers } from "../../results/flows/retry.ts";
+import { retryMembers } from "../../results/flows/retry.ts";
 import { cancel } from "../cancel.ts";
 import { withFreshIds } from "./error-tasks.ts";
 import { announce } from "../announce.ts";

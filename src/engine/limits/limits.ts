@@ -14,16 +14,16 @@ import { rateOf } from "../../core/share.ts";
 import type { Audit } from "../../results/audit.ts";
 import {
   overrideBucket,
-  overridePlaces,
+  overrideSlots,
   readBucketRows,
-  readPlaces,
+  readSlots,
   restoreBucket,
-  restorePlaces,
+  restoreSlots,
   type KeyRange,
 } from "../../results/limits/limits.ts";
 import { announce } from "../announce.ts";
 import { findTask, taskNames } from "../registry.ts";
-import { declaredPlaces, declaredRate, presentBucket, presentPlaces, wholeName, type RateWords } from "./present.ts";
+import { declaredSlots, declaredRate, presentBucket, presentSlots, wholeName, type RateWords } from "./present.ts";
 
 /** The longest key that a submission may bring. */
 const MAX_KEY = 200;
@@ -93,11 +93,11 @@ export function isLimit(env: Env, reader: LimitReader, asked: AskedName): boolea
   // Where the key is known only when the task starts, the whole task stands for it.
   const isOwn = name.tenant !== null;
   if (name.key === null) return definition.concurrency.some((each) => (each.per === "tenant") === isOwn);
-  return declaredPlaces(name, definition) !== null;
+  return declaredSlots(name, definition) !== null;
 }
 
 /** At most `limit` at once from now on, whatever code and submissions say. Those who have a place now are rung for. */
-export async function changePlaces(
+export async function changeSlots(
   env: Env,
   reader: LimitReader,
   asked: AskedName,
@@ -106,7 +106,7 @@ export async function changePlaces(
   audit: Audit | null = null,
 ): Promise<void> {
   const key = storedKey(nameFor(env, reader, asked));
-  await overridePlaces(env.DB, key, limit, audit);
+  await overrideSlots(env.DB, key, limit, audit);
   await announce(env, { freed: [key], lookAt: now }, now);
 }
 
@@ -136,7 +136,7 @@ export async function restoreLimit(
   const name = nameFor(env, reader, asked);
   const key = storedKey(name);
   if (name.kind === "concurrency") {
-    await restorePlaces(env.DB, key, audit);
+    await restoreSlots(env.DB, key, audit);
     return announce(env, { freed: [key], lookAt: now }, now);
   }
   const words = name.task === null ? null : declaredRate(name, findTask(name.task, env));
@@ -187,7 +187,7 @@ function declaredKeys(env: Env, reader: LimitReader, kind: LimitKind, task: stri
 
 function isDeclared(env: Env, name: LimitName): boolean {
   const definition = findTask(name.task!, env);
-  if (name.kind === "concurrency") return declaredPlaces(name, definition) !== null;
+  if (name.kind === "concurrency") return declaredSlots(name, definition) !== null;
   return declaredRate(name, definition) !== null && definition?.rateLimit?.key === undefined;
 }
 
@@ -210,7 +210,7 @@ async function read(
   };
   const shown =
     kind === "concurrency"
-      ? (await readPlaces(env.DB, range, limit)).map((row) => presentPlaces(row, definitionOf(row.key), tenant))
+      ? (await readSlots(env.DB, range, limit)).map((row) => presentSlots(row, definitionOf(row.key), tenant))
       : (await readBucketRows(env.DB, range, limit)).map((row) =>
           presentBucket(row, definitionOf(row.key), tenant, now),
         );

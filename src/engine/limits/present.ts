@@ -5,7 +5,7 @@ import type { Per } from "../../core/concurrency.ts";
 import type { TaskDefinition } from "../../core/task.ts";
 import { limitId, limitName, type AskedName, type LimitName } from "../../core/limit-name.ts";
 import { rateOf, tokensAt } from "../../core/share.ts";
-import type { BucketRow, PlacesRow } from "../../results/limits/limits.ts";
+import type { BucketRow, SlotsRow } from "../../results/limits/limits.ts";
 
 /** Starts in `per` ms, of which `burst` may come at once. */
 export interface RateWords {
@@ -15,13 +15,13 @@ export interface RateWords {
 }
 
 /** Null where there is neither a row nor a definition to tell of. */
-export function presentPlaces(
-  row: PlacesRow,
+export function presentSlots(
+  row: SlotsRow,
   definition: TaskDefinition | undefined,
   tenant: string,
 ): LimitResource | null {
   const name = limitName("concurrency", row.key);
-  const limit = row.max ?? declaredPlaces(name, definition);
+  const limit = row.max ?? declaredSlots(name, definition);
   if (limit === null) return null;
   const { override, used, waiting } = row;
   return {
@@ -65,7 +65,7 @@ export function declaredRate(name: LimitName, definition: TaskDefinition | undef
 }
 
 /** How many places the definition gives a key; null where it has no such limit. */
-export function declaredPlaces(name: LimitName, definition: TaskDefinition | undefined): number | null {
+export function declaredSlots(name: LimitName, definition: TaskDefinition | undefined): number | null {
   const own =
     definition?.concurrency.filter(
       (each) => (each.key === undefined) === (name.key === null) && counts(each.per, name),

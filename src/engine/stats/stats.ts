@@ -5,7 +5,7 @@ import { newPerformance, performances, type Kind, type Performance } from "../..
 import { quantile, type Histogram } from "../../core/histogram.ts";
 import { LANES } from "../../core/bounds.ts";
 import { STATES, type State } from "../../core/states.ts";
-import { countTasks, type TaskCount } from "../../results/live-counts.ts";
+import { countLiveByTask, type TaskCount } from "../../results/live-counts.ts";
 import { describeQuotas } from "../quota.ts";
 import { writeCounts } from "./observe.ts";
 import { readDay, readHour, type Window } from "./recent.ts";
@@ -21,7 +21,7 @@ interface Sources {
 export async function describeStats(env: Env, tenant: string, now: number): Promise<Stats> {
   await writeCounts(env);
   const [{ counts: live, capped }, hour, day, { quotas, countedAt }] = await Promise.all([
-    countTasks(env.DB, tenant),
+    countLiveByTask(env.DB, tenant),
     readHour(env, tenant, now),
     readDay(env, tenant, now),
     describeQuotas(env, tenant, now),

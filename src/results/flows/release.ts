@@ -17,8 +17,9 @@ const TERMINAL = sqlStates(TERMINAL_STATES);
 const LIVE = sqlStates(LIVE_STATES);
 
 /** A member of a flow that has not been released; one that is asleep is `waiting` too, but not for these. */
-export const waits = (table: string) => `${table}.state = 'waiting' AND ${table}.waiting_for->>'type' = 'needs'`;
-const WAITS = waits("tasks");
+export const waitsForNeeds = (table: string) =>
+  `${table}.state = 'waiting' AND ${table}.waiting_for->>'type' = 'needs'`;
+const WAITS = waitsForNeeds("tasks");
 
 /** Ids that one error names. */
 const MAX_CAUSES = 100;
@@ -44,7 +45,7 @@ WITH RECURSIVE doomed (id, cause, state) AS (
   UNION
   SELECT next.value, doomed.cause, doomed.state
   FROM doomed JOIN tasks AS gone ON gone.id = doomed.id, json_each(gone.node, '$.next') AS next
-  WHERE ${waits("gone")} OR ${ABANDONED("gone")})`;
+  WHERE ${waitsForNeeds("gone")} OR ${ABANDONED("gone")})`;
 
 const causesOf = (blamed: string) => `
   SELECT id, json_group_array(DISTINCT cause) FILTER (WHERE place <= ${MAX_CAUSES}) AS causes,

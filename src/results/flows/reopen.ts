@@ -3,7 +3,7 @@
 import { NO_START } from "../../core/settle.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES } from "../../core/states.ts";
 import { persistOr503 } from "../d1.ts";
-import { settleStatements, waits } from "./release.ts";
+import { settleStatements, waitsForNeeds } from "./release.ts";
 import { RESET } from "../ended-runs.ts";
 import { BELOW, HAS_ALL, WAIT } from "./retry.ts";
 
@@ -15,7 +15,7 @@ const OPEN =
 const USED = `EXISTS (
   WITH RECURSIVE ${BELOW("SELECT tasks.id")}
   SELECT 1 FROM below LEFT JOIN tasks AS after ON after.id = below.id
-  WHERE after.id IS NULL OR after.state IN ${sqlStates(LIVE_STATES)} AND NOT (${waits("after")}))`;
+  WHERE after.id IS NULL OR after.state IN ${sqlStates(LIVE_STATES)} AND NOT (${waitsForNeeds("after")}))`;
 
 /**
  * Whether a task may run again by itself, as SQL: it is no member of a flow, or all that it needs has succeeded and

@@ -69,7 +69,7 @@ const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN 
  * not ended or there is nothing to begin with. Safe to repeat: the flow itself comes last, and once it runs nothing
  * more is done. `deadline` is that of the new run, in ms since the epoch.
  */
-export async function retryFlow(
+export async function retryMembers(
   db: D1Database,
   { id: flowId, finishedAt }: Pick<FlowRow, "id" | "finishedAt">,
   from: string | null,

@@ -20,7 +20,7 @@ export interface KeyRange {
 }
 
 /** A concurrency limit. What has no row is null. */
-export interface PlacesRow {
+export interface SlotsRow {
   key: string;
   /** What holds. */
   max: number | null;
@@ -61,8 +61,8 @@ SELECT known.key, interval, tolerance, tat, held_until AS heldUntil, override,
 FROM (SELECT ?1 AS key) AS known LEFT JOIN buckets ON buckets.key = known.key`;
 
 /** Concurrency limits by their keys. */
-export async function readPlaces(db: D1Database, range: KeyRange, limit: number): Promise<PlacesRow[]> {
-  return readEach<PlacesRow>(db, PLACES, await readKeys(db, "limits", range, limit));
+export async function readSlots(db: D1Database, range: KeyRange, limit: number): Promise<SlotsRow[]> {
+  return readEach<SlotsRow>(db, PLACES, await readKeys(db, "limits", range, limit));
 }
 
 /** Rates by their keys. One that has no row is full. */
@@ -89,7 +89,7 @@ async function readEach<T>(db: D1Database, sql: string, keys: string[]): Promise
 }
 
 /** From now on so many places, whatever code and submissions say. */
-export async function overridePlaces(
+export async function overrideSlots(
   db: D1Database,
   key: string,
   max: number,
@@ -110,7 +110,7 @@ export async function overridePlaces(
 }
 
 /** What code or the latest submission has asked for holds again; a limit that nobody asked for goes. */
-export async function restorePlaces(db: D1Database, key: string, audit: Audit | null = null): Promise<void> {
+export async function restoreSlots(db: D1Database, key: string, audit: Audit | null = null): Promise<void> {
   const isChanged = "SELECT COUNT(*) FROM limits WHERE key = ?1 AND (override IS NOT NULL OR asked IS NULL)";
   await persistOr503(() =>
     db.batch([

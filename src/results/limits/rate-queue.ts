@@ -11,7 +11,7 @@ export function orExpiry(at: string): string {
 }
 
 /** Whether a row of `tasks` lacks a place under one of its keys: an SQL expression. Whoever frees one rings for it. */
-const LACKS_PLACE = `EXISTS (
+const LACKS_SLOT = `EXISTS (
   SELECT 1 FROM json_each(tasks.concurrency) AS place JOIN limits ON limits.key = place.value->>'key'
   WHERE limits.max <= (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1))`;
 
@@ -20,7 +20,7 @@ SELECT id, MAX(at) AS at FROM (
   SELECT tasks.id, CAST(CEIL(MAX(buckets.tat, ?2) - buckets.tolerance
     + buckets.interval * (ROW_NUMBER() OVER (PARTITION BY buckets.key ORDER BY tasks.id) - 1)) AS INTEGER) AS at
   FROM tasks, json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
-  WHERE ${who} AND tasks.state = 'queued' AND NOT ${LACKS_PLACE}) GROUP BY id`;
+  WHERE ${who} AND tasks.state = 'queued' AND NOT ${LACKS_SLOT}) GROUP BY id`;
 
 // Nobody keeps a line of those who start together: the clock does.
 const LOOK = `(turn.at + CASE WHEN tasks.batch IS NULL THEN ${TURN_GRACE_MS} ELSE 0 END)`;
@@ -44,7 +44,7 @@ export function retimeStatement(db: D1Database, keys: string[], now: number): D1
 }
 
 /** Who comes next under a rate, and when: a bucket as far as its line goes. Instants are ms since the epoch, times ms. */
-export interface RateLine {
+export interface RateQueue {
   tat: number;
   interval: number;
   tolerance: number;
@@ -61,15 +61,20 @@ SELECT tat, interval, tolerance, (
     SELECT id FROM (
       SELECT id, lane, task, batch, circuit, concurrency FROM tasks INDEXED BY tasks_rated
       WHERE rates IS NOT NULL AND state = 'queued' AND rates->0->>'key' = ?1 ORDER BY id LIMIT ${LOOKED_AT}) AS tasks
-    WHERE batch IS NULL AND ${laneIsOpen("?2")} AND NOT ${LACKS_PLACE} AND NOT (circuit IS NOT NULL AND EXISTS (
+    WHERE batch IS NULL AND ${laneIsOpen("?2")} AND NOT ${LACKS_SLOT} AND NOT (circuit IS NOT NULL AND EXISTS (
       SELECT 1 FROM circuits WHERE circuits.task = ${CIRCUIT_KEY} AND circuits.open_until IS NOT NULL))
     ORDER BY id LIMIT ?3)) AS next
 FROM buckets WHERE key = ?1`;
 
 /** Those of the line who may start as soon as the rate lets them; null where the rate holds nobody back. */
-export async function readRateLine(db: D1Database, key: string, now: number, limit: number): Promise<RateLine | null> {
+export async function readRateQueue(
+  db: D1Database,
+  key: string,
+  now: number,
+  limit: number,
+): Promise<RateQueue | null> {
   const row = await persist(() =>
-    db.prepare(LINE).bind(key, now, limit).first<Omit<RateLine, "next"> & { next: string }>(),
+    db.prepare(LINE).bind(key, now, limit).first<Omit<RateQueue, "next"> & { next: string }>(),
   );
   return row && { ...row, next: JSON.parse(row.next) as string[] };
 }

@@ -8,11 +8,11 @@ import { laneIsOpen } from "../lanes/lanes.ts";
 const SPARE = 8;
 
 /** Who waits in a paused lane is rung for when it opens. */
-const WAITS = `places.running = 0 AND tasks.state = 'queued' AND ${laneIsOpen("0")}`;
+const WAITS_FOR_SLOT = `places.running = 0 AND tasks.state = 'queued' AND ${laneIsOpen("0")}`;
 
 const NEXT = `
 SELECT tasks.id, tasks.lane FROM places JOIN tasks ON tasks.id = places.task_id
-WHERE places.key = ?1 AND ${WAITS}
+WHERE places.key = ?1 AND ${WAITS_FOR_SLOT}
 ORDER BY places.task_id
 LIMIT (SELECT CASE WHEN room > 0 THEN room + ${SPARE} ELSE 0 END FROM (
   SELECT COALESCE((SELECT max FROM limits WHERE key = ?1), 0)
@@ -22,7 +22,7 @@ LIMIT (SELECT CASE WHEN room > 0 THEN room + ${SPARE} ELSE 0 END FROM (
 const MAX_KEYS = 100;
 
 /** The next in line for each of these keys that has room. */
-export async function readNextInLine(db: D1Database, keys: readonly string[]): Promise<Queued[]> {
+export async function readNextWaiters(db: D1Database, keys: readonly string[]): Promise<Queued[]> {
   const batch = new Batch(db);
   const rows = keys.slice(0, MAX_KEYS).map((key) => batch.rows<Queued>(db.prepare(NEXT).bind(key)));
   await batch.run(persist);
@@ -38,7 +38,7 @@ export async function readIdleKeys(db: D1Database, limit: number): Promise<strin
         `SELECT key FROM limits
          WHERE max > (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1)
            AND EXISTS (SELECT 1 FROM places JOIN tasks ON tasks.id = places.task_id
-             WHERE places.key = limits.key AND ${WAITS})
+             WHERE places.key = limits.key AND ${WAITS_FOR_SLOT})
          LIMIT ?1`,
       )
       .bind(limit)
@@ -48,7 +48,7 @@ export async function readIdleKeys(db: D1Database, limit: number): Promise<strin
 }
 
 /** Answers a row where a task waits for a place. What starts later, or waits for something else, is none. */
-export const IN_LINE = `SELECT 1 AS found FROM places JOIN tasks ON tasks.id = places.task_id WHERE ${WAITS} LIMIT 1`;
+export const ANY_WAITER = `SELECT 1 AS found FROM places JOIN tasks ON tasks.id = places.task_id WHERE ${WAITS_FOR_SLOT} LIMIT 1`;
 
 /** Looks at `limit` keys after `after`, and forgets the limits of those that nothing uses any more and the API has not changed. */
 export function forgetLimits(db: D1Database, after: string, limit: number): D1PreparedStatement {

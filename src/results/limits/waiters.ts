@@ -15,7 +15,7 @@ export interface Place {
 }
 
 /** How a concurrency key stands, for one who waits. */
-export interface KeyLine extends Place {
+export interface KeyWaiters extends Place {
   key: string;
   limit: number;
   /** Places that are taken. */
@@ -25,7 +25,7 @@ export interface KeyLine extends Place {
   startedAts: number[];
 }
 
-const KEY_LINES = `
+const KEY_WAITERS = `
 SELECT wanted.value AS key, COALESCE((SELECT max FROM limits WHERE key = wanted.value), 0) AS "limit",
   (SELECT COUNT(*) FROM places WHERE key = wanted.value AND running = 1) AS used,
   (SELECT json_group_array(json_array(CASE tasks.tenant WHEN ?3 THEN tasks.id END, tasks.started_at))
@@ -37,15 +37,15 @@ SELECT wanted.value AS key, COALESCE((SELECT max FROM limits WHERE key = wanted.
 FROM json_each(?1) AS wanted`;
 
 /** The lines of a task's keys, of which the definition's are shared by all tenants. */
-export async function readKeyLines(
+export async function readKeyWaiters(
   db: D1Database,
   { id, tenant }: { id: string; tenant: string },
   keys: string[],
-): Promise<KeyLine[]> {
+): Promise<KeyWaiters[]> {
   if (keys.length === 0) return [];
   const { results } = await persistOr503(() =>
     db
-      .prepare(KEY_LINES)
+      .prepare(KEY_WAITERS)
       .bind(JSON.stringify(keys), id, tenant)
       .all<{ key: string; limit: number; used: number; holders: string; ahead: string }>(),
   );

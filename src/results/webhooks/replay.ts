@@ -9,7 +9,7 @@ import { IN_RUN, readRuns, RESET } from "../ended-runs.ts";
 
 const ENDED = `${IN_RUN} AND state IN ${sqlStates(ARROWS.replay.from)}`;
 
-const WAITS = "state IN ('scheduled', 'retrying')";
+const WAITS_FOR_NEXT_ATTEMPT = "state IN ('scheduled', 'retrying')";
 
 // The next result takes the place of this one, so what the receiver answered moves into the history.
 const AGAIN = `
@@ -20,12 +20,12 @@ WHERE ${ENDED}`;
 
 const SOONER = `
 UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}
-WHERE id IN (SELECT value FROM json_each(?1)) AND ${WAITS}`;
+WHERE id IN (SELECT value FROM json_each(?1)) AND ${WAITS_FOR_NEXT_ATTEMPT}`;
 
 /** How many of the runs ?1, which are those of the ids ?2, that changes. */
 const CHANGED = `
 SELECT (SELECT COUNT(*) FROM tasks WHERE ${ENDED})
-  + (SELECT COUNT(*) FROM tasks WHERE id IN (SELECT value FROM json_each(?2)) AND ${WAITS})`;
+  + (SELECT COUNT(*) FROM tasks WHERE id IN (SELECT value FROM json_each(?2)) AND ${WAITS_FOR_NEXT_ATTEMPT})`;
 
 const MOVED = `
 SELECT id, lane FROM tasks

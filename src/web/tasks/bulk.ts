@@ -14,7 +14,7 @@ import { retry } from "../../engine/retry.ts";
 import type { Background } from "../../engine/store.ts";
 import type { Audit } from "../../results/audit.ts";
 import { readFlow } from "../../results/flows/flows.ts";
-import { countTasks, listIds } from "../../results/list-tasks.ts";
+import { countMatches, listIds } from "../../results/list-tasks.ts";
 import { readEndedFlows } from "../../results/flows/purge.ts";
 import type { TaskFilter } from "../../results/task-filter.ts";
 import { operation } from "../operation.ts";
@@ -157,7 +157,7 @@ function bulk(
       const budget = budgetOf(env);
       const rounds = Math.floor((budget.statements * 0.6) / (STATEMENTS.verb + STATEMENTS.looks));
       if (body.dryRun) {
-        const { found, next } = await countTasks(env.DB, filter, from, rounds * STATEMENTS.looks);
+        const { found, next } = await countMatches(env.DB, filter, from, rounds * STATEMENTS.looks);
         return c.json(resultOf(found, 0, next), 200);
       }
       const undo = "undo" in body && body.undo === true;

@@ -6,7 +6,7 @@ import { rateOf } from "../../src/core/share.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
 import {
   MAX_LOOKED,
-  readKeyLines,
+  readKeyWaiters,
   readPlaceInLane,
   readPlaceUnderRate,
   type Place,
@@ -38,7 +38,7 @@ const LINES: [string, Limits, (db: D1Database, task: Parameters<typeof readPlace
   [
     "a key",
     { concurrency: [{ key, limit: 1 }] },
-    async (db, { id }) => (await readKeyLines(db, { id, tenant: "t" }, [key]))[0]!,
+    async (db, { id }) => (await readKeyWaiters(db, { id, tenant: "t" }, [key]))[0]!,
   ],
   ["a rate", { rates: [rate] }, (db, { id }) => readPlaceUnderRate(db, id, rate.key)],
   ["a lane", {}, (db, task) => readPlaceInLane(db, task, Date.now())],
