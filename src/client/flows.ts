@@ -1,12 +1,12 @@
 /** The client's verbs on flows. */
 
-import type { FlowResource } from "../contract/flow.ts";
+import type { FlowResource, FlowSummaryResource } from "../contract/flow.ts";
 import type { ErrorHandler, FlowOf, Graph } from "../contract/typed-flow.ts";
 import type { CallOptions, Connection } from "./connection.ts";
 import { FlowEndedError } from "./ended-errors.ts";
 import { follow, type FlowEvent, type FollowOptions } from "./events.ts";
-import { pagesOf, type Pages } from "./pages.ts";
-import type { CancelOptions, SubmitCallOptions } from "./task-types.ts";
+import { pagesOf, type Page, type Pages } from "./pages.ts";
+import type { CancelOptions, SubmitCallOptions, TaskFilter } from "./task-types.ts";
 import { submission } from "./tasks.ts";
 import { waitForEnd, type WaitOptions } from "./wait.ts";
 
@@ -22,6 +22,16 @@ export type FlowRef<Result> = string | FlowOf<Result>;
 
 /** One task of a flow, and its place in the graph. */
 export type FlowMember = FlowResource["nodes"][number];
+
+/** A flow in a list. */
+export type FlowSummary = FlowSummaryResource;
+
+export interface FlowFilter extends Pick<
+  TaskFilter<string>,
+  "createdAfter" | "createdBefore" | "finishedAfter" | "finishedBefore"
+> {
+  state?: FlowSummary["state"] | readonly FlowSummary["state"][] | undefined;
+}
 
 export interface FlowVerbs {
   /**
@@ -45,6 +55,9 @@ export interface FlowVerbs {
 
   /** Reads a flow with its nodes, or as many of the first as are safe to hold where they are large. */
   get<Result = unknown>(flow: FlowRef<Result>, options?: CallOptions): Promise<FlowOf<Result>>;
+
+  /** Lists flows, newest first, without their results, errors and nodes. Times are ISO 8601, exclusive. */
+  list(filter?: FlowFilter, options?: CallOptions & { limit?: number }): Pages<FlowSummary>;
 
   /** Every node of a flow with its task. */
   nodes(flow: FlowRef<unknown>, options?: CallOptions & { limit?: number }): Pages<FlowMember>;
@@ -94,6 +107,11 @@ export function flowVerbs(connection: Connection): FlowVerbs {
     run: async (graph, { within, ...options } = {}) =>
       wait(await submit(graph, options), { signal: options.signal, within }),
     get: async (flow, { signal } = {}) => connection.json({ method: "GET", path: pathOf(flow), signal }),
+    list: (filter = {}, { signal, limit } = {}) =>
+      pagesOf((cursor) => {
+        const query = { ...filter, limit, cursor: cursor ?? undefined };
+        return connection.json<Page<FlowSummary>>({ method: "GET", path: "/v1/flows", query, signal });
+      }),
     nodes: (flow, { signal, limit } = {}) =>
       pagesOf(async (cursor) => {
         const query = { limit, cursor: cursor ?? undefined };

@@ -50,6 +50,10 @@ export interface TaskFilter<Name extends string> {
   /** ISO 8601, exclusive. */
   createdAfter?: string | undefined;
   createdBefore?: string | undefined;
+  finishedAfter?: string | undefined;
+  finishedBefore?: string | undefined;
+  /** The type of its error, such as `"timeout"`. */
+  error?: string | undefined;
   flowId?: string | undefined;
 }
 

@@ -83,4 +83,15 @@ export const flowSchema = z
   })
   .meta({ id: "Flow" });
 
+/** A flow in a list, without what grows with its members. */
+export const flowSummarySchema = flowSchema
+  .omit({ result: true, error: true, counts: true, nodes: true, nextCursor: true })
+  .meta({ id: "FlowSummary" });
+
+export const flowListSchema = z
+  .object({ items: z.array(flowSummarySchema), nextCursor: z.string().nullable() })
+  .meta({ id: "FlowList" });
+
+export type FlowList = z.output<typeof flowListSchema>;
+export type FlowSummaryResource = z.output<typeof flowSummarySchema>;
 export type FlowResource = z.output<typeof flowSchema>;

@@ -1,5 +1,6 @@
 /** From a submission to the row that it becomes: every check that can be made before anything is stored. */
 
+import { meant } from "../core/nearest.ts";
 import { submissionSchema, type Submission } from "../contract/submission.ts";
 import { rowCircuit } from "../core/circuit.ts";
 import { check } from "../core/check.ts";
@@ -17,7 +18,7 @@ import type { Share } from "../core/share.ts";
 import { firstLook } from "../core/wake.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 import type { NewTask } from "../results/new-task.ts";
-import { findTask } from "./registry.ts";
+import { findTask, taskNames } from "./registry.ts";
 import { prepareLimits } from "./limits/prepare.ts";
 import { whyNoSealKey } from "./sealing/key.ts";
 import { whyNoTarget } from "./webhooks/target.ts";
@@ -84,11 +85,9 @@ export function prepareSubmission(
 ): Prepared {
   const definition = findTask(submission.task, env);
   if (!definition) {
-    return refuse(
-      problem("unknown-task", `No task is called ${JSON.stringify(submission.task)} here.`, [
-        { pointer: "/task", detail: "unknown task" },
-      ]),
-    );
+    const near = meant(submission.task, taskNames(env));
+    const detail = `No task is called ${JSON.stringify(submission.task)} here${near === "" ? "." : near}`;
+    return refuse(problem("unknown-task", detail, [{ pointer: "/task", detail: `unknown task${near}` }]));
   }
   const checked = checkGiven(env, definition, submission.input);
   if (!checked.ok) return checked;

@@ -15,6 +15,10 @@ export interface TaskFilter {
   tags?: Record<string, string> | undefined;
   createdAfter?: number | undefined;
   createdBefore?: number | undefined;
+  finishedAfter?: number | undefined;
+  finishedBefore?: number | undefined;
+  /** The type of its error. */
+  error?: string | undefined;
   flowId?: string | undefined;
   /** Only what is no member of a flow. */
   alone?: boolean | undefined;
@@ -47,6 +51,9 @@ export function conditionOf(filter: TaskFilter): Sql {
   }
   if (filter.createdAfter !== undefined) add("tasks.created_at > ?", filter.createdAfter);
   if (filter.createdBefore !== undefined) add("tasks.created_at < ?", filter.createdBefore);
+  if (filter.finishedAfter !== undefined) add("tasks.finished_at > ?", filter.finishedAfter);
+  if (filter.finishedBefore !== undefined) add("tasks.finished_at < ?", filter.finishedBefore);
+  if (filter.error !== undefined) add("json_extract(tasks.error, '$.type') = ?", filter.error);
   return { sql: parts.join(" AND "), values };
 }
 
@@ -126,9 +133,11 @@ async function readLive(db: D1Database): Promise<string[] | null> {
  * Along the ids. They are in the order of time, so a span of time is a span of ids; but for late tasks, which have older
  * ids than their time: below the span they are looked for in an index of their own.
  */
-function walk({ tenant, states, createdAfter, createdBefore }: TaskFilter): Place {
+function walk({ tenant, states, createdAfter, createdBefore, finishedBefore }: TaskFilter): Place {
   const oldest = createdAfter === undefined ? null : firstIdAt("task", createdAfter - SLACK_MS);
-  const newest = createdBefore === undefined ? NEWEST : firstIdAt("task", createdBefore + SLACK_MS);
+  // What ended before a time was made before it.
+  const latest = Math.min(createdBefore ?? Infinity, finishedBefore ?? Infinity);
+  const newest = latest === Infinity ? NEWEST : firstIdAt("task", latest + SLACK_MS);
   const isBad = states?.every((state) => state === "failed" || state === "cancelled" || state === "expired");
   const index = isBad ? "bad" : tenant === "default" ? "all" : "tenant";
   return (before) => {

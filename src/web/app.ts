@@ -13,6 +13,7 @@ import {
   postFlow,
   retryFlowOperation,
 } from "./flows/operations.ts";
+import { listFlowsOperation } from "./flows/list.ts";
 import { getHealth } from "./health.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { allowedOrigins, EXPOSED, withCommonHeaders, type Answering } from "./every-answer.ts";
@@ -73,6 +74,7 @@ export const operations: readonly Operation[] = [
   deleteTask,
   sendSignal,
   postFlow,
+  listFlowsOperation,
   getFlow,
   getFlowEvents,
   cancelFlowOperation,

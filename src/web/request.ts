@@ -35,6 +35,20 @@ function refuseQuery(found: Fault[]): never {
   refuse("invalid-query", "A query parameter is unknown or has a bad value.", found);
 }
 
+/** A query parameter with these values, which may be given more than once. */
+export function oneOrMore<const Values extends readonly [string, ...string[]]>(values: Values) {
+  const one = z.enum(values);
+  return z.union([one.transform((value) => [value]), z.array(one)], { error: ({ input }) => whyNone(input, values) });
+}
+
+/** Commas between values are refused with the way that works. */
+function whyNone(input: unknown, values: readonly string[]): string {
+  const given = typeof input === "string" ? input.split(",").map((part) => part.trim()) : [];
+  if (given.length > 1 && given.every((part) => values.includes(part)))
+    return "name the parameter once for each value: state=failed&state=expired";
+  return `must be one of ${values.join(", ")}`;
+}
+
 /** A query parameter that is a number; the document shows it as one. */
 export function wholeNumber(min: number, max: number) {
   return z

@@ -5,6 +5,7 @@
 
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import type { FlowList } from "../../src/contract/flow.ts";
 import type { TaskList } from "../../src/contract/task.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 import { addChild, fillTable } from "./large-table.ts";
@@ -135,6 +136,23 @@ describe("a list in a large table", () => {
     }
   });
 
+  it("finds what ended in a span of time, and by its error", async () => {
+    const middle = iso(SINCE + COUNT / 2);
+    await env.DB.prepare(`UPDATE tasks SET error = '{"type":"TypeError"}' WHERE state = 'failed' AND finished_at < ?1`)
+      .bind(SINCE + COUNT / 5)
+      .run();
+
+    expect(await listAll(`state=failed&finishedAfter=${middle}`)).toHaveLength(5);
+    expect(await listAll(`state=failed&finishedBefore=${middle}`)).toHaveLength(5);
+    expect(await listAll(`finishedAfter=${iso(SINCE - 1)}&finishedBefore=${iso(SINCE + 10)}`)).toHaveLength(10);
+    expect(await listAll("state=failed&error=TypeError")).toHaveLength(2);
+    expect(await bulk("retry", { filter: { error: "TypeError", finishedBefore: middle }, dryRun: true })).toMatchObject(
+      {
+        matched: 2,
+      },
+    );
+  });
+
   it("finds children by the time when they were made, however old their ids are", async () => {
     const made = SINCE + COUNT + 3_600_000;
     for (let n = 0; n < 10; n++) await addChild(env.DB, 2 * COUNT + n, SINCE + n * 100, made + n);
@@ -181,6 +199,58 @@ describe("a list in a large table", () => {
   ])("needs few rows for %s", (query, rows) => {
     expect(table[`GET ?${query}`]).toMatchObject({ requests: 1 });
     expect(table[`GET ?${query}`]!.rows).toBeLessThanOrEqual(rows);
+  });
+});
+
+describe("a list of many flows", () => {
+  const FLOWS = 9_000;
+  const flowAt = (n: number) => `flow_${"0".repeat(22)}${String(n).padStart(4, "0")}`;
+
+  beforeAll(async () => {
+    await env.DB.prepare(
+      `WITH RECURSIVE rows (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM rows WHERE n + 1 < ${FLOWS})
+       INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result)
+       SELECT 'flow_' || printf('%026d', n), iif(n % 1000 = 5, 'other', 'default'), iif(n % 1000 = 7, 'failed', 'succeeded'),
+         n, n + 100, jsonb('[]'), '{}' FROM rows`,
+    ).run();
+  });
+
+  async function flows(query: string): Promise<{ ids: string[]; pages: number }> {
+    return costing(`GET flows ?${query}`, async (spent) => {
+      const ids: string[] = [];
+      let pages = 0;
+      let cursor: string | null = null;
+      do {
+        const path: string = `/v1/flows?${query}${cursor === null ? "" : `&cursor=${cursor}`}`;
+        const response = await service.fetch(path);
+        expect(response.status).toBe(200);
+        const page: FlowList = await response.json();
+        spent();
+        pages++;
+        ids.push(...page.items.map((flow) => flow.id));
+        cursor = page.nextCursor;
+      } while (cursor !== null);
+      return { ids, pages };
+    });
+  }
+
+  it("finds the few of a state, newest first, over pages that hold few", async () => {
+    const { ids, pages } = await flows("state=failed");
+
+    expect(ids).toEqual([8, 7, 6, 5, 4, 3, 2, 1, 0].map((n) => flowAt(n * 1_000 + 7)));
+    expect(pages).toBe(1);
+  });
+
+  it("goes through all of them, but for another tenant's, each once", async () => {
+    const { ids } = await flows("limit=200&state=failed&state=succeeded");
+
+    expect(ids).toHaveLength(FLOWS - 9);
+    expect(ids).toEqual([...new Set(ids)].toSorted().toReversed());
+  });
+
+  it("finds those of a span of time", async () => {
+    expect((await flows(`finishedAfter=${iso(150)}&finishedBefore=${iso(161)}`)).ids).toHaveLength(10);
+    expect((await flows(`createdAfter=${iso(99)}&createdBefore=${iso(101)}`)).ids).toEqual([flowAt(100)]);
   });
 });
 

@@ -302,6 +302,24 @@ describe("a body over 1 MiB", () => {
 
 describe("a query", () => {
   it.each([
+    ["/v1/tasks?state=failed,expired", "name the parameter once for each value: state=failed&state=expired"],
+    ["/v1/flows?state=queued", "must be one of running, succeeded, failed, cancelled"],
+    ["/v1/tasks?stat=failed", "unknown parameter; did you mean state?"],
+  ])("of %s says what would be right", async (path, detail) => {
+    expect((await api.get<{ errors: { detail: string }[] }>(path)).body.errors[0]?.detail).toBe(detail);
+  });
+
+  it("names the task that was meant", async () => {
+    const { status, body } = await api.post<{ detail: string }>("/v1/tasks", {
+      task: "proces_item",
+      input: { name: "x" },
+    });
+
+    expect(status).toBe(404);
+    expect(body.detail).toBe('No task is called "proces_item" here; did you mean process_item?');
+  });
+
+  it.each([
     ["/v1/tasks?colour=red", "colour"],
     ["/v1/tasks?limit=0", "limit"],
     ["/v1/tasks?limit=201", "limit"],

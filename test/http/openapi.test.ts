@@ -1,6 +1,6 @@
 /** The OpenAPI document, read by others: a linter, a generator and the client that it generates. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -69,6 +69,18 @@ describe("the document", () => {
     const env = { ...process.env, REDOCLY_TELEMETRY: "off", REDOCLY_SUPPRESS_UPDATE_NOTICE: "true" };
     const { stdout } = await run("node", [cli, "lint", "openapi.json", "--format=json"], { cwd: folder, env });
     expect(JSON.parse(stdout)).toMatchObject({ totals: { errors: 0, warnings: 0 }, problems: [] });
+  });
+
+  it("has the version of the package, and a sentence for each of its chapters", async () => {
+    const file = join(import.meta.dirname, "../../package.json");
+    const { version } = JSON.parse(await readFile(file, "utf8")) as { version: string };
+    const { info, tags } = JSON.parse(await readFile(join(folder, "openapi.json"), "utf8")) as {
+      info: { version: string };
+      tags: { name: string; description: string }[];
+    };
+
+    expect(info.version).toBe(version);
+    expect(tags.filter(({ name, description }) => name === description)).toEqual([]);
   });
 
   it("becomes a client by openapi-typescript and openapi-fetch that compiles strictly, submits and waits", async () => {

@@ -134,10 +134,16 @@ class Client:
         tags: Optional[Mapping[str, str]] = None,
         created_after: Optional[Instant] = None,
         created_before: Optional[Instant] = None,
+        finished_after: Optional[Instant] = None,
+        finished_before: Optional[Instant] = None,
+        error: Optional[str] = None,
         flow_id: Optional[str] = None,
         limit: Optional[int] = None,
     ) -> "Pages[Task]":
-        """Lists tasks, newest first: all of them by iteration, or a page at a time. Both ends of a time are exclusive."""
+        """Lists tasks, newest first: all of them by iteration, or a page at a time.
+
+        Both ends of a time are exclusive; ``error`` is the type of a task's error.
+        """
         states = [state] if isinstance(state, str) else list(state or [])
         query = [
             *(("state", each) for each in states),
@@ -146,6 +152,9 @@ class Client:
             *((f"tag.{name}", value) for name, value in (tags or {}).items()),
             ("createdAfter", wire(created_after)),
             ("createdBefore", wire(created_before)),
+            ("finishedAfter", wire(finished_after)),
+            ("finishedBefore", wire(finished_before)),
+            ("error", error),
             ("flowId", flow_id),
             ("limit", limit),
         ]
@@ -188,7 +197,7 @@ class Client:
         return self._connection.json("GET", f"{_path(task)}/explain")  # type: ignore[no-any-return]
 
     def cancel_all(self, *, dry_run: bool = False, **filter: Any) -> BulkResult:
-        """Cancels all that the filter finds: ``state, task, lane, tags, created_after, created_before, flow_id, ids``.
+        """Cancels all that the filter finds: what ``list`` takes, and ``ids``.
 
         An empty filter is refused; ``dry_run`` only counts.
         """
@@ -207,7 +216,8 @@ class Client:
         return self._connection.json("GET", "/v1/stats")  # type: ignore[no-any-return]
 
     def _bulk(self, verb: str, given: Mapping[str, Any], dry_run: bool) -> BulkResult:
-        names = ("state", "task", "lane", "tags", "created_after", "created_before", "flow_id", "ids")
+        times = ("created_after", "created_before", "finished_after", "finished_before")
+        names = ("state", "task", "lane", "tags", *times, "error", "flow_id", "ids")
         body: Dict[str, Any] = {"filter": options_of(given, names), "dryRun": dry_run}
         matched = changed = 0
         while True:

@@ -1,6 +1,6 @@
 """The client's verbs on flows."""
 
-from typing import Any, Dict, Iterator, Mapping, Optional, Union
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Union
 from urllib.parse import quote
 
 from ._connection import Connection
@@ -63,6 +63,33 @@ class FlowVerbs:
     def get(self, flow: FlowRef) -> Flow:
         """Reads a flow with its nodes, or as many of the first as are safe to hold where they are large."""
         return Flow.of(self._connection.json("GET", _path(flow)))
+
+    def list(
+        self,
+        *,
+        state: Union[str, Sequence[str], None] = None,
+        created_after: Optional[Instant] = None,
+        created_before: Optional[Instant] = None,
+        finished_after: Optional[Instant] = None,
+        finished_before: Optional[Instant] = None,
+        limit: Optional[int] = None,
+    ) -> "Pages[Flow]":
+        """Lists flows, newest first, without their results, errors, counts and nodes: read one for those."""
+        states = [state] if isinstance(state, str) else list(state or [])
+        query = [
+            *(("state", each) for each in states),
+            ("createdAfter", wire(created_after)),
+            ("createdBefore", wire(created_before)),
+            ("finishedAfter", wire(finished_after)),
+            ("finishedBefore", wire(finished_before)),
+            ("limit", limit),
+        ]
+
+        def page(cursor: Optional[str]) -> "Page[Flow]":
+            raw = self._connection.json("GET", "/v1/flows", query=[*query, ("cursor", cursor)])
+            return Page(Flow.each_of(raw["items"]), raw["nextCursor"])
+
+        return Pages(page)
 
     def nodes(self, flow: FlowRef, *, limit: Optional[int] = None) -> "Pages[FlowNode]":
         """Every node of a flow with its task."""

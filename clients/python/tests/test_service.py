@@ -2,6 +2,7 @@
 
 import os
 import unittest
+from datetime import timedelta
 
 import lovage
 from lovage import Client, chain, chord, dag, from_node, group, map_task, previous, task
@@ -84,6 +85,7 @@ class Service(unittest.TestCase):
         self.assertEqual(flows.wait(flow), {"b": 4})
         self.assertEqual([each.key for each in flows.nodes(flow, limit=1)], ["a", "b"])
         self.assertEqual([each.type for each in flows.events(flow)][-1], "done")
+        self.assertIn(flow.id, [each.id for each in flows.list(state=["succeeded"], created_before=flow.created_at + timedelta(seconds=1))])
         failing = flows.submit(chain(task("test.fail", {"message": "no", "retryable": False}), one))
         with self.assertRaises(lovage.FlowEndedError):
             flows.wait(failing)

@@ -1,12 +1,13 @@
 /** A flow as the resource of the contract. */
 
 import { addressOf } from "../../contract/addresses.ts";
-import type { FlowResource } from "../../contract/flow.ts";
+import type { FlowResource, FlowSummaryResource } from "../../contract/flow.ts";
 import type { TaskResource } from "../../contract/task.ts";
 import type { Progress } from "../../core/task.ts";
 import { MAX_NODES, type Source } from "../../core/flows/flow.ts";
 import { taskIdsOf, ValueGoneError, valueOf } from "../../core/flows/value.ts";
 import { STATES } from "../../core/states.ts";
+import type { FlowSummary } from "../../results/flows/list.ts";
 import type { FlowNode } from "../../results/flows/node.ts";
 import { readEnds, readFailure } from "../../results/flows/values.ts";
 import {
@@ -44,16 +45,23 @@ export async function presentFlow(
     if (i % AT_ONCE === AT_ONCE - 1) await scheduler.wait(0);
     nodes.push(presentNode(member, keys, progress, view));
   }
-  const self = addressOf(`/v1/flows/${row.id}`);
   return {
-    id: row.id,
-    state: row.state,
+    ...presentSummary(row),
     ...outcome,
     counts: Object.fromEntries(
       STATES.flatMap((state) => (counts.has(state) ? [[state, counts.get(state)!.length]] : [])),
     ),
     nodes,
     nextCursor: page.length < rest.length ? page.at(-1)!.id : null,
+  };
+}
+
+/** A flow in a list. */
+export function presentSummary(row: FlowSummary): FlowSummaryResource {
+  const self = addressOf(`/v1/flows/${row.id}`);
+  return {
+    id: row.id,
+    state: row.state,
     createdAt: new Date(row.createdAt).toISOString(),
     finishedAt: isoOrNull(row.finishedAt),
     retainUntil: isoOrNull(row.retainUntil),

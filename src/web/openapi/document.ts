@@ -11,8 +11,8 @@ import { SchemaBook, type Json } from "./schema-book.ts";
 import { writeTasks } from "./task-schemas.ts";
 import { webhooksObject } from "./webhooks.ts";
 
-/** The version of the contract, which the addresses carry too. */
-const VERSION = "1.0.0";
+/** That of the package; the version of the contract stands in the addresses. */
+const VERSION = "0.1.0";
 
 const DESCRIPTION = `Asynchronous tasks on Cloudflare Workers: a submission is answered at once, and the work goes on behind the answer, durably.
 
@@ -27,6 +27,7 @@ const TAGS: Record<string, string> = {
   flows: "Graphs of tasks: chains, groups, chords and more.",
   schedules: "Tasks that are submitted by the calendar or at an interval.",
   lanes: "The queues that tasks run on.",
+  limits: "How many tasks run at once, and how many start in a time.",
   keys: "Who may call, and what they may do.",
   webhooks: "Who is told when tasks end.",
   operations: "How the service is doing.",

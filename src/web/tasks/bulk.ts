@@ -32,6 +32,9 @@ const filterSchema = z
     tags: tagsSchema.refine((tags) => Object.keys(tags).length > 0, "no tag would mean every task: name at least one"),
     createdAfter: instantSchema,
     createdBefore: instantSchema,
+    finishedAfter: instantSchema,
+    finishedBefore: instantSchema,
+    error: z.string().max(200),
     flowId: z.string(),
     ids: z.array(z.string()).max(10_000),
   })

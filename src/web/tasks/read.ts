@@ -4,6 +4,7 @@ import { z } from "zod";
 import { instantSchema, MAX_TAGS } from "../../contract/submission.ts";
 import { taskListSchema, taskSchema } from "../../contract/task.ts";
 import { LANES } from "../../core/bounds.ts";
+import { meant } from "../../core/nearest.ts";
 import { isTerminal, STATES } from "../../core/states.ts";
 import { isTaskId } from "../../engine/ids.ts";
 import { listTasks } from "../../results/list-tasks.ts";
@@ -12,7 +13,7 @@ import { etagOf, matches } from "../etag.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
-import { confirmWait, preferredWait } from "../request.ts";
+import { confirmWait, oneOrMore, preferredWait } from "../request.ts";
 import { findEnded, findRow, linkQuery, retryAfter, showAll, showLive } from "./shared.ts";
 
 export const getTask = operation({
@@ -53,11 +54,9 @@ export const getTask = operation({
 
 const tagParameter = /^tag\.[a-z0-9_.-]{1,40}$/;
 
-const oneOrMore = <S extends z.ZodType>(schema: S) => z.union([schema.transform((value) => [value]), z.array(schema)]);
-
 const listQuery = z
   .object({
-    state: oneOrMore(z.enum(STATES)).optional(),
+    state: oneOrMore(STATES).optional(),
     task: z.string().optional(),
     lane: z
       .string()
@@ -65,6 +64,13 @@ const listQuery = z
       .optional(),
     createdAfter: instantSchema.optional(),
     createdBefore: instantSchema.optional(),
+    finishedAfter: instantSchema.optional(),
+    finishedBefore: instantSchema.optional(),
+    error: z
+      .string()
+      .max(200)
+      .optional()
+      .meta({ description: "The type of the task's error", examples: ["timeout"] }),
     flowId: z.string().optional(),
     ...pageQuery,
   })
@@ -72,7 +78,11 @@ const listQuery = z
   .superRefine((query, ctx) => {
     for (const name of Object.keys(query)) {
       if (Object.hasOwn(listQuery.shape, name) || tagParameter.test(name)) continue;
-      ctx.addIssue({ code: "custom", path: [name], message: "unknown parameter" });
+      ctx.addIssue({
+        code: "custom",
+        path: [name],
+        message: `unknown parameter${meant(name, Object.keys(listQuery.shape))}`,
+      });
     }
     const tags = Object.keys(query).filter((name) => tagParameter.test(name));
     for (const name of tags.slice(MAX_TAGS)) {
@@ -111,6 +121,9 @@ export const listTasksOperation = operation({
       tags: Object.fromEntries(tags.map(([name, value]) => [name.slice(4), String(value)])),
       createdAfter: query.createdAfter,
       createdBefore: query.createdBefore,
+      finishedAfter: query.finishedAfter,
+      finishedBefore: query.finishedBefore,
+      error: query.error,
       flowId: query.flowId,
     };
     const found = await listTasks(env.DB, filter, cursor, query.limit ?? 50);

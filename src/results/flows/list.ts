@@ -1,0 +1,81 @@
+/** Lists a tenant's flows, newest first. A statement looks at a bounded number of them, and the next one goes on behind. */
+
+import { firstIdAt } from "../../core/id-time.ts";
+import { persistOr503 } from "../d1.ts";
+import type { FlowRow, FlowState } from "./flows.ts";
+
+/** Instants are ms since the epoch, exclusive. */
+export interface FlowFilter {
+  tenant: string;
+  states?: readonly FlowState[] | undefined;
+  createdAfter?: number | undefined;
+  createdBefore?: number | undefined;
+  finishedAfter?: number | undefined;
+  finishedBefore?: number | undefined;
+}
+
+/** A flow without what grows with its members. */
+export type FlowSummary = Omit<FlowRow, "tenant" | "result" | "overdue">;
+
+/** Flows of all tenants that one statement looks at, along their ids: an index would cost each flow a row. */
+const STRETCH = 4_000;
+
+/** Statements that look for the items of one page. */
+const LOOKS = 4;
+
+/** After every id of a flow. */
+const NEWEST = "flow_z";
+
+/** Times of ids and of rows differ by less than this, in ms. */
+const SLACK_MS = 15_000;
+
+const FIND = `
+SELECT id, state, created_at AS createdAt, finished_at AS finishedAt, cancel_requested_at AS cancelRequestedAt, deadline,
+  retain_until AS retainUntil
+FROM (SELECT id, tenant, state, created_at, finished_at, cancel_requested_at, deadline, retain_until FROM flows
+  WHERE id < ?1 AND id >= ?2 ORDER BY id DESC LIMIT ${STRETCH})
+WHERE tenant = ?3 AND instr(?4, '|' || state || '|') AND created_at > ?5 AND created_at < ?6
+  AND (?7 IS NULL OR finished_at > ?7) AND (?8 IS NULL OR finished_at < ?8)
+ORDER BY id DESC LIMIT ?9`;
+
+const LAST = `
+SELECT id FROM flows WHERE id < ?1 AND id >= ?2 ORDER BY id DESC LIMIT 1 OFFSET ${STRETCH - 1}`;
+
+const ALL: readonly FlowState[] = ["running", "succeeded", "failed", "cancelled"];
+
+/** A page of up to `limit` of the flows before `cursor` (an id), and the last id that was looked at; null where there are no more. */
+export async function listFlows(
+  db: D1Database,
+  filter: FlowFilter,
+  cursor: string | null,
+  limit: number,
+): Promise<{ items: FlowSummary[]; next: string | null }> {
+  const { tenant, states = ALL, createdAfter, createdBefore, finishedAfter, finishedBefore } = filter;
+  const oldest = createdAfter === undefined ? "" : firstIdAt("flow", createdAfter - SLACK_MS);
+  // What ended before a time was made before it.
+  const latest = Math.min(createdBefore ?? Infinity, finishedBefore ?? Infinity);
+  const newest = latest === Infinity ? NEWEST : firstIdAt("flow", latest + SLACK_MS);
+  const conditions = [
+    tenant,
+    `|${states.join("|")}|`,
+    createdAfter ?? -1,
+    createdBefore ?? Number.MAX_SAFE_INTEGER,
+    finishedAfter ?? null,
+    finishedBefore ?? null,
+  ];
+  const items: FlowSummary[] = [];
+  let before = cursor !== null && cursor < newest ? cursor : newest;
+  for (let look = 0; look < LOOKS; look++) {
+    const place = [before, oldest];
+    const wanted = limit + 1 - items.length;
+    const find = db.prepare(FIND).bind(...place, ...conditions, wanted);
+    const { results } = await persistOr503(() => find.all<FlowSummary>());
+    items.push(...results);
+    if (items.length > limit) return { items: items.slice(0, limit), next: items[limit - 1]!.id };
+    const last = db.prepare(LAST).bind(...place);
+    const id = await persistOr503(() => last.first<string>("id"));
+    if (id === null) return { items, next: null };
+    before = id;
+  }
+  return { items, next: before };
+}
