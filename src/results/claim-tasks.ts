@@ -105,7 +105,7 @@ SELECT MIN(due_at) FILTER (WHERE rates IS NOT NULL OR circuit IS NOT NULL) AS at
   MAX(could AND ${which}) AS could,
   ${LIMITS.map((limit) => `MAX(could AND ${limit} IS NOT NULL) AS ${limit}`).join(", ")}
 FROM (
-  SELECT id, due_at, started_at, batch, ${LIMITS.join(", ")}, ${startable("?2")} AS could
+  SELECT id, run_at, due_at, started_at, batch, ${LIMITS.join(", ")}, ${startable("?2")} AS could
   FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued') AS tasks`;
 
 interface LeftRow extends Record<Limit, 0 | 1 | null> {
