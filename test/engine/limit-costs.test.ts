@@ -9,6 +9,7 @@ import { insertTasks } from "../../src/results/insert-tasks.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { countRows } from "./count-rows.ts";
+import { mortal } from "./mortal-db.ts";
 import { insertLimited, limitedTask, newKey, type Limits } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";
 
@@ -70,6 +71,32 @@ it("a turn at a rate costs a task that has to wait for it two rows", async () =>
   expect(claimed).toHaveLength(1);
   table["nine turns, one claim"] = [written()];
   expect(table["nine turns, one claim"]).toEqual([2 + 9 * 2]);
+});
+
+/** Times at which this isolate has met no limits lately. */
+const LONG_AFTER = 86_400_000;
+
+it("a claim of tasks with limits is one call to D1, once the isolate has met such limits", async () => {
+  const now = Date.now() + LONG_AFTER;
+  const calls = await Promise.all([0, 1].map(async () => insertLimited(1, { concurrency: [place()] })));
+  const { db, calls: made } = mortal(env.DB, { atCall: null, when: "before" });
+  const counted: number[] = [];
+  for (const ids of calls) {
+    const before = made();
+    expect((await claimTasks(db, ids, crypto.randomUUID(), now)).claimed).toHaveLength(1);
+    counted.push(made() - before);
+  }
+  expect(counted).toEqual([3, 1]);
+});
+
+it("a claim that cannot find out about limits has those that are without", async () => {
+  const now = Date.now() + 2 * LONG_AFTER;
+  const plain = await insertLimited(1, {});
+  const limited = await insertLimited(1, { concurrency: [place()] });
+  const { db } = mortal(env.DB, { atCall: 2, when: "before" });
+  const { claimed } = await claimTasks(db, [...limited, ...plain], "cut off", now);
+  expect(claimed.map((task) => task.id)).toEqual(plain);
+  await expect(claimTasks(mortal(env.DB, { atCall: 2, when: "before" }).db, limited, "nothing", now)).rejects.toThrow();
 });
 
 it.each<[Share["kind"], number, number]>([
