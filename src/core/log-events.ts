@@ -70,6 +70,11 @@ export const LOG_EVENTS = {
     means: "Tasks of a batch of messages could not be claimed. The queue delivers the messages again.",
     fields: { queue: "the queue", bells: "how many messages", ...ERROR },
   },
+  claim_not_completed: {
+    level: "warn",
+    means: "What holds back some of the tasks that a claim left could not be read. The clock looks at them.",
+    fields: { ids: "how many tasks", ...ERROR },
+  },
   clock_not_poked: {
     level: "warn",
     means: "The clock could not be told of a timer. Its watchdog finds the timer within a minute.",

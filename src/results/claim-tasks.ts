@@ -1,5 +1,6 @@
 /** Takes queued tasks for one attempt each: one statement for a whole bell, where none of them has limits. */
 
+import { log } from "../core/log-events.ts";
 import { ValueGoneError } from "../core/flows/value.ts";
 import { LEASE_MS, TIMER_SLACK_MS } from "../core/bounds.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
@@ -161,7 +162,7 @@ export async function claimTasks(
     if (first.claimed.length === 0) throw error;
     // What is claimed must run. The clock rings for the others when their time has come.
     const left = ids.length - first.claimed.length;
-    console.warn(JSON.stringify({ event: "claim_not_completed", ids: left, error: String(error) }));
+    log("claim_not_completed", { ids: left, error });
     return first;
   }
 }
