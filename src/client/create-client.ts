@@ -8,6 +8,7 @@ import { flowVerbs, type FlowVerbs } from "./flows.ts";
 import { keyVerbs, type KeyVerbs } from "./keys.ts";
 import { laneVerbs, type LaneVerbs } from "./lanes.ts";
 import { limitVerbs, type LimitVerbs } from "./limits.ts";
+import { linkKeyVerbs, type LinkKeyVerbs } from "./link-keys.ts";
 import { scheduleVerbs, type ScheduleVerbs } from "./schedules.ts";
 import type { TaskVerbs } from "./task-verbs.ts";
 import { taskVerbs } from "./tasks.ts";
@@ -20,6 +21,7 @@ export interface Client<T extends Tasks> extends TaskVerbs<T> {
   lanes: LaneVerbs;
   limits: LimitVerbs;
   keys: KeyVerbs;
+  linkKeys: LinkKeyVerbs;
   webhooks: WebhookVerbs;
   audit: AuditVerbs;
   /** How many tasks there are by state, task and lane, how many end, and how long they wait and run. */
@@ -42,6 +44,7 @@ export function createClient<T extends Tasks = Tasks>(options: ClientOptions): C
     lanes: laneVerbs(connection),
     limits: limitVerbs(connection),
     keys: keyVerbs(connection),
+    linkKeys: linkKeyVerbs(connection),
     webhooks: webhookVerbs(connection),
     audit: auditVerbs(connection),
     stats: async ({ signal } = {}) => connection.json({ method: "GET", path: "/v1/stats", signal }),

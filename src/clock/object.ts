@@ -8,6 +8,7 @@ import { DurableObject } from "cloudflare:workers";
 import { TRUSTED_MS } from "../broker/poke.ts";
 import { earliest } from "../core/wake.ts";
 import { rotated, type LinkKey } from "../core/link-keys.ts";
+import { insertAudit, type Audit } from "../results/audit.ts";
 import { recoverAll } from "../results/due-tasks.ts";
 import { glance } from "../results/glance.ts";
 import { Metered } from "../results/metered.ts";
@@ -23,8 +24,12 @@ const STALL_MS = 1_500;
 /** An alarm overdue by this much is one that will not come. */
 const OVERDUE_MS = 10_000;
 
-/** Where the keys that sign links are kept. */
+/** Where the keys that sign links are kept, and entries of the audit log that are not known to be in D1. */
 const LINK_KEYS = "linkKeys";
+const OWED_AUDIT = "owedAudit";
+
+/** Usually whoever asked has written the entry by then. */
+const AUDIT_AFTER_MS = 2_000;
 
 export interface ClockStatus {
   lastTickAt: number | null;
@@ -99,10 +104,33 @@ export class Clock extends DurableObject<Env> {
   }
 
   /** The same after a new one has taken over, with what the others have signed good for `overlapMs` more; null where too many are kept. */
-  async rotateLinkKey(overlapMs: number): Promise<LinkKey[] | null> {
+  async rotateLinkKey(overlapMs: number, audit: Audit | null = null): Promise<LinkKey[] | null> {
     const keys = rotated(await this.linkKeys(), randomKey(), overlapMs, Date.now());
-    if (keys !== null) this.ctx.storage.kv.put(LINK_KEYS, keys);
+    if (keys === null) return null;
+    // Both or neither: the log lies in D1, so the entry is kept here until it is there.
+    this.ctx.storage.kv.put(LINK_KEYS, keys);
+    if (audit !== null) this.ctx.storage.kv.put(OWED_AUDIT, [...this.#owedAudit(), audit]);
+    await this.wakeBy(Date.now() + AUDIT_AFTER_MS);
     return keys;
+  }
+
+  #owedAudit(): Audit[] {
+    return this.ctx.storage.kv.get<Audit[]>(OWED_AUDIT) ?? [];
+  }
+
+  /** Writes entries of the audit log that are not known to be there; answers when to try again, null where none is left. */
+  async #recordOwed(now: number): Promise<number | null> {
+    const owed = this.#owedAudit();
+    if (owed.length === 0) return null;
+    try {
+      for (const entry of owed) await insertAudit(this.env.DB, entry);
+    } catch (error) {
+      log("audit_owed", { entries: owed.length, error });
+      return now + AUDIT_AFTER_MS;
+    }
+    const left = this.#owedAudit().filter(({ id }) => owed.every((entry) => entry.id !== id));
+    this.ctx.storage.kv.put(OWED_AUDIT, left);
+    return left.length > 0 ? now : null;
   }
 
   override async alarm(): Promise<void> {
@@ -112,7 +140,7 @@ export class Clock extends DurableObject<Env> {
     try {
       await this.#recover(now);
       const planned = await tick(this.env, this.ctx.storage.kv, now, this.#suspects);
-      next = earliest([planned, ...this.#promisedAfter(now)]);
+      next = earliest([planned, await this.#recordOwed(now), ...this.#promisedAfter(now)]);
       this.#lastTickAt = now;
       this.#error = null;
       this.#failures = this.#notBefore = 0;

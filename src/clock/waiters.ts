@@ -7,6 +7,9 @@ const EVERY_MS = 3_000;
 
 let lookedAt = 0;
 
+/** Where the next look begins. What is lost with the isolate costs time alone. */
+let after = "";
+
 /**
  * Rings where a place is free while a task waits, as `hasWaiters` says that one does, under at most `keys` keys; answers when to
  * look again, in ms since the epoch.
@@ -15,7 +18,7 @@ export async function keepWaiters(env: Env, now: number, hasWaiters: boolean, ke
   if (!hasWaiters) return null;
   if (now - lookedAt >= EVERY_MS) {
     lookedAt = now;
-    await ringIdleKeys(env, keys);
+    after = await ringIdleKeys(env, keys, after);
   }
   return lookedAt + EVERY_MS;
 }

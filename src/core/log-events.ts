@@ -45,6 +45,11 @@ export const LOG_EVENTS = {
     means: "The end of an attempt could not be committed. The clock gives the task back when the lease ends.",
     fields: { ...ATTEMPT, ...ERROR },
   },
+  audit_owed: {
+    level: "warn",
+    means: "The clock could not write entries of the audit log that it keeps. It tries again within seconds.",
+    fields: { entries: "how many entries", ...ERROR },
+  },
   audit_retention_not_read: {
     level: "error",
     means: "`AUDIT_RETENTION` is no duration. Audit entries are kept for 90 days instead.",
@@ -238,7 +243,7 @@ export const LOG_EVENTS = {
   },
   usage_not_counted: {
     level: "warn",
-    means: "The clock could not count what tenants use of their quotas. It tries again.",
+    means: "The clock could not go on with counting what tenants use of their quotas. It tries again.",
     fields: { ...ERROR },
   },
   usage_not_read: {

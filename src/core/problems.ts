@@ -9,17 +9,6 @@ export interface Fault {
   detail: string;
 }
 
-/** An expected refusal: what was wrong, where, and what would be right. Rendered as problem+json. */
-export interface Problem {
-  name: ProblemName;
-  detail: string;
-  errors?: Fault[];
-  /** Seconds until it is worth asking again. */
-  retryAfter?: number;
-  /** Members beyond the standard's own (RFC 9457 §3.2). */
-  more?: ProblemMembers;
-}
-
 /** What a program may want to know of a problem. */
 export interface ProblemMembers {
   /** The quota that is reached, how much of it is used, and how much there is. */
@@ -29,6 +18,17 @@ export interface ProblemMembers {
   /** What a verb on many has done before it was refused. */
   matched?: number;
   changed?: number;
+}
+
+/** An expected refusal: what was wrong, where, and what would be right. Rendered as problem+json. */
+export interface Problem {
+  name: ProblemName;
+  detail: string;
+  errors?: Fault[];
+  /** Seconds until it is worth asking again. */
+  retryAfter?: number;
+  /** Members beyond the standard's own (RFC 9457 §3.2). */
+  more?: ProblemMembers;
 }
 
 /** Carries a {@link Problem} to the one place that renders it. */

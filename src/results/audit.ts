@@ -45,7 +45,7 @@ WHERE detail->>'$.changed' IS NOT NULL`;
   return [db.prepare(sql).bind(...values, JSON.stringify(audit))];
 }
 
-/** Stores the entry of a change that was made outside of D1, just after it. Safe to repeat. */
+/** Stores the entry of a change that was made outside of D1. Safe to repeat. */
 export async function insertAudit(db: D1Database, audit: Audit): Promise<void> {
   await persistOr503(() => db.batch(auditStatements(db, audit, "SELECT 1", [])));
 }

@@ -122,6 +122,14 @@ export async function listKeys(
   return results.map(fromRow);
 }
 
+// An entry for each key that ends. Those of keys that end with it are told apart by ids of their own, of the same time.
+const ENDED_ENTRIES = `
+INSERT INTO audit (id, tenant, at, actor_kind, actor_id, action, target, detail, ip)
+SELECT CASE keys.id WHEN ?1 THEN entry->>'id' ELSE substr(entry->>'id', 1, 16) || lower(hex(randomblob(8))) END,
+  keys.tenant, entry->>'at', entry->>'actorKind', entry->>'actorId', entry->>'action', keys.id,
+  CASE keys.id WHEN ?1 THEN entry->>'detail' ELSE json_object('name', keys.name, 'with', ?1) END, entry->>'ip'
+FROM keys CROSS JOIN (SELECT ?3 AS entry) WHERE keys.id IN (SELECT id FROM ended) AND keys.revoked_at IS NULL`;
+
 /**
  * Revokes a key for good, and all keys that it has made, and that those have; answers which. None where there is no key of this
  * id. A null tenant stands for all.
@@ -134,18 +142,14 @@ export async function markRevoked(
   audit: Audit | null = null,
 ): Promise<{ id: string; hash: string }[]> {
   const which = "id = ?1 AND (?2 IS NULL OR tenant = ?2)";
-  const entry = auditStatements(db, audit, `SELECT COUNT(*) FROM keys WHERE ${which} AND revoked_at IS NULL`, [
-    id,
-    tenant,
-  ]);
+  const ended = `WITH RECURSIVE ended (id) AS (
+    SELECT id FROM keys WHERE ${which} UNION SELECT keys.id FROM ended JOIN keys ON keys.created_by = ended.id)`;
   const batch = new Batch(db);
-  batch.add(...entry);
+  if (audit !== null) batch.add(db.prepare(`${ended} ${ENDED_ENTRIES}`).bind(id, tenant, JSON.stringify(audit)));
   const revoked = batch.rows<{ id: string; hash: string }>(
     db
       .prepare(
-        `WITH RECURSIVE ended (id) AS (
-             SELECT id FROM keys WHERE ${which}
-             UNION SELECT keys.id FROM ended JOIN keys ON keys.created_by = ended.id)
+        `${ended}
            UPDATE keys SET revoked_at = COALESCE(revoked_at, ?3) WHERE id IN (SELECT id FROM ended) RETURNING id, hash`,
       )
       .bind(id, tenant, now),

@@ -3,7 +3,6 @@
 import { linkKeyListSchema, rotateLinkKeySchema, type LinkKeyResource } from "../contract/link-key.ts";
 import type { LinkKey } from "../core/link-keys.ts";
 import { linkKeys, rotateLinkKey } from "../engine/keys/link-keys.ts";
-import { insertAudit } from "../results/audit.ts";
 import { operation } from "./operation.ts";
 import { optionalBody } from "./tasks/control.ts";
 
@@ -39,9 +38,7 @@ export const rotateLinkKeyOperation = operation({
   answers: { 200: { description: "The keys, without themselves", schema: linkKeyListSchema } },
   problems: ["conflict", "unavailable"],
   async handle({ c, env, body, audit }) {
-    const keys = await rotateLinkKey(env, body.overlap, Date.now());
-    // The keys lie with the clock, not in D1.
-    await insertAudit(env.DB, audit(null, { detail: { ...body } }));
+    const keys = await rotateLinkKey(env, body.overlap, Date.now(), audit(null, { detail: { ...body } }));
     return c.json({ items: keys.map(present) }, 200);
   },
 });

@@ -9,9 +9,13 @@ import type { AppContext } from "./app-context.ts";
 import type { Operation } from "./operation.ts";
 import { refuse } from "./problem.ts";
 import { wholeNumber } from "./request.ts";
+import { AccessEndedError } from "./while-valid.ts";
 
 /** What a browser waits before it reconnects, in ms. */
 const RECONNECT_MS = 1_000;
+
+/** The close code of a WebSocket whose key or link has ended, after 401: to connect again is of no use. */
+const ACCESS_ENDED = 4401;
 
 /** The last is for proxies that would hold events back. */
 const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" };
@@ -71,9 +75,15 @@ function overSse(c: AppContext, feed: Feed, after: number): Response {
     stream.onAbort(() => gone.abort());
     c.req.raw.signal.addEventListener("abort", () => gone.abort());
     await stream.write(`retry: ${RECONNECT_MS}\n\n`);
-    for await (const event of feed.follow(after, gone.signal)) {
-      if (event === null) await stream.write(": still here\n\n");
-      else await stream.writeSSE({ id: String(event.seq), event: event.type, data: JSON.stringify(event) });
+    try {
+      for await (const event of feed.follow(after, gone.signal)) {
+        if (event === null) await stream.write(": still here\n\n");
+        else await stream.writeSSE({ id: String(event.seq), event: event.type, data: JSON.stringify(event) });
+      }
+    } catch (error) {
+      if (!(error instanceof AccessEndedError)) throw error;
+      // Whoever reconnects is told by a 401, after which an EventSource gives up.
+      await stream.write(`: ${error.message}\n\n`);
     }
   });
   for (const [name, value] of Object.entries(SSE_HEADERS)) response.headers.set(name, value);
@@ -96,6 +106,7 @@ function overWebSocket(c: AppContext, feed: Feed, after: number): Response {
       }
       if (!gone.signal.aborted) server.close(1000, "done");
     } catch (error) {
+      if (error instanceof AccessEndedError) return server.close(ACCESS_ENDED, error.message);
       log("stream_failed", { id: feed.id, error });
       if (!gone.signal.aborted) server.close(1011, "try again");
     }

@@ -6,7 +6,12 @@ import { isStillValid, type Principal } from "./principal.ts";
 /** Between two looks. A feed says something about as often, if only that nothing came. */
 const LOOK_EVERY_MS = 10_000;
 
-/** The same events, until the key or link that asked for them is no longer valid. */
+/** What a feed ends with that is cut: not the end of what it tells of. */
+export class AccessEndedError extends Error {
+  override readonly name = "AccessEndedError";
+}
+
+/** The same events, until the key or link that asked for them is no longer valid: then an {@link AccessEndedError}. */
 export async function* whileValid(
   env: Env,
   principal: Principal,
@@ -16,7 +21,9 @@ export async function* whileValid(
   for await (const event of events) {
     const now = Date.now();
     if (now - lookedAt >= LOOK_EVERY_MS) {
-      if (!(await isStillValid(env, principal, now))) return;
+      if (!(await isStillValid(env, principal, now))) {
+        throw new AccessEndedError(`the ${principal.isLink ? "link" : "key"} has ended`);
+      }
       lookedAt = now;
     }
     yield event;

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   ConflictError,
+  createClient,
   NotFoundError,
   TaskExpiredError,
   UnauthorizedError,
@@ -20,6 +21,40 @@ beforeAll(async () => {
 });
 
 afterAll(async () => server?.stop());
+
+describe("keys that sign links", () => {
+  it("are listed, and replaced by new ones", async () => {
+    const { linkKeys } = clientOf(server.root);
+    const before = await linkKeys.list();
+    const after = await linkKeys.rotate({ overlap: "1h" });
+    expect(after).toHaveLength(before.length + 1);
+    expect(await linkKeys.list()).toEqual(after);
+    await expect(client.linkKeys.list()).rejects.toMatchObject({ status: 403 });
+  });
+});
+
+describe("a stream whose key has ended", () => {
+  it("ends with the error of the key, and is not asked for again and again", async () => {
+    const asked: string[] = [];
+    const answers = [
+      new Response('id: 3\ndata: {"seq":3,"type":"log","at":"","data":{}}\n\n: the key has ended\n\n'),
+      Response.json({ type: "/problems/unauthorized", title: "x", status: 401, detail: "revoked" }, { status: 401 }),
+    ];
+    const cut = createClient({
+      baseUrl: "http://cut.example",
+      fetch: async (url) => {
+        asked.push(url);
+        return answers.shift()!;
+      },
+    });
+    const seen: number[] = [];
+    const follow = async () => {
+      for await (const { seq } of cut.events("task_1")) seen.push(seq);
+    };
+    await expect(follow()).rejects.toBeInstanceOf(UnauthorizedError);
+    expect([seen, asked.length]).toEqual([[3], 2]);
+  });
+});
 
 describe("keys", () => {
   it("are made, listed, read and revoked", async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type * as Poke from "../../src/broker/poke.ts";
 import { BELL_MS } from "../../src/core/bounds.ts";
 import type { Clock } from "../../src/clock/object.ts";
+import { auditOf } from "../../src/engine/audit.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";
 import { insertTasks } from "../../src/results/insert-tasks.ts";
@@ -143,5 +144,22 @@ describe("the clock", () => {
     await insertTasks(env.DB, [prepared.task]);
     await clock().watch();
     expect(await alarmOf()).toBeLessThanOrEqual(prepared.task.dueAt!);
+  });
+});
+
+describe("a new key that signs links", () => {
+  it("is in the audit log though D1 took no entry when it was made", async () => {
+    const entry = auditOf(
+      { kind: "key", id: "deployment", ip: null },
+      "link-key.rotate",
+      { tenant: "t", target: null },
+      now,
+    );
+    const isThere = () => env.DB.prepare("SELECT 1 AS there FROM audit WHERE id = ?1").bind(entry.id).first("there");
+    expect(await clock().rotateLinkKey(0, entry)).toHaveLength(1);
+    expect(await isThere()).toBeNull();
+    await passUntil(now + 3_000);
+    expect(await isThere()).toBe(1);
+    expect(await runInDurableObject(clock(), (_: Clock, state) => state.storage.kv.get("owedAudit"))).toEqual([]);
   });
 });

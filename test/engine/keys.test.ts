@@ -1,6 +1,7 @@
 /** Keys: their checksum, what finding one costs, and what ends with the key that has made it. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { auditOf, isAuditId } from "../../src/engine/audit.ts";
 import { createKey, type KeyMaker, type NewKey } from "../../src/engine/keys/create.ts";
 import { findKey, findKeyById } from "../../src/engine/keys/find.ts";
 import { formOf, hashOf, newKeyText } from "../../src/engine/keys/text.ts";
@@ -143,6 +144,31 @@ describe("what a key has made", () => {
     expect(byId.map((key) => key?.id ?? null)).toEqual([null, null, null, beside.stored.id]);
     // A maker that another isolate still takes for valid makes nothing.
     expect(await createKey(env, wanted, makerOf(child.stored), now)).toBeNull();
+  });
+
+  it("has an entry in the audit log for each key that ends, once", async () => {
+    const tenant = "audited";
+    const top = await make(root, { tenant });
+    const [child, gone] = [await make(makerOf(top.stored), { tenant }), await make(makerOf(top.stored), { tenant })];
+    const grandchild = await make(makerOf(child.stored), { tenant, name: "youngest" });
+    await revokeKey(env, tenant, gone.stored.id, now);
+    const actor = { kind: "key", id: "admin", ip: "203.0.113.7" } as const;
+    const entry = () => auditOf(actor, "key.revoke", { tenant, target: top.stored.id, detail: { name: "k" } }, now);
+    await revokeKey(env, tenant, top.stored.id, now, entry());
+    await revokeKey(env, tenant, top.stored.id, now, entry());
+    const { results } = await env.DB.prepare("SELECT * FROM audit WHERE tenant = ?1 ORDER BY target")
+      .bind(tenant)
+      .all<{ id: string; target: string; detail: string }>();
+    const ended = [top, child, grandchild].map(({ stored }) => stored.id).toSorted();
+    expect(results.map(({ target }) => target)).toEqual(ended);
+    expect(results.every(({ id }) => isAuditId(id))).toBe(true);
+    expect(results.find(({ target }) => target === grandchild.stored.id)).toMatchObject({
+      action: "key.revoke",
+      actor_id: "admin",
+      ip: "203.0.113.7",
+      at: now,
+      detail: JSON.stringify({ name: "youngest", with: top.stored.id }),
+    });
   });
 
   it("keeps the time of an earlier revocation", async () => {

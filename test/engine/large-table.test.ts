@@ -7,6 +7,7 @@ import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import type { FlowList } from "../../src/contract/flow.ts";
 import type { TaskList } from "../../src/contract/task.ts";
+import { IN_LINE, readIdleKeys, readNextWaiters } from "../../src/results/limits/slots.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 import { addChild, fillTable } from "./large-table.ts";
 
@@ -274,6 +275,64 @@ describe("a bulk verb in a large table", () => {
     expect(await bulk("cancel", { filter })).toEqual({ matched: 10, changed: 10 });
     expect(await bulk("delete", { filter })).toEqual({ matched: 10, changed: 10 });
     expect(await listAll("task=test.fail&limit=200")).toEqual([]);
+  });
+});
+
+describe("lines of a large table", () => {
+  const KEYS = 300;
+  const PLACES = 12_000;
+
+  beforeAll(async () => {
+    // Each of the first key's tasks starts later, and the last one waits; every other key has one that waits.
+    await env.DB.batch([
+      env.DB.prepare(
+        `INSERT INTO places (key, task_id, running) SELECT 'long', id, 0 FROM (SELECT id FROM tasks ORDER BY id LIMIT ${PLACES})`,
+      ),
+      env.DB.prepare(
+        `WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n + 1 < ${KEYS})
+         INSERT INTO limits (key, max) SELECT printf('some-%04d', n), 1 FROM n UNION ALL SELECT 'long', 1`,
+      ),
+      env.DB.prepare(
+        "UPDATE tasks SET state = 'queued' WHERE id = (SELECT MAX(task_id) FROM places WHERE key = 'long')",
+      ),
+    ]);
+  });
+
+  afterAll(async () => {
+    const queued = "SELECT task_id FROM places WHERE key = 'long' ORDER BY task_id DESC LIMIT 1";
+    await env.DB.batch([
+      env.DB.prepare(`UPDATE tasks SET state = 'succeeded' WHERE id = (${queued})`),
+      env.DB.prepare("DELETE FROM places WHERE key = 'long'"),
+      env.DB.prepare("DELETE FROM limits WHERE key = 'long' OR key LIKE 'some-%'"),
+    ]);
+  });
+
+  it("are looked through in stretches, from where the last look stopped", async () => {
+    const db = service.env.DB;
+    await costing("the next in line", async (spent) => {
+      // Ten thousand that start later are enough: behind them a task's own timer counts.
+      expect(await readNextWaiters(db, ["long"])).toEqual([]);
+      spent();
+      await env.DB.prepare(
+        "DELETE FROM places WHERE key = 'long' AND task_id < (SELECT MIN(task_id) FROM (SELECT task_id FROM places WHERE key = 'long' ORDER BY task_id DESC LIMIT 9500))",
+      ).run();
+      expect(await readNextWaiters(db, ["long"])).toHaveLength(1);
+      spent();
+    });
+    await costing("keys with room", async (spent) => {
+      let rounds = 0;
+      for (let after: string | null = ""; after !== null; rounds++) {
+        const { keys, next }: { keys: string[]; next: string } = await readIdleKeys(db, 100, after);
+        spent();
+        expect(keys).toEqual([]);
+        after = next === "" ? null : next;
+      }
+      expect(rounds).toBe(1);
+    });
+    await costing("whether anyone waits", async (spent) => {
+      expect((await db.prepare(IN_LINE).all()).results).toHaveLength(1);
+      spent();
+    });
   });
 });
 

@@ -1,6 +1,7 @@
 /** Signed links: what signs them tells nothing of the deployment's key, and they end with the key that has made them. */
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { Hono } from "hono";
 import { sign } from "hono/jwt";
 import { describe, expect, it, vi } from "vitest";
 import type { CreatedKey } from "../../src/contract/key.ts";
@@ -9,8 +10,10 @@ import { SYSTEM } from "../../src/engine/keys/links.ts";
 import { DEPLOYMENT } from "../../src/results/keys.ts";
 import { routes } from "../../src/app/routes.ts";
 import { createApp } from "../../src/web/app.ts";
+import type { App } from "../../src/web/app-context.ts";
+import { answerLive } from "../../src/web/live.ts";
 import { NOBODY } from "../../src/web/principal.ts";
-import { whileValid } from "../../src/web/while-valid.ts";
+import { AccessEndedError, whileValid } from "../../src/web/while-valid.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
 
 const app = createApp(routes);
@@ -156,7 +159,17 @@ describe("a link", () => {
       const follow = (expiresAt: number | null, keyId = id) =>
         whileValid(env, { ...NOBODY, keyId, expiresAt }, quiet());
       const feeds = [follow(null), follow(start + 15_000), follow(start + 15_000, SYSTEM), follow(null, DEPLOYMENT)];
-      const areOpen = async () => Promise.all(feeds.map(async (feed) => !(await feed.next()).done));
+      const next = async (feed: AsyncGenerator<unknown>, i: number) => {
+        if (cut.has(i)) return false;
+        try {
+          return !(await feed.next()).done;
+        } catch (error) {
+          if (error instanceof AccessEndedError) cut.add(i);
+          return false;
+        }
+      };
+      const areOpen = async () => Promise.all(feeds.map(next));
+      const cut = new Set<number>();
       expect(await areOpen()).toEqual([true, true, true, true]);
       vi.setSystemTime(start + 11_000);
       expect(await areOpen()).toEqual([true, true, true, true]);
@@ -165,9 +178,34 @@ describe("a link", () => {
       await call(`/v1/keys/${id}`, { method: "DELETE" });
       vi.setSystemTime(start + 33_000);
       expect(await areOpen()).toEqual([false, false, false, true]);
+      expect([...cut]).toEqual([1, 2, 0]);
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it("and is told by a close code that it was cut, and did not see the end", async () => {
+    const quiet: App = new Hono();
+    const feed = {
+      id: "x",
+      list: async () => [],
+      // eslint-disable-next-line require-yield
+      async *follow() {
+        throw new AccessEndedError("the key has ended");
+      },
+    };
+    quiet.get("/", (c) => answerLive(c, feed, 0));
+    const context = createExecutionContext();
+    const { webSocket } = await quiet.fetch(
+      new Request("http://x/", { headers: { upgrade: "websocket" } }),
+      env,
+      context,
+    );
+    const closed = new Promise<CloseEvent>((resolve) => webSocket!.addEventListener("close", resolve));
+    webSocket!.accept();
+    expect(await closed).toMatchObject({ code: 4401, reason: "the key has ended" });
+    const sse = await quiet.fetch(new Request("http://x/", { headers: { accept: "text/event-stream" } }), env, context);
+    expect(await sse.text()).toBe("retry: 1000\n\n: the key has ended\n\n");
   });
 
   it("is counted with the requests of a limited key that has made it, as those of the keys that it makes are", async () => {

@@ -7,6 +7,7 @@ import { log } from "../../core/log-events.ts";
 import { clockOf } from "../../broker/poke.ts";
 import { DEFAULT_OVERLAP_MS, holding, KEYS_KNOWN_MS, signerAt, type LinkKey } from "../../core/link-keys.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
+import { insertAudit, type Audit } from "../../results/audit.ts";
 import { Remembered } from "../remembered.ts";
 
 /** Shorter ones can be found by trying. */
@@ -38,14 +39,21 @@ export async function linkKeys(env: Env, now: number): Promise<LinkKey[]> {
  * Has a new key sign links in a few minutes; what the others have signed holds for `overlapMs` more. With an overlap of nothing
  * they are given up at once, and the new one signs at once. Throws a 409 problem where the configuration says which keys there are.
  */
-export async function rotateLinkKey(env: Env, overlapMs: number | undefined, now: number): Promise<LinkKey[]> {
+export async function rotateLinkKey(
+  env: Env,
+  overlapMs: number | undefined,
+  now: number,
+  audit: Audit | null = null,
+): Promise<LinkKey[]> {
   if (env.LINK_KEY) {
     const detail = "LINK_KEY says which keys there are: put a new one before the others there, separated by a comma.";
     throw new ProblemError(problem("conflict", detail));
   }
-  const keys = await ask(() => clockOf(env).rotateLinkKey(overlapMs ?? DEFAULT_OVERLAP_MS));
+  const keys = await ask(() => clockOf(env).rotateLinkKey(overlapMs ?? DEFAULT_OVERLAP_MS, audit));
   if (keys === null) throw new ProblemError(problem("conflict", "Too many keys are kept: end the older ones first."));
   remembered.set("", keys, now);
+  // The clock has the entry too, and writes it where this cannot.
+  if (audit !== null) await insertAudit(env.DB, audit).catch(() => undefined);
   return keys;
 }
 

@@ -3,7 +3,9 @@
 import { readIdleKeys } from "../../results/limits/slots.ts";
 import { announce } from "../announce.ts";
 
-/** Rings for slots whose bell was never rung, under at most `keys` keys. Part of the clock's round. */
-export async function ringIdleKeys(env: Env, keys: number): Promise<void> {
-  await announce(env, { freed: await readIdleKeys(env.DB, keys) });
+/** Rings for slots whose bell was never rung, under at most `most` keys after `after`; answers where to go on. Part of the clock's round. */
+export async function ringIdleKeys(env: Env, most: number, after: string): Promise<string> {
+  const { keys, next } = await readIdleKeys(env.DB, most, after);
+  await announce(env, { freed: keys });
+  return next;
 }

@@ -1,0 +1,29 @@
+/** The client's verbs on the keys that sign links. They need the service's own key. */
+
+import type { LinkKeyResource } from "../contract/link-key.ts";
+import type { CallOptions, Connection } from "./connection.ts";
+import { resource } from "./resource.ts";
+
+export interface LinkKeyVerbs {
+  /** Lists them, the latest last: their ids and times, not the keys. */
+  list(options?: CallOptions): Promise<LinkKeyResource[]>;
+  /**
+   * Has a new key sign links; what was signed before holds for `overlap` more, a year unless given. After a broken connection
+   * it is not asked for again.
+   *
+   * @example
+   * // A key has leaked: end all that it signed.
+   * await client.linkKeys.rotate({ overlap: 0 });
+   */
+  rotate(options?: CallOptions & { overlap?: number | string }): Promise<LinkKeyResource[]>;
+}
+
+export function linkKeyVerbs(connection: Connection): LinkKeyVerbs {
+  const { send } = resource(connection, "/v1/link-keys");
+  type Listed = { items: LinkKeyResource[] };
+  return {
+    list: async ({ signal } = {}) => (await send<Listed>("GET", [], { signal })).items,
+    rotate: async ({ overlap, signal } = {}) =>
+      (await send<Listed>("POST", ["rotate"], { body: overlap === undefined ? {} : { overlap }, signal })).items,
+  };
+}
