@@ -79,12 +79,12 @@ const LONG_AFTER = 86_400_000;
 it("a claim of tasks with limits is one call to D1, once the isolate has met such limits", async () => {
   const now = Date.now() + LONG_AFTER;
   const calls = await Promise.all([0, 1].map(async () => insertLimited(1, { concurrency: [place()] })));
-  const { db, calls: made } = mortal(env.DB, { atCall: null, when: "before" });
+  const counter = mortal(env.DB, { atCall: null, when: "before" });
   const counted: number[] = [];
   for (const ids of calls) {
-    const before = made();
-    expect((await claimTasks(db, ids, crypto.randomUUID(), now)).claimed).toHaveLength(1);
-    counted.push(made() - before);
+    const before = counter.calls();
+    expect((await claimTasks(counter.db, ids, crypto.randomUUID(), now)).claimed).toHaveLength(1);
+    counted.push(counter.calls() - before);
   }
   expect(counted).toEqual([3, 1]);
 });
@@ -96,7 +96,9 @@ it("a claim that cannot find out about limits has those that are without", async
   const { db } = mortal(env.DB, { atCall: 2, when: "before" });
   const { claimed } = await claimTasks(db, [...limited, ...plain], "cut off", now);
   expect(claimed.map((task) => task.id)).toEqual(plain);
-  await expect(claimTasks(mortal(env.DB, { atCall: 2, when: "before" }).db, limited, "nothing", now)).rejects.toThrow();
+  await expect(claimTasks(mortal(env.DB, { atCall: 2, when: "before" }).db, limited, "nothing", now)).rejects.toThrow(
+    "died",
+  );
 });
 
 it.each<[Share["kind"], number, number]>([
