@@ -60,7 +60,8 @@ describe("what the README says of the sources", () => {
 
   it("names only files and folders that exist", () => {
     const paths = quoted(prose).filter((code) => /^(src|test|scripts|bench)\/\S*$/.test(code));
-    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+    // A word in capitals stands for any.
+    expect(paths.filter((path) => !/[A-Z]{4}/.test(path) && !existsSync(join(root, path)))).toEqual([]);
     expect(paths.length).toBeGreaterThan(10);
   });
 

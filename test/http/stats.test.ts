@@ -163,6 +163,8 @@ describe("the metrics", () => {
       "lovage_lane_paused",
       "lovage_lane_queued",
       "lovage_lane_running",
+      "lovage_quota_limit",
+      "lovage_quota_used",
       "lovage_tasks_ended_total",
     ]);
     expect(families.get("lovage_attempt_run_seconds")!.type).toBe("HISTOGRAM");

@@ -103,6 +103,7 @@ export const MATRIX: Record<string, Row> = {
   },
 
   submitFlow: { right: 202, other: 202, request: () => ({ body: { chain: [submission] } }) },
+  listFlows: { right: 200, other: 200 },
   getFlow: { right: 200, request: about(flow) },
   getFlowEvents: { right: 200, request: about(flow) },
   cancelFlow: { right: 200, request: about(flow) },

@@ -163,6 +163,14 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   Stats: {
     at: at(30),
     capped: false,
+    quotas: {
+      tasks: { used: 812, limit: 100_000 },
+      bytes: { used: 2_400_000, limit: 5_000_000_000 },
+      signals: { used: 3, limit: 100_000 },
+      schedules: { used: 4, limit: 1_000 },
+      keys: { used: 6, limit: 1_000 },
+    },
+    quotasCountedAt: at(0),
     ...figures,
     tasks: [{ task: "process_item", ...figures }],
     lanes: [{ lane: "default", ...figures }],
