@@ -1,4 +1,4 @@
-/** How much waits in the queues, as the queues say. */
+/** How many messages wait in the queues, by the queues' own metrics. */
 
 import { LANES, type Lane } from "../core/bounds.ts";
 import { queueOf } from "./bells.ts";

@@ -1,6 +1,6 @@
 /**
- * The doorbell: messages that carry ids, never state. A bell that is lost, repeated or late costs
- * time and never a task, so ringing never fails for its caller.
+ * Bells: queue messages that carry task ids, never state. A bell that is lost, repeated or late costs
+ * time and never a task, so sending one never fails for its caller.
  */
 
 import { log } from "../core/log-events.ts";
@@ -42,7 +42,7 @@ function turnsOf(env: Env, lane: string): Queue<Turn> {
   return queues[lane as Lane] ?? env.TURNS_DEFAULT;
 }
 
-/** A deployment may put its own name before it: queues of one account share their names. */
+/** A deployment may put its own name first, because all queues of an account share one namespace. */
 const QUEUE_NAME = /(?:^|-)lovage-(turns-)?(high|default|bulk|long|dead)$/;
 
 export function isLovageQueue(name: string): boolean {
@@ -55,7 +55,7 @@ export function roleOf(queue: string): { lane: string; isTurns: boolean } {
   return { lane, isTurns: turns !== undefined };
 }
 
-/** Sends so many turns of a lane: each starts the portion whose turn it is when it arrives. A queue that refuses is left to the clock. */
+/** Sends `count` turns of a lane: each starts the portion that is next when it arrives. The clock makes up for a queue that refuses. */
 export async function sendTurns(env: Env, lane: string, count: number, delaySeconds = 0): Promise<void> {
   const queue = turnsOf(env, lane);
   for (let left = count; left > 0; left -= BELLS_PER_SEND) {
@@ -68,15 +68,15 @@ export async function sendTurns(env: Env, lane: string, count: number, delaySeco
 }
 
 /**
- * Ids in a message where there are more tasks than an event starts: the consumer sorts them into portions, whatever the
- * messages hold. So many ids are 3 KB.
+ * Ids in a message where there are more tasks than an event starts: then the consumer sorts them into portions itself. So many
+ * ids are 3 KB.
  */
 const IDS_OF_A_CROWD = 100;
 
 /** Ids in one `sendBatch`, which takes 256 KB. */
 const IDS_PER_SEND = 5_000;
 
-/** Rings for these tasks, some ids to a message. A queue that refuses is left to the clock. */
+/** Sends messages for these tasks, several ids in each. The clock makes up for a queue that refuses. */
 export async function ringBells(env: Env, tasks: readonly Queued[]): Promise<void> {
   const lanes = Map.groupBy(tasks, (task) => task.lane);
   const { attemptsPerEvent, idsPerBell } = budgetOf(env);
@@ -108,7 +108,7 @@ async function send<T>(queue: Queue<T>, messages: MessageSendRequest<T>[]): Prom
   }
 }
 
-/** The lane of a turn; null where the message is none. */
+/** The lane of a turn; null where the message is no turn. */
 export function laneOfTurn(body: unknown): string | null {
   const lane = (body as Partial<Turn> | null)?.turn;
   return typeof lane === "string" ? lane : null;

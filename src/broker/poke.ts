@@ -6,14 +6,13 @@ import { placed } from "../core/location.ts";
 /** When this isolate knows the clock will tick next, in ms since the epoch. */
 let knownTick = 0;
 
-/** Trust no knowledge that is about to run out: the clocks of two machines differ. */
+/** A known tick closer than this is not trusted, because the clocks of two machines differ. */
 const MARGIN_MS = 1_000;
 
 /**
- * Trust none either that reaches further than this: the clock keeps every tick that it has answered,
- * also when it ticks before, but it remembers those alone that an isolate may count on. A timer that is further away is no
- * reason to ask for it: the tick that comes by then finds it in the rows. So such timers cost a request now and then, not one
- * each.
+ * A known tick further away than this is not trusted either: the clock keeps every tick that it has answered, also when it
+ * ticks before, but it remembers only those within this time. A timer that is further away needs no request of its own: a tick
+ * until then finds it in the rows. So such timers cost a request now and then, not one each.
  */
 export const TRUSTED_MS = 60_000;
 

@@ -1,6 +1,6 @@
 /**
  * The kept events of one task, in the storage of its progress object. Written sparsely, one row for
- * all that came in a second, but always before anybody is shown an event: so a number that somebody
+ * the events of a second, but always before a listener gets an event: so a number that a listener
  * has seen is never given twice, whatever is lost.
  */
 
@@ -13,22 +13,22 @@ interface Head {
   seq: number;
   /** When the task ended, in ms since the epoch. */
   endedAt: number | null;
-  /** The id of the last report that was heard. */
+  /** The id of the last report that was received. */
   report?: string;
 }
 
-/** An event of which the teller may know the number; others get the next one. */
+/** An event that may bring its number; without one it gets the next. */
 export type Told = Omit<TaskEvent, "seq"> & { seq?: number };
 
 const EMPTY: Head = { seq: 0, endedAt: null };
 
-/** Events are written at most this often while nobody listens. */
+/** Events are written at most this often while there is no listener. */
 export const SAVE_EVERY_MS = 1_000;
 
 /** A row may have 2 MB; a character may have three bytes. */
 const MAX_ROW_LENGTH = 600_000;
 
-/** The oldest rows go when a task has told more than this. */
+/** The oldest rows are deleted when the events of a task exceed this. */
 const MAX_BYTES = 8 * 1_048_576;
 
 export class EventLog {
@@ -54,7 +54,7 @@ export class EventLog {
     return this.#changed;
   }
 
-  /** Gives the events that have none their numbers. One for which no number is left is dropped. */
+  /** Numbers the events that bring no number. An event for which no number is left is dropped. */
   append(events: Told[], head: Partial<Head>): TaskEvent[] {
     let last = this.head.seq;
     const numbered = events.flatMap((event): TaskEvent[] => {
@@ -63,7 +63,7 @@ export class EventLog {
       last = seq;
       return [{ ...event, seq }];
     });
-    // Where the log stands is stored with an event.
+    // The head is stored beside events only, so it does not change without one.
     if (numbered.length === 0) return [];
     this.head = { ...this.head, ...head, seq: last };
     this.#unsaved.push(...numbered);
@@ -80,7 +80,7 @@ export class EventLog {
     let row: string[] = [];
     let length = 0;
     for (const event of this.#unsaved) {
-      // What `done` holds can be had from the task's row, and may be too large for one here.
+      // The data of `done` is in the task's row too, and may be too large for a row here.
       const text = JSON.stringify(event.type === "done" ? { ...event, data: null } : event);
       if (length + text.length > MAX_ROW_LENGTH && row.length > 0) {
         this.#insert(event.seq - 1, row);
@@ -114,7 +114,7 @@ export class EventLog {
       .filter((event) => event.seq > after);
   }
 
-  /** The last event of a type, for a reader who wants only where things stand. */
+  /** The last event of a type, for a reader that needs only the present state. */
   latest(type: TaskEvent["type"]): TaskEvent | null {
     const unsaved = this.#unsaved.findLast((event) => event.type === type);
     if (unsaved || !this.#exists()) return unsaved ?? null;

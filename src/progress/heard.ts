@@ -1,4 +1,4 @@
-/** Which events of a flow its progress object has heard of, in the object's storage: for each teller the number of its last one. */
+/** Which events of a flow its progress object has received, in the object's storage: for each teller the number of its last one. */
 
 import type { FlowNews } from "./snapshot.ts";
 
@@ -9,7 +9,7 @@ export class Heard {
     this.#sql = sql;
   }
 
-  /** Those that had not been heard of; from now on they have. */
+  /** Returns the events that were not received before, and records them as received. */
   news(told: readonly FlowNews[]): FlowNews[] {
     this.#sql.exec("CREATE TABLE IF NOT EXISTS heard (teller TEXT PRIMARY KEY, nth INTEGER NOT NULL) WITHOUT ROWID");
     const tellers = JSON.stringify([...new Set(told.map(({ teller }) => teller))]);

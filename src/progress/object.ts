@@ -1,7 +1,7 @@
 /**
  * The progress object: one Durable Object per task that needs one. It keeps the task's events and
- * pushes them to whoever listens. It is a loudspeaker, not the truth: everything it knows of the
- * task's state it was told from the row, and it can be told again.
+ * pushes them to listeners. It is not the source of truth: everything it knows of the task's state
+ * comes from the row, and can be sent to it again.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -30,17 +30,17 @@ const LOOK_AGAIN_MS = 24 * 3_600_000;
 const LISTENER = "listener";
 const WAITER = "waiter";
 
-/** A waiter that comes this soon after the end, in ms, comes behind it: it was on its way while the task ended. */
+/** A waiter that connects within this time (ms) after an end waits for that end: it was on its way while the task ended. */
 const JUST_ENDED_MS = 5_000;
 
 export class ProgressObject extends DurableObject<Env> implements Omit<ProgressApi, "fetch"> {
   readonly #journal: JournalStore;
   #openLog: EventLog | null = null;
   #savedAt = 0;
-  /** How often it was told something to keep. */
+  /** How often it has received something to keep. */
   #touched = 0;
   #saving: ReturnType<typeof setTimeout> | null = null;
-  /** When it last heard of an end, in ms since the epoch. Only in memory: who comes too late for it looks at the row. */
+  /** When it was last told of an end, in ms since the epoch. Only in memory: a waiter that misses the end looks at the row. */
   #endedAt = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -48,12 +48,12 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     this.#journal = new JournalStore(ctx.storage);
   }
 
-  /** Opened when it is needed: for waiters alone the storage is not touched. */
+  /** Opened when it is needed: an object that has only waiters does not touch its storage. */
   get #log(): EventLog {
     return (this.#openLog ??= new EventLog(this.ctx.storage.sql));
   }
 
-  /** Hears how the task stands; what it had not heard yet becomes events. */
+  /** Receives the task's state; what is new in it becomes events. */
   async sync(snapshot: Snapshot): Promise<void> {
     const events = eventsOf(snapshot, this.#log.head.seq);
     if (events.length > 0) this.#push(events, { endedAt: snapshot.ended?.at ?? null });
@@ -61,7 +61,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     await this.#keep(snapshot.ended !== null);
   }
 
-  /** Hears from a running attempt. One that is over, for another one or for the end, is not listened to. */
+  /** Receives a report of a running attempt. Ignores it if another attempt has followed or the task has ended. */
   async report({ id, snapshot, events, last }: Report): Promise<void> {
     const { head } = this.#log;
     if (head.report === id || isOver(snapshot.moments, head.seq)) return;
@@ -70,8 +70,8 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   }
 
   /**
-   * Hears how a flow stands. Of machines with clocks of their own nobody knows what came first, and a change may become
-   * visible late; so what was not heard before gets the next numbers, and these are kept as long as the flow is.
+   * Receives events of a flow. The order in which they happened is unknown, because machines' clocks differ and a change may
+   * become visible late. So new events get the next numbers as they arrive, and the numbers are kept as long as the flow is.
    */
   async syncFlow(told: FlowNews[]): Promise<void> {
     const news = new Heard(this.ctx.storage.sql).news(told);
@@ -80,7 +80,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
       news.map(({ event }, i) => ({ ...event, seq: last + i + 1 })),
       {},
     );
-    // In the same turn as what was heard: both are stored, or neither.
+    // In the same turn of the event loop as `Heard`, so that both are stored, or neither.
     this.#save();
     await this.#setAlarm();
   }
@@ -95,7 +95,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     return this.#log.latest("progress");
   }
 
-  /** An event from outside of the task; not part of an ended one's story. */
+  /** Adds an event from outside of the task, unless the task has ended. */
   async note(snapshot: Snapshot, event: NewEvent): Promise<void> {
     const { head } = this.#log;
     const fresh = eventsOf(snapshot, head.seq);
@@ -110,12 +110,12 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     return this.#journal.open(run, attempt);
   }
 
-  /** Keeps what calls have come to; false where the attempt is not the latest any more. */
+  /** Stores the results of durable calls; false where the attempt is no longer the latest. */
   async writeJournal(attempt: number, entries: JournalEntry[]): Promise<boolean> {
     return this.#journal.write(attempt, entries);
   }
 
-  /** Hears of the end of a task that is only awaited. */
+  /** Called at the end of a task that is only awaited. */
   async ended(): Promise<void> {
     this.#releaseWaiters();
   }
@@ -128,7 +128,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
 
   /**
    * A WebSocket for a listener, which first gets what was kept after `?after=`, then everything as it comes. At `/end`
-   * one for a waiter, which is closed at the next end; 204 where one has just been, unless `?next` is asked for.
+   * one for a waiter, which is closed at the next end; 204 where the task has just ended, unless the query has `next`.
    */
   override async fetch(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
@@ -154,7 +154,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
       try {
         socket.close(ENDED_CODE);
       } catch {
-        // It is gone, or closed already.
+        // The socket is gone, or closed already.
       }
     }
   }
@@ -171,13 +171,13 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   override async alarm(): Promise<void> {
     const touched = this.#touched;
     const keptUntil = await this.#keptUntil();
-    // What came while it looked is of a new run.
+    // What arrived while it read the row belongs to a new run.
     if (this.#touched !== touched) await this.ctx.storage.setAlarm(Date.now() + EVENTS_KEPT_MS);
     else if (keptUntil > Date.now()) await this.ctx.storage.setAlarm(keptUntil);
     else await this.#clear();
   }
 
-  /** In ms since the epoch. What keeps the numbers of a flow's events is kept as long as the flow. */
+  /** In ms since the epoch. A flow's object is kept as long as the flow, because it holds the numbers of the flow's events. */
   async #keptUntil(): Promise<number> {
     const id = this.ctx.id.name ?? "";
     const table = id.startsWith("flow_") ? "flows" : "tasks";
@@ -199,7 +199,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
       try {
         for (const frame of frames) socket.send(frame);
       } catch {
-        // It is gone; the relay resumes with what was kept.
+        // The socket is gone; the relay resumes with the kept events.
       }
     }
   }
@@ -211,7 +211,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     else this.#saving ??= setTimeout(() => this.#save(), SAVE_EVERY_MS);
   }
 
-  /** So that no object is forgotten: it looks after its task's end by itself. */
+  /** Sets an alarm, so that every object checks by itself whether its task has ended, and clears its storage. */
   async #setAlarm(): Promise<void> {
     this.#touched++;
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + EVENTS_KEPT_MS);

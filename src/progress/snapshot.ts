@@ -5,7 +5,7 @@ import type { TaskResource } from "../contract/task.ts";
 import type { TaskError } from "../core/errors.ts";
 import { since, type Moment } from "../core/timeline.ts";
 
-/** How a task stands by its row. Telling the same one again, or an old one, changes nothing. */
+/** A task's state, by its row. Sending the same snapshot again, or an old one, changes nothing. */
 export interface Snapshot {
   id: string;
   moments: Moment[];
@@ -13,7 +13,7 @@ export interface Snapshot {
   ended: { seq: number; at: number; task: TaskResource } | null;
 }
 
-/** The events of a snapshot after number `after`: the same, whoever derives them. */
+/** The events of a snapshot after number `after`; every caller derives the same ones. */
 export function eventsOf({ moments, ended }: Snapshot, after: number): TaskEvent[] {
   const events: TaskEvent[] = since(moments, after).map(({ seq, at, data }) => ({
     seq,
@@ -32,7 +32,7 @@ export type NewEvent = Omit<TaskEvent, "seq">;
 
 /** An event of a flow. */
 export interface FlowNews {
-  /** Whose it is: that of a member, by its id, or of an end of the flow. */
+  /** The source of the event: the id of a member, or an end of the flow. */
   teller: string;
   /** Its number among those of its teller, which grows. */
   nth: number;
@@ -41,9 +41,9 @@ export interface FlowNews {
 
 /** What a running attempt has to tell. */
 export interface Report {
-  /** Its own: one that comes again, because its answer was lost, is not heard twice. */
+  /** The report's own id: a report that is sent again, because its answer was lost, is not applied twice. */
   id: string;
-  /** As the attempt began. */
+  /** The task as the attempt began. */
   snapshot: Snapshot;
   events: NewEvent[];
   /** The attempt has nothing more to tell: keep all of it now. */
@@ -67,7 +67,7 @@ export interface JournalEntry {
   until: number | null;
   /** The number of the signal that it took. */
   signal: number | null;
-  /** An attempt did it behind a failure with which it ended; another way may be taken by now, so it need not be asked for again. */
+  /** An attempt wrote it after a failure that is tried again; the handler may then take another path and not make this call again. */
   loose?: true;
   /** The step says how to undo it. */
   undo?: true;
@@ -80,13 +80,13 @@ export const ENDED_CODE = 4_000;
 export interface ProgressApi {
   sync(snapshot: Snapshot): Promise<void>;
   report(report: Report): Promise<void>;
-  /** Hears of a flow's events, those of one teller in their order. */
+  /** Receives a flow's events, those of one teller in their order. */
   syncFlow(told: FlowNews[]): Promise<void>;
   list(after: number): Promise<TaskEvent[]>;
   latestProgress(): Promise<TaskEvent | null>;
-  /** An event that comes from outside of the task, which stood like this. */
+  /** Adds an event from outside of the task, whose state was `snapshot`. */
   note(snapshot: Snapshot, event: NewEvent): Promise<void>;
-  /** What is in the journal of this run; from now on attempts before this one may not write to it. Null where this one may not. */
+  /** The entries of this run's journal. From now on earlier attempts may not write to it; null where this attempt may not either. */
   openJournal(run: number, attempt: number): Promise<JournalEntry[] | null>;
   /** Keeps entries, all or none; false where the attempt may not write any more. */
   writeJournal(attempt: number, entries: JournalEntry[]): Promise<boolean>;

@@ -1,4 +1,4 @@
-/** Compiles the nodes of a flow's graph into tasks. What is too many ends it at once, whatever is still to come. */
+/** Compiles the nodes of a flow's graph into tasks. Exceeding a limit stops the compilation at once. */
 
 import { hasOnly, dagInOrder } from "./dag.ts";
 import { exitsOf, lenient, merged, type Built, type Edge } from "./edges.ts";
@@ -7,7 +7,7 @@ import { MAX_EDGES, MAX_KEY_LENGTH, MAX_NODES, MAX_SOURCES, type PlannedTask, ty
 import { inside, pointerTo, type Path } from "../path.ts";
 import { MAX_FAULTS, type Fault } from "../problems.ts";
 
-/** Edges and sources that are looked at: those of nested nodes again on each level, and those of empty ones too. */
+/** Edges and sources that a compilation may visit: those of nested nodes once per level, and those that nodes without tasks pass on. */
 const MAX_LOOKED_AT = 4 * MAX_EDGES;
 
 const KINDS = ["task", "chain", "group", "chord", "map", "dag"] as const;
@@ -22,7 +22,7 @@ const PROPERTIES_OF_KIND: Record<Kind, readonly string[]> = {
   dag: ["dag"],
 };
 
-/** What surrounds a node. */
+/** The context in which a node is compiled. */
 export interface Place {
   passed: Source | null;
   after: Edge[];
@@ -42,7 +42,7 @@ export const START: Place = { passed: null, after: [], scope: null, ignored: fal
 
 const NOTHING: Built = { result: { value: null }, exits: [] };
 
-/** Ends the compilation; its fault is among those that were found. */
+/** Thrown to stop the compilation; the fault that caused it is already in `faults`. */
 export class TooMuch extends Error {}
 
 export class Compiler {
@@ -59,7 +59,7 @@ export class Compiler {
     return this.#tasks.splice(0);
   }
 
-  /** One more than an answer shows ends it: so that the answer says that there are more. */
+  /** Records a fault. Stops at one fault more than an answer lists, so that the answer can say that there are more. */
   readonly fault = (path: Path, detail: string): Built => {
     this.faults.push({ pointer: pointerTo(path), detail });
     if (this.faults.length > MAX_FAULTS) throw new TooMuch();
@@ -93,7 +93,7 @@ export class Compiler {
     }
   }
 
-  /** `item`: where its input stands, if it is one of a map. */
+  /** `item`: the path of its input, if the task belongs to a map. */
   #task(node: Record<string, unknown>, place: Place, item?: Path): Built {
     if (typeof node["task"] !== "string") return this.fault(inside(place.path, "task"), "the name of a task");
     const inputPath = item ?? inside(place.path, "input");
@@ -172,7 +172,7 @@ export class Compiler {
     );
   }
 
-  /** Side by side. Where there are none, what comes after them waits for what came before. */
+  /** Compiles nodes that run side by side. Without any, the next node waits for what these nodes would have waited for. */
   #together(nodes: unknown[], place: Place, compile: (node: unknown, i: number) => Built): Built {
     this.#sourcesAt(place.path, nodes.length);
     const members = nodes.map(compile);
@@ -229,7 +229,7 @@ export class Compiler {
     return without;
   }
 
-  /** What each `$from` in an input means. */
+  /** The source of each `$from` in an input, by name. */
   #from(input: unknown, { passed, scope }: Place, inputPath: Path): Record<string, Source> {
     const sources: Record<string, Source> = {};
     for (const { reference, at } of references(input, inputPath)) {

@@ -1,4 +1,4 @@
-/** A dag's names: whether they are in order, and in which order its nodes are compiled. */
+/** Checks the names in a dag, and sorts its nodes into the order in which they are compiled. */
 
 import { inside, type Path } from "../path.ts";
 
@@ -8,18 +8,18 @@ export interface DagEntry {
   onFailure?: "fail" | "ignore";
 }
 
-/** Hears of a fault at a place. */
+/** Receives a fault and its place. */
 export type Complain = (path: Path, detail: string) => unknown;
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Names that mean something else. */
+/** Names that no node may have, and why. */
 const TAKEN: ReadonlyMap<string, string> = new Map([
   ["previous", '"previous" is what $from calls the value that a node is passed; choose another name'],
   ["__proto__", "__proto__ is no name of its own in an object; choose another name"],
 ]);
 
-/** Whether a value is an object of no other members than these; complains where it is not. */
+/** Whether a value is an object. Reports a fault if it is not, and for each member that is not one of `members`. */
 export function hasOnly(
   value: unknown,
   members: readonly string[],
@@ -75,8 +75,8 @@ function checkEntry(dag: Record<string, unknown>, name: string, entry: unknown, 
 }
 
 /**
- * Depth first, in the order in which the names are written: what is written in order stays so. `stuck` are those of a
- * circle and those that need one. No recursion: a chain of needs may be as long as a body.
+ * Sorts topologically, depth first in the order of writing, so that names already in order stay so. `stuck`: the nodes of a
+ * cycle, and the nodes that need one. No recursion, because a chain of needs may be as long as a body.
  */
 function sort(dag: Record<string, DagEntry>): { order: string[]; stuck: string[] } {
   const names = Object.keys(dag);

@@ -4,29 +4,29 @@ import type { PlannedTask, Source } from "./flow.ts";
 
 export interface Edge {
   task: PlannedTask;
-  /** The needer runs even if this one failed. */
+  /** The task that needs `task` runs even if `task` failed. */
   ignore: boolean;
-  /** Not named by the graph: what a node that is ignored needs, those who need that node need too. */
+  /** Not named by the graph: a task that needs an ignored node also needs what that node needs. */
   isInherited?: boolean;
 }
 
-/** What a node became: where its result comes from, and what those after it wait for. */
+/** A compiled node: the source of its result, and the edges that the nodes after it wait for. */
 export interface Built {
   result: Source;
   exits: Edge[];
 }
 
-/** Hears of edges and sources before they are looked at, so many at a time; throws where they are too many. */
+/** Called with a number of edges or sources before they are visited; throws when the total is too large. */
 export type Spend = (edges: number) => void;
 
-/** The exits of these, one after the other. */
+/** The exits of all of these nodes as one list. */
 export function exitsOf(built: readonly Built[], spend: Spend): Edge[] {
   if (built.length === 1) return built[0]!.exits;
   spend(built.reduce((sum, each) => sum + each.exits.length, 0));
   return built.flatMap((each) => each.exits);
 }
 
-/** Each task once, the stricter edge of two; and no inherited one that another need implies. */
+/** Keeps one edge for each task, the stricter of two, and drops inherited edges that another need implies. */
 export function merged(edges: Edge[], spend: Spend): Edge[] {
   spend(edges.length);
   const strict = edges.filter((edge) => !edge.ignore);
@@ -42,7 +42,7 @@ export function merged(edges: Edge[], spend: Spend): Edge[] {
   return [...kept, ...edges.filter((edge) => edge.ignore && take(edge))];
 }
 
-/** A node whose own failure stops nobody. One that comes before it still does, so `after` stands beside it. */
+/** Makes a node's own failure stop no other node. A failure before it still does, so the strict edges of `after` are inherited. */
 export function lenient({ result, exits }: Built, after: Edge[], spend: Spend): Built & { hidden: string[] } {
   spend(exits.length + after.length);
   const shown = tasksIn(result, spend);

@@ -1,4 +1,4 @@
-/** Flows: what a graph of tasks is compiled into (`plan-flow.ts`), and how large it may be. */
+/** Flows: what a graph of tasks is compiled into (`plan.ts`), and how large it may be. */
 
 import type { Path } from "../path.ts";
 
@@ -6,7 +6,7 @@ import type { Path } from "../path.ts";
 export const MAX_NODES = 10_000;
 export const MAX_EDGES = 100_000;
 
-/** Values that are passed on: items of lists and members of objects that results are put together to. */
+/** Values that a flow may pass on: the items of lists and members of objects that are assembled from results. */
 export const MAX_SOURCES = 200_000;
 
 /** The key of a task: its place in the graph. */
@@ -15,7 +15,7 @@ export const MAX_KEY_LENGTH = 1_000;
 /**
  * Where a value comes from: the result of a task (its id), a list or an object of such, a constant,
  * or what is known of the flow's failure. `orNull`: null if anything in it, or in `if`, did not succeed.
- * In a plan, all that take the same source have the same object.
+ * In a plan, tasks that take the same source share one object.
  */
 export type Source =
   | string
@@ -37,10 +37,10 @@ export interface PlannedTask {
   /** As written; undefined where the node takes what it is passed. */
   input: unknown;
   options: unknown;
-  /** What it is passed, if it takes that; and what its `$from`s mean, by name. */
+  /** `passed`: what it is passed, if it takes that. `from`: the source of each `$from`, by name. */
   passed: Source | null;
   from: Record<string, Source>;
-  /** Ids that must have succeeded, and ids that must only have ended. */
+  /** Ids of the tasks that must have succeeded, and of those that must only have ended. */
   needs: string[];
   needsEnd: string[];
   /** The same edges from the other side. */

@@ -9,7 +9,7 @@ import type { Plan, PlannedTask, Source } from "./flow.ts";
 import { inside } from "../path.ts";
 import type { Fault } from "../problems.ts";
 
-/** A flow as it was planned, and what of the body is not the graph's: the deadline as it was given, if it was. */
+/** A planned flow, and the `deadline` of the body as given, which is not part of the graph. */
 export interface Planned {
   plan: Plan;
   faults: Fault[];
@@ -42,7 +42,7 @@ export function planFlow(body: unknown, newIds: (count: number) => string[]): Pl
   }
 }
 
-/** Gives the tasks their ids in place of their numbers. Sources that are one object stay one. */
+/** Gives the tasks their ids in place of their numbers. A source object that tasks share stays one object. */
 function named(plan: Plan, ids: string[]): Plan {
   const idOf = (number: string) => ids[Number(number)]!;
   const known = new Map<Source, Source>();

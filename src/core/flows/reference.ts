@@ -23,7 +23,7 @@ export function references(input: unknown, at: Path = null): FoundReference[] {
   return found;
 }
 
-/** The references of an input, and all lists and objects of it that hold one. */
+/** The references in an input, and all of its lists and objects that hold one. */
 export function holdersIn(input: unknown): ReadonlySet<unknown> {
   const holders = new Set<unknown>();
   const look = (value: unknown): boolean => {

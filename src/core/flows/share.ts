@@ -1,19 +1,19 @@
 /**
- * Sources as they are stored. What only one task takes stands in that task's row; what several take stands once in the
- * flow's row, and they name it by its number. So a flow takes as much room as its graph, however often a value is taken.
+ * Sources as they are stored. A source that one task takes is stored in that task's row. A source that several tasks take is
+ * stored once in the flow's row, and the tasks refer to it by number, so storage does not grow with how often it is taken.
  */
 
 import type { PlannedTask, Source } from "./flow.ts";
 
 /**
- * What a source that several take is named by. A list of its number, where a source has a list of its items: a
- * release that does not know this fails on it, and does not pass null.
+ * Refers to a source in the flow's row by its number. `list` holds an object here and an array in any other source, so that a
+ * release that does not know this form fails instead of passing null.
  */
 export interface Shared {
   list: { shared: number };
 }
 
-/** A source, of which parts may stand in the flow's row. */
+/** A source; parts of it may be stored in the flow's row. */
 export type StoredSource =
   | string
   | { list: StoredSource[] }
@@ -23,7 +23,7 @@ export type StoredSource =
   | { failure: true }
   | Shared;
 
-/** The sources of these tasks as they are stored, and those that stand in the flow's row by their numbers. */
+/** Converts the sources of these tasks to their stored form. `shared`: the sources for the flow's row, each at its number. */
 export class Sharing {
   readonly shared: StoredSource[] = [];
   readonly #takers = new Map<Source, number>();
@@ -63,7 +63,7 @@ export class Sharing {
   }
 }
 
-/** No longer than its number would be. */
+/** Whether a source is no longer than a reference to it would be. */
 function isSmall(source: Source): boolean {
   if (typeof source === "string" || "value" in source || "failure" in source) return true;
   if ("list" in source) return source.list.length === 0;
@@ -77,7 +77,7 @@ function partsOf(source: Source): Source[] {
   return "orNull" in source ? [source.orNull] : [];
 }
 
-/** How many items, members and ids a source has when it stands where it is taken. */
+/** How many items, members and ids a source has when it is written out in full. */
 export function sizeOf(source: Source, known: Map<Source, number>): number {
   if (isSmall(source)) return 1;
   const before = known.get(source);
@@ -92,7 +92,7 @@ export function isShared(source: StoredSource): source is Shared {
   return typeof source === "object" && "list" in source && !Array.isArray(source.list);
 }
 
-/** The numbers that a stored source names. */
+/** The numbers of the shared sources that a stored source refers to. */
 export function numbersIn(source: StoredSource): number[] {
   if (typeof source === "string") return [];
   if (isShared(source)) return [source.list.shared];
@@ -101,7 +101,7 @@ export function numbersIn(source: StoredSource): number[] {
   return "orNull" in source ? numbersIn(source.orNull) : [];
 }
 
-/** The source that was stored, where `shared` holds all that it names. What it names several times is one object. */
+/** Restores a source. `shared` holds every source that it refers to; one that it refers to several times becomes one object. */
 export function restored(source: StoredSource, shared: ReadonlyMap<number, StoredSource>): Source {
   const known = new Map<number, Source>();
   const restore = (stored: StoredSource): Source => {

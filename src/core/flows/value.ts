@@ -1,4 +1,4 @@
-/** What a flow's task is given: sources resolved, `$from`s replaced. Pure: the results are an argument. */
+/** Builds the input of a flow's task: resolves its sources and replaces its `$from`s. Pure: the results are an argument. */
 
 import type { Source } from "./flow.ts";
 import { MAX_PAYLOAD_BYTES } from "../bounds.ts";
@@ -14,7 +14,7 @@ export interface Ended {
   sealed?: { tenant: string; task: string; text: string; sealed: string };
 }
 
-/** What is known of the ends of the tasks that a source names. Of a task that is not there, nothing is left. */
+/** The ends of the tasks that a source names. A task that is missing from `ended` was removed. */
 export interface Known {
   ended: ReadonlyMap<string, Ended>;
   /** What `onError` is passed. */
@@ -29,7 +29,7 @@ export function taskIdsOf(source: Source): string[] {
   return "orNull" in source ? [...taskIdsOf(source.orNull), ...(source.if ?? [])] : [];
 }
 
-/** A result that is asked for and not there: its task was removed. No other value stands in for it, null least of all. */
+/** A result is needed and is gone, because its task was removed. An error and not null: null would mean an ignored failure. */
 export class ValueGoneError extends Error {
   override readonly name = "ValueGoneError";
   readonly data: { taskIds: string[] };
@@ -39,7 +39,7 @@ export class ValueGoneError extends Error {
   }
 }
 
-/** What a source stands for. Throws a {@link ValueGoneError} where it names a task that has no result, unless that is a failure to ignore. */
+/** The value of a source. Throws a {@link ValueGoneError} where it names a task that has no result, except for an ignored failure. */
 export function valueOf(source: Source, known: Known): unknown {
   if (typeof source === "string") return resultOf(source, known);
   if ("list" in source) return source.list.map((each) => valueOf(each, known));
@@ -47,7 +47,7 @@ export function valueOf(source: Source, known: Known): unknown {
     return Object.fromEntries(Object.entries(source.object).map(([name, each]) => [name, valueOf(each, known)]));
   }
   if ("orNull" in source) {
-    // Null is the word for a failure, so whether there was one must be known of each.
+    // Null stands for a failure, so the end of every task must be known.
     const gone = taskIdsOf(source).filter((id) => !known.ended.has(id));
     if (gone.length > 0) throw new ValueGoneError(gone);
     const all = [source.orNull, ...(source.if ?? [])].every((each) => hasSucceeded(each, known));
@@ -63,7 +63,7 @@ function resultOf(id: string, { ended }: Known): unknown {
   return end.result;
 }
 
-/** Whether everything in a source has a result. What is ignored further inside is no failure of the whole. */
+/** Whether everything in a source has a result. A failure that is ignored inside it does not count. */
 function hasSucceeded(source: Source, known: Known): boolean {
   if (typeof source === "string") return known.ended.get(source)?.state === "succeeded";
   if ("list" in source) return source.list.every((each) => hasSucceeded(each, known));
@@ -76,7 +76,7 @@ export class DanglingReferenceError extends Error {
   override readonly name = "DanglingReferenceError";
 }
 
-/** An input that is too large once its `$from`s are replaced, or that would take too much to be made. */
+/** An input that is too large once its `$from`s are replaced, or that takes too many bytes from its flow to be built. */
 export class InputTooLargeError extends Error {
   override readonly name = "InputTooLargeError";
 
@@ -91,7 +91,7 @@ export function fillIn(input: unknown, sources: Record<string, unknown>): unknow
 }
 
 /**
- * The same, where `take` gives what a reference stands for: asked once for each name and path. Throws
+ * As {@link fillIn}, with `take` giving the value of a reference; it is called once for each name and path. Throws
  * {@link InputTooLargeError} as soon as what was taken is too large to be an input.
  */
 export function fillWith(input: unknown, take: (name: string, path: string) => unknown): unknown {
@@ -126,12 +126,12 @@ export function demandRoom(value: unknown): void {
 
 function measured(value: unknown): { value: unknown; bytes: number } {
   const text = (JSON.stringify(value) as string | undefined) ?? "";
-  // Most are small, and three bytes a character are the most there are.
+  // A character is at most three bytes, so a short text is small enough without being encoded.
   const bytes = text.length * 3 <= MAX_PAYLOAD_BYTES ? text.length : new TextEncoder().encode(text).length;
   return { value, bytes };
 }
 
-/** The part of a source to which a path leads, as far as the graph tells; the rest of the path leads on in its value. */
+/** Follows a path into a source as far as the source's structure goes. `rest` is the path that remains, for its value. */
 export function narrowed(source: Source, path: string): { source: Source; rest: string } {
   const segments = path.split("/").slice(1);
   let here = source;
