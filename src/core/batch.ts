@@ -1,4 +1,4 @@
-/** Batches: tasks of their own, whose handler is called once for many of them. Pure. */
+/** Batches: one call of a handler serves many tasks, each of which keeps its own id, attempts and result. Pure. */
 
 import type { z } from "zod";
 import { durationMs, type Duration } from "./duration.ts";
@@ -14,8 +14,8 @@ export interface BatchOption {
 }
 
 /**
- * Answers for each input, in their order: its result, or an `Error` with which that task alone fails. What it throws is
- * the error of all of them.
+ * Returns an entry for each input, in their order: its result, or an `Error` with which that task alone fails. If the handler
+ * throws, all of the tasks fail with that error.
  */
 export type BatchHandler<Input extends z.ZodType, Output extends z.ZodType> = (
   inputs: z.output<Input>[],
@@ -50,14 +50,14 @@ export function batchOf(
   return { size, waitMs: between("batch.wait", durationMs(option.wait), 1, MAX_BATCH_WAIT_MS), run };
 }
 
-/** In the place of a handler for one. */
+/** Stands in for `run` in the definition of a batch, which has no handler for a single input. */
 export function refuseAlone(name: string): () => never {
   return () => {
     throw new TypeError(`${name} is run in batches: call \`batch.run\` with many inputs`);
   };
 }
 
-/** What is wrong with what a handler returned for so many inputs; null: nothing. */
+/** What is wrong with the value that a batch's handler returned for `count` inputs; null if nothing is. */
 export function faultOfResults(returned: unknown, count: number): string | null {
   if (!Array.isArray(returned)) return "the handler of a batch returns an array with a result for each input";
   if (returned.length === count) return null;

@@ -3,8 +3,8 @@
  */
 
 /**
- * How long a claim holds without a heartbeat. With the clock's second look at a lease that ran out, work that a crash
- * cut off goes on within 20 s. `core/lease.ts` has the leases of older attempts.
+ * How long a claim holds without a heartbeat. The clock looks twice at a lease that ran out, so work that a crash cut off
+ * goes on within 20 s. `core/lease.ts` has the leases of older attempts.
  */
 export const LEASE_MS = 17_000;
 
@@ -12,27 +12,27 @@ export const LEASE_MS = 17_000;
 export const CANCEL_GRACE_MS = 5_000;
 
 /**
- * How long after its bell a queued task is looked at again: when the lease of a claim that came at once runs out, so
- * that one timer serves both and a plain task never moves it.
+ * How long after its bell (a queue message with its id) the clock looks at a queued task again. A claim that follows at once has
+ * a lease until then, so that one timer serves both and a plain task never moves it.
  */
 export const BELL_MS = LEASE_MS;
 
-/** How often the clock looks at a task that waits in a paused lane; who opens the lane wakes it. */
+/** How often the clock looks at a task that waits in a paused lane; opening the lane wakes it. */
 export const HELD_LOOK_MS = 3_600_000;
 
 /** The lease of a claim may end this much before the row's timer without moving the timer. */
 export const TIMER_SLACK_MS = 500;
 
 /**
- * How long after its turn under a rate the clock looks at a task. The worker that heard of it starts it in time; this is
- * for one that has died.
+ * How long after its turn under a rate the clock looks at a task. The worker that knows the turn starts the task in time; the
+ * clock covers for a worker that has died.
  */
 export const TURN_GRACE_MS = 1_000;
 
 /** A task that was cut off this often is not started again: it probably brings its worker down. */
 export const MAX_CRASHES = 3;
 
-/** Undoing that was cut short this often is given up: more, because what is not undone stays done. */
+/** Undoing that was cut short this often is given up. More than {@link MAX_CRASHES}, because a step that is not undone stays done. */
 export const MAX_UNDO_CRASHES = 10;
 
 /** Attempts kept in a task's history; older ones are dropped from its middle. */
@@ -51,7 +51,7 @@ export const MAX_BODY_BYTES = 1_048_576;
  */
 export const INLINE_PAYLOAD_BYTES = 16_384;
 
-/** What is secret in one input, and in one result, together with where it stands: it lies in the row, sealed. */
+/** The secret fields of one input, or of one result, with their paths: they are stored in the row, sealed. */
 export const MAX_SECRET_BYTES = 16_384;
 
 /** The JSON parameter of one set-based statement; D1 refuses a value above 2 MB. */
@@ -63,12 +63,12 @@ export const MAX_JSON_DEPTH = 500;
 /** Submissions in one batch request. */
 export const MAX_BATCH = 1_000;
 
-/** Inputs of one handler call: with what lies in their rows they still fit into one answer of D1 and into one call. */
+/** Inputs of one handler call: so many, as far as they are stored in the tasks' rows, fit into one answer of D1 and one call. */
 export const MAX_BATCH_SIZE = 500;
 
 /**
- * Characters of the results of one call together: what goes from one invocation to another may be 32 MiB, and a character
- * may be two bytes of it.
+ * Characters of the results of one call together: one invocation may send another 32 MiB, and a character may take two bytes
+ * of that.
  */
 export const MAX_BATCH_RESULT_LENGTH = 12_000_000;
 
@@ -91,12 +91,12 @@ export const EVENT_MS = 28_500;
 /** Longest attempt: an object's alarm handler, in which such attempts run, is cut off after 15 minutes. */
 export const MAX_TIMEOUT_MS = 14 * 60_000;
 
-/** Attempts of a task that says nothing about it. */
+/** Attempts of a task whose definition gives no number. */
 export const DEFAULT_MAX_ATTEMPTS = 3;
 
 export const MAX_ATTEMPTS = 100;
 
-/** How long an ended task is kept where nobody says otherwise. */
+/** How long an ended task is kept unless its definition or its submission says otherwise. */
 export const DEFAULT_RETENTION_MS = 7 * 86_400_000;
 
 export const MIN_RETENTION_MS = 1_000;
@@ -117,5 +117,5 @@ export const LANES = ["high", "default", "bulk", "long"] as const;
 
 export type Lane = (typeof LANES)[number];
 
-/** Answers `value` where it lies between the two; throws a `RangeError` that names `what` where it does not. */
+/** Returns `value` if it is from `min` to `max`; otherwise throws a `RangeError` that names `what`. */
 export type Between = (what: string, value: number, min: number, max: number) => number;

@@ -1,11 +1,11 @@
-/** Holds a value against a schema, whatever the value. */
+/** Checks any value against a schema. */
 
 import type { z } from "zod";
 import type { SchemaIssue } from "./problems.ts";
 
 export type Checked<T> = { success: true; data: T } | { success: false; issues: readonly SchemaIssue[] };
 
-/** As `safeParse`, also where there are more faults than the library's stack holds: those are one fault of the whole. */
+/** Like `safeParse`, but a value with more faults than the library's stack holds gives one fault of the whole value. */
 export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z.output<S>> {
   try {
     const parsed = schema.safeParse(value, { error: briefly() });
@@ -16,10 +16,10 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z
   }
 }
 
-/** Issues that get words of their own. More than are ever listed, as those of a union's ways are not. */
+/** Issues that get a message of their own. More than are ever listed, because issues in the branches of a union are not listed. */
 const MAX_WORDED = 10_000;
 
-/** Says nothing at length that is not shown: which members are unknown, and what each of ever so many issues is. */
+/** Keeps messages that are not shown short: those that list unknown members, and those after {@link MAX_WORDED} issues. */
 function briefly(): (issue: { code?: string }) => string | undefined {
   let issues = 0;
   return ({ code }) => {

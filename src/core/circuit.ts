@@ -14,7 +14,7 @@ export interface CircuitOption {
   window?: Duration;
   /** How long nothing starts. Then one run is let through: it closes the circuit, or opens it for as long again. Default 30 s. */
   cooldown?: Duration;
-  /** Whose failures count together, and who is held back for them. Default `tenant`. */
+  /** Whose failures count together, and whose tasks are held back for them. Default `tenant`. */
   per?: Per;
 }
 
@@ -38,12 +38,12 @@ export function circuitOf(option: CircuitOption, between: Between): Circuit {
   };
 }
 
-/** A circuit for the row of a task, JSON; that of one tenant has a key of its own. */
+/** A circuit as JSON for the row of a task; a circuit of one tenant carries its own key. */
 export function rowCircuit(task: string, { per, ...circuit }: Circuit, tenant: string): string {
   return JSON.stringify(per === "tenant" ? { ...circuit, key: `${task}@${tenant}` } : circuit);
 }
 
-/** Whose circuit a key of the tables is: of a task, and of one tenant or (null) all. */
+/** The task and the tenant of a circuit, by its key in the tables; tenant null: all tenants. */
 export function circuitOwner(key: string): { task: string; tenant: string | null } {
   const [task = "", tenant = null] = key.split("@");
   return { task, tenant };

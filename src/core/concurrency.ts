@@ -14,13 +14,13 @@ export type Per = "tenant" | "deployment";
 /** A limit in a definition: for all of its tasks, or for those with the same key. */
 export interface ConcurrencyOption<Input> {
   limit: number;
-  /** Of the input and the tenant; tasks with different keys do not count against each other. */
+  /** Computes the key from the input and the tenant; tasks with different keys do not count against each other. */
   key?: (input: Input, tenant: string) => string;
   /** Default `tenant`. `deployment` is for what all tenants share, such as an upstream's own limit. */
   per?: Per;
 }
 
-/** The same as a definition holds it. */
+/** A {@link ConcurrencyOption} as a definition holds it. */
 export interface ConcurrencyLimit {
   limit: number;
   per: Per;
@@ -43,12 +43,12 @@ export function definitionKey(task: string, key: string, tenant: string | null):
   return `task:${task}${tenant === null ? "" : `@${tenant}`}:${key}`;
 }
 
-/** The keys of submissions are their tenant's. */
+/** A key of a submission; it belongs to the submission's tenant. */
 export function submissionKey(tenant: string, key: string): string {
   return `tenant:${tenant}:${key}`;
 }
 
-/** A key as its owner wrote it. */
+/** A key as the definition or the submission gave it, without the prefix. */
 export function ownKey(key: string): string {
   return key.split(":").slice(2).join(":");
 }

@@ -1,6 +1,6 @@
 /**
- * What is remembered of ends and attempts: flat counters by name, because adding them up is then the
- * same for all, in SQL too. Pure.
+ * Statistics of ends and attempts as flat counters by name, so that all of them are added up in the
+ * same way, in SQL too. Pure.
  */
 
 import { bucketOf, type Histogram } from "./histogram.ts";
@@ -34,7 +34,7 @@ function add(counts: Counts, name: string, more: number): void {
   counts[name] = (counts[name] ?? 0) + more;
 }
 
-/** All of these together. */
+/** The sums of these counters, by name. */
 export function sumOf(all: readonly Counts[]): Counts {
   const sum: Counts = {};
   for (const counts of all) for (const [name, count] of Object.entries(counts)) add(sum, name, count);
@@ -71,7 +71,7 @@ interface MutablePerformance {
   run: MutableHistogram;
 }
 
-/** Of a kind of which nothing was seen. */
+/** The performance of a kind that has no counts yet. */
 export function newPerformance(): MutablePerformance {
   const ended = Object.fromEntries(TERMINAL_STATES.map((state) => [state, 0])) as Record<TerminalState, number>;
   return { ended, wait: { buckets: new Map(), sumMs: 0 }, run: { buckets: new Map(), sumMs: 0 } };

@@ -48,22 +48,22 @@ export interface TaskOptions<
   /** How long the ended task is kept. Default 7 days. */
   retention?: Duration;
   /**
-   * How long the worker may be deaf before its attempt counts as lost. Default 17 s. Declare more
-   * for a handler that computes longer than that without awaiting anything.
+   * How long the worker may send no heartbeat before its attempt counts as lost. Default 17 s. Declare
+   * more for a handler that computes longer than that without awaiting anything.
    */
   lease?: Duration;
   /**
-   * At most `limit` of these run at once, exactly, over all isolates; several limits must all leave a
-   * place. With `key`, a function of the input, the limit is each key's own.
+   * At most `limit` of these run at once, exactly, over all isolates; with several limits, each must have a
+   * free slot. With `key`, a function of the input, the limit applies to each key by itself.
    */
   concurrency?: ConcurrencyOption<z.output<Input>> | ConcurrencyOption<z.output<Input>>[];
   /** At most so many starts per time. Holds for manual retries and later attempts too. */
   rateLimit?: RateOption<z.output<Input>>;
-  /** Holds its tasks back for a while when they fail too often. Counted over all isolates; nothing without it. */
+  /** Holds its tasks back for a while when they fail too often. Failures are counted over all isolates. Without it nothing is held back. */
   circuit?: CircuitOption;
   /**
-   * Single flight: the same input is not run again while it is under way, or its result is fresh. It answers submissions;
-   * members of flows, children and ticks of schedules are runs of their own and always run.
+   * Single flight: a submission with the same input as a task that has not ended, or whose result is fresh, gets that task.
+   * Only submissions share; members of flows, children and ticks of schedules always run.
    */
   cache?: CacheOption;
   /**
@@ -80,7 +80,7 @@ const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
 /**
  * Defines a task. Throws a `RangeError` at once where an option makes no sense, so that a mistake
- * shows at start and not at three in the morning.
+ * shows at start and not later.
  *
  * @example
  * export const add = defineTask({

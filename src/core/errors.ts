@@ -48,14 +48,14 @@ export class RetryAfterError extends Error {
   }
 }
 
-/** Thrown by `ctx.waitForSignal` when its timeout passed first. Unless it is caught the attempt has failed; the next one waits anew. */
+/** Thrown by `ctx.waitForSignal` when its timeout passed first. Unless it is caught, the attempt fails and the next one waits again. */
 export class SignalTimeoutError extends Error {
   override readonly name = "SignalTimeoutError";
 }
 
 /**
- * Thrown by `ctx.join`, `ctx.call` and `ctx.callAll` when a child did not succeed, whatever attempts it had. Its
- * `data` says which, and why. Another attempt would ask the same child, so unless it is caught the task has failed.
+ * Thrown by `ctx.join`, `ctx.call` and `ctx.callAll` when a child has ended without success. Its `data` says which child, and
+ * why. Another attempt would get the same child, so unless the error is caught, the task fails.
  */
 export class ChildFailedError extends NonRetryableError {
   override readonly name = "ChildFailedError";

@@ -1,8 +1,8 @@
-/** When what waits is likely to start, and what runs to end: from timers, rates, and how long such work took lately. Pure. */
+/** Estimates when a waiting task starts and when a running one ends: from timers, rates, and recent durations. Pure. */
 
 import { quantile, type Histogram } from "./histogram.ts";
 
-/** What an estimate is made from; `timer` and `rate` are exact as long as nothing else gets in the way. */
+/** What an estimate is made from; `timer` and `rate` are exact unless something else holds the task back. */
 export const ESTIMATE_SOURCES = ["timer", "rate", "run_times", "wait_times", "progress"] as const;
 
 /** `at` is in ms since the epoch, and never in the past. */
@@ -11,12 +11,12 @@ export interface Estimate {
   from: (typeof ESTIMATE_SOURCES)[number];
 }
 
-/** A row's own timer; null where it names none, or one that is over. */
+/** By a row's own timer; null where it has none, or one that has passed. */
 export function byTimer(at: number | null, now: number): Estimate | null {
   return at !== null && at > now ? { at, from: "timer" } : null;
 }
 
-/** What began at `begin` takes as long as such things do: half of them, or where that is over already, most. */
+/** The likely end of what began at `begin`: by the median duration, or the 95th percentile once that has passed; then null. */
 function likely(begin: number, durations: Histogram, now: number): number | null {
   for (const q of [0.5, 0.95]) {
     const ms = quantile(durations, q);
@@ -44,14 +44,14 @@ export function byProgress(startedAt: number, percent: number | null, at: number
   return end > now ? { at: end, from: "progress" } : null;
 }
 
-/** A concurrency key whose places are all taken. */
+/** A concurrency key whose slots are all taken. */
 export interface FullKey {
   limit: number;
-  /** When the tasks that have the places started. */
+  /** When the tasks that hold the slots started. */
   startedAts: readonly number[];
 }
 
-/** The start of the one at `position` in a key's line, if those before it take as long as such tasks did lately. */
+/** The start of the task at `position` in a key's line, if the tasks before it take as long as such tasks did lately. */
 export function byPlaces(
   { limit, startedAts }: FullKey,
   position: number,
@@ -60,7 +60,7 @@ export function byPlaces(
 ): Estimate | null {
   const runMs = quantile(run, 0.5);
   if (runMs === null || limit < 1) return null;
-  // Nobody can say when one ends that has run for longer than nearly all did. Those over a lowered limit free no place.
+  // No estimate beyond the 95th percentile. The first tasks to end free no slot while more run than a lowered limit allows.
   const free = startedAts
     .map((startedAt) => likely(startedAt, run, now) ?? Infinity)
     .toSorted((a, b) => a - b)
@@ -69,7 +69,7 @@ export function byPlaces(
   return at > now && at < Infinity ? { at, from: "run_times" } : null;
 }
 
-/** When the one at `position` may start under a rate (ITU-T I.371), in ms since the epoch; `now` where it may already. */
+/** When the task at `position` may start under a rate (ITU-T I.371), in ms since the epoch; `now` where it may already. */
 export function turnUnder(
   bucket: { tat: number; interval: number; tolerance: number },
   position: number,
@@ -79,7 +79,7 @@ export function turnUnder(
   return Math.max(now, Math.ceil(turn));
 }
 
-/** Of all that holds a task back, what does so longest; null where that is not known of one of them. */
+/** The latest of the estimates, because all of them hold the task back; null where one of them is unknown. */
 export function latest(estimates: readonly (Estimate | null)[]): Estimate | null {
   const known = estimates.filter((each) => each !== null);
   if (known.length < estimates.length) return null;

@@ -1,16 +1,16 @@
 /**
- * The numbers of a task's events. What comes out of the task's row has its number from the row alone: the run, the attempt
- * and the place in the life of an attempt. So whoever derives such an event, whenever, gives it the same number, and
- * nothing is counted anywhere. What an attempt tells besides takes the numbers that are left between two of those, in
- * the order in which its progress object hears of it.
+ * The numbers of a task's events. An event that is derived from the task's row has a number that follows from the row alone:
+ * from the run, the attempt and the place in the life of an attempt. So it has the same number wherever and whenever it is
+ * derived, without a counter. The other events of an attempt take the free numbers between two of those, in the order in
+ * which its progress object receives them.
  *
- * Neither the run nor the attempt ever falls, so their sum grows with either, and stands for one pair in a task's life.
+ * Neither the run nor the attempt ever decreases, so their sum grows with either, and stands for one pair in a task's life.
  */
 
-/** Between two places: more than the logs, outputs, reports of progress and signals that come between two states. */
+/** Numbers between two places: more than there are logs, outputs, reports of progress and signals between two states. */
 const ROOM = 1_000_000;
 
-/** Where an attempt's life has places for events; those before it starts are of the attempt before. */
+/** The places for events in the life of an attempt. Events before an attempt starts belong to the attempt before it. */
 const PLACES = {
   waiting: 1,
   scheduled: 2,
@@ -45,7 +45,7 @@ export function laterInAttempt(running: number, place: Place): number {
   return running + (PLACES[place] - PLACES.running) * ROOM;
 }
 
-/** The number for something that was told after the event `last`; null where no number is left before the next place. */
+/** The number for an event that follows the event `last`; null where no number is left before the next place. */
 export function nextNumber(last: number): number | null {
   return (last + 1) % ROOM === 0 ? null : last + 1;
 }

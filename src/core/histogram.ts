@@ -32,7 +32,7 @@ export function countUpTo(histogram: Histogram, bucket: number): number {
   return size;
 }
 
-/** The duration in ms that the part `q` of all is not above; null where there are none. */
+/** The `q`-quantile of the durations in ms; null where there are none. */
 export function quantile(histogram: Histogram, q: number): number | null {
   const rank = Math.max(1, Math.ceil(q * sizeOf(histogram)));
   let below = 0;

@@ -1,11 +1,11 @@
 /**
- * What JSON's readers pass over without a word: numbers that come back changed, names that stand in an object twice, of
- * which one is lost, and `__proto__`, which is no name of its own to much code. Pure.
+ * Finds what JSON parsers change or lose silently: numbers that lose digits, names that stand in an object twice, and
+ * `__proto__`, which much code does not treat as a member's name. Pure.
  */
 
 import type { Path } from "./path.ts";
 
-/** What can be told of a text without reading it: no stack runs out, whatever the text is. */
+/** What is known of a text before it is parsed. Found without recursion, so no text exhausts the stack. */
 export interface Outline {
   deepest: number;
   /** Brackets that are open at the end. */
@@ -44,7 +44,7 @@ export function outlineOf(text: string): Outline {
   return { deepest, open, names, hasLongNumber };
 }
 
-/** Something that a reader would lose. */
+/** Something that a parser would lose or change. */
 export interface Loss {
   path: Path;
   detail: string;
@@ -136,7 +136,7 @@ class Walk {
     if (detail !== null) this.#losses.push({ path, detail });
   }
 
-  /** The next character that is no blank. */
+  /** The next character that is not white space. */
   #next(): string {
     while (this.#text.charCodeAt(this.#at) <= 32) this.#at++;
     return this.#text[this.#at] ?? "";
@@ -162,12 +162,12 @@ function isDigit(char: number): boolean {
   return char >= 48 && char <= 57;
 }
 
-/** Why a number would not come back as it was written; null where it would. A fraction may be rounded, as everywhere. */
+/** Why parsing changes a number; null where it does not. A fraction may be rounded, as in every parser. */
 function whyChanged(literal: string): string | null {
   const value = Number(literal);
   if (!Number.isFinite(value)) return "a number may not be larger than 1.7e308";
   if (value === 0) return ZERO.test(literal) ? null : "a number may not be smaller than 4.9e-324, unless it is 0";
-  // So many digits come back from every reader as they were, whatever the exponent.
+  // Every parser keeps so few digits, whatever the exponent.
   if (literal.length <= SAFE_DIGITS) return null;
   const written = decimalOf(literal);
   if (written.exponent < 0) return null;

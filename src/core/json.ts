@@ -3,12 +3,12 @@
 import { pointer, type Fault } from "./problems.ts";
 
 /**
- * The value as JSON text. `fault`: where in it, below `base`, stands a number that would be lost: `1e400` is
+ * The value as JSON text. `fault`: the place, below `base`, of a number that would be lost: `1e400` is
  * read as Infinity, which JSON cannot write.
  */
 export function writeJson(value: unknown, base: readonly PropertyKey[] = []): { text: string; fault: Fault | null } {
   const text = JSON.stringify(value);
-  // Infinity is written as null, and few inputs hold one of those.
+  // Infinity is written as null, so only the few texts with a null are searched.
   const lost = text.includes("null") ? infiniteIn(value) : null;
   const fault = lost && { pointer: pointer([...base, ...lost]), detail: "a number may not be larger than 1.7e308" };
   return { text, fault };

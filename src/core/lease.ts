@@ -5,13 +5,13 @@
 
 import { LEASE_MS } from "./bounds.ts";
 
-/** An attempt older than this has shown that it takes long. */
+/** An attempt older than this counts as long. */
 const YOUNG_MS = 60_000;
 
-/** Lease of an older attempt: with the clock's second look, a crash is rescued within 60 s. */
+/** Lease of an older attempt: the clock looks twice at a lease that ran out, so a crash is rescued within 60 s. */
 const LONG_LEASE_MS = 57_000;
 
-/** A lease is renewed this much before it runs out; the second value is for leases longer than the first one. */
+/** A lease is renewed this much before it runs out; `long` is for leases longer than {@link LEASE_MS}. */
 const MARGIN_MS = { short: 1_500, long: 3_000 } as const;
 
 /** The lease of an attempt of this age (ms), in ms. `ownMs`: what its definition asks for while it is young. */
@@ -25,7 +25,7 @@ export function renewAfter(leaseMs: number): number {
   return leaseMs - Math.min(leaseMs > LEASE_MS ? MARGIN_MS.long : MARGIN_MS.short, leaseMs / 3);
 }
 
-/** Between two questions whether an attempt of this age (ms) is to stop, in ms: a cancel is heard within 2 s, and within 5 s by an older one. */
+/** The pause between two checks whether an attempt of this age (ms) must stop, in ms: it notices a cancel within 2 s, later 5 s. */
 export function pollAfter(ageMs: number): number {
   return ageMs < YOUNG_MS ? 1_500 : 4_500;
 }

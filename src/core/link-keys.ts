@@ -6,14 +6,14 @@ export interface LinkKey {
   secret: string;
   /** It signs from then on, until the next one does. */
   from: number;
-  /** What it has signed holds until then at most; null while it is the latest. */
+  /** Links that it has signed are valid until then at most; null while it is the latest. */
   until: number | null;
 }
 
-/** An isolate asks for the keys no more often than that. */
+/** An isolate asks for the keys at most once in this time. */
 export const KEYS_KNOWN_MS = 60_000;
 
-/** A new key signs nothing before every isolate has heard of it: none refuses a link for a key that it does not know yet. */
+/** A new key signs nothing until every isolate knows it, so that no isolate refuses its links. */
 const ANNOUNCED_MS = 2 * KEYS_KNOWN_MS;
 
 /** Keys that are kept at once. */
@@ -27,15 +27,15 @@ export function signerAt(keys: readonly LinkKey[], now: number): LinkKey | undef
   return holding(keys, now).findLast((key) => key.from <= now) ?? keys.at(-1);
 }
 
-/** The keys whose links hold at `now`. */
+/** The keys whose links are valid at `now`. */
 export function holding(keys: readonly LinkKey[], now: number): LinkKey[] {
   return keys.filter((key) => key.until === null || key.until > now);
 }
 
 /**
- * The keys after `fresh` has taken over. What the others have signed holds for `overlapMs` more. With an overlap of 0 they are
- * given up at once, because they are known to somebody: then the fresh one signs at once, and isolates that have not heard of it
- * refuse its links for up to {@link KEYS_KNOWN_MS}. Null where too many are kept.
+ * The keys after `fresh` has taken over. Links that the others have signed stay valid for `overlapMs` more. An overlap of 0 is
+ * for keys that have leaked: they end at once and the fresh one signs at once, so isolates that do not know it yet refuse its
+ * links for up to {@link KEYS_KNOWN_MS}. Null where too many are kept.
  */
 export function rotated(
   keys: readonly LinkKey[],

@@ -1,4 +1,4 @@
-/** Where objects are made: near the database, where the deployment says where that is. */
+/** Where Durable Objects are created: near the database, if the deployment says where that is. */
 
 /**
  * The options of the first call to a Durable Object. The platform reads the hint when the object is made and never again;

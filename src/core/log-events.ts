@@ -6,7 +6,7 @@
  * the text of an error that a handler or a key function threw: that may repeat an input.
  */
 
-/** `error`: something is lost or refused. `warn`: something is late, and is made up for by itself. */
+/** `error`: something is lost or refused. `warn`: something is late, and the system makes up for it. */
 type Level = "error" | "warn";
 
 interface LogEvent {

@@ -1,9 +1,9 @@
 /** Which name was meant by one that is misspelt. */
 
-/** As much of a name as is compared. */
+/** How many characters of a name are compared. */
 const COMPARED = 64;
 
-/** The name that differs from `given` by at most two letters more, less, changed or swapped, and by any case and punctuation; null where there is none. */
+/** The name nearest to `given`, at most two letters inserted, deleted, changed or swapped; case and punctuation do not count. */
 export function nearest(given: string, names: Iterable<string>): string | null {
   const letters = lettersOf(given);
   if (letters === "") return null;
@@ -33,7 +33,7 @@ function lettersOf(name: string): string {
     .replace(/[^a-z0-9]/g, "");
 }
 
-/** Whether `changes` letters at most make one of the other. Bounded by four to the power of the changes, times the length. */
+/** Whether at most `changes` edits turn one into the other. Takes at most 4^`changes` times the length in steps. */
 function isWithin(a: string, b: string, changes: number): boolean {
   let same = 0;
   while (same < a.length && a[same] === b[same]) same++;

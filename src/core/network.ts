@@ -1,7 +1,7 @@
-/** Which network an address belongs to: what one household or server has, and so what a limit per caller counts. Pure. */
+/** The network of an address: the addresses that one household or server has. A limit per caller counts them as one. Pure. */
 
 /**
- * An IPv4 address is one caller. Of IPv6 everybody has at least a /64, and could call from another address of it each time.
+ * An IPv4 address is one caller. An IPv6 caller has at least a /64, and could call from another address of it each time.
  * An IPv4 address inside of an IPv6 one (`::ffff:192.0.2.1`) is that IPv4 address.
  */
 export function networkOf(address: string): string {

@@ -1,6 +1,6 @@
 /**
- * An input of which parts are known only when the task starts: what can be said of the rest before. Only what holds
- * whatever the unknown parts turn out to be is a fault.
+ * Checks an input of which parts (its `$from`s) are known only when the task starts. A fault is reported only if no value of
+ * the unknown parts could remove it.
  */
 
 import { z } from "zod";
@@ -13,7 +13,7 @@ export function staticFaults(schema: z.ZodType, input: unknown, path: readonly P
   return faultsIn(schema, input, path, holdersIn(input));
 }
 
-/** `holders`: what holds a reference. */
+/** The references in an input, and its lists and objects that hold one. */
 type Holders = ReadonlySet<unknown>;
 
 function faultsIn(schema: z.ZodType, input: unknown, path: readonly PropertyKey[], holders: Holders): Fault[] {
@@ -25,11 +25,11 @@ function faultsIn(schema: z.ZodType, input: unknown, path: readonly PropertyKey[
   const plain = unwrapped(schema);
   if (plain instanceof z.ZodObject) return inObject(plain, input, path, holders);
   if (plain instanceof z.ZodArray) return inArray(plain, input, path, holders);
-  // Which branch of a union is meant, or what a transform makes of the whole, the unknown parts may decide.
+  // The unknown parts may decide which branch of a union is meant, or what a transform makes of the whole.
   return [];
 }
 
-/** What the schema takes, without what only says that it may be left out or what becomes of it. */
+/** The schema without wrappers: optional, nullable, read-only, default and transform. */
 function unwrapped(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodReadonly) {
     return unwrapped(schema.unwrap() as z.ZodType);
@@ -45,7 +45,7 @@ function inObject(schema: z.ZodObject, input: unknown, path: readonly PropertyKe
   const shape = schema.shape as Record<string, z.ZodType>;
   const known = Object.entries(shape).flatMap(([name, member]) => {
     if (Object.hasOwn(given, name)) return faultsIn(member, given[name], [...path, name], holders);
-    // Of the object, because a member that may be left out need not take undefined.
+    // Checked as part of an object, because the schema of an optional member need not accept undefined.
     return faultsIn(z.object({ [name]: member }), {}, path, holders);
   });
   if (!(schema.def.catchall instanceof z.ZodNever)) return known;

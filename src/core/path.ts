@@ -1,4 +1,4 @@
-/** Places in JSON, as a list from the inside out: going one deeper copies nothing, however deep it is. */
+/** Places in JSON as linked lists, the innermost part first: going one level deeper copies nothing. */
 
 import { pointer } from "./problems.ts";
 
@@ -9,7 +9,7 @@ export function inside(around: Path, ...parts: (string | number)[]): Path {
   return parts.reduce<Path>((path, part) => ({ around: path, part }), around);
 }
 
-/** The members and items that lead there. */
+/** The members and items on the way to the place, the outermost first. */
 export function partsOf(path: Path): (string | number)[] {
   const parts: (string | number)[] = [];
   for (let here = path; here !== null; here = here.around) parts.push(here.part);

@@ -25,9 +25,9 @@ export interface Budget {
   attemptsPerObject: number;
   /** Task ids in one queue message: at most as many as an event takes, so that a large submission spreads over many events. */
   idsPerBell: number;
-  /** How much less often than usual a running attempt asks whether it is to stop; each renewal of its lease tells it as well. */
+  /** How many times longer a running attempt waits between checks whether it must stop; each renewal of its lease tells it too. */
   pollFactor: number;
-  /** Reports of an attempt that leave at one pace, before the pace is halved. */
+  /** Reports that an attempt sends at one pace before the pace is halved. */
   reportsPerPace: number;
   tick: TickBudget;
   /** Rows that one bulk request, or one round of background work, changes. */

@@ -15,7 +15,7 @@ export interface ProblemMembers {
   quota?: QuotaName;
   used?: number;
   limit?: number;
-  /** What a verb on many has done before it was refused. */
+  /** What a bulk verb had done before it was refused. */
   matched?: number;
   changed?: number;
 }
@@ -43,7 +43,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** Faults that one answer lists. Whoever looks for them stops at one more, so that the answer can say that there are more. */
+/** Faults that one answer lists. A search for faults stops at one more, so that the answer can say that there are more. */
 export const MAX_FAULTS = 100;
 
 /** Characters of a pointer, of a sentence, and of all faults of an answer: what a caller sends is not echoed at length. */
@@ -84,7 +84,7 @@ function clip(text: string): string {
   return text.length <= MAX_WORDS ? text : `${text.slice(0, MAX_WORDS - 1).toWellFormed()}…`;
 }
 
-/** What is too long to be pointed at is pointed at by what holds it. */
+/** Shortens a pointer that is too long to that of a value around it. */
 function clipPointer(text: string): string {
   return text.length <= MAX_POINTER ? text : text.slice(0, text.slice(0, MAX_POINTER + 1).lastIndexOf("/"));
 }
@@ -94,7 +94,7 @@ export function pointer(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
-/** As much of a name as a clipped pointer looks at. */
+/** Cuts a name to the length that {@link clipPointer} reads. */
 const shortened = (part: PropertyKey) => (typeof part === "string" ? part.slice(0, MAX_POINTER + 1) : part);
 
 /** What a schema says of a value. */
