@@ -3,7 +3,10 @@
 /** How many characters of a name are compared. */
 const COMPARED = 64;
 
-/** The name nearest to `given`, at most two letters inserted, deleted, changed or swapped; case and punctuation do not count. */
+/**
+ * The name nearest to `given`: at most two letters inserted, deleted, changed or swapped; case and punctuation do not count.
+ * Null where there is none.
+ */
 export function nearest(given: string, names: Iterable<string>): string | null {
   const letters = lettersOf(given);
   if (letters === "") return null;

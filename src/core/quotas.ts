@@ -1,10 +1,10 @@
-/** Quotas of tenants: how much of each noun one may have. Pure. */
+/** Quotas of tenants: how much of each resource a tenant may have. Pure. */
 
 export const QUOTA_NAMES = ["tasks", "bytes", "signals", "schedules", "keys"] as const;
 
 export type QuotaName = (typeof QUOTA_NAMES)[number];
 
-/** What is counted now and then; the others are counted whenever one more is wanted. */
+/** What is counted from time to time; the others are counted whenever a new one is requested. */
 export const USED_NAMES = ["tasks", "bytes", "signals"] as const;
 
 /** How much of each: tasks that have not ended, bytes that are stored, signals that are kept. */
@@ -12,7 +12,7 @@ export type Use = Readonly<Record<(typeof USED_NAMES)[number], number>>;
 
 export type Quotas = Readonly<Record<QuotaName, number>>;
 
-/** Generous: they are there so that a mistake of one tenant does not become everybody's. */
+/** Generous: they only keep a mistake of one tenant from harming the others. */
 export const DEFAULT_QUOTAS: Quotas = {
   tasks: 100_000,
   bytes: 5_000_000_000,
@@ -25,8 +25,8 @@ export const DEFAULT_QUOTAS: Quotas = {
 export const FREE_QUOTAS: Quotas = { ...DEFAULT_QUOTAS, tasks: 10_000, bytes: 250_000_000, signals: 10_000 };
 
 /**
- * Reads the variable `QUOTAS`, JSON such as `{"tasks": 50000, "tenants": {"acme": {"keys": 20}}}`: what it says of this tenant,
- * else of all, else what `otherwise` says. What is no count is passed over.
+ * Reads the variable `QUOTAS`, JSON such as `{"tasks": 50000, "tenants": {"acme": {"keys": 20}}}`: the quota of this tenant,
+ * else that of all tenants, else `otherwise`. A value that is no count is ignored.
  */
 export function quotasOf(text: string | undefined, tenant: string, otherwise: Quotas): Quotas {
   const given = readObject(text);

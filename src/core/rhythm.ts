@@ -1,4 +1,4 @@
-/** When a schedule ticks: by a cron expression on a zone's wall, or at an interval. Pure; instants are ms since the epoch. */
+/** When a schedule ticks: by a cron expression in a zone's wall time, or at an interval. Pure; instants are ms since the epoch. */
 
 import { Cron } from "croner";
 import { changeWithin, instantOf, offsetOf, repeatedUntil, wallOf } from "./zone.ts";
@@ -25,7 +25,7 @@ export interface Rhythm {
   previous(at: number): number | null;
 }
 
-/** Nothing but fields of numbers and names: croner's `?` would mean the moment of reading. */
+/** Only fields of numbers and names: croner's `?` would mean the moment of parsing. */
 const CRON = /^[\dA-Z*,/#-]+( +[\dA-Z*,/#-]+){4,5}$/i;
 
 /** Why this is no cron expression, or null where it is one. */
@@ -77,8 +77,8 @@ function interval(everyMs: number, anchor: number): Rhythm {
 }
 
 /**
- * Croner finds the wall times that an expression names, as if in UTC, and the zone says when they are shown: croner's own
- * rule for days on which the clock is changed depends on how the expression is written. Ours depends on its hours.
+ * Croner finds the wall times that an expression names, as if in UTC, and the zone turns them into instants. Croner's own rule
+ * for days on which the clock is changed depends on how the expression is written; the rule here depends on its hours.
  */
 function cronRhythm(text: string, zone: string): Rhythm {
   const cron = newCron(text);
@@ -91,7 +91,7 @@ function cronRhythm(text: string, zone: string): Rhythm {
   return /[*/]/.test(hours) ? runningRhythm(walls, zone) : fixedRhythm(walls, zone);
 }
 
-/** Where the hours are fixed: every wall time ticks once; where it does not exist, when the clock has just jumped past it. */
+/** For fixed hours: every wall time ticks once; a wall time that a jump of the clock skips ticks right after the jump. */
 function fixedRhythm(walls: Rhythm, zone: string): Rhythm {
   return {
     next(at) {
@@ -120,11 +120,11 @@ const DAY_MS = 86_400_000;
 const LOOK_MS = 2 * DAY_MS;
 
 /**
- * Where the hours are all of them or stepped: a tick whenever the wall shows such a time, also for the second time. What a
- * jump leaves out ticks where the clock would have shown it without the jump. So it never pauses, and most of these are one instant.
+ * For hours with `*` or a step: ticks whenever the clock shows such a time, also for the second time. A time that a jump skips
+ * ticks when the clock would have shown it without the jump, mostly together with an ordinary tick. So the ticks never pause.
  */
 function runningRhythm(walls: Rhythm, zone: string): Rhythm {
-  /** Where ticks that the change at `change` leaves out end; not later than `change` where it leaves out none. */
+  /** Until when the ticks last that the change at `change` skips; not later than `change` where it skips none. */
   const leftOutUntil = (change: number) => change + offsetOf(zone, change) - offsetOf(zone, change - 1);
   return {
     next(at) {

@@ -1,6 +1,6 @@
 /**
- * What a schedule's time coming means: which ticks make tasks now, and when to look again. Pure:
- * the schedule says which tick it waits for, and the clock says how late it is.
+ * What to do when a schedule is due: which ticks make tasks now, and when to look again. Pure:
+ * the arguments say which tick the schedule waits for, and what time it is.
  */
 
 import { rhythmOf, type Rhythm, type Timing } from "./rhythm.ts";
@@ -9,20 +9,20 @@ import { rhythmOf, type Rhythm, type Timing } from "./rhythm.ts";
 export const OVERLAPS = ["skip", "queue", "allow", "replace"] as const;
 export type Overlap = (typeof OVERLAPS)[number];
 
-/** What becomes of a look's ticks. `follow`: as `skip`, but behind a task that is made up for, or waits for one, they queue. */
+/** What becomes of a look's ticks. `follow`: as `skip`, but they queue behind the task of a missed tick, or one that waits for such a task. */
 export type LookOverlap = Overlap | "follow";
 
 /** Which of the ticks that were missed are made up for. */
 export const CATCH_UPS = ["none", "last", "all"] as const;
 export type CatchUp = (typeof CATCH_UPS)[number];
 
-/** A tick that comes later than this counts as missed, and sooner where its interval is shorter. */
+/** A tick that is later than this, or than its interval where that is shorter, counts as missed. */
 const MISSED_AFTER_MS = 60_000;
 
-/** Whose the schedules are that the deployment declares. */
+/** The tenant of the schedules that the deployment declares. */
 export const DECLARED_TENANT = "default";
 
-/** Ticks of one schedule that are made up for in one look; the rest follows at the next. */
+/** Missed ticks of one schedule that one look makes up for; the next look makes up for the rest. */
 export const MAX_TICKS_PER_LOOK = 1_000;
 
 export interface Plan {
@@ -55,11 +55,11 @@ export function lookAt(plan: Plan, due: number, now: number, max = MAX_TICKS_PER
     nextAt = rhythm.next(nextAt);
   }
   if (overlap !== "skip") return { ticks, overlap, nextAt };
-  // None that was missed may be skipped, so they run one after the other, and none because those are still at it.
+  // No missed tick may be skipped, so their tasks run one after the other; and no tick may be skipped because those tasks still run.
   return { ticks, overlap: ticks.length > 1 || isMissed(rhythm, due, now) ? "queue" : "follow", nextAt };
 }
 
-/** The ticks since `due` that are in time, and the last of those before if it is made up for. */
+/** The ticks since `due` that are on time, and with `last` the latest one that was missed. */
 function lateTicks(rhythm: Rhythm, due: number, now: number, catchUp: "none" | "last"): number[] {
   const ticks: number[] = [];
   let tick = rhythm.previous(now + 1);
@@ -78,7 +78,7 @@ function isMissed(rhythm: Rhythm, tick: number, now: number): boolean {
   return now - tick > patience;
 }
 
-/** From where an interval is counted: an upsert with the same one keeps its phase, unless it names another start. */
+/** The instant from which an interval is counted: an upsert with the same interval keeps it, unless it names a start. */
 export function anchorOf(
   wanted: Pick<Timing, "everyMs" | "startAt">,
   before: Pick<Timing, "everyMs" | "anchor"> | null,

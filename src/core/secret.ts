@@ -6,20 +6,20 @@
 import { isReference } from "./flows/reference.ts";
 import type { Fault } from "./problems.ts";
 
-/** Stands in the place of what nobody is to see. */
+/** Stands in the place of a secret value. */
 export const MASK = "•••";
 
 /**
- * In a definition: RFC 6901 pointers to the fields that are secret, such as `"/headers/authorization"`; `""` is the whole.
+ * In a definition: RFC 6901 pointers to the fields that are secret, such as `"/headers/authorization"`; `""` is the whole value.
  * `*` stands for every item of a list and every member of an object, and names are compared without regard to case, as
- * those of headers are. A list is about the input.
+ * those of headers are. A list alone holds pointers into the input.
  */
 export type SecretOption = readonly string[] | { input?: readonly string[]; output?: readonly string[] };
 
 /** The segments of a pointer, in lower case. */
 type Path = readonly string[];
 
-/** The same as a definition holds it. */
+/** A {@link SecretOption} as a definition holds it. */
 export interface SecretPaths {
   readonly input: readonly Path[];
   readonly output: readonly Path[];
@@ -61,7 +61,7 @@ export class Secrets {
   readonly #webhook: string | null;
   readonly #limitKeys: readonly string[];
 
-  /** `webhook`: what signs the submission's own webhook. `limitKeys`: keys of its limits that tell of what is secret. */
+  /** `webhook`: what signs the submission's own webhook. `limitKeys`: keys of its limits that reveal a secret. */
   constructor(taken: readonly Taken[], webhook: string | null, limitKeys: readonly string[] = []) {
     this.#taken = taken;
     this.#webhook = webhook;
@@ -86,8 +86,8 @@ export class Secrets {
 }
 
 /**
- * Takes out what stands at the paths. Nothing and null are no secrets. `keepsReferences`: a `$from` stays where it is,
- * because what it stands for is not known yet.
+ * Takes out the values at the paths; undefined and null are not secret. `keepsReferences`: a `$from` stays where it is,
+ * because its value is not known yet.
  */
 export function takeOut(value: unknown, paths: readonly Path[], keepsReferences = false): Masked {
   const taken: Taken[] = [];
@@ -110,7 +110,7 @@ export function takeOut(value: unknown, paths: readonly Path[], keepsReferences 
   return { value: taken.length === 0 ? value : masked, taken };
 }
 
-/** The value with what was taken out of it; it is changed. */
+/** Puts what was taken out back into the value, which it changes. */
 export function putBack(value: unknown, taken: readonly Taken[]): unknown {
   const holder = { whole: value };
   for (const [path, secret] of taken) {
@@ -126,7 +126,7 @@ export function putBack(value: unknown, taken: readonly Taken[]): unknown {
   return holder.whole;
 }
 
-/** Shorter texts are found in too much that is no secret; and so many are looked for, the longest. */
+/** Shorter texts occur too often where they are no secret. Only the longest `MAX_SCRUBBED` texts are looked for. */
 const MIN_SCRUBBED = 4;
 const MAX_SCRUBBED = 100;
 
@@ -161,7 +161,7 @@ export class Scrubber {
   }
 }
 
-/** Faults without a mention of what is secret in `input`: a schema's own words may quote what they refuse. */
+/** Faults without a mention of what is secret in `input`: the message of a schema may quote the value that it refuses. */
 export function scrubFaults(found: Fault[], input: unknown, paths: readonly Path[]): Fault[] {
   if (found.length === 0) return found;
   return new Scrubber(takeOut(input, paths).taken).value(found);
@@ -173,7 +173,7 @@ function holdersOfReferences(value: unknown): Set<unknown> {
   const look = (here: unknown): boolean => {
     if (typeof here !== "object" || here === null) return false;
     if (isReference(here)) return true;
-    // Each is looked at, so that all that hold one are known.
+    // Looks at every member, without an early exit, so that all holders are found.
     const holds = Object.values(here).map(look).some(Boolean);
     if (holds) holders.add(here);
     return holds;

@@ -9,7 +9,7 @@ import { DEFAULT_RETRY, retryDelay, type RetryPolicy } from "./retry.ts";
 import type { State } from "./states.ts";
 import { errorAfterUndo, type Undoing, type UndoFailure } from "./undo.ts";
 
-/** The start of a task that no time wakes is not known; this stands in its `run_at` meanwhile (9999-12-31). */
+/** Stands in `run_at` of a waiting task that no timer wakes, because its start is not known (9999-12-31). */
 export const NO_START = 253_402_300_799_999;
 
 /** How an attempt went, as it stands in the task's history. */
@@ -38,13 +38,13 @@ export type Ending =
       delayMs?: number;
     }
   | { outcome: "timeout"; error: TaskError }
-  /** It was asked to stop and has, or its grace is over. */
+  /** The attempt was asked to stop and did, or its grace period is over. */
   | { outcome: "cancelled" }
   | { outcome: "crashed" }
   | { outcome: "snoozed"; delayMs: number }
   /** It waits without a worker. */
   | { outcome: "suspended"; wait: Wait }
-  /** Its steps are undone, but for these; the task ends as it was to. */
+  /** The steps are undone, except for `failures`; the task comes to the end that `undoing` holds. */
   | { outcome: "undone"; undoing: Undoing; failures: UndoFailure[] };
 
 /** What a suspended task waits for: whatever comes first wakes it. On the wire it is the task's `waitingFor`. */
@@ -54,9 +54,9 @@ export interface Wait {
   until: number | null;
   /** Names of signals. */
   signals: string[];
-  /** Ids of tasks; a group wakes it when all of it have ended. */
+  /** Groups of task ids; a group wakes the task when all tasks in it have ended. */
   tasks: string[][];
-  /** Signals that it had already heard of when it began to wait. */
+  /** How many signals it had already seen when it began to wait. */
   heard: number;
 }
 
@@ -67,7 +67,7 @@ export interface Running {
   /** Attempts of this run that were cut off so far. */
   crashes: number;
   maxAttempts: number;
-  /** The end that it comes to, where the attempt undoes its steps. */
+  /** Where the attempt undoes steps: the end that the task comes to. */
   undoing?: Undoing | null;
 }
 
@@ -127,7 +127,7 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
     }
     case "suspended": {
       const { wait } = ending;
-      // It came so far without bringing its worker down: a month of waits may meet more than a few deployments.
+      // It got this far without bringing its worker down. A task that waits for a month may be cut off by many deployments.
       return { ...same, crashes: 0, state: "waiting", runAt: wait.until ?? NO_START, dueAt: wait.until, wait };
     }
     case "crashed": {
@@ -156,8 +156,8 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
 }
 
 /**
- * Undoing that was cut short goes on where it was; if that happens too often, the task ends as it was to, and
- * tells what happened. What one undo function throws is no such failure. Null for other endings.
+ * Undoing that was cut short goes on where it stopped; if that happens too often, the task comes to its intended end, and its
+ * error says what happened. An error that one undo function throws does not count. Null for other endings.
  */
 function cutShort(
   undoing: Undoing,
@@ -180,7 +180,7 @@ function cutShort(
   return { ...counted, state: "retrying", runAt: at, dueAt: at };
 }
 
-/** A thrown thing as an ending: the two steering errors steer, everything else may be retried. */
+/** The ending for a thrown value: `RetryAfterError` sets the delay, `NonRetryableError` forbids a retry, all else may be retried. */
 export function endingOf(thrown: unknown): Ending {
   const error = describeError(thrown);
   if (thrown instanceof RetryAfterError) {

@@ -4,7 +4,7 @@ import { durationMs, type Duration } from "./duration.ts";
 import type { Per } from "./concurrency.ts";
 import type { Between } from "./bounds.ts";
 
-/** How a submission shares its task. `key` tells whose submissions share. Times are ms. */
+/** How a submission shares its task. Submissions with the same `key` share. Times are ms. */
 export interface Share {
   kind: "debounce" | "throttle" | "cache";
   key: string;
@@ -30,9 +30,9 @@ export interface RateOption<Input> {
    * comes. `drop`: it ends `cancelled`, unless it has started before; later attempts always wait.
    */
   onLimit?: "wait" | "drop";
-  /** Of the input and the tenant; each key has a rate of its own. */
+  /** Computes the key from the input and the tenant; each key has a rate of its own. */
   key?: (input: Input, tenant: string) => string;
-  /** Whose starts count together: `per` of the other limits, which is a time here. Default `tenant`. */
+  /** Whose starts count together. Other limits call this `per`, which is a time here. Default `tenant`. */
   scope?: Per;
 }
 
@@ -65,7 +65,7 @@ export interface Rate {
   interval: number;
   /** How early a start may come after a pause. */
   tolerance: number;
-  /** Whoever is over it ends instead of waiting. */
+  /** A task over the rate ends instead of waiting. */
   drop?: true;
 }
 

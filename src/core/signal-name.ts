@@ -1,19 +1,19 @@
-/** Names of signals: what a task may wait for is exactly what the route can be asked to deliver. */
+/** Names of signals: a task may wait for exactly the names that the route can deliver. */
 
 import { NonRetryableError } from "./errors.ts";
 
-// As segments of a path, `.` and `..` are taken away before any route is looked for.
+// URL parsing removes the segments `.` and `..` from a path before it is routed.
 const NAME = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,100}$/;
 
-/** What a signal's name looks like, to be told where one does not. */
+/** The rule for a signal's name, for error messages. */
 export const SIGNAL_NAME_RULE = "a signal's name is 1 to 100 letters, digits, _, . and -, and neither . nor ..";
 
-/** Whether a signal may be called so. */
+/** Whether a signal may have this name. */
 export function isSignalName(name: string): boolean {
   return NAME.test(name);
 }
 
-/** Throws a `NonRetryableError` where no signal may be called so. */
+/** Throws a `NonRetryableError` where no signal may have this name. */
 export function assertSignalName(name: string): void {
   if (!isSignalName(name)) throw new NonRetryableError(`${SIGNAL_NAME_RULE}: ${JSON.stringify(name)} never comes`);
 }

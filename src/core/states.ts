@@ -18,7 +18,7 @@ export const STATES = [
 
 export type State = (typeof STATES)[number];
 
-/** The states that absorb: only an explicit `retry` leaves them, or the `replay` of a webhook delivery. */
+/** The states in which a task has ended: only an explicit `retry` leaves them, or the `replay` of a webhook delivery. */
 export const TERMINAL_STATES = ["succeeded", "failed", "cancelled", "expired"] as const satisfies State[];
 
 export type TerminalState = (typeof TERMINAL_STATES)[number];
@@ -29,7 +29,7 @@ export const LIVE_STATES = ["scheduled", "queued", "waiting", "running", "retryi
 /** The live states in which no attempt holds the task, so a verb may move it at once. */
 export const IDLE_STATES = ["scheduled", "queued", "waiting", "retrying"] as const satisfies State[];
 
-/** A queued task, as far as its bell goes. */
+/** What the sender of a bell, a queue message with task ids, needs to know of a queued task. */
 export interface Queued {
   id: string;
   lane: string;
@@ -40,8 +40,8 @@ export function isTerminal(state: State): state is TerminalState {
 }
 
 /**
- * Every arrow by its verb. `from` is the guard of the verb's statement; an empty `from` is the
- * birth of a task. Whoever finds the row elsewhere changes nothing: somebody else already moved it.
+ * Every arrow by its verb. `from` is the guard of the verb's statement; a verb with an empty `from`
+ * makes a task. A statement that finds the row in another state changes nothing.
  */
 export const ARROWS = {
   /** Accepted over HTTP or from the Worker's own code. */
@@ -64,9 +64,9 @@ export const ARROWS = {
   rescue: { from: ["running"], to: ["queued", "failed"] },
   /** Cancelled before an attempt held it, or the running attempt has ended since it was asked to. */
   cancel: { from: ["scheduled", "queued", "waiting", "retrying", "running"], to: ["cancelled"] },
-  /** It is to end badly, and has steps to undo first: in an attempt of their own. */
+  /** The task is to end badly and has steps to undo first, in an attempt of its own. */
   undo: { from: ["scheduled", "queued", "waiting", "retrying", "running"], to: ["queued"] },
-  /** Not started by its expiry; one that has started once is past it. */
+  /** Not started by its expiry; a task that has started once does not expire. */
   expire: { from: ["scheduled", "queued", "waiting"], to: ["expired"] },
   /** Something it needs has failed, so it never runs. */
   abandon: { from: ["waiting"], to: ["failed", "cancelled"] },

@@ -1,9 +1,9 @@
-/** JSON text that goes into a larger JSON text as it is: stored inputs and results are shown without being read. Pure. */
+/** JSON text that goes into a larger JSON text as it is: stored inputs and results are shown without being parsed. Pure. */
 
-/** Texts that the write under way has met, and the string that stands for each of them meanwhile. */
+/** The texts that the current call of {@link writeWithTexts} has met, and the placeholder for each of them. */
 let underWay: { texts: string[]; mark: string } | null = null;
 
-/** A value that is known as JSON text only. Written by {@link writeWithTexts}, or by whatever else writes JSON, which reads it first. */
+/** A value held as JSON text. {@link writeWithTexts} inserts the text as it is; any other JSON writer gets the parsed value. */
 export class JsonText {
   readonly text: string;
 
@@ -19,8 +19,8 @@ export class JsonText {
 }
 
 /**
- * The value as JSON, with each {@link JsonText} in it as it stands. `mark` stands for them while the rest is written, and must
- * be a string that nobody can have put into the value: a new UUID.
+ * The value as JSON, with each {@link JsonText} in it as it is. `mark` stands for them while the rest is written, and must be a
+ * string that cannot be in the value: a new UUID.
  */
 export function writeWithTexts(value: unknown, mark: string): string {
   const texts: string[] = [];

@@ -32,15 +32,15 @@ export interface TryOptions {
 export interface StepOptions<T = unknown> extends TryOptions {
   /**
    * Takes back what the step did, given its result. Runs when the task has finally failed, or was cancelled with
-   * `undo`: the last step's first, each remembered like a step. Plain code: it may use `ctx.signal` and tell of its
-   * progress, but begin nothing durable.
+   * `undo`; the last step is undone first, and each undo is remembered like a step. Plain code: it may use `ctx.signal` and
+   * report progress, but must not call steps, waits or children.
    */
   undo?: (result: T) => unknown;
 }
 
 export interface SignalOptions<T> {
   timeout?: Duration;
-  /** What the signal's body must be. One that does not fit is passed over, with a warning in the task's log, and the wait goes on. */
+  /** What the signal's body must be. A signal that does not fit is skipped, with a warning in the task's log, and the wait goes on. */
   schema?: z.ZodType<T>;
 }
 
@@ -55,7 +55,7 @@ export interface SpawnOptions {
 /** A task that a handler has spawned. */
 export interface Child<T = unknown> {
   readonly id: string;
-  /** Only its type is of use: it tells what `join` gives. */
+  /** Only its type is of use: it gives `join` its result type. */
   readonly task: T;
 }
 
@@ -98,14 +98,14 @@ export interface TaskContext {
    */
   step<T>(name: string, fn: () => Promise<T> | T, options?: StepOptions<T>): Promise<T>;
   /**
-   * Waits, up to a year, without holding a worker. A duration, or the `Date` to wake at. What goes on
+   * Waits, up to a year, without holding a worker. A duration, or the `Date` to wake at. Work that goes on
    * beside a wait belongs in a step: once only waits are left, the attempt ends.
    */
   sleep(until: Duration | Date): Promise<void>;
   /**
    * Waits for a signal of this name (`POST /v1/tasks/{id}/signals/{name}`) without holding a worker;
-   * one that came before it was asked for counts, and each is given to one wait. A manual retry begins with all of
-   * them again. Throws a `SignalTimeoutError` when `timeout` passes first. A name is 1 to 100 letters, digits, `_`, `.`
+   * a signal that came before the wait counts, and each signal is given to one wait. After a manual retry all of
+   * them are available again. Throws a `SignalTimeoutError` when `timeout` passes first. A name is 1 to 100 letters, digits, `_`, `.`
    * and `-`; another is a `NonRetryableError`, because such a signal cannot be sent.
    */
   waitForSignal<T = unknown>(name: string, options?: SignalOptions<T>): Promise<T>;
@@ -158,7 +158,7 @@ export interface TaskDefinition<
   readonly concurrency: readonly ConcurrencyLimit[];
   /** Null where nothing of it is secret. */
   readonly secret: SecretPaths | null;
-  /** Where it is one, its `run` stands in for the other. */
+  /** Set for a batch; then its `run` is called instead of the one below. */
   readonly batch: Batch | null;
   // A method, so that definitions of different inputs fit one list.
   run(input: z.output<Input>, ctx: TaskContext): Promise<z.input<Output>> | z.input<Output>;
@@ -170,7 +170,7 @@ export type BatchItem = Pick<
   | "id"
   | "attempt"
   | "maxAttempts"
-  /** Aborts when this task is cancelled, times out, or was lost; whatever the handler then gives for it, its end stands. */
+  /** Aborts when this task is cancelled, times out, or was lost; a result that the handler then returns for it is ignored. */
   | "signal"
   | "tags"
   | "parentId"
@@ -182,9 +182,9 @@ export type BatchItem = Pick<
   | "output"
 >;
 
-/** What the handler of a batch gets beside its inputs. There are no steps and no waits: each would be one of many tasks. */
+/** What the handler of a batch gets beside its inputs. There are no steps and no waits: a step or a wait belongs to one task. */
 export interface BatchContext extends Pick<TaskContext, "env" | "tenant"> {
-  /** Aborts when there is nobody left to work for: each of the tasks was cancelled, timed out, or was lost. */
+  /** Aborts when every task of the batch was cancelled, timed out, or was lost. */
   readonly signal: AbortSignal;
   /** The tasks, in the order of the inputs. All are one tenant's. */
   readonly items: readonly BatchItem[];

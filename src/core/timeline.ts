@@ -1,7 +1,7 @@
 /**
- * The `state` events of a task, derived from its row. The row is the truth; whoever holds events
- * appends what it has not seen yet, so telling a progress object twice, late or never changes nothing
- * but the moment at which a listener hears of it.
+ * The `state` events of a task, derived from its row. The row is the source of truth; a holder of
+ * events appends those that it has not seen yet, so sending them to a progress object twice, late or
+ * never changes only the moment at which a listener gets them.
  */
 
 import type { TaskError } from "./errors.ts";
@@ -40,10 +40,10 @@ export interface Lived {
   startedAt: number | null;
   finishedAt: number | null;
   cancelRequestedAt: number | null;
-  /** Set while its attempts undo what it has done: they are not asked to stop. */
+  /** Set while its attempts undo steps; such attempts are not asked to stop. */
   undo: string | null;
   flowId: string | null;
-  /** Of a member of a flow: the task whose end released it; null for those that begin the flow. */
+  /** Of a member of a flow: the task whose end released it; null for a member that starts with the flow. */
   parentId: string | null;
 }
 
@@ -55,7 +55,7 @@ export interface Moment {
   data: { state: State; attempt: number; cancelRequestedAt?: string };
 }
 
-/** One run of the task, as far as its row still tells. */
+/** One run of the task, as far as its row still shows it. */
 interface Run {
   number: number;
   history: AttemptRecord[];
@@ -65,9 +65,9 @@ interface Run {
 }
 
 /**
- * The row's story, oldest first; the last moment is the state that the row is in. What was told of an
- * earlier row of the same task keeps its number and its words, so a listener only ever needs what is new.
- * Of the runs before the current one it tells what their attempts have left.
+ * The states of the row, oldest first; the last moment is the state that the row is in. A moment that was derived from
+ * an earlier row of the same task keeps its number and its content, so a listener only needs what is new.
+ * Earlier runs are included as far as the history holds their attempts.
  */
 export function timeline(row: Lived): Moment[] {
   return runsOf(row).flatMap((run) => momentsOf(row, run));
@@ -105,7 +105,7 @@ function momentsOf(row: Lived, { number: run, history, before, isCurrent }: Run)
     moments.at(-1)!.data.cancelRequestedAt = new Date(at).toISOString();
   };
   const runs = isCurrent && isRunning(row);
-  // What is known of the current run alone: the row forgets it when the next one begins.
+  // Known for the current run only: the row loses it when the next run begins.
   const state = isCurrent ? row.state : null;
   const cancelRequestedAt = isCurrent ? row.cancelRequestedAt : null;
 
@@ -138,7 +138,7 @@ function momentsOf(row: Lived, { number: run, history, before, isCurrent }: Run)
   return moments;
 }
 
-/** When the attempt that came next could have started; null where those between are no longer in the history. */
+/** When the attempt that came next could have started; null where attempts between are no longer in the history. */
 function startAfter(entry: AttemptRecord, next: AttemptRecord): number | null {
   return next.number === entry.number + 1 ? next.runAt : null;
 }
@@ -147,7 +147,7 @@ function isRunning(row: Lived): boolean {
   return row.state === "running" && row.startedAt !== null;
 }
 
-/** Whether the attempt that runs at the end of these moments is over for somebody who has seen up to number `last`. */
+/** Whether the attempt that runs at the end of these moments is over, by the events up to number `last`. */
 export function isOver(moments: Moment[], last: number): boolean {
   const start = moments.findLast((moment) => isAt("running", moment.seq));
   return start !== undefined && last >= laterInAttempt(start.seq, "after");

@@ -17,7 +17,7 @@ export interface UndoFailure {
   error: TaskError;
 }
 
-/** Failures that are told, and how much of each one's message: a row holds two megabytes. */
+/** How many failures are listed, and how many characters of each message: a row holds two megabytes. */
 const MAX_TOLD = 50;
 const MAX_MESSAGE = 500;
 

@@ -6,7 +6,7 @@
 import { BELL_MS, DEFAULT_RETENTION_MS, HELD_LOOK_MS } from "./bounds.ts";
 import { isTerminal, type State } from "./states.ts";
 
-/** The part of a row that decides. Instants are ms since the epoch. */
+/** The part of a row that {@link wake} decides by. Instants are ms since the epoch. */
 export interface Sleeper {
   state: State;
   runAt: number;
@@ -29,8 +29,8 @@ export interface Sleeper {
 export const OBJECT = { listened: 1, used: 2, undo: 4, awaited: 8 } as const;
 
 /**
- * The bits with which the progress object must hear every change, and keeps it. Of a task that is only awaited it
- * hears the end, once and without a guarantee: nothing is stored or timed for that.
+ * The bits with which the progress object must receive every change, and keeps it. If the task is only awaited, the object
+ * is told the end, once and without a guarantee: nothing is stored and no timer is set for that.
  */
 export const TOLD = OBJECT.listened | OBJECT.used | OBJECT.undo;
 
@@ -58,14 +58,14 @@ export function wake(row: Sleeper, now: number, heldUntil = 0): Wake {
   return { do: "postpone", dueAt: sooner(row, row.runAt) };
 }
 
-/** A task that has never started ends at its expiry; one that has is past it. */
+/** A task that has never started ends at its expiry; a task that has started does not expire. */
 function hasExpired(row: Pick<Sleeper, "expiresAt" | "startedAt">, now: number): boolean {
   return row.startedAt === null && row.expiresAt !== null && row.expiresAt <= now;
 }
 
 /**
- * The first look at a task that starts at `runAt`: at its start, or once its bell may be lost. One that gathers with
- * others is looked at when it has done so for `gatherMs`.
+ * When the clock first looks at a task that starts at `runAt`: at its start, or once its bell may be lost. A task that gathers
+ * with others is looked at after `gatherMs`.
  */
 export function firstLook(
   state: "scheduled" | "queued",
@@ -107,7 +107,7 @@ export function timedRetention(retentionMs: number): number {
   return retentionMs === DEFAULT_RETENTION_MS ? retentionMs + 1 : retentionMs;
 }
 
-/** A backlog is no lost bell: the older the task, the longer until its next one. */
+/** An old queued task is more likely in a backlog than without its bell: the older it is, the longer until its next bell. */
 function nextBell(row: Sleeper, now: number): number {
   return now + Math.max(BELL_MS, Math.min(Math.floor((now - row.runAt) / 2), 600_000));
 }

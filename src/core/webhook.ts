@@ -78,12 +78,12 @@ export function validSecrets(secrets: readonly WebhookSecret[], now: number): st
 
 const OWNED = "webhooks:";
 
-/** The tenant of a tenant's deliveries: one that no key can have, because no tenant's name has a colon. */
+/** The tenant under which a tenant's deliveries are stored. No key can have it, because no tenant's name has a colon. */
 export function deliveryTenant(tenant: string): string {
   return `${OWNED}${tenant}`;
 }
 
-/** Whose deliveries a tenant's are: the inverse of {@link deliveryTenant}. */
+/** The tenant whose deliveries are stored under `tenant`: the inverse of {@link deliveryTenant}. */
 export function ownerOf(tenant: string): string {
   return tenant.slice(OWNED.length);
 }

@@ -1,4 +1,4 @@
-/** Weights of tenants: how much of a crowded lane one gets for each turn of another. Pure. */
+/** Weights of tenants: how much of a crowded lane a tenant gets in relation to the others. Pure. */
 
 /** By tenant; one that is not named has the weight 1. */
 export type Weights = Readonly<Record<string, number>>;

@@ -1,6 +1,6 @@
 /**
- * Between instants and the clock on the wall of a time zone. A wall time is written as ms, as if the
- * wall were in UTC; instants are ms since the epoch. The zones' rules come with the runtime (IANA).
+ * Converts between instants and the wall time of a time zone. A wall time is written as ms, as if it
+ * were in UTC; instants are ms since the epoch. The zones' rules come with the runtime (IANA).
  */
 
 const DAY_MS = 86_400_000;
@@ -18,7 +18,7 @@ export function isZone(name: string): boolean {
   }
 }
 
-/** What the wall's clock shows at `at`. */
+/** The wall time at `at`. */
 export function wallOf(zone: string, at: number): number {
   if (zone === "UTC") return at;
   const second = Math.floor(at / 1_000) * 1_000;
@@ -28,7 +28,7 @@ export function wallOf(zone: string, at: number): number {
   return Date.UTC(year, month - 1, day, hour, minute, seconds) + (at - second);
 }
 
-/** When the wall shows this: the first time where it does so twice; where it never does, when its clock has just jumped past it. */
+/** The instant of a wall time: the first of two; for a wall time that a jump of the clock skips, the instant of the jump. */
 export function instantOf(zone: string, wall: number): number {
   if (zone === "UTC") return wall;
   const before = offsetOf(zone, wall - DAY_MS);
@@ -40,7 +40,7 @@ export function instantOf(zone: string, wall: number): number {
   return changeBetween(zone, first, last);
 }
 
-/** Where the wall shows at `at` what it has shown before: the wall time up to which all of it was shown; else null. */
+/** Where the wall time at `at` is shown for the second time: the wall time at which the clock was set back; else null. */
 export function repeatedUntil(zone: string, at: number): number | null {
   const first = instantOf(zone, wallOf(zone, at));
   if (first >= at) return null;
@@ -65,7 +65,7 @@ function changeBetween(zone: string, from: number, to: number): number {
   return changed * 1_000;
 }
 
-/** How far the wall's clock is ahead of UTC at `at`, in ms. */
+/** How far the wall time is ahead of UTC at `at`, in ms. */
 export function offsetOf(zone: string, at: number): number {
   return wallOf(zone, at) - at;
 }
