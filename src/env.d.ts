@@ -16,11 +16,11 @@ interface Env {
   RATES: DurableObjectNamespace<import("./worker/rate-object.ts").RateObject>;
   /** The pages; without it there are none. */
   ASSETS?: Fetcher;
-  /** Guards the public door of a deployment; see `tasks/routes.ts`. */
+  /** Guards the public door of a deployment; see `app/routes.ts`. */
   DEMO_LIMIT?: RateLimit;
   /** Counts the requests of those keys that were made with `rateLimited`. */
   KEY_LIMIT?: RateLimit;
-  /** The bootstrap key: every scope, any tenant. Without it nobody gets in but by a stored key. */
+  /** The bootstrap key: every scope, any tenant. Without it only stored keys are accepted. */
   API_KEY?: string;
   /** What signs links, 32 characters or more each, separated by commas: the first signs, the others hold still. Without it the clock keeps random ones. */
   LINK_KEY?: string;

@@ -8,8 +8,8 @@ export interface LinkKeyVerbs {
   /** Lists them, the latest last: their ids and times, not the keys. */
   list(options?: CallOptions): Promise<LinkKeyResource[]>;
   /**
-   * Has a new key sign links; what was signed before holds for `overlap` more, a year unless given. After a broken connection
-   * it is not asked for again.
+   * Makes a new key that signs links; links signed before stay valid for `overlap`, a year unless given. After a broken
+   * connection the request is not repeated.
    *
    * @example
    * // A key has leaked: end all that it signed.

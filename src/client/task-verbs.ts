@@ -169,6 +169,6 @@ export interface TaskVerbs<T extends Tasks> {
   /** Runs all again that the filter finds among the failed, cancelled and expired. */
   retryAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions): Promise<BulkResult>;
 
-  /** Removes all that the filter finds among the ended. Of members of flows it finds none, unless it is `flowId` alone: then the whole flow. */
+  /** Removes the ended tasks that the filter finds. It skips members of flows; with `flowId` alone it removes the whole flow. */
   deleteAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions): Promise<BulkResult>;
 }

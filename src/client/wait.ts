@@ -12,7 +12,7 @@ export interface WaitOptions extends CallOptions {
 /** What one request waits for: shorter than what proxies tend to allow. */
 const WAIT_SECONDS = 25;
 
-/** A service that cannot be reached for this long is not coming back while we wait. */
+/** How long a service may be unreachable before the wait fails. */
 export const PATIENCE_MS = 120_000;
 
 /** Requests that were answered at once are this far apart. */

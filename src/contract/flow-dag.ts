@@ -1,4 +1,4 @@
-/** Writes a dag: nodes by their names, and who needs whom. */
+/** Writes a dag: nodes by their names, and which node needs which. */
 
 import { asNode, type AnyNode, type DagEntry, type FlowNode, type PassedToAll, type ResultOf } from "./flow-node.ts";
 
@@ -20,7 +20,7 @@ type CheckedDag<Entries extends DagEntries> = {
   };
 };
 
-/** The results of those that nobody needs. */
+/** The results of the nodes that no other node needs. */
 type DagResult<Entries extends DagEntries> = {
   -readonly [Name in Exclude<keyof Entries, NeededIn<Entries[keyof Entries]>>]: ResultInDag<Entries, Name>;
 };
@@ -32,7 +32,7 @@ type PassedToDag<Entries extends DagEntries> = PassedToAll<
   }[keyof Entries][]
 >;
 
-/** A graph by names; results in `{ name: result }` of those that nobody needs. */
+/** A graph by names; results in `{ name: result }` of the nodes that no other node needs. */
 export function dag<const Entries extends DagEntries>(
   entries: Entries & CheckedDag<Entries>,
 ): FlowNode<PassedToDag<Entries>, DagResult<Entries>> {

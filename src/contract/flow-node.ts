@@ -23,7 +23,7 @@ export interface FlowNode<in Passed, out Result> {
 export interface DagEntry<Node = AnyNode> {
   node: Node;
   needs?: readonly string[];
-  /** `ignore`: its failure stops nobody; those who need it are passed null for it. */
+  /** `ignore`: its failure stops no other node; nodes that need it are passed null for it. */
   onFailure?: "fail" | "ignore";
 }
 

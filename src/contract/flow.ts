@@ -33,7 +33,7 @@ const nodes = [
   }),
 ] as const;
 
-/** A graph. The compiler in `core/flow-compile.ts` checks it, with a pointer to every fault; this describes it. */
+/** A graph. The compiler in `core/flows/compile.ts` checks it, with a pointer to every fault; this describes it. */
 export const nodeSchema: z.ZodType = z.union(nodes).meta({ id: "FlowNode" });
 
 /** When a whole flow must have ended: so many ms from now, or at an instant in ms since the epoch. */

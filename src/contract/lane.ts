@@ -4,7 +4,7 @@ import { z } from "zod";
 import { LANES } from "../core/bounds.ts";
 import { instantSchema } from "./submission.ts";
 
-/** A paused lane accepts and keeps, and nothing in it starts; one that drains finishes what it has and accepts nothing new. */
+/** A paused lane accepts and keeps tasks, and nothing in it starts; one that drains finishes what it has and accepts nothing new. */
 export const laneSchema = z
   .object({
     name: z.enum(LANES),

@@ -32,7 +32,7 @@ export const limitSchema = z
     tokens: z.int().nullable(),
     /** Queued tasks that are under it; 10,000 stand for as many or more. */
     waiting: z.int(),
-    /** Until when an upstream wants to be left alone, as `ctx.rateLimited` said. */
+    /** Nothing starts before this time, because an attempt called `ctx.rateLimited`. */
     heldUntil: z.iso.datetime().nullable(),
     /** Who said what holds: the definition, the latest submission, or this API. */
     source: z.enum(["code", "submission", "api"]),

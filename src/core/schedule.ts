@@ -9,7 +9,7 @@ import { rhythmOf, type Rhythm, type Timing } from "./rhythm.ts";
 export const OVERLAPS = ["skip", "queue", "allow", "replace"] as const;
 export type Overlap = (typeof OVERLAPS)[number];
 
-/** What becomes of a look's ticks. `follow`: as `skip`, but they queue behind the task of a missed tick, or one that waits for such a task. */
+/** What becomes of a look's ticks. `follow`: as `skip`, but they queue behind the task of a missed tick, or one waiting for such a task. */
 export type LookOverlap = Overlap | "follow";
 
 /** Which of the ticks that were missed are made up for. */

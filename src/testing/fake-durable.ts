@@ -107,7 +107,7 @@ export class FakeDurable {
     const id = `child_${this.spawned.length + 1}`;
     this.spawned.push({ id, task: name, input, options });
     const result = this.#once("child", name, async () => this.#runChild(task, input, id));
-    // Whoever joins it hears of its failure.
+    // `join` reports the failure.
     result.catch(() => undefined);
     this.#results.set(id, result);
     return { id, task };

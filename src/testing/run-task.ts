@@ -40,7 +40,8 @@ export interface Run<Result> extends Omit<Ended<Result>, "outcome">, Told {
 /**
  * Runs a task's handler once, checks its input and its result by their schemas, and tells how it
  * went. Sleeps take no time, children run in the same process, and limits of time, size and
- * concurrency do not hold. A batch's handler gets the one input; see {@link runBatch}. Throws a `TypeError` where the service would not have taken the input.
+ * concurrency do not apply. A batch's handler gets the one input; see {@link runBatch}. Throws a
+ * `TypeError` where the service would not have taken the input.
  *
  * @example
  * const run = await runTask(processItem, { name: "tea", steps: 2, pause: 0 });
