@@ -1,4 +1,4 @@
-/** Time that runs out, and time that passes, under a caller's `AbortSignal`. */
+/** Deadlines and pauses, which a caller's `AbortSignal` can end early. */
 
 /** The longest that a timer can count; more is for ever. */
 const MAX_TIMER_MS = 2_147_483_647;

@@ -23,7 +23,7 @@ export type TaskEvent<Task = TaskResource> = { seq: number; at: string } & (
   | { type: "done"; data: Task }
 );
 
-/** The service says something every 15 s at the latest; a line that is silent for longer than this is dead. */
+/** The service sends something at least every 15 s; a connection that is silent for longer than this is dead. */
 const SILENT_MS = 45_000;
 
 /** An event of a flow: a member has changed, or all is done. */

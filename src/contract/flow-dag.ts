@@ -10,7 +10,7 @@ type ResultInDag<Entries extends DagEntries, Name> = Name extends keyof Entries
 
 type NeededIn<Entry> = Entry extends { needs: readonly (infer Name)[] } ? Name : never;
 
-/** Holds the needs of a dag to its names, and each node to what those that it needs result in. */
+/** Checks that a dag's needs are its names, and that each node takes the results of the nodes that it needs. */
 type CheckedDag<Entries extends DagEntries> = {
   [Name in keyof Entries]: {
     node: [NeededIn<Entries[Name]>] extends [never]

@@ -19,7 +19,7 @@ export interface FlowNode<in Passed, out Result> {
   readonly [types]: (passed: Passed) => Result;
 }
 
-/** A member of a dag: it is passed `{ name: result }` of those it needs. */
+/** A member of a dag: it is passed `{ name: result }` of the nodes that it needs. */
 export interface DagEntry<Node = AnyNode> {
   node: Node;
   needs?: readonly string[];

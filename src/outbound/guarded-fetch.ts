@@ -17,7 +17,7 @@ export interface GuardedRequest {
 /** No honest chain is longer. */
 const MAX_REDIRECTS = 10;
 
-/** What the one origin was trusted with is not for the next one to see. */
+/** Not sent on to another origin: the caller trusted only the first one with them. */
 const SECRET_HEADERS = ["authorization", "cookie"];
 
 const BODY_HEADERS = ["content-type", "content-encoding", "content-language", "content-location"];
