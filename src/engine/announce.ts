@@ -1,9 +1,10 @@
 /**
- * The aftermath of every change: rings for what is queued, wakes the clock in time, tells listeners, counts, and delivers what
- * webhooks are owed. A verb hands over what its statement answered, and decides none of that itself.
+ * What follows from every change: sends queue messages for queued tasks, sets the clock, notifies progress objects, counts
+ * ends and attempts, and stores the webhook deliveries that are owed. A verb passes what its statement returned, and decides
+ * none of this itself.
  *
- * All of it is owed by the rows as well (`due_at`, the outbox, the limits that have room). An invocation that dies in here
- * makes it later, not lost.
+ * The rows record all of it as well (`due_at`, the outbox, the limits with free slots). If an invocation dies here, the work
+ * is done later; none is lost.
  */
 
 import { ringBells } from "../broker/bells.ts";
@@ -18,7 +19,7 @@ import { tellObjects } from "./events/tell.ts";
 import { observe, writeCounts } from "./stats/observe.ts";
 import { expandFor } from "./webhooks/expand.ts";
 
-/** Raised keys that are rung for at once, a statement each; the clock rings for the rest. */
+/** Raised keys for whose waiters messages are sent at once, with a statement for each key; the clock handles the rest. */
 const MAX_RAISED = 50;
 
 /** When the clock looks again at ends that could not be delivered. */
@@ -27,8 +28,8 @@ const AGAIN_MS = 2_000;
 const NONE: ReadonlyMap<string, unknown> = new Map();
 
 /**
- * Does what follows from `changes`, which were made at `now` (ms since the epoch). Nobody is rung for in the lanes of `held`.
- * Throws only where D1 does not answer who comes next for a free slot.
+ * Does what follows from `changes`, which were made at `now` (ms since the epoch). Sends no messages for moved or released
+ * tasks in the lanes of `held`. Throws only where D1 does not answer which waiter is next for a free slot.
  */
 export async function announce(env: Env, changes: Changes, now = Date.now(), held = NONE): Promise<void> {
   const { moved = [], released = [], ring = [], owed = [], freed = [], raised = [], lookAt = null } = changes;
@@ -42,7 +43,7 @@ export async function announce(env: Env, changes: Changes, now = Date.now(), hel
     ringWhole(env, gathering),
     ringNext(env, freed),
     next === null ? null : pokeClock(env, next),
-    // Of what was released only its end is told: a listener sees a start by itself.
+    // The object of a released task is notified only of its end: a listener learns of a start without that.
     tellObjects(env, [...moved, ...released.filter(({ state }) => isTerminal(state))].flatMap(told)),
     deliver(env, owed),
   ]);
@@ -54,8 +55,8 @@ function told({ id, state, object }: Change): { id: string; state: State; object
 }
 
 /**
- * Rings for these, and with them for those that may start now because there is more room under such keys: what is asked for
- * together is claimed in the order in which it waits, so nothing overtakes.
+ * Sends messages for these tasks, and with them for the waiters that may start now because their keys were raised. Tasks of
+ * one message are claimed in the order in which they wait, so no new task overtakes a waiter.
  */
 async function ringInTurn(env: Env, tasks: readonly Queued[], raised: readonly string[]): Promise<void> {
   const before = await readNextWaiters(env.DB, raised.slice(0, MAX_RAISED)).catch(() => []);
@@ -63,8 +64,8 @@ async function ringInTurn(env: Env, tasks: readonly Queued[], raised: readonly s
 }
 
 /**
- * Rings for new tasks that start together with others, where their batch is whole now: once for a batch, not once for each.
- * The clock rings for the rest, whose timers stand where their wait ends.
+ * Sends messages for those of these new batch tasks whose batch is complete now: once for a batch, not once for each task.
+ * The clock does so for the rest, whose timers are set to the end of their batch's wait.
  */
 async function ringWhole(env: Env, gathering: readonly Queued[]): Promise<void> {
   if (gathering.length === 0) return;
@@ -72,7 +73,7 @@ async function ringWhole(env: Env, gathering: readonly Queued[]): Promise<void> 
   await ringBells(env, await readWhole(env.DB, ids).catch(() => gathering));
 }
 
-/** Rings for those that waited for a slot under these keys. */
+/** Sends messages for the next waiters for a slot under these keys. */
 async function ringNext(env: Env, freed: readonly string[]): Promise<void> {
   if (freed.length > 0) await ringBells(env, await readNextWaiters(env.DB, freed));
 }

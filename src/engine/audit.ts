@@ -18,7 +18,7 @@ export interface Actor {
   ip: string | null;
 }
 
-/** What the deployment itself does, at its start and by its rules. */
+/** The actor of what the deployment itself does, at its start and by its rules. */
 export function systemActor(part: string): Actor {
   return { kind: "system", id: part, ip: null };
 }
@@ -28,7 +28,7 @@ export interface Changed {
   tenant: string;
   target: string | null;
   detail?: Record<string, unknown>;
-  /** In pieces that are counted. */
+  /** The change is made in parts, and the log's entry gets the number of what was changed. */
   isCounted?: boolean;
 }
 
@@ -36,7 +36,7 @@ export interface Changed {
 export function auditOf(actor: Actor, action: AuditAction, changed: Changed, now: number): Audit {
   const { tenant, target, detail = null, isCounted = false } = changed;
   const { kind, id, ip } = actor;
-  // The log is read by the times in its ids, so those must be the entries' own.
+  // The log is read by the times in its ids, so an id must hold the time of its entry.
   const entry = newIdAt("audit", now);
   return { id: entry, tenant, at: now, actorKind: kind, actorId: id, action, target, detail, ip, isCounted };
 }
@@ -45,7 +45,7 @@ export function isAuditId(text: string): boolean {
   return AUDIT_ID.test(text);
 }
 
-/** The first id that is kept at `now`: by `AUDIT_RETENTION`, a duration such as `"90d"`, which is the default. */
+/** The first id that is still kept at `now`. `AUDIT_RETENTION` is a duration such as `"90d"`, which is the default. */
 export function firstKeptAudit({ AUDIT_RETENTION }: Pick<Env, "AUDIT_RETENTION">, now: number): string {
   return firstIdAt("audit", now - retentionOf(AUDIT_RETENTION));
 }

@@ -1,6 +1,7 @@
 /**
- * What the Worker is bound to, as Lovage sees it and as the user's code does. In a Worker that has bindings of its own a name may be
- * taken, `DB` say; then Lovage's is called `LOVAGE_DB`. Whatever begins with `LOVAGE_` goes before the same name without it.
+ * The Worker's bindings, by the names that Lovage's code uses and by those that the user's code uses. A Worker with bindings of
+ * its own may already use a name such as `DB`; Lovage's binding is then called `LOVAGE_DB`. A binding whose name begins with
+ * `LOVAGE_` takes precedence over the one with the same name without that prefix.
  */
 
 const PREFIX = "LOVAGE_";
@@ -8,7 +9,7 @@ const PREFIX = "LOVAGE_";
 const owns = new WeakMap<Env, Env>();
 const users = new WeakMap<Env, Env>();
 
-/** The bindings with those names that Lovage's code uses. The same object where nothing has the prefix. */
+/** The bindings by the names that Lovage's code uses. The same object where no name has the prefix. */
 export function ownBindings(env: Env): Env {
   const known = owns.get(env);
   if (known !== undefined) return known;

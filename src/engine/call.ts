@@ -22,7 +22,7 @@ import { submit } from "./submit.ts";
 /** On whose behalf the Worker's own code acts. */
 export interface Caller {
   env: Env;
-  /** The request's or the handler's `ctx`: the bell is rung after the answer. */
+  /** The request's or the handler's `ctx`: the queue message is sent after the response. */
   background: Background;
   /** Who owns the task. */
   tenant: string;
@@ -30,7 +30,7 @@ export interface Caller {
 }
 
 /**
- * Submits a task and answers it as it was stored. The input may be left out where its schema takes
+ * Submits a task and returns it as it was stored. The input may be left out where its schema takes
  * nothing. Throws a `ProblemError` where the input or the options do not fit, or, with status 503,
  * where it could not be stored.
  *
@@ -59,9 +59,9 @@ export async function submitTask<D extends TaskDefinition>(
 }
 
 /**
- * Submits a flow, written with `contract/build-flow.ts`, and answers it as it was stored. `onError`
- * runs once if it fails, as it does when it has not ended by its `deadline`. Throws a `ProblemError` with
- * a pointer to every fault of the graph.
+ * Submits a flow, written with `contract/build-flow.ts`, and returns it as it was stored. `onError`
+ * runs once if the flow fails; a flow also fails when it has not ended by its `deadline`. Throws a
+ * `ProblemError` with a pointer to every fault of the graph.
  *
  * @example
  * const flow = await submitFlow(caller, chain(task(httpRequest, { url }), task(csvSummarize, { csv: previous("/body") })));

@@ -1,12 +1,12 @@
-/** Cancels tasks, durably: at once, or as soon as the running attempt hears of it. */
+/** Cancels tasks, durably: at once, or as soon as the running attempt learns of it. */
 
 import type { Audit } from "../results/audit.ts";
 import { cancelTasks, type Cancelled } from "../results/cancel-tasks.ts";
 import { announce } from "./announce.ts";
 
 /**
- * Cancels what has not ended of these and of what they spawned, and with `undo` has their steps undone
- * first; answers how each of these stands now. `now` is ms since the epoch.
+ * Cancels those of these tasks, and of the tasks that they spawned, that have not ended; with `undo` their steps are undone
+ * first. Returns the present state of each task of `ids`. `now` is ms since the epoch.
  */
 export async function cancel(
   env: Env,

@@ -9,16 +9,16 @@ import { announce } from "./announce.ts";
 import { declareLimits } from "./limits/declare.ts";
 import { drop } from "./drop.ts";
 
-/** What a worker has to do. */
+/** What a claim gives a worker. */
 export interface Taken {
   claimed: ClaimedTask[];
-  /** Keys of the rates under which others wait for their turn. */
+  /** Keys of the rates in whose queues some of the tasks wait. */
   rates: string[];
 }
 
 /**
- * Claims those of `ids` that are queued and may start at `now` (ms since the epoch), and whoever starts together with them;
- * the rest is somebody else's already, or waits for its turn. `also` is done in the transaction of the claim.
+ * Claims those of `ids` that are queued and may start at `now` (ms since the epoch), and the tasks that start in a batch with
+ * them; the rest is claimed already, or has to wait. `also` is done in the transaction of the claim.
  */
 export async function claim(
   env: Env,
@@ -32,7 +32,7 @@ export async function claim(
   const claims = [alone, ...(await together(env, alone, holder, now))];
   const claimed = claims.flatMap((each) => each.claimed);
   const impatient = claims.flatMap((each) => each.impatient);
-  // A timer that the claim has moved to the end of the lease is sooner than any that the clock knows of.
+  // The claim has set these timers to the end of the lease, which is earlier than the clock's next look.
   const moved = claimed.filter((task) => task.dueAt === task.leaseUntil).map((task) => task.dueAt);
   const lookAt = earliest([...claims.map((each) => each.nextTurn), ...moved]);
   await Promise.all([
@@ -42,7 +42,7 @@ export async function claim(
   return { claimed, rates: alone.rates };
 }
 
-/** Never throws, because what starts alone is claimed already: who gathers is rung for again when the time has come. */
+/** Never throws, because tasks that start alone are claimed already: the clock sends messages for batch tasks again when they are due. */
 async function together(env: Env, { gathering, size }: Claim, holder: string, now: number): Promise<Claim[]> {
   if (gathering.length === 0) return [];
   try {

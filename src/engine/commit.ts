@@ -8,21 +8,21 @@ import { announce } from "./announce.ts";
 
 /**
  * How long after its attempt's end a result is offered to a full database, where a purge may make room. Less than what
- * is left of a lease between two heartbeats: work that is done is not done again.
+ * is left of a lease between two heartbeats, so that finished work is not done again.
  */
 const FULL_PATIENCE_MS = 8_000;
 
-/** Shorter results take no more room than the error that would stand for them. */
+/** Characters. Shorter results take no more room than the error that would replace them. */
 const SHORT_RESULT = 500;
 
-/** Writes the ends and answers those that hold; one that is missing was fenced. */
+/** Writes the ends of attempts and returns those that were accepted; one that is missing was fenced. */
 export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> {
   const { held, released, owed } = await write(env, commits);
   await announce(env, { moved: held, released, owed, freed: keysOf(commits) });
   return held;
 }
 
-/** Throws what D1 threw. Of a full database too, until the results have been offered for long enough: then tasks fail without them. */
+/** Throws what D1 threw. If the database is full for longer than {@link FULL_PATIENCE_MS}, tasks fail without their results. */
 async function write(env: Env, commits: Commit[]): Promise<CommitAnswer> {
   try {
     return await commitAttempts(env.DB, commits);
@@ -37,7 +37,7 @@ async function write(env: Env, commits: Commit[]): Promise<CommitAnswer> {
   }
 }
 
-/** What was done is not done again by itself: only a retry by hand does that. */
+/** The task fails without an automatic retry, because its work is done: only a retry by hand runs it again. */
 function withoutResult(entry: Commit): Commit {
   const message = `the result of ${entry.result?.length} characters could not be stored: the database is full`;
   const error = { type: "storage_full", message };

@@ -7,7 +7,7 @@ import { deleteTasks, removeTasks, type Purged } from "../results/purge-tasks.ts
 import { announce } from "./announce.ts";
 import { destroyObjects } from "./events/tell.ts";
 
-/** Removes the ended ones of these tasks that are no members of a flow. Answers how many. */
+/** Removes those of these tasks that have ended and are not members of a flow. Returns how many. */
 export async function deleteEnded(env: Env, ids: string[], audit: Audit | null = null): Promise<number> {
   if (ids.length === 0) return 0;
   const { gone } = await andWhatWasOwed(env, ids, null, await deleteTasks(env.DB, ids, null, audit), audit);
@@ -15,8 +15,8 @@ export async function deleteEnded(env: Env, ids: string[], audit: Audit | null =
 }
 
 /**
- * What became of a flow that was to be removed: how many tasks went with it; or it stays, for it runs or is gone already; or
- * webhooks are owed the ends of some of its tasks.
+ * What became of a flow that was to be removed. `tasks`: how many tasks were removed with it; `stays`: it runs, or is gone
+ * already; `owed`: it was kept because webhooks are still owed the ends of some of its tasks.
  */
 export type FlowRemoval = { tasks: number } | "stays" | "owed";
 
@@ -31,15 +31,15 @@ export async function deleteFlow(env: Env, flowId: string, audit: Audit | null =
 
 /** What a purge has left of the tasks that it was given. */
 export interface Purge {
-  /** When the clock must look at them again, in ms since the epoch. Null: never, another member leads to their flow; undefined: nobody knows. */
+  /** When the clock must look at a task again, in ms since the epoch. Null: never, another member leads to its flow; undefined: unknown. */
   kept: Map<string, number | null | undefined>;
-  /** These are members of flows that would have been too much for one go. */
+  /** Members of flows that were not removed because of `chunk`. */
   left: string[];
 }
 
 /**
- * Removes those of `rows` whose retention is over at `now`, members of flows with their flows alone. `chunk` bounds the
- * tasks of the flows that are removed; one flow always is.
+ * Removes those of `rows` whose retention is over at `now`; a member of a flow is removed only with its flow. `chunk` bounds
+ * the tasks of the flows that are removed; the first flow is removed whatever its size.
  */
 export async function purge(env: Env, rows: readonly Purged[], now: number, chunk: number): Promise<Purge> {
   if (rows.length === 0) return { kept: new Map(), left: [] };
@@ -63,7 +63,7 @@ export async function purgeIds(env: Env, ids: string[], now: number, chunk: numb
   return purgeRest(env, ids, now, chunk, await deleteTasks(env.DB, ids, now));
 }
 
-/** What was removed of a set of tasks, and the flows that members among the others lead to. */
+/** The tasks that were removed, and the flows whose members are among the other tasks. */
 interface Removal {
   gone: Purged[];
   flows: FlowOf[];
@@ -104,7 +104,7 @@ async function purgeRest(env: Env, ids: string[], now: number, chunk: number, fi
   return { kept, left };
 }
 
-/** The first of these flows, as many as have so many tasks together; at least one. */
+/** The first of these flows that have at most `tasks` tasks together; at least one flow. */
 function firstOf(flows: FlowOf[], tasks: number): FlowOf[] {
   let before = 0;
   const beyond = flows.findIndex((flow, i) => {
@@ -128,7 +128,7 @@ async function andWhatWasOwed(
   ]);
   const kept = ids.filter((id) => !settled.has(id));
   if (kept.length > 0) {
-    // What webhooks are owed needs the task; once they have their copies it goes too.
+    // A delivery that is owed is made from the task; once the deliveries are stored, the task is removed too.
     await announce(env, { owed: kept.map((id) => ({ id })) });
     gone.push(...(await deleteTasks(env.DB, kept, before, audit)).gone);
   }
@@ -139,7 +139,7 @@ async function andWhatWasOwed(
 /** An empty JSON array. */
 const NONE = "[]";
 
-/** Those of these flows that have ended, once webhooks have been told of their members, if that can be done. */
+/** Those of these flows that have ended, read after an attempt to store the deliveries that are owed for their members. */
 async function readTold(env: Env, ids: string[]): Promise<EndedFlow[]> {
   const flows = await readEndedFlows(env.DB, ids);
   const owed = flows.flatMap((flow) => JSON.parse(flow.owing) as string[]);

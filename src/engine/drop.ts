@@ -1,4 +1,4 @@
-/** Ends tasks that are over a rate whose definition drops what is over. */
+/** Ends tasks that exceed a rate limit whose definition says `drop`. */
 
 import { dropOverRate } from "../results/drop-tasks.ts";
 import { announce } from "./announce.ts";

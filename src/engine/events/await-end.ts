@@ -1,6 +1,6 @@
 /**
- * Waits for an end, for a caller who would rather wait than poll. The progress object tells of it; a slow look at the
- * state finds an end that was not told. A wait of 60 s for a task makes three statements at most, from the first to
+ * Waits for the end of a task or a flow, for a caller that does not poll. The progress object notifies the caller; slow reads
+ * of the state find an end of which it did not. A wait of 60 s for a task makes three statements at most, from the first to
  * the one that reads the answer.
  */
 
@@ -18,7 +18,7 @@ export interface Patience {
   ms: number;
   /** Aborted when the caller is gone. */
   signal: AbortSignal | undefined;
-  /** The longest without a look at the state, in ms; 30 s unless given. */
+  /** The longest time between two reads of the state, in ms; 30 s unless given. */
   lookEveryMs?: number;
 }
 
@@ -34,14 +34,14 @@ export async function waitForEnd(
   if (row === null || isTerminal(row.state)) return row;
   const waiter = new Waiter(env, id);
   try {
-    // Where another caller waits already, one statement more is spent by now: on that wait's look this one relies.
+    // Where another caller waits already, this wait has made one statement more, so it relies on that caller's reads of the state.
     return await waitAt(env, row, waiter, marked ? patience : { ...patience, lookEveryMs: patience.ms });
   } finally {
     waiter.close();
   }
 }
 
-/** The same of a task whose row says that it is awaited, for a `waiter` that began to register before the row said so. */
+/** The same for a task whose row is already marked as awaited; `waiter` began to register before that. */
 export async function waitAt(
   env: Env,
   row: WholeTaskRow,
@@ -81,7 +81,7 @@ async function untilEnd<Row extends { state: State }>(
   { look, read }: Reading<Row>,
 ): Promise<Row | null> {
   const began = Date.now();
-  // Equal parts, a look between two of them: so their number does not depend on when a timer fires.
+  // Equal parts with a read of the state between them, so that the number of reads does not depend on when a timer fires.
   const parts = Math.max(1, Math.ceil(ms / lookEveryMs));
   for (let part = 1; part <= parts; part++) {
     const until = began + (ms * part) / parts;
@@ -92,7 +92,7 @@ async function untilEnd<Row extends { state: State }>(
     }
     if (signal?.aborted) return before;
     if (part === parts) break;
-    // A look that fails is as good as none: there is another, or the answer.
+    // A failed read is ignored: another one follows, or the one that reads the answer.
     const state = await look().catch(() => before.state);
     if (state === null || isTerminal(state)) break;
   }

@@ -1,13 +1,13 @@
 /**
- * A place in the line of those who wait for an end: a hibernating WebSocket to the progress object of a task or a
- * flow, which closes it at the end. The object stores nothing for it, and sleeps meanwhile.
+ * One waiter for the end of a task or a flow: a hibernating WebSocket to its progress object, which closes the socket at
+ * the end. The object stores nothing for it, and sleeps meanwhile.
  */
 
 import { log } from "../../core/log-events.ts";
 import { ENDED_CODE } from "../../progress/snapshot.ts";
 import { progressObject } from "./tell.ts";
 
-/** Before a broken line is opened again, in ms; twice as long each time. */
+/** The delay before a broken socket is opened again, in ms; it doubles each time. */
 const REOPEN_MS = { first: 250, longest: 8_000 };
 
 export class Waiter {
@@ -20,14 +20,14 @@ export class Waiter {
   #reopening: ReturnType<typeof setTimeout> | null = null;
   #wake: (() => void) | null = null;
 
-  /** Begins to register at the object of the task or flow `id` at once. An end that comes meanwhile is told, too. */
+  /** Begins at once to register at the object of the task or flow `id`. An end during the registration is reported, too. */
   constructor(env: Env, id: string) {
     this.#env = env;
     this.#id = id;
     void this.#open();
   }
 
-  /** True as soon as the object has told an end; false once `ms` have passed or the caller is gone. */
+  /** True as soon as the object has reported an end; false once `ms` have passed or the caller is gone. */
   async told(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
     if (this.#state === "waiting" && !signal?.aborted) {
       let timer: ReturnType<typeof setTimeout> | null = null;
@@ -42,7 +42,7 @@ export class Waiter {
     return this.#state === "told";
   }
 
-  /** Waits for the next end: the one that was told was that of an earlier run. */
+  /** Waits for the next end: the one that was reported is that of an earlier run. */
   again(): void {
     this.#state = "waiting";
     this.#url = "https://progress/end?next";
@@ -88,7 +88,7 @@ export class Waiter {
     this.#wake?.();
   }
 
-  /** Many may wait at one object, so they do not come back all at once. */
+  /** The delay is random, so that the many waiters of one object do not reconnect at the same time. */
   #reopen(): void {
     if (this.#state !== "waiting") return;
     const pause = this.#pause * (0.5 + Math.random());

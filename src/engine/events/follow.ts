@@ -1,6 +1,6 @@
 /**
- * Follows a task's events to its end. Reads the row first, and looks at its state whenever nothing came for a
- * while, so that no stream misses an end that was not told.
+ * Follows a task's events to its end. Reads the row first, and its state whenever no event came for a while, so that no
+ * stream misses an end of which the progress object was not notified.
  */
 
 import { log } from "../../core/log-events.ts";
@@ -14,7 +14,7 @@ import { markObject, readTasks } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { progressObject, snapshotOf, tellObjects } from "./tell.ts";
 
-/** How often, in ms, a quiet stream says so (`idleMs`), and looks at the row's state (`lookMs`). */
+/** How often, in ms, a stream without events yields null (`idleMs`) and reads the row's state (`lookMs`). */
 export interface Pace {
   idleMs: number;
   lookMs: number;
@@ -22,13 +22,13 @@ export interface Pace {
 
 const PACE: Pace = { idleMs: 10_000, lookMs: 30_000 };
 
-/** A listener this many events behind is dropped from the object, and resumes from what was kept. */
+/** A listener this many events behind is disconnected from the object, and resumes from the events that it keeps. */
 const MAX_BEHIND = 500;
 
-/** Before a broken socket to the object is opened again; twice as long each time, until something is heard. */
+/** The delay before a broken socket to the object is opened again; it doubles each time, until an event arrives. */
 const REOPEN_MS = { first: 250, longest: 4_000 };
 
-/** What is kept of a task's events after number `after`. The last is `done` if the task has ended. */
+/** The kept events of a task after number `after`. The last is `done` if the task has ended. */
 export async function listEvents(env: Env, row: WholeTaskRow, after: number): Promise<TaskEvent[]> {
   const snapshot = snapshotOf(row);
   const kept = row.object & TOLD ? await readKept(env, snapshot) : [];
@@ -36,7 +36,7 @@ export async function listEvents(env: Env, row: WholeTaskRow, after: number): Pr
   return kept.filter((event) => event.seq > after).flatMap((event) => withData(event, snapshot) ?? []);
 }
 
-/** What the object keeps, once it has heard of all that the snapshot tells. */
+/** The events that the object keeps, once it has all those of the snapshot. */
 async function readKept(env: Env, snapshot: Snapshot): Promise<TaskEvent[]> {
   const object = progressObject(env, snapshot.id);
   try {
@@ -81,7 +81,7 @@ export async function* follow(
           if (quietMs < lookMs) continue;
           quietMs = 0;
           const state = await readState(env.DB, row.id);
-          // Told of the end, the object says so; if it cannot be reached, the socket closes.
+          // Once notified of the end, the object sends `done`; if it cannot be reached, the socket closes.
           if (state !== null && isTerminal(state)) {
             await tellObjects(env, [{ id: row.id, state, object: OBJECT.listened }]);
           }
@@ -92,7 +92,7 @@ export async function* follow(
         const whole = event.data === null ? await filled(env, row.id, event) : event;
         if (whole !== null && whole.seq > seen) yield whole;
         seen = Math.max(seen, event.seq);
-        // Also where the caller named a number that is beyond it.
+        // Also where `after` is not below the number of `done`.
         if (whole?.type === "done") return;
       }
     } finally {
@@ -106,7 +106,7 @@ export async function* follow(
   }
 }
 
-/** A hibernating WebSocket to the progress object: while nothing is told, the object sleeps. */
+/** A hibernating WebSocket to the progress object, which sleeps while it has nothing to send. */
 class ProgressSocket {
   readonly #socket: WebSocket;
   readonly #events: TaskEvent[] = [];
@@ -174,7 +174,7 @@ async function filled(env: Env, id: string, event: TaskEvent): Promise<TaskEvent
   return row === undefined ? null : withData(event, snapshotOf(row));
 }
 
-/** An event as the object keeps it, with the data of `done`; null where that is of an earlier run, and can be had no more. */
+/** An event as the object keeps it, with the data of `done`; null for the `done` of an earlier run, whose data is gone. */
 function withData(event: TaskEvent, { ended }: Snapshot): TaskEvent | null {
   if (event.type !== "done") return event;
   return ended !== null && ended.seq === event.seq ? { ...event, data: ended.task } : null;

@@ -1,4 +1,4 @@
-/** Reads the progress of tasks that are alive, which only their objects know. */
+/** Reads the progress of tasks that have not ended, which only their progress objects hold. */
 
 import type { Progress } from "../../core/task.ts";
 import { isTerminal } from "../../core/states.ts";
@@ -8,22 +8,22 @@ import { progressObject } from "./tell.ts";
 
 type Asked = Pick<TaskRow, "id" | "state" | "object">;
 
-/** Objects asked for one list, and how long it waits for them. */
+/** The most objects that are asked for one list, and how long the list waits for them. */
 const MAX_ASKED = 50;
 const PATIENCE_MS = 1_000;
 
-/** What a task has told last; null where it has ended, has told nothing, or its object does not answer. */
+/** The last progress that a task reported; null where it has ended, has reported none, or its object does not answer. */
 export async function liveProgress(env: Env, { id, state, object }: Asked): Promise<Progress | null> {
   if (isTerminal(state) || !(object & OBJECT.used)) return null;
   try {
     return ((await progressObject(env, id).latestProgress())?.data ?? null) as Progress | null;
   } catch {
-    // Progress is not worth a failed answer.
+    // The answer goes without progress rather than failing.
     return null;
   }
 }
 
-/** The same of those of a list that run, by their ids: of the first 50 that may have told something, and that answer soon. */
+/** The same for the running tasks of a list, by their ids: for the first 50 that may have reported progress and whose objects answer in time. */
 export async function runningProgress(env: Env, rows: readonly Asked[]): Promise<ReadonlyMap<string, Progress>> {
   const found = new Map<string, Progress>();
   const asked = rows.filter(({ state, object }) => state === "running" && object & OBJECT.used).slice(0, MAX_ASKED);

@@ -1,4 +1,4 @@
-/** Tells progress objects how their tasks stand: only those that keep events, and of an end those that a caller waits at. */
+/** Notifies progress objects of the states of their tasks: those that keep events, and of an end also those at which a caller waits. */
 
 import { log } from "../../core/log-events.ts";
 import { placed } from "../../core/location.ts";
@@ -10,7 +10,7 @@ import { readTasks } from "../../results/read-tasks.ts";
 import { livedOf, type TaskRow, type WholeTaskRow } from "../../results/task-row.ts";
 import { presentTask } from "../present.ts";
 
-/** A task's row as its progress object hears it. */
+/** A task's row as its progress object receives it. */
 export function snapshotOf(row: WholeTaskRow): Snapshot {
   const ended = isTerminal(row.state)
     ? { seq: doneNumber(row), at: row.finishedAt ?? row.createdAt, task: presentTask(row, { attempts: true }) }
@@ -27,7 +27,7 @@ export function progressObject(env: Env, id: string): ProgressApi {
   return env.PROGRESS.getByName(id, placed(env));
 }
 
-/** A task that has changed, or a flow, of which only the end is ever told. */
+/** A task that has changed, or a flow; the object of a flow is notified only of its end. */
 export interface Changed {
   id: string;
   state: State;
@@ -36,9 +36,9 @@ export interface Changed {
 }
 
 /**
- * Tells the objects of these. Never throws: answers the ids of those that could not be told and must be; the
- * statement that ended them left them due, so the clock tells those again. One that is only awaited is not among
- * them, because its waiters look at the row by themselves.
+ * Notifies the objects of these. Never throws: returns the ids of the tasks whose objects must be notified and could not be.
+ * The statement that ended such a task left it due, so the clock notifies its object again. A task that is only awaited is
+ * not among them, because its waiters read the row themselves.
  */
 export async function tellObjects(env: Env, changed: readonly Changed[]): Promise<string[]> {
   const told = changed.filter(({ object }) => object & TOLD).map(({ id }) => id);
@@ -63,7 +63,7 @@ async function tellState(env: Env, ids: string[]): Promise<string[]> {
   try {
     rows = await readTasks(env.DB, ids);
   } catch (error) {
-    // What the caller did is done; it must not look undone because nobody could be told.
+    // The caller's change is stored; it must not look failed because the objects could not be notified.
     log("objects_not_told", { tasks: ids.length, error });
     return ids;
   }

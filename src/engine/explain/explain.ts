@@ -1,4 +1,4 @@
-/** Says why a task is where it is, what will move it, and when that is likely. Reads only. */
+/** Explains why a task is in its state, what will move it on, and when that is likely. Only reads. */
 
 import type { Explanation, Reason } from "../../contract/explanation.ts";
 import { byProgress, byRunTimes, byTimer, latest, type Estimate } from "../../core/estimate.ts";
@@ -67,12 +67,12 @@ async function waitingFor(env: Env, row: TaskRow, now: number): Promise<Finding[
   for (const name of wait.signals ?? []) reasons.push({ code: "waiting_signal", name, until });
   for (const taskIds of wait.tasks ?? [])
     reasons.push({ code: "waiting_tasks", taskIds: taskIds.slice(0, 100), more: taskIds.length > 100 });
-  // A signal or a task may come long before the wait is over.
+  // A signal or the end of a task may come long before the wait times out, so no start is estimated.
   if (reasons.length > 0) return reasons.map((reason) => ({ reason, start: null }));
   return [{ reason: { code: "sleeping", until }, start: byTimer(wait.until ?? null, now) }];
 }
 
-/** What the run itself has told says more than how long others took. */
+/** The progress that the run itself reports gives a better estimate than the run times of other tasks. */
 async function endOf(env: Env, row: TaskRow, now: number): Promise<Estimate | null> {
   if (row.startedAt === null || row.undo !== null) return null;
   const progress = await liveProgress(env, row);

@@ -1,4 +1,4 @@
-/** What holds a queued task back, where it stands in that line, and when its turn is likely to come. */
+/** What holds a queued task back, its position among the tasks that wait for the same, and when it is likely to start. */
 
 import type { Reason } from "../../contract/explanation.ts";
 import { ownKey, type KeyLimit } from "../../core/concurrency.ts";
@@ -27,7 +27,7 @@ export async function heldBack(env: Env, row: TaskRow, now: number): Promise<Fin
   }
   if (circuit !== null) {
     const { openUntil, probe } = circuit;
-    // Nobody knows whether the one that tries then succeeds.
+    // No estimate: whether the probe will succeed is unknown.
     findings.push({ reason: { code: "circuit_open", task: row.task, until: iso(openUntil), probe }, start: null });
   }
   findings.push(...(await underKeys(env, row, jsonOf<KeyLimit[]>(concurrency) ?? [], now)));

@@ -11,7 +11,7 @@ import type { Background } from "../store.ts";
 /** Members cancelled in one transaction. */
 const CHUNK = 1_000;
 
-/** Cancels all that has not ended of the flow, and with `undo` has its steps undone first. `now` is ms since the epoch. */
+/** Cancels the members of the flow that have not ended; with `undo` their steps are undone first. `now` is ms since the epoch. */
 export async function cancelFlow(
   env: Env,
   flow: FlowRow,
@@ -26,8 +26,8 @@ export async function cancelFlow(
 }
 
 /**
- * Opens an ended flow again at its failed members, or at the member `from` (an id). Answers how many
- * tasks start; none where the flow has not ended or there is nothing to run again. `deadline` is that of the new run.
+ * Opens an ended flow again at its failed members, or at the member `from` (an id). Returns how many
+ * tasks start: 0 where the flow has not ended or there is nothing to run again. `deadline` is that of the new run.
  */
 export async function retryFlow(
   env: Env,

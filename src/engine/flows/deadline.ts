@@ -18,8 +18,8 @@ export function deadlineAt(given: Deadline, now: number): number | Fault {
 }
 
 /**
- * Ends a flow whose deadline has passed: it fails, and all of it that has not ended is cancelled. Safe to
- * repeat, and to go on with where somebody died. `now` is ms since the epoch.
+ * Ends a flow whose deadline has passed: it fails, and its members that have not ended are cancelled. Safe to
+ * repeat, also after an invocation that died midway. `now` is ms since the epoch.
  */
 export async function endOverdue(env: Env, flowId: string, now: number): Promise<void> {
   const ids = await markOverdue(env.DB, flowId, now);

@@ -3,8 +3,8 @@
 import { newTaskIds } from "../ids.ts";
 
 /**
- * Those tasks, JSON text of a list, with ids of their own: a flow that fails again runs them again, as new tasks,
- * because the old ones keep their history.
+ * These tasks (JSON text of a list) with fresh ids: a flow that fails again runs them again as new tasks, because the old
+ * ones keep their history.
  */
 export function withFreshIds(errorTasks: string): string {
   const ids = [...new Set(errorTasks.match(/task_[0-9a-z]{26}/g))];

@@ -1,8 +1,8 @@
 /**
- * The events of a flow as one feed, derived from its members' rows: no member costs more for being
- * listened to. Every change of a member is an event. The flow's progress object gives them their numbers, in the order in
- * which whoever listens makes them known to it, and keeps both: so a number never changes what it stands for,
- * and a change that becomes visible late comes behind what was told meanwhile.
+ * The events of a flow as one feed, derived from its members' rows, so that a member costs no more when there are listeners.
+ * Every change of a member is an event. The flow's progress object numbers the events, in the order in which listeners report
+ * them to it, and keeps them with their numbers. So the event of a number never changes, and a change that becomes visible
+ * late comes after those that were reported before it.
  */
 
 import { log } from "../../core/log-events.ts";
@@ -18,20 +18,20 @@ import { progressObject } from "../events/tell.ts";
 import { Waiter } from "../events/end-listener.ts";
 
 /**
- * How long a change is held back while the flow runs: one that was made by another machine a moment
- * before may become visible a moment later, and should come before it.
+ * How long a change is held back while the flow runs: an earlier change, made by another machine, may become visible
+ * a moment later, and should come first.
  */
 const HOLD_MS = 1_500;
 
-/** Between two looks, in ms: longer while nothing changes. Of the flow's end its progress object tells. */
+/** The time between two reads of the rows, in ms: longer while nothing changes. The progress object reports the flow's end at once. */
 const LOOK_EVERY_MS = { first: 500, longest: 4_000 };
 
-/** A larger flow is looked at less often. */
+/** The rows of a larger flow are read less often. */
 const LOOK_PER_MEMBER_MS = 0.1;
 
 const IDLE_MS = 10_000;
 
-/** Events that the object is told of in one call: at most about 3 MB. */
+/** Events that are reported to the object in one call: at most about 3 MB. */
 const TOLD_AT_ONCE = 10_000;
 
 /** All events so far after number `after`; the last is `done` if the flow has ended. */
@@ -69,7 +69,7 @@ export async function* followFlow(
         yield event;
         if (event.type === "done") return;
       }
-      // Of an end that was told before number `after`, or that no longer is one, nothing more is to be said.
+      // The end was reported before number `after`, or the flow was opened again: no event follows.
       if (current.state !== "running" || waiter === null) return;
       if (Date.now() - heardAt > IDLE_MS) {
         heardAt = Date.now();
@@ -85,14 +85,14 @@ export async function* followFlow(
   }
 }
 
-/** One listener's way to a flow's events. */
+/** One listener's access to a flow's events. */
 class Feed {
   readonly #env: Env;
   readonly #id: string;
-  /** What this listener has made known to the object: for each teller the number of its last event. */
+  /** What this listener has reported to the object: for each teller (a member, or an end) the number of its last event. */
   readonly #told = new Map<string, number>();
   #hasLooked = false;
-  /** Of the flow, as of the last look. */
+  /** How many members the flow had at the last read. */
   members = 0;
 
   constructor(env: Env, id: string) {
@@ -104,7 +104,7 @@ class Feed {
   async look(flow: FlowRow, after: number): Promise<TaskEvent[]> {
     const lives = await readLives(this.#env.DB, flow.id);
     if (flow.state !== "running") {
-      // Was it opened again meanwhile, its members may have gone on already.
+      // If the flow was opened again meanwhile, its members may have moved on already.
       const now = await readFlow(this.#env.DB, flow.tenant, flow.id);
       if (now !== null && now.finishedAt !== flow.finishedAt) return this.look(now, after);
     }
@@ -113,7 +113,7 @@ class Feed {
     const news = inOrder(lives, upTo);
     if (flow.state !== "running") news.push(endOf(flow));
     const untold = news.filter(({ teller, nth }) => nth > (this.#told.get(teller) ?? 0));
-    // What another listener has made known is in these rows as well.
+    // Events that another listener has reported come from these rows as well.
     if (untold.length === 0 && this.#hasLooked) return [];
     const object = progressObject(this.#env, this.#id);
     for (let i = 0; i < untold.length; i += TOLD_AT_ONCE) await object.syncFlow(untold.slice(i, i + TOLD_AT_ONCE));
@@ -126,7 +126,7 @@ class Feed {
   }
 }
 
-/** What has happened to the members, in the order of time. Of one member nothing comes before what came before it. */
+/** The events of the members in the order of time; those of one member keep their own order. */
 function inOrder(lives: readonly Life[], upTo: number): FlowNews[] {
   const moments = lives.flatMap((life) => {
     let sortAt = 0;
@@ -157,7 +157,7 @@ function endOf(flow: FlowRow): FlowNews {
   return { teller: `end ${at}`, nth: 1, event: { type: "done", at, data: null } };
 }
 
-/** Of several ends only the one that still holds can be told with what the flow has come to. */
+/** Of several ends, only the data of the current one is still there. */
 function isDoneOf(event: TaskEvent, flow: FlowRow): boolean {
   return event.type === "done" && flow.state !== "running" && event.at === doneAt(flow);
 }

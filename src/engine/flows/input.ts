@@ -1,4 +1,4 @@
-/** What members of a flow are given when they start: the results that they need, read where they are. */
+/** Builds the inputs of a flow's members when they start, from the stored results that they take. */
 
 import { log } from "../../core/log-events.ts";
 import type { Source } from "../../core/flows/flow.ts";
@@ -24,27 +24,27 @@ import { openEnds } from "../sealing/tasks.ts";
 import { readEnds, readFailure, readNode, readSmallEnds, readSmallNodes } from "../../results/flows/values.ts";
 import { OVERFLOW } from "../../results/task-row.ts";
 
-/** Bytes of a node, of a flow's sources, and of all results together, that are read for many tasks at once: they lie in memory at one time. */
+/** Bytes of a node, of a flow's sources, and of all results together that are read for many tasks at once: they are in memory together. */
 const NODE_BYTES = 8_192;
 const SOURCES_BYTES = 32_768;
 const RESULTS_BYTES = 1_000_000;
 
-/** Characters of an input that is made for many tasks at once. */
+/** Characters of an input that is built together with those of other tasks. */
 const INPUT_LENGTH = 65_536;
 
-/** Bytes of results of which an input takes parts: they lie in memory while it is made. */
+/** Bytes of results of which an input takes parts: they are in memory while it is built. */
 const PARTS_BYTES = 16 * MAX_PAYLOAD_BYTES;
 
-/** What a member takes: what it is passed whole, or what the `$from`s of its input mean, by name. */
+/** What a member takes from its flow: a source as its whole input, or the sources of the `$from`s in its input, by name. */
 interface Takes {
   passed?: Source;
   from?: Record<string, Source>;
 }
 
 /**
- * Fills in the inputs of those that take something from their flow, with two statements for all of them, and a third
- * where some of it is taken by several. Whoever takes too much for that stays as it is, and asks for its own by
- * {@link flowInput}; so do all where D1 does not answer.
+ * Fills in the inputs of the tasks that take something from their flow, with two statements for all of them, and a third
+ * where several take the same. A task that takes too much for that stays as it is, and its input is built later by
+ * {@link flowInput}; so are the inputs of all tasks where D1 does not answer.
  */
 export async function fillFlowInputs(env: Env, tasks: ClaimedTask[]): Promise<ClaimedTask[]> {
   const takers = tasks.filter(
@@ -67,7 +67,7 @@ export async function fillFlowInputs(env: Env, tasks: ClaimedTask[]): Promise<Cl
   }
 }
 
-/** What these take, of those whose flow holds little for several. */
+/** What these tasks take, without the tasks whose flow's shared sources are too large. */
 async function takesOf(
   env: Env,
   takers: ClaimedTask[],
@@ -95,7 +95,7 @@ function filled(task: ClaimedTask, takes: Takes | undefined, known: Known): Clai
     const text = JSON.stringify(inputOf(takes, written, known)) as string | undefined;
     return (text?.length ?? 0) > INPUT_LENGTH ? task : { ...task, input: text ?? null, takesFromFlow: 0 };
   } catch (error) {
-    // It meets the same error when it starts, which is where that is told.
+    // The task gets the same error when it starts, and fails with it there.
     if (isOfTheTask(error)) return task;
     throw error;
   }
@@ -132,11 +132,11 @@ function inputOf({ passed, from }: Takes, written: unknown, known: Known): unkno
 
 interface Needed {
   sources: Source[];
-  /** Of some results only a part. */
+  /** Only a part of some results is taken. */
   inParts: boolean;
 }
 
-/** What has to be read: of lists and objects that are put together only the part that a path names. */
+/** The sources to read: of a list or an object that is put together from several, only the part that a path names. */
 function neededFor(takes: Takes, written: unknown): Needed {
   const { from } = takes;
   if (written === undefined || from === undefined) return { sources: sourcesOf(takes), inParts: false };
@@ -154,7 +154,7 @@ function takesWith({ passed, from }: FlowNode, shared: SharedSources): Takes {
   return { from: Object.fromEntries(names) };
 }
 
-/** A node has the one or the other. */
+/** A node has either `passed` or `from`. */
 function storedIn(node: FlowNode): StoredSource[] {
   return node.passed === undefined ? Object.values(node.from ?? {}) : [node.passed];
 }
@@ -165,7 +165,7 @@ function sourcesOf(takes: Takes): Source[] {
 
 const hasNumbers = (source: StoredSource) => numbersIn(source).length > 0;
 
-/** Errors of the task that takes the input. */
+/** Whether the error lies with the task that takes the input. */
 function isOfTheTask(error: unknown): boolean {
   return (
     error instanceof DanglingReferenceError || error instanceof InputTooLargeError || error instanceof ValueGoneError

@@ -21,7 +21,7 @@ import {
 import { runningProgress } from "../events/live-progress.ts";
 import { presentStub, presentTask, type View } from "../present.ts";
 
-/** The flow with those of its nodes that are after `cursor` (an id), up to `limit` and to what is safe to hold. */
+/** The flow with those of its nodes that are after `cursor` (an id), up to `limit` and to what is safe to hold in memory. */
 export async function presentFlow(
   env: Env,
   row: FlowRow,
@@ -41,7 +41,7 @@ export async function presentFlow(
   const outcome = view.stub ? { result: null, error: null } : await outcomeOf(env, row);
   const nodes: FlowResource["nodes"] = [];
   for (const [i, member] of shown.entries()) {
-    // Other requests of the isolate get their turns.
+    // Lets other requests of the isolate run.
     if (i % AT_ONCE === AT_ONCE - 1) await scheduler.wait(0);
     nodes.push(presentNode(member, keys, progress, view));
   }
@@ -75,13 +75,13 @@ function isoOrNull(at: number | null): string | null {
   return at === null ? null : new Date(at).toISOString();
 }
 
-/** Bytes of what varies in the rows of one page, payloads in rows of their own aside: a Worker has 128 MB for all it does. */
+/** Bytes of the columns of varying length in the rows of one page, without payloads in rows of their own: a Worker has 128 MB in all. */
 const PAGE_BYTES = 8_388_608;
 
 /** Nodes presented in one go. */
 const AT_ONCE = 500;
 
-/** How many of these are light enough for one page: at least one. */
+/** How many of these members fit into one page: at least one. */
 function howManyFit(members: Outline[]): number {
   let before = 0;
   const beyond = members.findIndex((member) => {
@@ -116,7 +116,7 @@ async function keysOf(env: Env, members: Member[]): Promise<Map<string, string>>
   return new Map([...keys, ...(await readKeys(env.DB, elsewhere))]);
 }
 
-/** What it has given, or why it has given nothing; neither while it runs. */
+/** The flow's result, or the error for which it has none; neither while it runs. */
 async function outcomeOf(env: Env, row: FlowRow): Promise<Pick<FlowResource, "result" | "error">> {
   if (row.state !== "succeeded") return { result: null, error: await errorOf(env, row) };
   const source = JSON.parse(row.result) as Source;
