@@ -1,4 +1,4 @@
-/** The audit log: who changed what. An entry is stored by a statement of the very transaction that makes the change, before it. */
+/** The audit log: who changed what. An entry is stored in the transaction that makes the change, by a statement before it. */
 
 import { Batch, persistOr503 } from "./d1.ts";
 
@@ -13,10 +13,10 @@ export interface Audit {
   actorId: string | null;
   action: string;
   target: string | null;
-  /** Nothing that is secret. */
+  /** Holds no secrets. */
   detail: Record<string, unknown> | null;
   ip: string | null;
-  /** The change is made in pieces: each adds what it changes to `changed` in the detail. */
+  /** The change is made in pieces: each adds the number of things it changes to `changed` in the detail. */
   isCounted: boolean;
 }
 
@@ -25,7 +25,7 @@ type Value = string | number | null;
 /**
  * To be put before the statements of a batch that make the change. `count` (SQL) says how many things they will change: 0 leaves
  * no entry. Its parameters are `values`; it needs the guard of the change itself, so that a batch that is repeated, because its
- * answer was lost, finds nothing to change and leaves no second entry. Nothing where there is nobody to name.
+ * answer was lost, finds nothing to change and leaves no second entry. Empty where `audit` is null.
  */
 export function auditStatements(
   db: D1Database,
@@ -74,7 +74,7 @@ const WINDOW = 1_000;
 export const LATEST_AUDIT = "audit_z";
 
 /**
- * A page, newest first, with the id to go on before; null where that was all. It may hold fewer entries than `limit`, even none,
+ * A page, newest first, and the id before which the next page begins; null where that was all. It may hold fewer entries than `limit`, even none,
  * because a call looks at a bounded number.
  */
 export async function listAudit(

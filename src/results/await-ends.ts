@@ -1,4 +1,4 @@
-/** What a caller who waits for an end asks of D1: that it be told, and how things stand. */
+/** For a caller that waits for the end of a task or a flow: notes that it waits, and reads the state. */
 
 import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
 import { OBJECT } from "../core/wake.ts";
@@ -46,7 +46,7 @@ export async function readState(db: D1Database, id: string): Promise<State | nul
   return persistOr503(() => db.prepare("SELECT state FROM tasks WHERE id = ?1").bind(id).first<State>("state"));
 }
 
-/** The same of a flow. */
+/** The state of a flow; null where there is none. */
 export async function readFlowState(db: D1Database, id: string): Promise<State | null> {
   return persistOr503(() => db.prepare("SELECT state FROM flows WHERE id = ?1").bind(id).first<State>("state"));
 }

@@ -35,8 +35,8 @@ export interface Cancelled {
 }
 
 /**
- * These tasks and all that their handlers spawned. Asked by the very statements that cancel: what a handler
- * spawns later finds its parent asked to stop, and is not stored.
+ * These tasks and all that their handlers spawned. The statements that cancel read it themselves: a child that is
+ * spawned later finds its parent asked to stop, and is not stored.
  */
 const TREE = `
 WITH RECURSIVE tree (id) AS (
@@ -55,7 +55,7 @@ UPDATE tasks SET state = 'queued', cancel_requested_at = ?2, cancel_reason = ?3,
 WHERE id IN (${TREE}) AND state IN ${sqlStates(IDLE_STATES)} AND undo IS NULL
   AND object & ${OBJECT.undo} AND ${ALLOWED}`;
 
-// Undoing is not cancelled: it is how a cancel, or a failure, ends.
+// A task whose steps are being undone is not cancelled: the undoing is how a cancel, or a failure, ends.
 const IDLE = `
 UPDATE tasks SET state = 'cancelled', cancel_requested_at = ?2, cancel_reason = ?3, finished_at = ?2,
   retain_until = ?2 + retention_ms, due_at = ${dueWhenEnded("?2")}, error = ${cancelledError("?3")}, waiting_for = NULL
@@ -67,7 +67,7 @@ UPDATE tasks SET cancel_requested_at = COALESCE(cancel_requested_at, ?2), cancel
 WHERE id IN (${TREE}) AND state = 'running' AND undo IS NULL
   AND (cancel_requested_at IS NULL OR cancel_undo < ?5) AND ${ALLOWED}`;
 
-/** How many of the tasks ?1 themselves a cancel changes, one with `undo` where ?2 is 1. */
+/** How many of the tasks ?1, their children not counted, a cancel changes; ?2 is 1 for a cancel with `undo`. */
 const CHANGED = `
 SELECT COUNT(*) FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND undo IS NULL
   AND (state IN ${sqlStates(IDLE_STATES)}

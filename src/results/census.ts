@@ -1,4 +1,4 @@
-/** Counts what tenants use, in stretches: of tasks that have not ended through the indexes that lead to them, of bytes through the tables. */
+/** Counts what tenants use, in stretches: tasks that have not ended through the indexes that hold them, bytes through the tables. */
 
 import { LIVE_STATES, sqlStates } from "../core/states.ts";
 import type { Use } from "../core/quotas.ts";
@@ -28,7 +28,7 @@ WHERE (signals.task_id, signals.seq) > (COALESCE(?1->>0, ''), COALESCE(?1->>1, 0
   flows: `
 SELECT tenant, 0 AS tasks, ${bytesOf("ids", "sources", "result", "on_error")} AS bytes, 0 AS signals, json_array(id) AS place
 FROM flows WHERE id > COALESCE(?1->>0, '') ORDER BY id`,
-  // Whatever has not ended has a timer or waits without one, so these two lead to it past all that has.
+  // A task that has not ended has a timer or waits without one, so these two indexes find it without a walk over all ended ones.
   timed: `
 SELECT tenant, state IN ${sqlStates(LIVE_STATES)} AS tasks, 0 AS bytes, 0 AS signals, json_array(due_at, id) AS place
 FROM tasks INDEXED BY tasks_due
@@ -51,7 +51,7 @@ export const WALKS_IN_TURN: readonly (readonly Walk[])[] = [
 /** Where each walk goes on: a JSON array. */
 export type Places = Partial<Record<Walk, string>>;
 
-/** Adds a stretch of each of these walks to `counted`, in one round trip; answers where those go on that have not ended. */
+/** Adds a stretch of each of these walks to `counted`, in one round trip; answers the places of the walks that are not complete. */
 export async function countStretch(db: D1Database, places: Places, counted: Map<string, Use>): Promise<Places> {
   const walks = Object.entries(places) as [Walk, string][];
   const results = await persist(() =>

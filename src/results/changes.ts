@@ -1,28 +1,28 @@
 /**
  * What a transaction that moves tasks answers. `engine/announce.ts` does what follows from it, whichever verb it was.
  *
- * From which state a task came is not among it: a call that is repeated, because its answer was lost, finds the task moved
- * already. The verb's arrow in `core/states.ts` says from where it may have come.
+ * It does not say from which state a task came: a call that is repeated, because its answer was lost, finds the task moved
+ * already. The verb's arrow in `core/states.ts` says from which states it may have come.
  */
 
 import type { Outcome } from "../core/settle.ts";
 import type { Queued, State } from "../core/states.ts";
 import type { OwedId } from "./webhooks/owed.ts";
 
-/** A task, or a flow that has ended with its last one, as it stands now that it was moved. Instants are ms since the epoch. */
+/** A task, or a flow that has ended with its last one, as it stands after the move. Instants are ms since the epoch. */
 export interface Change extends Queued {
-  /** To which state it came. */
+  /** The state after the move. */
   state: State;
-  /** Absent where nobody counts it. */
+  /** Absent where the change is not counted. */
   tenant?: string;
   task?: string;
   /** When the clock must look at it next; absent where the clock knows. */
   dueAt?: number | null;
-  /** Bits of {@link OBJECT}; absent where no progress object is there to be told. */
+  /** Bits of {@link OBJECT}; absent where no progress object must be told. */
   object?: number;
   /** Of a new task: not null where it starts together with others. */
   batch?: string | null;
-  /** How the attempt went that has ended with the change, and its times; absent where none has. */
+  /** Outcome and times of the attempt that has ended with the change; absent where none has. */
   outcome?: Outcome;
   runAt?: number;
   startedAt?: number | null;
@@ -35,7 +35,7 @@ export interface Changes {
   moved?: readonly Change[];
   /** What it has moved in consequence: members of flows that have all they need, parents that were woken, flows that ended. */
   released?: readonly Change[];
-  /** Queued tasks to ring for, though nothing has moved them. */
+  /** Queued tasks to send a message for, though they were not moved. */
   ring?: readonly Queued[];
   /** Ended tasks that webhooks must be told of. */
   owed?: readonly OwedId[];

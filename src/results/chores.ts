@@ -1,4 +1,4 @@
-/** What the clock does now and then and is not urgent, in one round trip: forgetting, folding counts, the retention walk's look. */
+/** Chores of the clock that are not urgent, in one round trip: it removes old rows, folds counts and reads rows for the retention walk. */
 
 import { forgetAudit } from "./audit.ts";
 import { forgetBuckets } from "./limits/buckets.ts";
@@ -31,13 +31,13 @@ export interface Chores {
 const lastKey = (table: "limits" | "buckets") =>
   `SELECT key FROM ${table} WHERE key > ?1 ORDER BY key LIMIT 1 OFFSET ?2`;
 
-/** What of these is left, each where it goes on, and the rows that the walk has met. */
+/** The chores that are left, each with where it goes on, and the rows that the walk has met. */
 export interface Done {
   left: Chores;
   met: Met[];
 }
 
-/** Does each of these for at most `chunk` rows, the walk for at most `rows`. All or nothing, and safe to repeat. */
+/** Does each of these chores for at most `chunk` rows, the walk for at most `rows`. All or nothing, and safe to repeat. */
 export async function doChores(
   db: D1Database,
   chores: Chores,

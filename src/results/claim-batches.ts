@@ -1,4 +1,4 @@
-/** Takes tasks that start together: as many as their batch holds, or what has come when the oldest has waited long enough. */
+/** Claims tasks that start together: as many as their batch holds, or those that have gathered when the oldest has waited long enough. */
 
 import { MAX_BATCH_SIZE } from "../core/bounds.ts";
 import { claimUnder, type Claim, type Claiming } from "./claim-tasks.ts";
@@ -7,13 +7,13 @@ import type { Queued } from "../core/states.ts";
 import { LIMITS, type Limit } from "./limits/claim-parts.ts";
 import { orExpiry } from "./limits/rate-queue.ts";
 
-/** Whose handler calls are shared: those of one tenant, task and lane. */
+/** Tasks of one tenant, task and lane share handler calls. */
 const GROUP = "tenant, task, lane";
 
 const UNTIL = "(tasks.run_at + (tasks.batch->>'wait'))";
 
-// In the order of their age; where a deployment has changed the size meanwhile, the smallest holds. Of those that are too few
-// for a batch, none starts before the oldest has waited.
+// Batches are filled in the order of age; where a deployment has changed the size meanwhile, the smallest holds. Tasks that are
+// too few for a batch start when the oldest has waited long enough.
 const choose = (condition: string) => `
   SELECT id FROM (
     SELECT id, size, COUNT(*) OVER part AS members, MIN(until) OVER part AS until
@@ -27,7 +27,7 @@ const choose = (condition: string) => `
 
 const TRIED = `batch IS NOT NULL AND ${UNTIL} <= ?2`;
 
-// Whoever came to the queue by another way than a submit still has another timer.
+// A task that was not queued by a submit still has another timer.
 const TIMERS = `
 UPDATE tasks SET due_at = ${orExpiry(UNTIL)}
 WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued' AND batch IS NOT NULL
@@ -41,7 +41,7 @@ const GROUPS = `
 SELECT DISTINCT ${GROUP} FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND batch IS NOT NULL AND state = 'queued'`;
 
-/** Who gathers in the group `own`. */
+/** The tasks that gather in the group `own`. */
 const GATHERED = `
 FROM tasks INDEXED BY tasks_gathering
 WHERE tenant = own.tenant AND task = own.task AND lane = own.lane AND batch IS NOT NULL AND state = 'queued'`;
@@ -84,11 +84,11 @@ export async function claimGathered(
   const groups = results.map((row) => ({ ...(JSON.parse(row.candidates) as Candidates), gathered: row.gathered }));
   const chosen = groups.flatMap((group) => wholeBatches(group.ids, group.gathered, size));
   const limits = LIMITS.filter((name) => groups.some((group) => group[name] === 1));
-  // A claim that was made before has none left to choose; it is answered by its ids.
+  // Where this claim was made before, no group is left; the ids lead to the tasks that it took.
   return claimUnder(db, groups.length > 0 ? chosen : ids, limits, holder, now, TOGETHER);
 }
 
-/** While others of the group wait, what is too much for whole batches is left to the next claim: so no call is small. */
+/** While more of the group wait than `ids`, those beyond whole batches are left to the next claim, so that no handler call is small. */
 function wholeBatches(ids: string[], gathered: number, size: number): string[] {
   return ids.length < gathered ? ids.slice(0, ids.length - (ids.length % size)) : ids;
 }
@@ -99,7 +99,7 @@ SELECT tasks.id, tasks.lane FROM tasks JOIN (
   FROM (${GROUPS}) AS own) AS own USING (${GROUP})
 WHERE tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state = 'queued' AND tasks.batch->>'size' <= own.gathered`;
 
-/** Those of `ids` with whom at least a whole batch has gathered. */
+/** Those of `ids` in whose group at least a whole batch has gathered. */
 export async function readWhole(db: D1Database, ids: string[]): Promise<Queued[]> {
   const { results } = await persist(() => db.prepare(WHOLE).bind(JSON.stringify(ids)).all<Queued>());
   return results;
@@ -114,7 +114,7 @@ export interface Gathering {
   until: number;
 }
 
-/** With whom a queued task gathers; null where it starts alone. */
+/** How the batch of a queued task stands; null where the task starts alone. */
 export async function readGathering(db: D1Database, id: string): Promise<Gathering | null> {
   return persistOr503(() =>
     db

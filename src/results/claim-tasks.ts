@@ -1,4 +1,4 @@
-/** Takes queued tasks for one attempt each: one statement for a whole bell, where none of them has limits. */
+/** Claims queued tasks for one attempt each: one statement for all tasks of a bell, where none of them has limits. */
 
 import { log } from "../core/log-events.ts";
 import { ValueGoneError } from "../core/flows/value.ts";
@@ -29,7 +29,7 @@ export interface ClaimedTask extends TaskRow {
   sealed: string | null;
 }
 
-/** What may start at the time `at`, as far as its own row and its lane say: SQL. */
+/** Which tasks may start at the time `at`, as far as their own rows and lanes say: SQL. */
 const startable = (at: string) => `
   tasks.id IN (SELECT value FROM json_each(?1)) AND tasks.state IN ${sqlStates(ARROWS.claim.from)}
   AND NOT (tasks.started_at IS NULL AND tasks.expires_at IS NOT NULL AND tasks.expires_at <= ${at})
@@ -42,8 +42,8 @@ const CLAIMED_COLUMNS = `${TASK_COLUMNS}, tasks.input,
   (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow,
   tasks.node IS NOT NULL AS mayRelease, tasks.signals, tasks.concurrency, tasks.sealed`;
 
-// Naming an indexed column costs a row even where it stays the same. The timer of a task that is claimed soon after its
-// bell already stands where the lease ends; another one is moved by a statement of its own.
+// Setting an indexed column costs a row even where its value stays the same. The timer of a task that is claimed soon after
+// its bell is already at the end of the lease; a statement of its own moves other timers.
 const PLAIN = `${START}
 WHERE ${startable("?3")} AND tasks.batch IS NULL AND tasks.concurrency IS NULL AND tasks.rates IS NULL AND ${CIRCUIT_IS_CLOSED}
   AND COALESCE(tasks.due_at, 0) <= ?3 + COALESCE(tasks.lease_ms, ${LEASE_MS}) + ${TIMER_SLACK_MS}
@@ -58,10 +58,10 @@ const OURS = `
 SELECT ${CLAIMED_COLUMNS} FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'running'`;
 
-/** Tasks that an open circuit holds back are rung for when it closes; this is for a bell that is lost then. */
+/** When a circuit closes, the tasks that it held back get a message; this timer is for one that is lost. */
 const HELD_MS = 600_000;
 
-// The first of them is looked at when one may try.
+// The clock looks at the first of them when one task may try, and at the others later.
 const HELD = `
 UPDATE tasks SET due_at = ${orExpiry("held.at")}
 FROM (SELECT tasks.id, MAX(circuits.open_until, ?2 + 1000)
@@ -75,9 +75,9 @@ WHERE tasks.id = held.id AND tasks.state = 'queued'`;
 export interface Claiming {
   /** Which tasks: SQL. */
   which: string;
-  /** Makes of a condition the query for the ids of those that start now, among all that could; without it all do. */
+  /** The query for the ids that start now, among the tasks of a condition; without it all of them start. */
   choose?: (condition: string) => string;
-  /** Which of them a limit has held back at ?2, and nothing else: SQL. */
+  /** Which of them nothing but a limit has held back at ?2: SQL. */
   tried: string;
   /** Sets timers of those of ?1 that are left at ?2, and answers when they are due. */
   timers?: string;
@@ -123,9 +123,9 @@ export interface Claim {
   claimed: ClaimedTask[];
   /** When the clock must look at the next of those that a rate, a circuit or their batch holds back, in ms since the epoch; null where no timer was set. */
   nextTurn: number | null;
-  /** The rates under whose lines some of them wait. */
+  /** The keys of the rates that some of them wait for. */
   rates: string[];
-  /** Ids of those that wait, though they would rather end. */
+  /** Ids of those that wait though they must end where they are over their rate (`onLimit: "drop"`). */
   impatient: string[];
   /** Ids of those that start only with others, and the size of the largest of their batches. */
   gathering: string[];
@@ -133,7 +133,7 @@ export interface Claim {
 }
 
 interface Answer extends Claim {
-  /** Whether it has left a task that its own row does not hold back. */
+  /** Whether it has left a task that neither its own row nor its lane holds back. */
   could: boolean;
   /** The limits of such tasks, and of those that start together. */
   limits: Limit[];
@@ -141,8 +141,8 @@ interface Answer extends Claim {
 
 /**
  * Claims those of `ids` that are queued and start alone, and answers them. `holder` names this claim alone: asked
- * again with the same one, it answers the same tasks. `also` is done in the same transaction as the first statement.
- * A claim of tasks without limits is one statement. Where it leaves some, it looks what limits they have, and holds those.
+ * again with the same one, it answers the same tasks. `also` is run in the same transaction as the first statement.
+ * A claim of tasks without limits is one statement. Where that leaves some, it reads which limits they have, and claims under those.
  */
 export async function claimTasks(
   db: D1Database,
@@ -160,7 +160,7 @@ export async function claimTasks(
     return await claimRest(db, ids, met, first, holder, now);
   } catch (error) {
     if (first.claimed.length === 0) throw error;
-    // What is claimed must run. The clock rings for the others when their time has come.
+    // The claimed tasks must run, so the error goes no further. The clock sends messages for the others when they are due.
     const left = ids.length - first.claimed.length;
     log("claim_not_completed", { ids: left, error });
     return first;
@@ -184,7 +184,7 @@ async function claimPlain(
   return { claimed, ...NOTHING_LEFT };
 }
 
-/** Goes on with what `first`, which held the limits `met`, has left; answers all that `holder` then has of `ids`. */
+/** Claims what `first`, a claim under the limits `met`, has left; answers all of `ids` that `holder` then holds. */
 async function claimRest(
   db: D1Database,
   ids: string[],
@@ -227,7 +227,7 @@ export async function claimUnder(
   );
 }
 
-/** Does these statements, and answers what `holder` then has of `ids` and how the others stand. */
+/** Runs these statements, and answers which of `ids` `holder` then holds and how the others stand. */
 async function answerOf(
   db: D1Database,
   ids: string[],

@@ -25,15 +25,15 @@ export interface Commit extends Settlement {
   object: number;
   /** Given by a rescue: the lease that ran out, which must not have been renewed since. */
   leaseUntil?: number | null;
-  /** Its end may release others: it is a member of a flow, or somebody's child. */
+  /** Its end may release others: it is a member of a flow, or another task's child. */
   mayRelease: boolean;
-  /** JSON of the places that its end frees; null where it has none. */
+  /** JSON of the keys under which its end frees a slot; null where it has none. */
   concurrency?: string | null;
 }
 
 /** What a commit has done. */
 export interface CommitAnswer {
-  /** Those that hold; one that is missing was fenced: its task is in another attempt, or has ended. */
+  /** The commits that hold; a missing one was fenced: its task is in another attempt, or has ended. */
   held: Committed[];
   /** Members of flows that now have all they need. */
   released: Released[];
@@ -60,10 +60,10 @@ export interface Committed {
   owes: 0 | 1;
 }
 
-// Undoing is not cancelled: it is how a cancel ends.
+// A task whose steps are being undone is not cancelled: the undoing is how a cancel ends.
 const CANCELLED = "(tasks.cancel_requested_at IS NOT NULL AND tasks.undo IS NULL)";
 
-// Whoever ends it badly, what it has done is undone first.
+// A task that fails, or is cancelled with `undo`, first has its steps undone.
 const UNDOES = `(tasks.object & ${OBJECT.undo} AND tasks.undo IS NULL
   AND CASE WHEN ${CANCELLED} THEN tasks.cancel_undo ELSE v.state = 'failed' END)`;
 
@@ -139,7 +139,7 @@ SELECT id, 'result', ?3 FROM tasks
 WHERE id = ?1 AND attempt = ?2 AND state = 'running' AND cancel_requested_at IS NULL
 ON CONFLICT DO UPDATE SET body = excluded.body`;
 
-// Asked again, a commit whose answer was lost is recognised by the record that it has left.
+// A commit that is repeated, because its answer was lost, is recognised by the record that it has left.
 const HELD = `
 SELECT ${COMMITTED_COLUMNS}
 FROM tasks, ${SETTLEMENTS}
@@ -147,8 +147,8 @@ WHERE tasks.id = v.id AND tasks.attempt = v.attempt AND tasks.state <> 'running'
   AND tasks.history->'$[#-1]'->>'number' = v.attempt AND tasks.history->'$[#-1]'->>'finishedAt' = v.at`;
 
 /**
- * Writes the ends of running attempts, all or none of a chunk. Safe to repeat. One statement for ends that release
- * nobody, and another where some do not hold: they were fenced, or an earlier call has written them.
+ * Writes the ends of running attempts, all or none of a chunk. Safe to repeat. A chunk whose ends release nothing is one
+ * statement, and one more where some do not hold: they were fenced, or an earlier call has written them.
  */
 export async function commitAttempts(db: D1Database, commits: Commit[]): Promise<CommitAnswer> {
   const answer: CommitAnswer = { held: [], released: [], owed: [] };
@@ -184,7 +184,7 @@ async function commitChunk(db: D1Database, chunk: Entry[]): Promise<CommitAnswer
   return {
     held,
     released: isReleasing ? rowsOf<Released>(results, results.length - 2) : [],
-    // The ends of others, too, in consequence.
+    // Includes the ends of other tasks in consequence.
     owed: isReleasing
       ? rowsOf<OwedId>(results, results.length - 1)
       : held.filter(({ owes }) => owes === 1).map(({ id }) => ({ id })),
@@ -197,14 +197,14 @@ interface Entry {
   text: string;
   /** A result that does not go into the row. */
   apart: string | null;
-  /** Of all of it. */
+  /** Of the value and the result apart. */
   bytes: number;
 }
 
-/** Longest record of an attempt: a row's history of them, with all else that is in it, stays below D1's 2 MB. */
+/** Longest record of an attempt: a row with a full history and all else stays below D1's 2 MB. */
 const MAX_RECORD_BYTES = 16_384;
 
-/** … and so much is kept of the message of an error that does not fit. */
+/** Characters that a longer record keeps of its error's message. */
 const SHORT_MESSAGE = 1_000;
 
 type NewRecord = Omit<AttemptRecord, "run" | "runAt">;
@@ -221,7 +221,7 @@ function entryOf(commit: Commit): Entry {
   const { result, error, attemptError, outcome, startedAt, concurrency: _, ...rest } = commit;
   const size = result === null ? 0 : byteLength(result);
   const apart = size > INLINE_PAYLOAD_BYTES ? result : null;
-  // Of which run it was, and since when it could have started, is the row's to say.
+  // `run` and `runAt` are read from the row when the record is stored.
   const record: NewRecord = {
     number: commit.attempt,
     outcome,

@@ -1,4 +1,4 @@
-/** Counts what a tenant has of small tables, no further than its quota. */
+/** Counts a tenant's rows in small tables, no further than its quota. */
 
 import { persistOr503 } from "./d1.ts";
 

@@ -11,7 +11,7 @@ import { within } from "./within.ts";
 /**
  * Pauses before the second, third … try of a call that failed, in ms; each is drawn from half to one and a half times as
  * much. An overloaded D1 is asked again for 6 s on average and 9 at most: a lease survives that between two heartbeats,
- * and a commit within the 30 s that an invocation has after its handler returned.
+ * and a commit still fits into the 30 s that an invocation has after its handler returned.
  */
 const PAUSES: Record<Trouble, readonly number[]> = {
   lost: [10, 40, 120, 300, 700],
@@ -24,13 +24,13 @@ const PAUSES: Record<Trouble, readonly number[]> = {
 /** A caller waits this long for D1, all tries together. */
 const CALLER_PATIENCE_MS = 10_000;
 
-/** D1 ends a call after 30 s (https://developers.cloudflare.com/d1/platform/limits/): what is silent for longer is lost. */
+/** D1 ends a call after 30 s (https://developers.cloudflare.com/d1/platform/limits/): a call that is silent for longer is lost. */
 const CALL_MS = 35_000;
 
 /**
  * Runs a call to D1 in the background until it answers. D1 repeats no write by itself, and may have applied the one
  * whose answer was lost: callers pass only statements that are guarded or idempotent.
- * Throws what D1 threw when it goes on failing, has no room, or the statement is at fault.
+ * Throws D1's error where all tries fail, the database is full or the statement is wrong.
  */
 export async function persist<T>(call: () => Promise<T>): Promise<T> {
   for (let i = 0; ; i++) {
@@ -116,7 +116,7 @@ async function ask<T>(call: () => Promise<T>, ms: number): Promise<T> {
   const sentAt = Date.now();
   try {
     const answer = await within(call(), ms);
-    // The call goes on, and its late answer is of no interest.
+    // The call itself goes on; its late answer is ignored.
     if (answer === "late") throw new SilentError(`no answer from D1 within ${Math.round(ms)} ms`);
     noteAnswer(sentAt);
     noteSize(answer, Date.now());
@@ -139,8 +139,8 @@ export function isFinal(error: unknown): boolean {
 type Persist = <T>(call: () => Promise<T>) => Promise<T>;
 
 /**
- * Statements of one transaction. What a statement answers has a name, which gives it once the batch has run; so nothing depends
- * on the places of statements.
+ * Statements of one transaction. Adding one returns a function that gives its answer once the batch has run, so that nothing
+ * depends on the order of statements.
  *
  * @example
  * const batch = new Batch(db);
@@ -158,30 +158,30 @@ export class Batch {
     this.#db = db;
   }
 
-  /** Adds statements of whose answers none is asked for. */
+  /** Adds statements whose answers are not needed. */
   add(...statements: readonly D1PreparedStatement[]): void {
     this.#statements.push(...statements);
   }
 
-  /** Adds a statement; what is returned gives its rows. */
+  /** Adds a statement; the returned function gives its rows. */
   rows<Row>(statement: D1PreparedStatement): () => Row[] {
     const nth = this.#statements.push(statement) - 1;
     return () => (this.#results[nth]?.results ?? []) as Row[];
   }
 
-  /** Adds a statement; what is returned gives its first row, null where there is none. */
+  /** Adds a statement; the returned function gives its first row, null where there is none. */
   first<Row>(statement: D1PreparedStatement): () => Row | null {
     const rows = this.rows<Row>(statement);
     return () => rows()[0] ?? null;
   }
 
-  /** Adds a statement; what is returned tells how many rows it has changed. */
+  /** Adds a statement; the returned function tells how many rows it has changed. */
   changes(statement: D1PreparedStatement): () => number {
     const nth = this.#statements.push(statement) - 1;
     return () => this.#results[nth]?.meta.changes ?? 0;
   }
 
-  /** Runs all of them, or none; run again, it answers anew. Nothing is asked where there are none. */
+  /** Runs all of them, or none. After a second run the functions give its answers. Without statements D1 is not called. */
   async run(by: Persist): Promise<void> {
     if (this.#statements.length > 0) this.#results = await by(() => this.#db.batch(this.#statements));
   }

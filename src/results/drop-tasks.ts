@@ -10,7 +10,7 @@ import { addRelease } from "./flows/release.ts";
 
 const REASON = "over the rate limit of its task, which drops what is over";
 
-// Only what never started: a later attempt, or one that goes on after a wait, has done something already and waits its turn.
+// Only tasks that never started: one in a later attempt, or after a wait, has done something already and waits for its turn.
 const DROP = `
 UPDATE tasks SET cancel_requested_at = ?2, cancel_reason = ?3, ${ends("'cancelled'", cancelledError("?3"))}
 WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.claim.from)} AND started_at IS NULL

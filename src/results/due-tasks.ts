@@ -62,7 +62,7 @@ export async function readNextDue(db: D1Database, after = 0): Promise<number | n
   return persist(() => nextDueStatement(db, after).first<number>("dueAt"));
 }
 
-/** A timer that is set anew, where nobody has moved the row since it was looked at. */
+/** A timer that is set anew, unless the row was moved since it was read. */
 export interface Postponed {
   id: string;
   state: State;
@@ -74,7 +74,7 @@ export interface Postponed {
 /** What is to be done with rows that are due. */
 export interface Moves {
   postpone?: Postponed[];
-  /** Scheduled, retrying and sleeping tasks whose start has come are queued; their bells are the caller's to ring. */
+  /** Scheduled, retrying and sleeping tasks whose start has come are queued; the caller sends messages for them. */
   start?: string[];
   /** Tasks that never started and are past their expiry end. */
   expire?: string[];
@@ -116,13 +116,13 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.st
 function addStart(batch: Batch, db: D1Database, ids: string[], now: number): () => Change[] {
   const list = JSON.stringify(ids);
   batch.add(db.prepare(START).bind(list, now));
-  // Asked apart from the move: a bell rung twice is harmless, one not rung after a lost answer would wait.
+  // Read apart from the move: a message sent twice is harmless, but a task without one, after a lost answer, would wait.
   return batch.rows<Change>(db.prepare(QUEUED).bind(list));
 }
 
 const QUEUED = "SELECT id, lane, state FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'";
 
-/** Puts the queued ones of these tasks under the clock again, at once. */
+/** Makes those of these tasks that are queued due now. */
 export async function makeDue(db: D1Database, ids: string[], now: number): Promise<void> {
   await persist(() =>
     db
@@ -136,8 +136,8 @@ export async function makeDue(db: D1Database, ids: string[], now: number): Promi
 }
 
 /**
- * Where one process is the whole system, its start is the end of every attempt and every bell before
- * it: all of them are due at once, instead of when their leases run out.
+ * Where one process is the whole system, no attempt and no bell from before its start is left: their
+ * tasks become due at once, instead of when their leases run out.
  */
 export async function recoverAll(db: D1Database, bootAt: number): Promise<void> {
   await persist(() =>

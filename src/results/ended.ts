@@ -6,7 +6,7 @@ import { PURGE_EVERY_MS, TOLD } from "../core/wake.ts";
 /** How long the clock gives the worker to tell a watched task's listeners before it does so itself. */
 const TELL_MS = 5_000;
 
-/** Of a row of `tasks` that ends at `at`, SQL like `object`: what the time of its end says, by column. */
+/** The values that follow from the end of a row of `tasks` at `at`, by column. `at` and `object` are SQL. */
 export function endColumns(
   at: string,
   object = "tasks.object",
@@ -14,7 +14,7 @@ export function endColumns(
   return { finished_at: at, retain_until: `${at} + tasks.retention_ms`, due_at: dueWhenEnded(at, object) };
 }
 
-/** For a statement that ends rows of `tasks`: what it sets of each, whatever its reason. All are SQL, `error` of JSON. */
+/** The assignments of a statement that ends rows of `tasks`, as SQL. All parameters are SQL, `error` of JSON. */
 export function ends(state: string, error: string, at = "?2"): string {
   const columns = { state, error, waiting_for: "NULL", ...endColumns(at) };
   return Object.entries(columns)
@@ -38,7 +38,7 @@ export function nextPurge(at: string): string {
   return `(CAST(${at} AS INTEGER) + ${PURGE_EVERY_MS - 1}) / ${PURGE_EVERY_MS} * ${PURGE_EVERY_MS}`;
 }
 
-/** What stands in the row of a task that ends like this once its steps are undone: SQL expressions, `error` of JSON. */
+/** The value of `undo` of a task that ends with `state` and `error` once its steps are undone: SQL expressions, `error` of JSON. */
 export function undoing(state: string, error: string): string {
   return `json_object('state', ${state}, 'error', json(${error}))`;
 }

@@ -1,4 +1,4 @@
-/** All that a tick of the clock must know, in one round trip: what is due, and what may have to be looked after. */
+/** All that a tick of the clock must know, in one round trip: what is due, and which other work there may be. */
 
 import { TRIPPED, type Tripped } from "./limits/circuits.ts";
 import { Batch, persist } from "./d1.ts";
@@ -26,13 +26,13 @@ export interface Glance {
   /** Whether webhooks must be told of an end. */
   owes: boolean;
   tripped: Tripped[];
-  /** Whether a task waits for a place under a concurrency key. */
+  /** Whether a task waits for a slot under a concurrency key. */
   hasWaiters: boolean;
   /** Whether counts wait to be folded. */
   unfolded: boolean;
 }
 
-/** At most `limit` rows are answered that are due at `now`, but for running ones among `except`. */
+/** Answers at most `limit` of the rows that are due at `now`, without running ones among `except`. */
 export async function glance(
   db: D1Database,
   now: number,
