@@ -1,4 +1,4 @@
-/** How long the clock leaves D1 alone after ticks that failed. */
+/** How long the clock sends D1 nothing after ticks that failed. */
 
 const FIRST_MS = 2_000;
 const MAX_MS = 15_000;

@@ -1,4 +1,4 @@
-/** The chores of the clock: what is not urgent, at a pace. Part of a tick. */
+/** The chores of the clock: work that is not urgent, done in rounds. Part of a tick. */
 
 import { firstKeptAudit } from "../engine/audit.ts";
 import { purgeIds } from "../engine/delete.ts";
@@ -6,11 +6,11 @@ import { doChores, type Chores } from "../results/chores.ts";
 import { timePurges, walkOver } from "../results/purge-tasks.ts";
 import type { TickBudget } from "../core/plan.ts";
 
-/** Between two rounds of chores, and between two folds of what was counted. */
+/** Between two rounds of chores, and between two folds of the counts. */
 const CHORES_EVERY_MS = 15_000;
 const FOLD_EVERY_MS = 60_000;
 
-/** Stretches of keys that are scanned at most in one round. */
+/** Stretches of keys that one round scans at most. */
 const MAX_STRETCHES = 20;
 
 /** Steps of the retention walk in one tick: each row may be a request to an object, of which an event may make 10,000. */
@@ -18,13 +18,13 @@ const MAX_STEPS = 4;
 
 /** Where the retention walk stands. */
 interface WalkState {
-  /** The last id that it has dealt with. */
+  /** The last id that the walk has passed. */
   cursor: string;
-  /** When the next row is old enough, in ms since the epoch; null: none was ahead. */
+  /** When the next row is old enough to purge, in ms since the epoch; null: the walk found no such row. */
   nextAt: number | null;
 }
 
-/** Where the sweeps of keys that nothing uses any more go on. */
+/** The keys from which the sweeps of unused limits and buckets continue. */
 interface Sweeps {
   limits: string;
   buckets: string;
@@ -35,15 +35,15 @@ interface State {
   doneAt: number;
   foldedAt: number;
   sweeps: Sweeps;
-  /** What a tick has left to the next one. */
+  /** The chores that a tick left to the next one. */
   left: Chores | null;
 }
 
 const NEVER: State = { doneAt: 0, foldedAt: 0, sweeps: { limits: "", buckets: "" }, left: null };
 
 /**
- * Does the chores, where it is time for them, while it may go on; answers when that is next, in ms since the epoch, null where
- * no chore needs a tick. `unfolded`: counts wait to be folded.
+ * Does a round of chores where it is time for one, as long as `mayGoOn` allows; returns when the next is due, in ms since the
+ * epoch, null where no chore needs a tick. `unfolded`: counts wait to be folded.
  */
 export async function doRound(
   env: Env,
@@ -77,7 +77,7 @@ export async function doRound(
     const done = await doChores(env.DB, left, now, chunk, rows);
     const walked = walkOver(done.met, now);
     if (left.walk !== undefined) {
-      // What must stay a while, such as a member of a flow that runs, gets a timer; the walk does not come back to it.
+      // A row that must stay for a while, such as a member of a running flow, gets a timer: the walk does not come back to it.
       const { kept, left } = await purgeIds(env, walked.over, now, chunk);
       await timePurges(env.DB, [...walked.kept, ...kept.keys(), ...left]);
       walk = { cursor: walked.cursor ?? walk.cursor, nextAt: walked.nextAt };

@@ -1,4 +1,4 @@
-/** Looks after the deadlines of flows, as part of a tick. */
+/** Ends flows at their deadlines, as part of a tick. */
 
 import { log } from "../core/log-events.ts";
 import { endOverdue } from "../engine/flows/deadline.ts";
@@ -7,12 +7,12 @@ import { readOverdue } from "../results/flows/deadlines.ts";
 /** Flows ended in one tick. */
 const MAX_FLOWS = 100;
 
-/** Between two looks while deadlines have passed: some may be left, or could not be ended. */
+/** Pause before the next look after a deadline has passed: flows may be left, or could not be ended. */
 const AGAIN_MS = 1_000;
 
 /**
- * Ends the flows whose deadline has passed, while it may go on. `next` is the first deadline; answers when to look again. Both
- * in ms since the epoch.
+ * Ends the flows whose deadline has passed, as long as `mayGoOn` allows. `next` is the first deadline; returns when to look
+ * again. Both in ms since the epoch.
  */
 export async function keepDeadlines(
   env: Env,

@@ -1,4 +1,4 @@
-/** Looks after paused lanes, as part of a tick. */
+/** Opens paused lanes when their pause ends, as part of a tick. */
 
 import { HELD_LOOK_MS } from "../core/bounds.ts";
 import { forgetPause, wakeLane, type LaneRow } from "../results/lanes/lanes.ts";
@@ -6,7 +6,7 @@ import { forgetPause, wakeLane, type LaneRow } from "../results/lanes/lanes.ts";
 /** Tasks woken in one statement. */
 const CHUNK = 1_000;
 
-/** The lanes that are held back, and until when (ms since the epoch; infinite where nobody said). */
+/** The paused lanes, and until when (ms since the epoch; infinite for a pause without an end). */
 export type HeldLanes = ReadonlyMap<string, number>;
 
 export function heldLanes(rows: readonly LaneRow[], now: number): HeldLanes {
@@ -14,7 +14,7 @@ export function heldLanes(rows: readonly LaneRow[], now: number): HeldLanes {
   return new Map(held.map(({ name, until }) => [name, until ?? Number.POSITIVE_INFINITY]));
 }
 
-/** Opens the lanes whose pause is over and wakes what waited in them, while it may go on; answers whether more is to be done. */
+/** Opens the lanes whose pause is over and wakes their tasks, as long as `mayGoOn` allows; returns whether work is left. */
 export async function openLanes(
   env: Env,
   now: number,

@@ -1,6 +1,6 @@
 /**
- * The clock: one Durable Object whose alarm wakes what must be looked at later. It ticks while
- * anything is due and sleeps otherwise. What is due stands in the rows, so a lost tick only costs time.
+ * The clock: one Durable Object whose alarm looks at rows when they are due. It ticks while anything is due
+ * and sleeps otherwise. The due times are in the rows, so a lost tick only costs time.
  */
 
 import { log } from "../core/log-events.ts";
@@ -21,14 +21,14 @@ import { tick } from "./tick.ts";
 /** An alarm this late means that the whole isolate was held up, heartbeats included. */
 const STALL_MS = 1_500;
 
-/** An alarm overdue by this much is one that will not come. */
+/** An alarm overdue by this much is taken for lost. */
 const OVERDUE_MS = 10_000;
 
-/** Where the keys that sign links are kept, and entries of the audit log that are not known to be in D1. */
+/** Storage keys of the keys that sign links, and of audit entries that are not known to be in D1. */
 const LINK_KEYS = "linkKeys";
 const OWED_AUDIT = "owedAudit";
 
-/** Usually whoever asked has written the entry by then. */
+/** By then the caller has usually written the entry itself. */
 const AUDIT_AFTER_MS = 2_000;
 
 export interface ClockStatus {
@@ -45,13 +45,13 @@ export class Clock extends DurableObject<Env> {
   #lastTickAt: number | null = null;
   #error: string | null = null;
   readonly #suspects = new Suspects();
-  /** Ticks that have failed in a row, and until when D1 is left alone because of it. */
+  /** Ticks that have failed in a row, and until when (ms since the epoch) the clock sends D1 nothing because of it. */
   #failures = 0;
   #notBefore = 0;
 
   /**
-   * Makes sure of a tick at `wanted` or sooner, or once D1 may be asked again; answers when the next one is. Both in ms since
-   * the epoch.
+   * Makes sure that a tick comes at `wanted` or sooner, but not while the clock backs off from D1; returns when the next tick
+   * is. Both in ms since the epoch.
    */
   async wakeBy(wanted: number): Promise<number> {
     const at = Math.max(wanted, this.#notBefore);
@@ -67,11 +67,11 @@ export class Clock extends DurableObject<Env> {
     const alarm = await this.ctx.storage.getAlarm();
     const isNew = this.#isNewBoot() || !areDeclared(this.ctx.storage.kv);
     if (alarm === null || alarm < now - OVERDUE_MS || isNew) await this.#set(now);
-    // Somebody may have died between a write and its poke.
+    // A worker may have died between a write and its poke.
     else if (alarm > now + OVERDUE_MS && (await this.#isNeededBefore(alarm))) await this.#set(now);
   }
 
-  /** What webhooks are owed has no timer of its own, nor have counts that wait to be folded. */
+  /** Whether a tick is needed before `alarm`. Owed deliveries and counts that wait to be folded have no timer, so they always need one. */
   async #isNeededBefore(alarm: number): Promise<boolean> {
     const { due, nextDue, nextDeadline, nextTick, owes, unfolded } = await glance(
       new Metered(this.env.DB).db,
@@ -89,7 +89,7 @@ export class Clock extends DurableObject<Env> {
     return { lastTickAt: this.#lastTickAt, nextTickAt, lagMs, error: this.#error };
   }
 
-  /** Has what tenants use counted soon, because somebody is about to be refused. */
+  /** Counts the use of tenants soon, because a submission is about to be refused. */
   async recount(): Promise<void> {
     if (wantCount(this.ctx.storage.kv, Date.now())) await this.wakeBy(Date.now());
   }
@@ -103,11 +103,11 @@ export class Clock extends DurableObject<Env> {
     return first;
   }
 
-  /** The same after a new one has taken over, with what the others have signed good for `overlapMs` more; null where too many are kept. */
+  /** Adds a new key and returns all. Links that the others have signed stay valid for `overlapMs`. Null where too many keys are kept. */
   async rotateLinkKey(overlapMs: number, audit: Audit | null = null): Promise<LinkKey[] | null> {
     const keys = rotated(await this.linkKeys(), randomKey(), overlapMs, Date.now());
     if (keys === null) return null;
-    // Both or neither: the log lies in D1, so the entry is kept here until it is there.
+    // The audit log is in D1: the entry is kept here, written together with the keys, until it is there.
     this.ctx.storage.kv.put(LINK_KEYS, keys);
     if (audit !== null) this.ctx.storage.kv.put(OWED_AUDIT, [...this.#owedAudit(), audit]);
     await this.wakeBy(Date.now() + AUDIT_AFTER_MS);
@@ -118,7 +118,7 @@ export class Clock extends DurableObject<Env> {
     return this.ctx.storage.kv.get<Audit[]>(OWED_AUDIT) ?? [];
   }
 
-  /** Writes entries of the audit log that are not known to be there; answers when to try again, null where none is left. */
+  /** Writes the audit entries that are not known to be in D1; returns when to try again, null where none is left. */
   async #recordOwed(now: number): Promise<number | null> {
     const owed = this.#owedAudit();
     if (owed.length === 0) return null;
@@ -149,7 +149,7 @@ export class Clock extends DurableObject<Env> {
       log("tick_failed", { error });
       next = this.#notBefore = Date.now() + backoff(++this.#failures, Math.random());
     }
-    // Somebody may have poked it during the tick.
+    // A poke may have set the alarm during the tick.
     const poked = await this.ctx.storage.getAlarm();
     if (next !== null && (poked === null || next < poked)) await this.#set(next);
   }
@@ -160,7 +160,7 @@ export class Clock extends DurableObject<Env> {
     await this.ctx.storage.setAlarm(this.#expected);
   }
 
-  /** An isolate that was answered the alarm which is replaced now does not ask again until then. */
+  /** Remembers the alarm that is replaced: an isolate that got it as an answer does not poke again before it. */
   async #keepPromise(sooner: number): Promise<void> {
     const now = Date.now();
     const alarm = await this.ctx.storage.getAlarm();

@@ -1,4 +1,4 @@
-/** Looks after schedules, as part of a tick. */
+/** Declares schedules and starts their due ticks, as part of a tick of the clock. */
 
 import { log } from "../core/log-events.ts";
 import { earliest } from "../core/wake.ts";
@@ -9,7 +9,7 @@ import { tickDueSchedules } from "../engine/schedules/tick.ts";
 import type { Glance } from "../results/glance.ts";
 import { readNextTick } from "../results/schedules/read.ts";
 
-/** When the clock looks again at schedules that it could not deal with. */
+/** Pause before the clock looks again after schedules failed. */
 const AGAIN_MS = 5_000;
 
 /** Whether the schedules of this version are those in the database. */
@@ -18,8 +18,8 @@ export function areDeclared(kv: SyncKvStorage): boolean {
 }
 
 /**
- * Makes the tasks of ticks that have come, while it may go on; answers when the next one does. Never fails: schedules must not
- * hold up the tasks.
+ * Creates the tasks of due ticks, as long as `mayGoOn` allows; returns when the next tick is due. Never fails: schedules must
+ * not hold up the tasks.
  */
 export async function keepSchedules(
   env: Env,

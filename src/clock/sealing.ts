@@ -1,10 +1,10 @@
-/** Seals the secrets of endpoints from before there was a key, or from before another key came first. Part of a tick. */
+/** Seals the secrets of endpoints that were stored without a key, or sealed by an older key. Part of a tick. */
 
 import { sealKeys } from "../engine/sealing/key.ts";
 import { resealEndpoint } from "../engine/webhooks/secret.ts";
 import { walkWebhooks } from "../results/webhooks/read.ts";
 
-/** Endpoints in one round: each may be a statement. */
+/** Endpoints in one round: each may cost a statement. */
 const CHUNK = 10;
 
 /** Between two rounds while more is left. */
@@ -19,8 +19,8 @@ interface State {
 }
 
 /**
- * Deals with some of them; answers when to go on, in ms since the epoch, null where all are sealed: then nothing is asked of
- * D1 any more.
+ * Seals the next endpoints; returns when to go on, in ms since the epoch, null where all are sealed: from then on it sends no
+ * statement to D1.
  */
 export async function sealEndpoints(env: Env, kv: SyncKvStorage, now: number): Promise<number | null> {
   const [key] = sealKeys(env);

@@ -1,19 +1,19 @@
 /**
- * Attempts whose lease is over, before they are rescued. A heartbeat that D1 did not answer looks like a crash, so
- * an attempt is rescued only where its lease is still the same some time after D1 was first seen to answer. Kept in
- * the memory of the clock's object: whatever is lost with it is noted again.
+ * Attempts whose lease has expired, before they are rescued. A heartbeat that D1 did not answer looks like a crash, so
+ * an attempt is rescued only where its lease is still the same some time after the first look that D1 answered. Kept in
+ * the memory of the clock's object: what is lost with it is noted again.
  */
 
-/** From the look that finds a lease over until the one that may rescue. */
+/** From the look that finds a lease expired until the look that may rescue. */
 export const RESCUE_CONFIRM_MS = 2_500;
 
 /** The same after D1 was slow or silent: every worker retries its heartbeat within this. */
 export const RESCUE_DOUBT_MS = 10_000;
 
-/** A D1 that is always slow does not put a rescue off for longer. */
+/** A D1 that is always slow does not delay a rescue for longer. */
 const MAX_DOUBT_MS = 60_000;
 
-/** The part of a running row that decides. */
+/** The columns of a running row that decide about a rescue. */
 export interface Leased {
   id: string;
   attempt: number;
@@ -34,8 +34,8 @@ export class Suspects {
   #patientUntil = 0;
 
   /**
-   * Those of `rows`, whose leases are all over, that may be rescued at `now`; the others are noted. A lease that ended by
-   * `bootAt` belongs to a process that is known to be gone. Instants are ms since the epoch.
+   * Returns those of `rows`, whose leases have all expired, that may be rescued at `now`, and notes the others. A lease that
+   * ended by `bootAt` belongs to a process that is known to be gone. Instants are ms since the epoch.
    */
   confirm<Row extends Leased>(rows: readonly Row[], now: number, bootAt: number): Row[] {
     if (this.#isShaken) this.#patientUntil = now + RESCUE_DOUBT_MS;
@@ -46,7 +46,7 @@ export class Suspects {
     return ripe;
   }
 
-  /** Whether a look at `now` may rescue this attempt, whose lease is over. */
+  /** Whether a look at `now` may rescue this attempt, whose lease has expired. */
   isRipe(row: Leased, now: number, bootAt: number): boolean {
     if (row.leaseUntil !== null && row.leaseUntil <= bootAt) return true;
     return (this.#known(row)?.ripeAt ?? Infinity) <= now;
@@ -62,12 +62,12 @@ export class Suspects {
     return this.#byId.size === 0 ? null : Math.min(...[...this.#byId.values()].map((suspect) => suspect.ripeAt));
   }
 
-  /** Every ripe attempt was looked at: what was not confirmed has been renewed, or has ended. */
+  /** Forgets the ripe suspects, after a look at every due row: those that were not confirmed have a new lease, or have ended. */
   clear(now: number): void {
     for (const [id, suspect] of this.#byId) if (suspect.ripeAt <= now) this.#byId.delete(id);
   }
 
-  /** D1 or this isolate was slow: heartbeats may have been as well. */
+  /** Delays rescues because D1 or this isolate was slow: heartbeats may have been late as well. */
   doubt(now: number): void {
     this.#patientUntil = now + RESCUE_DOUBT_MS;
     for (const suspect of this.#byId.values()) {
@@ -76,7 +76,7 @@ export class Suspects {
     }
   }
 
-  /** D1 was silent: what was seen before says nothing, and patience begins when it answers. */
+  /** Forgets all suspects because D1 was silent; the delay of rescues begins when it answers again. */
   forget(): void {
     this.#isShaken = true;
     this.#byId.clear();

@@ -1,4 +1,4 @@
-/** One tick: look at every row that is due, and do what the rules say. */
+/** One tick: looks at every row that is due, and does what the rules in core/wake.ts say. */
 
 import { log } from "../core/log-events.ts";
 import { budgetOf, type TickBudget } from "../core/plan.ts";
@@ -24,7 +24,7 @@ import { sealEndpoints } from "./sealing.ts";
 import type { Suspects } from "./suspects.ts";
 import { countUsage } from "./usage.ts";
 
-/** Statements that a piece of the work makes at most, about. A piece that would exceed the budget is left to the next tick. */
+/** D1 statements that each part of a tick makes at most, about. A part that would exceed the budget is left to the next tick. */
 const COST = {
   look: 42,
   deliver: 25,
@@ -37,20 +37,20 @@ const COST = {
   usage: 12,
 } as const;
 
-/** Ends delivered, and keys with an idle place rung for, in one go: at most. */
+/** At most in one tick: ends whose webhooks are delivered, and keys with a free slot for which a message is sent. */
 const MAX_OWED = 100;
 const MAX_KEYS = 100;
 
 /** Chunks of rows in one tick: each row may be a request to an object, of which an event may make 10,000. */
 const MAX_CHUNKS = 5;
 
-/** When an object that could not be told is told again. */
+/** Pause before an object that could not be told is told again. */
 const TELL_AGAIN_MS = 5_000;
 
-/** When the clock looks again at ends that could not be delivered. */
+/** Pause before the clock looks again at ends that could not be delivered. */
 const STILL_OWED_MS = 2_000;
 
-/** Between two looks at a task that is kept beyond its retention because its flow or its parent has not ended; or a tenth of the time so far. */
+/** Between two looks at a task kept past its retention because its flow or parent has not ended; a tenth of that time if longer. */
 const KEPT_MS = 30_000;
 
 /** What a tick may use, and how it measures time; a test gives its own. */
@@ -60,8 +60,8 @@ export interface Allowance {
 }
 
 /**
- * Does all that is due at `now` and answers when to tick next, both in ms since the epoch; null when nothing ever is. Throws
- * where D1 does not answer: `suspects`, the clock's memory of attempts that may have been cut off, then begins anew.
+ * Does all that is due at `now` and returns when to tick next, both in ms since the epoch; null where nothing will be due.
+ * Throws where D1 does not answer; `suspects`, the attempts that may have been cut off, is then empty.
  */
 export async function tick(
   env: Env,
@@ -77,7 +77,7 @@ export async function tick(
     return next;
   } catch (error) {
     if (meter.hasFailed) suspects.forget();
-    // Whatever was begun is due still, and the next tick has statements for it.
+    // Work that was begun is still due, and the next tick has statements for it.
     if (error instanceof SpentError) return now;
     throw error;
   }
@@ -102,7 +102,7 @@ class Tick {
     this.#meter = meter;
   }
 
-  /** What is urgent comes first: what the budget does not allow is the next tick's. */
+  /** Urgent work comes first: work that exceeds the budget is left to the next tick. */
   async run(): Promise<number | null> {
     const [env, kv, now] = [this.#env, this.#kv, this.#now];
     const seen = await glance(env.DB, now, this.#budget.rows, this.#suspects.unripe(now));
@@ -139,7 +139,7 @@ class Tick {
     return null;
   }
 
-  /** Webhooks must not hold up the tasks. */
+  /** Delivers owed webhooks. Never throws: webhooks must not hold up the tasks. */
   async #deliver({ owes }: Glance, reserve: number): Promise<number | null> {
     if (!owes) return null;
     return this.#ifAffordable(COST.deliver + reserve, async (mayGoOn) => {
@@ -154,7 +154,7 @@ class Tick {
     });
   }
 
-  /** Looks at all that is due; answers when the next row is. */
+  /** Looks at all rows that are due; returns when the next row is due. */
   async #lookAtAll({ due, nextDue }: Glance, held: HeldLanes): Promise<number | null> {
     const { rows } = this.#budget;
     const now = this.#now;
@@ -166,7 +166,7 @@ class Tick {
       if (chunk.length > 0) {
         const looked = await this.#look(chunk, held);
         if (looked.nextDue !== undefined) [next, isLate] = [looked.nextDue, false];
-        // A rescue sets timers after that.
+        // A rescue sets timers after `nextDue` was read.
         isLate ||= looked.hasRescued;
         hasEnded ||= looked.hasRescued || looked.hasExpired;
       }
@@ -190,9 +190,9 @@ class Tick {
     const rowsTo = (verb: string) => looked.filter((each) => each.wake.do === verb).map((each) => each.row);
     const idsTo = (verb: string) => rowsTo(verb).map((row) => row.id);
 
-    // What is past its retention goes first: a full database has no room for the rest.
+    // Purges first: a full database has no room for the other writes.
     const later = await this.#purge(rowsTo("purge"));
-    // Then the timers: whatever fails below is looked at again when they come.
+    // Then sets the timers, so that a row whose work fails below is looked at again.
     const untold = new Set(await tellObjects(env, rowsTo("tell")));
     const timers = looked.flatMap(({ row, wake }) => {
       if (!("dueAt" in wake)) return [];
@@ -207,13 +207,13 @@ class Tick {
     return { nextDue, hasExpired: moves.expire.length > 0, hasRescued: crashed.length > 0 };
   }
 
-  /** Those of `rows`, whose leases are over, that no worker can be about to renew. */
+  /** Those of `rows`, whose leases have expired, that no worker is expected to renew. */
   #confirm(rows: DueTask[]): DueTask[] {
     if (this.#meter.isShaky) this.#suspects.doubt(this.#now);
     return this.#suspects.confirm(rows, this.#now, Number(this.#env.BOOT_AT ?? 0));
   }
 
-  /** Answers what cannot go yet, with the time of the next look. */
+  /** Purges tasks; returns those that must stay, with the time of the next look. */
   async #purge(rows: DueTask[]): Promise<Postponed[]> {
     const { kept, left } = await purge(this.#env, rows, this.#now, this.#budget.chunk);
     if (left.length > 0) this.#isMore = true;
@@ -227,9 +227,9 @@ class Tick {
   }
 }
 
-/** What a look at a chunk of rows has come to. */
+/** The outcome of a look at a chunk of rows. */
 interface Looked {
-  /** When the next row is due, null where none is; undefined where nothing asked. */
+  /** When the next row is due, null where none is; undefined where it was not read. */
   nextDue?: number | null | undefined;
   hasExpired: boolean;
   hasRescued: boolean;

@@ -1,14 +1,14 @@
-/** Counts what tenants use of their quotas, as part of a tick. A pass over the tables takes several ticks where they are large. */
+/** Counts how much of their quotas tenants use, as part of a tick. A pass over large tables takes several ticks. */
 
 import { log } from "../core/log-events.ts";
 import type { Use } from "../core/quotas.ts";
 import { countStretch, WALKS_IN_TURN, type Places } from "../results/census.ts";
 import { storeCount } from "../results/usage.ts";
 
-/** From the end of a pass to the next one; or four times as long as the pass took. */
+/** From the end of a pass to the next one; four times as long as the pass took, if that is longer. */
 const EVERY_MS = 60_000;
 
-/** The same where somebody was refused. */
+/** The same where a submission is about to be refused. */
 const WANTED_AFTER_MS = 5_000;
 
 /** Between two steps of a pass, and round trips of one. */
@@ -30,14 +30,14 @@ interface State {
 interface Pass {
   beganAt: number;
   steppedAt: number;
-  /** Which of the turns of {@link WALKS_IN_TURN}, and where its walks go on. */
+  /** The index into {@link WALKS_IN_TURN}, and where the walks of that turn go on. */
   turn: number;
   places: Places;
 }
 
 const NEVER: State = { endedAt: 0, tookMs: 0, isWanted: false, pass: null };
 
-/** Has the next tick begin a pass, if the last one was not just now; answers whether it will. */
+/** Makes the next tick begin a pass, unless one runs or has just ended; returns whether it will. */
 export function wantCount(kv: SyncKvStorage, now: number): boolean {
   const state = kv.get<State>("usage") ?? NEVER;
   if (state.isWanted || state.pass !== null || now - state.endedAt < WANTED_AFTER_MS) return false;
@@ -45,7 +45,7 @@ export function wantCount(kv: SyncKvStorage, now: number): boolean {
   return true;
 }
 
-/** Goes on with the count where it is time, while it may; answers when a tick is needed for that, in ms since the epoch, or null. Never fails. */
+/** Continues the count where it is time, as long as `mayGoOn` allows; returns when it needs a tick (ms since the epoch) or null. Never fails. */
 export async function countUsage(
   env: Env,
   kv: SyncKvStorage,
@@ -78,7 +78,7 @@ export async function countUsage(
     kv.put<State>("usage", { endedAt: now, tookMs: now - pass.beganAt, isWanted: false, pass: null });
     return null;
   } catch (error) {
-    // What was saved is still there: the next tick goes on from it.
+    // The next tick continues from what was saved.
     log("usage_not_counted", { error });
     return null;
   }
@@ -99,7 +99,7 @@ function loadCounted(kv: SyncKvStorage): Map<string, Use> {
   }
 }
 
-/** In one go with what is put beside it: nothing is awaited between. */
+/** Awaits nothing, so that the storage writes it together with the caller's next `put`. */
 function saveCounted(kv: SyncKvStorage, counted: ReadonlyMap<string, Use>): void {
   const entries = [...counted];
   let n = 0;

@@ -1,18 +1,18 @@
-/** Looks after tasks that wait for a place under a concurrency key, as part of a tick. */
+/** Starts waiters where a slot under their concurrency key is free, as part of a tick. */
 
 import { ringIdleKeys } from "../engine/limits/waiters.ts";
 
-/** Usually whatever frees a place rings for the next one; this is for what died before it could. */
+/** Usually the worker that frees a slot sends a message for the next waiter; this look is for workers that died before that. */
 const EVERY_MS = 3_000;
 
 let lookedAt = 0;
 
-/** Where the next look begins. What is lost with the isolate costs time alone. */
+/** The key after which the next look begins. To lose it with the isolate only costs time. */
 let after = "";
 
 /**
- * Rings where a place is free while a task waits, as `hasWaiters` says that one does, under at most `keys` keys; answers when to
- * look again, in ms since the epoch.
+ * Sends messages for waiters under at most `keys` keys that have a free slot; `hasWaiters`: whether any task waits. Returns when
+ * to look again, in ms since the epoch.
  */
 export async function keepWaiters(env: Env, now: number, hasWaiters: boolean, keys: number): Promise<number | null> {
   if (!hasWaiters) return null;

@@ -1,6 +1,6 @@
 /**
- * The object in which attempts run that take longer than an event of a consumer may, or that were cut off before. Its
- * alarm keeps it alive for up to 15 minutes. It also commits the ends that an event could not bring to D1 in time.
+ * An object that runs the attempts which may take longer than a consumer's event lasts, and those whose task was cut off
+ * before. Its alarm keeps it alive for up to 15 minutes. It also commits the ends that an event could not write to D1 in time.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -14,10 +14,10 @@ import { workOff } from "./work.ts";
 /** How long the alarm's handler may take: the platform's 15 minutes, less a margin. */
 const ALARM_MS = 15 * 60_000 - 10_000;
 
-/** Between two offers of ends to a D1 that does not answer: soon, because the clock gives them some seconds once it does. */
+/** Pause between two tries to commit while D1 does not answer. Short, because the clock rescues the tasks some seconds after it does. */
 const COMMIT_AGAIN_MS = 1_000;
 
-/** Ends that could not be committed for this long are given up: their tasks have long been in other attempts. */
+/** Ends that could not be committed for this long are given up: by then their tasks are in other attempts. */
 const GIVE_UP_MS = 3_600_000;
 
 export class AttemptObject extends DurableObject<Env> {

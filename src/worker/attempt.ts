@@ -1,4 +1,4 @@
-/** A claimed task in the hands of this worker, put together once and handed on from room to room. */
+/** A claimed task with all that this worker needs to run it, built once per attempt. */
 
 import { CANCEL_GRACE_MS } from "../core/bounds.ts";
 import type { TaskDefinition } from "../core/task.ts";
@@ -10,7 +10,7 @@ import { findDefinition } from "./definitions.ts";
 
 export interface Attempt {
   readonly task: ClaimedTask;
-  /** What this deployment knows of the task; undefined where it does not know it. */
+  /** The task's definition; undefined where this deployment has none. */
   readonly definition: TaskDefinition | undefined;
   readonly bounds: Bounds;
   readonly control: AttemptControl;

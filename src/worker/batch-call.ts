@@ -1,15 +1,15 @@
-/** One call of a handler for many attempts, each of which is supervised by itself. */
+/** One call of a handler for many attempts. Each attempt is supervised separately. */
 
 import type { Attempt } from "./attempt.ts";
 import type { Ran } from "./run-attempt.ts";
 import type { Call } from "./supervise.ts";
 
-/** Calls the handler of a batch for these attempts, and answers in their order. */
+/** Calls the handler of a batch for these attempts, and returns one result for each, in their order. */
 export type RunTogether = (attempts: readonly Attempt[]) => Promise<Ran[]>;
 
 /**
- * The attempts whose handlers are called together: what a claim took, in the order in which it did. One that was cut off is
- * called alone: should it bring its worker down again, it takes no other with it.
+ * Groups the attempts of a claim into calls of a handler, in the order of the claim. An attempt whose task was cut off before
+ * is called alone, so that it cannot cut off others if it brings its worker down again.
  */
 export function callsOf<T extends Pick<Attempt, "task" | "definition">>(attempts: readonly T[]): T[][] {
   const groups = Map.groupBy(attempts, ({ definition, task: { id, tenant, task, lane, crashes } }) =>

@@ -1,4 +1,4 @@
-/** How long an attempt may take, and how it is retried: what its submission says, before what its definition does. */
+/** How long an attempt may take, and how it is retried. The submission's options override the definition's. */
 
 import type { TaskDefinition } from "../core/task.ts";
 import { DEFAULT_TIMEOUT_MS } from "../core/bounds.ts";
@@ -10,7 +10,7 @@ import { jsonOf } from "../results/task-row.ts";
 /** Times in ms. */
 export interface Bounds {
   hardMs: number;
-  /** null: there is none. */
+  /** null: no soft limit. */
   softMs: number | null;
   policy: RetryPolicy;
 }
@@ -19,7 +19,7 @@ export function boundsOf(task: ClaimedTask, definition: TaskDefinition | undefin
   const options = jsonOf<RunOptions>(task.options) ?? {};
   const own = typeof definition?.retry === "object" ? retryPolicy(definition.retry) : DEFAULT_RETRY;
   const hardMs = options.timeoutMs ?? definition?.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  // What undoes is not asked to stop before its time is up.
+  // An attempt that undoes steps has no soft limit.
   const softMs = task.undo === null ? (options.softTimeoutMs ?? definition?.softTimeoutMs ?? null) : null;
   return { hardMs, softMs, policy: retryPolicy(options.retry, own) };
 }

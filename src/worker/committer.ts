@@ -1,4 +1,4 @@
-/** Collects the ends of one event's attempts, so that those which end together are one commit. */
+/** Collects the ends of one event's attempts, so that attempts that end together share one commit. */
 
 import { commit } from "../engine/commit.ts";
 import type { Commit } from "../results/commit-attempts.ts";
@@ -12,10 +12,10 @@ interface Waiting {
   done: PromiseWithResolvers<boolean>;
 }
 
-/** Between two offers of ends to a D1 that does not answer: twice as long each time, and no longer than the clock waits for them. */
+/** Pause between two tries to commit while D1 does not answer: doubled each time, but shorter than the clock's wait before a rescue. */
 const AGAIN_MS = { first: 500, last: 3_000 } as const;
 
-/** What the event has left when it hands over the ends that it could not commit. */
+/** Time before the end of the event at which it hands over the ends that it could not commit. */
 const HAND_OVER_MS = 2_000;
 
 export class Committer {
@@ -34,8 +34,8 @@ export class Committer {
   }
 
   /**
-   * Commits this end with the others of the moment; answers whether it holds. A D1 that does not answer is offered it
-   * again; what is not committed when the event's time is nearly up goes on from an object, and counts as held.
+   * Commits this end together with others that wait; returns whether the attempt still held its task. Tries again while D1
+   * does not answer. An end that is not committed when the event's time is nearly up is handed to an object, and counts as held.
    */
   async add(entry: Commit): Promise<boolean> {
     const done = Promise.withResolvers<boolean>();
@@ -45,10 +45,10 @@ export class Committer {
     return done.promise;
   }
 
-  /** Never throws: each end's promise hears of its own commit. */
+  /** Never throws: the promise of each end resolves or rejects with its own commit. */
   async #write(): Promise<void> {
     this.#isWriting = true;
-    // What ends in the same turn of the event loop goes together.
+    // Attempts that end in the same turn of the event loop share a commit.
     if (this.#open > 0) await scheduler.wait(0);
     while (this.#waiting.length > 0) await this.#settle(this.#waiting.splice(0));
     this.#isWriting = false;
@@ -59,21 +59,21 @@ export class Committer {
       const held = await this.#commit(group.map((each) => each.commit));
       for (const { commit: entry, done } of group) done.resolve(held === null || held.get(entry.id) === entry.attempt);
     } catch (error) {
-      // One of them is at fault: the others must not fail with it.
+      // One end at fault must not fail the others: each is committed by itself.
       if (group.length > 1) await Promise.all(group.map(async (each) => this.#settle([each])));
       else group[0]!.done.reject(error);
     }
   }
 
-  /** The attempts whose ends hold, by the ids of their tasks; null where the ends were handed over. Throws what no repetition mends. */
+  /** Attempt numbers of the ends that hold, by task id; null where the ends were handed over. Throws an error that no retry mends. */
   async #commit(commits: Commit[]): Promise<ReadonlyMap<string, number> | null> {
     for (let pause: number = AGAIN_MS.first, left = this.#left(); left > 0; left = this.#left()) {
       try {
         const held = await within(commit(this.#env, commits), left);
-        // An attempt that was taken away may end beside the one that took its place.
+        // The same task may be in `commits` twice: in an attempt that was fenced, and in the next one.
         if (held !== "late") return new Map(held.map((task) => [task.id, task.attempt]));
       } catch (error) {
-        // One result that finds no room must not hold up the others of its group.
+        // One result that does not fit into a full database must not hold up the others of its group.
         if (isFinal(error) || (commits.length > 1 && troubleOf(error) === "full")) throw error;
         await scheduler.wait(Math.min(pause * (0.5 + Math.random()), Math.max(0, this.#left())));
         pause = Math.min(2 * pause, AGAIN_MS.last);

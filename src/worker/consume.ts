@@ -1,6 +1,6 @@
 /**
- * The consumer of the lanes' queues: claims the tasks of bells and turns, acknowledges them and returns. The attempts go on
- * without it: the lease guards the work, not the message, and a queue adds consumers only when a batch has ended.
+ * The consumer of the lanes' queues: claims the tasks that bells and turns name, acknowledges the messages and returns. The
+ * attempts go on after that: the lease guards the work, not the message, and a queue adds consumers only when a batch has ended.
  */
 
 import { log } from "../core/log-events.ts";
@@ -20,19 +20,19 @@ import { runningByTenant, runningIn } from "./running.ts";
 import { within } from "../results/within.ts";
 import { handlersOf, workOff, type Handlers } from "./work.ts";
 
-/** Attempts of one lane that run side by side in an isolate; more wait. */
+/** Attempts of one lane that run at once in an isolate; more wait. */
 const MAX_RUNNING = 200;
 
-/** Beyond them, attempts of tenants that have little running here. */
+/** Attempts beyond {@link MAX_RUNNING} that are kept for tenants with few attempts in this isolate. */
 const KEPT_ROOM = 48;
 
 /** How long a full isolate holds turns before it gives them back. */
 const MAX_WAIT_MS = 2_000;
 
-/** How long a turn that was given back too often rests. */
+/** Delay before a turn that was given back too often is sent again. */
 const DEAD_PAUSE_S = 30;
 
-/** Bells that were given back too often end here: their tasks are the clock's again. Turns are sent anew. */
+/** The consumer of the dead-letter queue. Makes the tasks of its bells due, so that the clock looks at them; sends its turns again. */
 export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promise<void> {
   log("dead_bells", { messages: batch.messages.length });
   const now = Date.now();
@@ -44,7 +44,7 @@ export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promi
     );
     await pokeClock(env, now);
   } catch {
-    // Their rows are due by themselves, only later.
+    // The rows become due without this, only later.
   }
   const turns = Map.groupBy(batch.messages, (message) => laneOfTurn(message.body));
   for (const [lane, messages] of turns) {
@@ -53,7 +53,7 @@ export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promi
   batch.ackAll();
 }
 
-/** Never throws: a thrown error would have messages delivered again that were already acknowledged. */
+/** Never throws: after an error the queue would deliver acknowledged messages again. */
 export async function consume(
   batch: MessageBatch<unknown>,
   env: Env,
@@ -78,7 +78,7 @@ interface Event {
   lane: string;
 }
 
-/** Never waits: whoever is behind in the queue may have room where these have none. */
+/** Never waits for room: a later message in the queue may be of a tenant that has room. */
 async function consumeBells(batch: MessageBatch<unknown>, event: Event): Promise<void> {
   const { env, lane } = event;
   const ids = [...new Set(batch.messages.flatMap((message) => idsOf(message.body)))];
@@ -88,13 +88,13 @@ async function consumeBells(batch: MessageBatch<unknown>, event: Event): Promise
   } else {
     const { ids: taken, portions, done } = await sortBells(env, lane, ids, room);
     const started = done === null ? null : await start(event, taken, [done]);
-    // Portions that somebody else has worked off already use up no turn: those behind them would have too few.
+    // Another consumer has already started this portion, so it must not use up a turn: later portions would have too few.
     if (started === 0) await sendTurns(env, lane, portions);
   }
   batch.ackAll();
 }
 
-/** Waits for room: these have a queue of their own. */
+/** Waits for room: turns have a queue of their own, so they hold up no bells. */
 async function consumeTurns(batch: MessageBatch<unknown>, event: Event): Promise<void> {
   const { env, lane } = event;
   let room = roomIn(env, lane);
@@ -107,11 +107,11 @@ async function consumeTurns(batch: MessageBatch<unknown>, event: Event): Promise
   const [first, ...others] = batch.messages;
   if (taken.done !== null) {
     const started = await start(event, taken.ids, [taken.done]);
-    // As above.
+    // As above: another consumer has started this portion.
     if (started === 0 && taken.isLeft) first?.retry();
     else first?.ack();
   } else if (taken.isLeft) {
-    // Others hold what is there. Should they have died, somebody must come back for it.
+    // Other consumers hold the portions that are left. If those died, this turn must come again.
     first?.retry({ delaySeconds: Math.ceil(HOLD_MS / 1_000) });
   } else {
     first?.ack();
@@ -119,7 +119,7 @@ async function consumeTurns(batch: MessageBatch<unknown>, event: Event): Promise
   for (const message of others) message.retry();
 }
 
-/** Claims these and starts what was claimed; answers how many. */
+/** Claims these tasks and starts the claimed ones; returns how many. */
 async function start(
   { env, ctx, handlers }: Event,
   ids: string[],
@@ -127,7 +127,7 @@ async function start(
 ): Promise<number> {
   const { claimed, rates } = await claim(env, ids, Date.now(), also);
   const { here, apart } = placesOf(env, claimed);
-  // Counted from here: whatever the claim took, the platform counts from the return of this handler.
+  // From here and not from before the claim: the platform counts from the return of this handler.
   const endBy = Date.now() + EVENT_MS;
   ctx.waitUntil(workOff(env, here, endBy, handlers).then(() => writeLastCounts(env, endBy)));
   for (const tasks of apart) ctx.waitUntil(startApart(env, tasks).catch(notStarted));
@@ -136,8 +136,7 @@ async function start(
 }
 
 /**
- * A full isolate keeps some room for tenants that have little running in it, so that none waits for another's long tasks
- * to end.
+ * A full isolate keeps some room for tenants that have few attempts in it, so that no tenant waits for another's long tasks.
  */
 function roomIn(env: Env, lane: string): Room {
   const { attemptsPerEvent: each } = budgetOf(env);
@@ -160,24 +159,24 @@ async function hasRoom(lane: string): Promise<boolean> {
   return true;
 }
 
-/** The lease runs out, or the clock looks at who waits: it only takes longer. */
+/** Costs only time: the lease runs out, or the clock looks at the waiters. */
 function notStarted(error: unknown): void {
   log("object_not_reached", { error });
 }
 
-/** What it may take to write counts. */
+/** Longest time that writing counts may take. */
 const WRITE_MS = 1_000;
 
-/** Until when an event waits here to write what was counted; only so long, because the platform may have ended it. */
+/** Until when an event of this isolate waits to write counts. It has an end because the platform may have ended that event. */
 let lastUntil = 0;
 
-/** Stays behind the work until what was counted is written. One event of an isolate does so for all. */
+/** Keeps the event alive after its work until the counts are written. One event of an isolate does so for all. */
 async function writeLastCounts(env: Env, endBy: number): Promise<void> {
   if (lastUntil > Date.now()) return;
   for (;;) {
     const wait = untilWritten(Date.now());
     if (wait === null) break;
-    // What the event has no time to wait for is written now.
+    // An event that has no time left to wait writes at once.
     const pause = Math.min(wait, Math.max(0, endBy - WRITE_MS - Date.now()));
     lastUntil = Date.now() + pause + WRITE_MS;
     await scheduler.wait(pause);

@@ -12,7 +12,7 @@ import type { Durable } from "./durable.ts";
 import type { Reporter } from "./reporter.ts";
 import { RateLimited, Snoozed } from "./snoozed.ts";
 
-/** What is a task's own, whether it runs alone or with others. */
+/** The part of the context that each task has, alone or in a batch. */
 export function itemOf(task: ClaimedTask, signal: AbortSignal, reporter: Reporter): BatchItem {
   return {
     id: task.id,

@@ -1,4 +1,4 @@
-/** How the supervisor of an attempt and its handler hear of each other. */
+/** What the supervisor of an attempt and its handler tell each other. */
 
 import { AttemptAborted } from "../core/errors.ts";
 import { CANCEL_GRACE_MS } from "../core/bounds.ts";
@@ -7,7 +7,7 @@ import { CANCEL_GRACE_MS } from "../core/bounds.ts";
 export interface StopReason {
   cause: AttemptAborted["cause"];
   message: string;
-  /** Whether anybody would hear that the handler has heard. */
+  /** Whether the task has listeners, to which an acknowledgement would be sent. */
   isWatched?: boolean;
 }
 
@@ -16,7 +16,7 @@ export class AttemptControl {
   #reason: StopReason | null = null;
   #graceMs: number;
 
-  /** `graceMs`: how long a handler that is out of time may still go on, where that is known already. */
+  /** `graceMs`: how long a handler may go on after its time limit. */
   constructor(graceMs: number) {
     this.#graceMs = graceMs;
   }
@@ -35,7 +35,7 @@ export class AttemptControl {
     return this.#graceMs;
   }
 
-  /** A step has ended that can be undone. What is undone must be known, so from now on the handler is waited for a little. */
+  /** Called when a step that can be undone has ended. From then on the handler gets a grace, so that its last steps reach the journal. */
   undoable(): void {
     this.#graceMs = CANCEL_GRACE_MS;
   }

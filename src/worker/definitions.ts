@@ -1,4 +1,4 @@
-/** What a claimed task's name means to a worker: the system's own tasks beside the user's. */
+/** Finds the definition of a claimed task: the system's own tasks and the user's. */
 
 import type { TaskDefinition } from "../core/task.ts";
 import { findTask } from "../engine/registry.ts";
@@ -6,7 +6,7 @@ import { webhookTask } from "./webhook-task.ts";
 
 const own = new Map<string, TaskDefinition>([[webhookTask.name, webhookTask]]);
 
-/** The definition, or undefined where this deployment has none. Callers can submit only what `findTask` knows. */
+/** The definition, or undefined where this deployment has none. Callers can submit only the tasks that `findTask` finds. */
 export function findDefinition(name: string, env: Pick<Env, "FIXTURES">): TaskDefinition | undefined {
   return own.get(name) ?? findTask(name, env);
 }

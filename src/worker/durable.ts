@@ -1,7 +1,7 @@
 /**
- * Durable tasks: ordinary code whose steps survive. Every durable call has a key; what it gave is in
- * the journal, so that an attempt that begins again finds its way to where the last one was. A call
- * that must wait never returns: once nothing else is going on, the attempt ends as suspended.
+ * Durable tasks: ordinary code whose steps survive a crash. Every durable call has a key, and its result is
+ * in the journal, so that the next attempt replays it up to where the last one was. A call that must wait
+ * never returns: once all calls of the handler wait, the attempt ends as suspended.
  */
 
 import type { Child, SignalOptions, SpawnOptions, StepOptions } from "../core/task.ts";
@@ -35,7 +35,7 @@ import { Undos } from "./undos.ts";
 /** A year, the longest a task may sleep. */
 const MAX_SLEEP_MS = 366 * 86_400_000;
 
-/** When an attempt is followed by another that could not reach what it needed. */
+/** Delay until the next attempt when D1 or the progress object could not be reached. */
 const LOOK_AGAIN_MS = 5_000;
 
 interface Pending {
@@ -54,14 +54,14 @@ export class Durable {
   readonly #undos: Undos;
   readonly #suspended = Promise.withResolvers<Wait>();
   readonly #pending = new Set<Pending>();
-  /** Numbers of signals that a wait of this attempt has taken. */
+  /** Numbers of the signals that waits of this task have taken, or that were discarded. */
   readonly #taken = new Set<number>();
   #active = 0;
   #isOver = false;
 
   /**
-   * `yieldAfter`: the time (ms since the epoch) after which the next step begins a new invocation.
-   * `onUndoable` is called once a step has ended that can be undone.
+   * `yieldAfter`: the time (ms since the epoch) after which the attempt suspends before its next step.
+   * `onUndoable` is called once a step that can be undone has ended.
    */
   constructor(
     env: Env,
@@ -76,12 +76,12 @@ export class Durable {
     this.#signal = signal;
     this.#yieldAfter = yieldAfter;
     this.#reporter = reporter;
-    // A tenth of the attempt's time, so that a changed handler is found out in the time that it has.
+    // A tenth of the attempt's time limit, so that a changed handler is detected before the limit.
     this.#journal = new Journal(env, task, (yieldAfter - task.startedAt) / 5, onUndoable);
     this.#undos = new Undos(this.#journal, signal, task.crashes + 1 < MAX_CRASHES);
   }
 
-  /** Resolves when the handler can only wait. */
+  /** Resolves when every call of the handler waits. */
   get suspended(): Promise<Wait> {
     return this.#suspended.promise;
   }
@@ -101,19 +101,19 @@ export class Durable {
           this.#undos.add(entry.key, async () => tryStep(async () => options.undo?.(result), options, this.#signal));
         return result;
       }
-      // An attempt that could not add a step before it yields would never come to the end.
+      // Yields only after the attempt has added to the journal: otherwise the task might never end.
       if (Date.now() > this.#yieldAfter && this.#journal.hasAdvanced) return this.#wait({ until: Date.now() });
       let value: T;
       try {
         value = await tryStep(fn, options, this.#signal);
       } catch (error) {
-        // Whether the handler catches it is not known yet; should it go on, it must meet the same failure again.
+        // The handler may catch the error and go on; the next attempt must then see the same failure.
         if (!isSteering(error, this.#signal)) await this.#journal.end({ ...entry, error: failureOf(error) });
         throw error;
       }
       const text = textOf(name, value);
       await this.#journal.end({ ...entry, value: text, ...(options.undo ? { undo: true } : {}) });
-      // What a later attempt will see: the value as JSON carries it.
+      // The value after JSON, as a later attempt will see it.
       return JSON.parse(text) as T;
     });
   }
@@ -151,7 +151,7 @@ export class Durable {
           await this.#journal.end({ ...entry, until, value: signal.body, signal: signal.seq });
           return parsed.data;
         }
-        // Whoever sent it may send another: a typing error must not fail the task.
+        // The sender may send another one: a typing error must not fail the task.
         await this.#journal.discard(signal.seq);
         const data = { signal: name, errors: faults(parsed.issues) };
         this.#reporter.tellLog("warn", `a signal ${JSON.stringify(name)} does not fit and was passed over`, data);
@@ -179,7 +179,7 @@ export class Durable {
     return this.#results(await this.#spawnAll(typeof task === "string" ? task : task.name, inputs, options));
   }
 
-  /** The ids of children are made of the key, so spawning again makes nothing again. */
+  /** The ids of children are derived from the key, so spawning again creates no second child. */
   async #spawnAll(task: string, inputs: unknown[], options: SpawnOptions): Promise<string[]> {
     return this.#during(async () => {
       const entry = await this.#begin("spawn", task);
@@ -199,7 +199,7 @@ export class Durable {
 
   async #results(ids: string[]): Promise<unknown[]> {
     return this.#during(async () => {
-      // Read before its turn, so that what ended after it is not given before.
+      // Read before the replay gives this call its turn, so that it does not see ends that are later than its place in the order.
       const reading = reached(readEnds(this.#env.DB, ids));
       const entry = await this.#begin("join", ids[0]!, reading);
       const ended = await reading;
@@ -222,42 +222,42 @@ export class Durable {
     });
   }
 
-  /** Undoes the steps of the task; `replay` runs its handler. Answers what could not be undone. */
+  /** Undoes the steps of the task; `replay` runs its handler. Returns the steps that could not be undone. */
   async undo(replay: () => Promise<unknown>): Promise<UndoFailure[]> {
     return this.#undos.run(replay, this.suspended);
   }
 
-  /** The entry of this call, in its turn. */
+  /** The journal entry of this call, once the replay gives it its turn. */
   async #begin(kind: string, name: string, ready?: Promise<unknown>): Promise<JournalEntry> {
     const entry = await this.#journal.begin(kind, name, ready);
     this.#signal.throwIfAborted();
-    // Nothing new is begun while what was done is undone.
+    // While steps are undone, no new call begins.
     const isNew = entry.value === null && entry.error === null;
     return isNew && this.#task.undo !== null ? this.#wait({ until: null }) : entry;
   }
 
-  /** The oldest signal of this name that no wait has been given. */
+  /** Takes the oldest signal of this name that no wait has taken. */
   async #take(name: string): Promise<StoredSignal | null> {
     for (const seq of await this.#journal.takenBefore()) this.#taken.add(seq);
     for (;;) {
       const signal = await reached(readSignal(this.#env.DB, this.#task.id, name, [...this.#taken]));
-      // Another branch of the handler may have taken it meanwhile.
+      // Another branch of the handler may have taken it since the read.
       if (signal !== null && this.#taken.has(signal.seq)) continue;
       if (signal !== null) this.#taken.add(signal.seq);
       return signal;
     }
   }
 
-  /** While any call is at work the attempt goes on. */
+  /** Runs a durable call. The attempt cannot suspend while any call is active. */
   async #during<T>(call: () => Promise<T>): Promise<T> {
     if (this.#undos.isCalling) throw new NonRetryableError("an undo function is plain code, it begins nothing durable");
-    // The attempt has ended; the rest of the handler is nobody's any more.
+    // The attempt has ended: no later call of its handler returns.
     if (this.#isOver) return never();
     this.#active++;
     try {
       return await call();
     } catch (error) {
-      // Neither the handler nor the task is at fault: a later attempt looks again, and none is used up.
+      // Neither the handler nor the task is at fault: a later attempt tries again, and no attempt is used up.
       if (error instanceof UnreachableError) return await this.#wait({ until: Date.now() + LOOK_AGAIN_MS });
       throw error;
     } finally {
@@ -266,7 +266,7 @@ export class Durable {
     }
   }
 
-  /** Never resolves: the attempt ends here, unless another branch of the handler goes on. */
+  /** Never resolves: the attempt suspends unless another branch of the handler is active. */
   async #wait(pending: Pending): Promise<never> {
     this.#pending.add(pending);
     this.#active--;
@@ -274,7 +274,7 @@ export class Durable {
     return never();
   }
 
-  /** Suspends once nothing is going on but waiting. */
+  /** Suspends the attempt once every call waits. */
   #settle(): void {
     if (this.#active > 0 || this.#pending.size === 0) return;
     setTimeout(() => {

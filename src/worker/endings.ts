@@ -1,4 +1,4 @@
-/** What a handler is given and what it gave, as the ending of an attempt. */
+/** The input of a handler, and its result or error as the ending of an attempt. */
 
 import type { TaskDefinition } from "../core/task.ts";
 import { durationMs } from "../core/duration.ts";
@@ -14,11 +14,11 @@ import { openInput, sealResult } from "../engine/sealing/tasks.ts";
 import { readInput, type ClaimedTask } from "../results/claim-tasks.ts";
 import { byteLength } from "../results/insert-tasks.ts";
 
-/** Where a key is missing, it may be there after the next deployment: looked at again so often, for about an hour. */
+/** A missing seal key may be there after the next deployment: the task is snoozed this many times, for about an hour. */
 const KEY_MISSING_MS = 30_000;
 const KEY_MISSING_TRIES = 120;
 
-/** Its input as its handler gets it, or the ending of an attempt that cannot have one. `scrubber` is for what is told of the attempt. */
+/** The input as the handler gets it, or the ending where there is none. `scrubber` masks the input's secrets in logs and errors. */
 export async function givenTo(
   env: Env,
   definition: TaskDefinition,
@@ -55,12 +55,12 @@ function notOpened(task: ClaimedTask, thrown: SealError): Ending {
   return { outcome: "failed", error: { type: thrown.name, message }, retryable: false };
 }
 
-/** The ending without a mention of what is secret in the input. */
+/** The ending, with the input's secrets masked in its error. */
 export function scrubbed(ending: Ending, scrubber: Scrubber | null): Ending {
   return scrubber !== null && "error" in ending ? { ...ending, error: scrubber.value(ending.error) } : ending;
 }
 
-/** A definition may compute its delays itself; it gets the error as it was thrown. */
+/** The ending for a thrown error. A definition may compute the delay itself, from the error as it was thrown. */
 export function withDelay(definition: TaskDefinition, task: ClaimedTask, thrown: unknown): Ending {
   const ending = endingOf(thrown);
   if (ending.outcome !== "failed" || ending.delayMs !== undefined || typeof definition.retry !== "function")
@@ -92,7 +92,7 @@ export async function checkOutput(
     return invalidOutput(`the handler's result is not JSON: ${String(error)}`);
   }
   if (text.length > MAX_PAYLOAD_BYTES / 3) {
-    // A text of exactly the limit fits: its quotes are ours.
+    // The quotes that JSON adds to a string do not count towards the limit.
     const bytes = byteLength(text) - (typeof parsed.data === "string" ? 2 : 0);
     if (bytes > MAX_PAYLOAD_BYTES) {
       const message = `the result is ${bytes} bytes long; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`;

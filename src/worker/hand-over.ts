@@ -1,4 +1,4 @@
-/** Hands to objects what an event has no time for. */
+/** Hands the work that an event has no time for to objects. */
 
 import { log } from "../core/log-events.ts";
 import { placed } from "../core/location.ts";
@@ -8,12 +8,12 @@ import type { Commit } from "../results/commit-attempts.ts";
 const TRIES = 3;
 const AGAIN_MS = 100;
 
-/** Has these claimed tasks run in an object of their own. Throws where no object can be reached: their leases run out. */
+/** Runs these claimed tasks in a new object. Throws where no object can be reached; then their leases run out. */
 export async function startApart(env: Env, tasks: ClaimedTask[]): Promise<void> {
   await withNewObject(env, async (object) => object.start(tasks));
 }
 
-/** Has these ends committed by an object, for as long as it takes. Throws where no object can be reached. */
+/** Lets a new object commit these ends, for as long as it takes. Throws where no object can be reached. */
 export async function handOver(env: Env, commits: Commit[]): Promise<void> {
   log("commits_handed_over", { taskIds: commits.map((entry) => entry.id) });
   await withNewObject(env, async (object) => object.commit(commits));

@@ -1,11 +1,11 @@
 /**
- * Gives a handler again what its earlier attempts did, in the order in which that ended then: so a race is
- * won by the same one as the last time, and a handler whose calls have changed is found out.
+ * Replays the results of earlier attempts to a handler, in the order in which its calls ended then: so the same branch
+ * wins a race as the last time, and a handler whose calls have changed is detected.
  */
 
 import { StepMismatchError } from "../core/errors.ts";
 
-/** What was done, and at which place in the order of all beginnings and ends. */
+/** A call that ended, and the place of its end in the order of all beginnings and ends. */
 interface Done {
   key: string;
   ended: number;
@@ -13,7 +13,7 @@ interface Done {
 
 interface Call {
   key: string;
-  /** Goes on when everything that ended before this place has been given. */
+  /** Goes on when everything that ended before this place has been replayed. */
   after: number;
   turn: PromiseWithResolvers<void>;
 }
@@ -27,8 +27,8 @@ export class Replay {
   #impatience: ReturnType<typeof setTimeout> | null = null;
 
   /**
-   * `patienceMs`: how long a call is waited for that earlier attempts did; another branch of the handler may have
-   * work of its own before it comes to it.
+   * `patienceMs`: how long to wait for a call that an earlier attempt made; a branch of the handler may have work of its
+   * own to do before it makes the call.
    */
   constructor(done: Done[], patienceMs: number) {
     this.#patienceMs = patienceMs;
@@ -36,8 +36,8 @@ export class Replay {
   }
 
   /**
-   * Resolves when all that ended before the place `after` has been given. Throws a `StepMismatchError`
-   * where the handler does not ask for some of it.
+   * Resolves when everything that ended before the place `after` has been replayed. Throws a `StepMismatchError`
+   * where the handler does not make one of those calls again.
    */
   async turn(key: string, after: number): Promise<void> {
     const turn = Promise.withResolvers<void>();
@@ -57,7 +57,7 @@ export class Replay {
       call!.turn.resolve();
       if (call!.key !== head?.key) continue;
       this.#next++;
-      // What the handler makes of it comes before the next one is given.
+      // Lets the handler react to this result before the next one is given.
       await scheduler.wait(0);
     }
     this.#isGiving = false;

@@ -13,7 +13,7 @@ import { Replay } from "./journal-replay.ts";
 
 const NAME = /^[^\n]{1,200}$/;
 
-/** Characters of all that a task's steps gave: an attempt reads them at once, and a call between Workers carries 32 MiB. */
+/** Characters of all values in a task's journal: an attempt reads them in one call, and a call between Workers carries 32 MiB. */
 const MAX_JOURNAL_LENGTH = 8 * 1_048_576;
 
 interface Opened {
@@ -23,7 +23,7 @@ interface Opened {
 
 interface Group {
   entries: JournalEntry[];
-  /** One for each of the entries. */
+  /** One for each of the entries: whether it was kept. */
   kept: PromiseWithResolvers<boolean>[];
 }
 
@@ -50,19 +50,19 @@ export class Journal {
     this.#isUndoable = (task.object & OBJECT.undo) !== 0;
   }
 
-  /** Whether the progress object was used for it. */
+  /** Whether this attempt opened the journal, and so used the progress object. */
   get used(): boolean {
     return this.#opened !== null;
   }
 
-  /** Whether this attempt has added anything that a later one finds done. */
+  /** Whether this attempt has completed a call that a later attempt need not do again. */
   get hasAdvanced(): boolean {
     return this.#hasAdvanced;
   }
 
   /**
-   * The entry of this call, which may have ended in an earlier attempt; it comes when it is its turn, and
-   * after `ready`. Must be called before anything is awaited: calls of one name are told apart by their order.
+   * The entry of this call, which may have ended in an earlier attempt. Resolves when the replay gives it its turn, and
+   * after `ready`. Must be called before anything is awaited: calls with the same name are told apart by their order.
    */
   async begin(kind: string, name: string, ready?: Promise<unknown>): Promise<JournalEntry> {
     const use = (this.#uses.get(`${kind}:${name}`) ?? 0) + 1;
@@ -75,9 +75,9 @@ export class Journal {
     return known ?? this.#blank(key);
   }
 
-  /** Keeps what a call has come to. */
+  /** Stores the result or failure of a call. */
   async end(entry: JournalEntry): Promise<void> {
-    // First: a step that is known to have ended is never left behind when the task ends badly.
+    // Marked before the entry is stored, so that a stored step is always undone when the task ends badly.
     if (entry.undo && !this.#isUndoable) {
       await markObject(this.#env.DB, this.#task.id, OBJECT.undo);
       this.#isUndoable = true;
@@ -87,7 +87,7 @@ export class Journal {
     await this.keep({ ...entry, ended: ++this.#position });
   }
 
-  /** Keeps what a call waits for. Throws an `AttemptAborted` where the task is in another attempt. */
+  /** Stores the entry of a call. Throws an `AttemptAborted` where the task is in another attempt. */
   async keep(entry: JournalEntry): Promise<void> {
     this.#length += entry.value?.length ?? 0;
     if (this.#length > MAX_JOURNAL_LENGTH) {
@@ -102,42 +102,42 @@ export class Journal {
     if (!(await kept.promise)) throw new AttemptAborted("lost", "the task is in another attempt");
   }
 
-  /** What was in the journal when this attempt began. */
+  /** The entries that were in the journal when this attempt began. */
   async before(): Promise<ReadonlyMap<string, JournalEntry>> {
     return (await this.#open()).entries;
   }
 
-  /** Keeps that a step was undone, or why it was not, under a key of its own. No handler asks for it, so it has no end. */
+  /** Stores that a step was undone, or why it was not, under a separate key. It has no `ended`, because no handler asks for it. */
   async keepUndone(key: string, error: TaskError | null): Promise<void> {
     await this.keep({ ...this.#blank(key), value: JSON.stringify(error) });
   }
 
-  /** A signal that no wait is to be given any more. */
+  /** Discards a signal, so that no wait takes it again. */
   async discard(seq: number): Promise<void> {
     await this.keep({ ...this.#blank(`discarded:${seq}`), signal: seq });
   }
 
-  /** Numbers of the signals that were taken in earlier attempts of this run. */
+  /** Numbers of the signals that earlier attempts of this run took or discarded. */
   async takenBefore(): Promise<number[]> {
     const { entries } = await this.#open();
     return [...entries.values()].flatMap((entry) => entry.signal ?? []);
   }
 
-  /** What comes while another write is under way goes together. */
+  /** Collects the entries that come while another write is under way into one write. */
   #nextGroup(): Group {
     const group: Group = { entries: [], kept: [] };
     this.#writing = this.#writing.then(async () => this.#write(group));
     return group;
   }
 
-  /** Never throws: each call hears of its own entry. */
+  /** Never throws: the promise of each entry resolves or rejects. */
   async #write({ entries, kept }: Group): Promise<void> {
     this.#group = null;
     try {
       const isKept = await reached(persist(async () => this.#object.writeJournal(this.#task.attempt, entries)));
       for (const each of kept) {
         each.resolve(isKept);
-        // One after the other, as a later attempt will be given them.
+        // One after the other, in the order in which a later attempt will replay them.
         if (kept.length > 1) await scheduler.wait(0);
       }
     } catch (error) {
@@ -159,7 +159,7 @@ export class Journal {
       this.#position = Math.max(this.#position, entry.began, entry.ended ?? 0);
       this.#length += entry.value?.length ?? 0;
     }
-    // Nothing is tried again while what was done is undone: the handler is to take the way that it took.
+    // While steps are undone, no failed call is tried again: the handler must take the same path as before.
     const tried = this.#task.undo === null ? this.#triedInVain() : new Set<number>();
     const again = all.filter((entry) => entry.error !== null && tried.has(entry.attempt));
     const behind = all.filter(({ attempt: by, began }) =>
@@ -168,7 +168,7 @@ export class Journal {
     const entries = new Map(all.map((entry) => [entry.key, entry]));
     for (const entry of behind) entries.set(entry.key, { ...entry, loose: true });
     for (const entry of again) entries.set(entry.key, { ...entry, ended: null, error: null, until: null });
-    // Written down, because what tells them apart is gone once the failure has been tried again.
+    // Stored, because they cannot be told from the others once the failed call has been tried again.
     const changed = [...behind, ...again].map(({ key }) => entries.get(key)!);
     if (changed.length > 0) await reached(persist(async () => this.#object.writeJournal(attempt, changed)));
     const done = [...entries.values()].flatMap(({ key, ended, loose }) =>
@@ -178,8 +178,8 @@ export class Journal {
   }
 
   /**
-   * The attempts that ended with a failure: what failed in them is tried again. A failure in an attempt
-   * that went on to a wait, or was cut off, is remembered as its handler has caught it.
+   * The attempts that ended with a failure: calls that failed in them are tried again. A failure in an attempt
+   * that was suspended later, or cut off, is replayed, because its handler has caught it.
    */
   #triedInVain(): Set<number> {
     const failed = historyOf(this.#task).filter(({ outcome }) => outcome !== "suspended" && outcome !== "crashed");

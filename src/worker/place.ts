@@ -1,4 +1,4 @@
-/** Where attempts run: short ones in the event that claimed them, all others in objects. */
+/** Decides where attempts run: short ones in the event that claimed them, all others in objects. */
 
 import { DEFAULT_TIMEOUT_MS } from "../core/bounds.ts";
 import { budgetOf } from "../core/plan.ts";
@@ -7,16 +7,16 @@ import { attemptOf, type Attempt } from "./attempt.ts";
 import { callsOf } from "./batch-call.ts";
 
 export interface Placed {
-  /** They end within the time that the platform leaves an event. */
+  /** Attempts that end within the time of the event. */
   here: Attempt[];
-  /** Those of each object. */
+  /** The claimed tasks of each object. */
   apart: ClaimedTask[][];
 }
 
 /**
  * Decides by the attempt's time limit, never by its lane. A task that was cut off once gets an object of its own, so
- * that it takes no neighbour with it a second time; several long ones share one, because an object costs by its
- * duration and not by what it does.
+ * that it cannot cut off others if it brings its worker down again. Several long attempts share an object, because the
+ * platform bills an object's duration and not its work.
  */
 export function placesOf(env: Env, claimed: readonly ClaimedTask[]): Placed {
   const calls = callsOf(claimed.map((task) => attemptOf(env, task)));

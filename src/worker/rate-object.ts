@@ -1,4 +1,4 @@
-/** Keeps the waiters of one rate, whose key is its name: one object for all isolates, asleep while the next turn is far away. */
+/** Starts the waiters of one rate queue, whose key is its name: one object for all isolates, asleep while the next turn is far away. */
 
 import { DurableObject } from "cloudflare:workers";
 import { budgetOf } from "../core/plan.ts";
@@ -8,7 +8,7 @@ import { placesOf } from "./place.ts";
 import { keepRateQueue } from "./rate-queue.ts";
 import { workOff } from "./work.ts";
 
-/** What a start costs of an event's statements. */
+/** D1 statements that one start costs. */
 const STATEMENTS_PER_START = 10;
 
 /** Far longer than any attempt that runs here; the platform does not cut off what an object is still doing. */
@@ -19,7 +19,7 @@ export class RateObject extends DurableObject<Env> {
   #wasAsked = false;
   #running = 0;
 
-  /** Starts those who wait under the rate, each at its turn, after it has answered. */
+  /** Returns at once, then starts the waiters, each at its turn. */
   async keep(): Promise<void> {
     this.#wasAsked = true;
     if (!this.#isKeeping) await this.ctx.storage.setAlarm(Date.now());

@@ -1,7 +1,7 @@
 /**
- * Starts the waiters of a rate, each at its very turn, so that none is lost between a timer, a bell and a claim. The claim
- * alone decides what starts: two keepers of one rate, or one that dies, start nothing too soon or twice. It only costs a
- * claim that gets nothing, or the time until the clock looks.
+ * Starts the waiters of a rate queue, each exactly at its turn, so that no turn is lost between a timer, a queue message and
+ * a claim. The claim alone decides what starts: two keepers of one rate start nothing too soon or twice, they only cost a
+ * claim that gets nothing. If the keeper dies, the waiters start when the clock looks.
  */
 
 import { log } from "../core/log-events.ts";
@@ -10,18 +10,18 @@ import { claim } from "../engine/claim.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { readRateQueue, type RateQueue } from "../results/limits/rate-queue.ts";
 
-/** Waiters read at once. */
+/** Waiters read in one query. */
 const AT_ONCE = 20;
 
-/** A claim is made this much before the turn, and as of it: whatever D1 takes, the next turn is not later for it. */
+/** A claim is sent this long before the turn, and with the turn's time, so that D1's latency does not delay the next turn. */
 const AHEAD_MS = 100;
 
-/** A turn that is further away is not waited for here. */
+/** For a turn that is further away, the object sleeps until its alarm. */
 const NEAR_MS = 2_000;
 
 /**
- * Starts at most `most` waiters of the rate of this key, each at its turn; answers when to go on, in ms since the epoch, or
- * null where nothing waits that the rate alone holds back. Never throws.
+ * Starts at most `most` waiters under this key, each at its turn; returns when to go on, in ms since the epoch, or
+ * null where no waiter is held back by the rate alone. Never throws.
  */
 export async function keepRateQueue(
   env: Env,
@@ -33,7 +33,7 @@ export async function keepRateQueue(
   try {
     for (let missed: RateQueue | null = null; left > 0;) {
       const line: RateQueue | null = await readRateQueue(env.DB, key, Date.now(), Math.min(AT_ONCE, left));
-      // Something else than the rate holds the first waiter back, which the claim alone sees.
+      // If nothing has changed since the last read, another limit holds the first waiter back: only the claim checks that.
       if (line === null || line.next.length === 0) return null;
       if (line.tat === missed?.tat && line.next[0] === missed.next[0]) return null;
       const { started, wakeAt } = await startNext(env, line, start);
@@ -48,7 +48,7 @@ export async function keepRateQueue(
   }
 }
 
-/** Starts waiters as far as they are as they were read, and near; answers how many, and when the next turn is where it is far. */
+/** Starts waiters until a claim gets nothing or a turn is far away; returns how many, and when to go on where the turn is far away. */
 async function startNext(
   env: Env,
   { tat, interval, tolerance, next }: RateQueue,
@@ -61,7 +61,7 @@ async function startNext(
     if (waitMs > NEAR_MS) return { started, wakeAt: turn - AHEAD_MS };
     await scheduler.wait(waitMs);
     const [task] = (await claim(env, [id], Math.max(turn, Date.now()))).claimed;
-    // It has ended or started otherwise, or another claim had the turn.
+    // The task has ended or was started elsewhere, or another claim took the turn.
     if (task === undefined) return { started, wakeAt: null };
     start(task);
     due = Math.max(due, task.startedAt) + interval;

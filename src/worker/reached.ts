@@ -1,14 +1,14 @@
-/** Tells what the platform does not let through from what is wrong. */
+/** Tells a call that found D1 or an object unreachable from a call that is wrong. */
 
 import { NonRetryableError } from "../core/errors.ts";
 import { isFinal } from "../results/d1.ts";
 
-/** D1 or the progress object did not answer, as often as they were asked. */
+/** D1 or the progress object did not answer, also not when asked again. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }
 
-/** What a call answers. Throws an {@link UnreachableError} where another call might have had an answer. */
+/** The answer of a call. Throws an {@link UnreachableError} where the same call might succeed later. */
 export async function reached<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;

@@ -1,6 +1,6 @@
 /**
- * Carries what a handler tells to the task's progress object: progress at most four times a second
- * with the last value always, logs and outputs all, within bounds. Nothing here ever fails the handler.
+ * Sends what a handler reports to the task's progress object: progress at most four times a second, the last value
+ * always; every log line and output, within bounds. Nothing here ever fails the handler.
  */
 
 import { log } from "../core/log-events.ts";
@@ -13,10 +13,10 @@ import type { NewEvent, Snapshot } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { markObject } from "../results/read-tasks.ts";
 
-/** Progress is kept at most this often, and reports go out so often at first. */
+/** Shortest time between two progress values that are kept, and between reports at first. */
 const EVERY_MS = 250;
 
-/** Of one attempt, per kind of event. */
+/** Limits per attempt and kind of event. */
 const MAX_LOGS = 1_000;
 const MAX_LOG_BYTES = 262_144;
 const MAX_OUTPUTS = 20_000;
@@ -25,7 +25,7 @@ const MAX_OUTPUT_BYTES = 4_194_304;
 /** One log line or one output chunk. */
 const MAX_EVENT_BYTES = 65_536;
 
-/** What a progress carries beside its numbers; it stays in the task's row. */
+/** Limits for a progress value's message (characters) and data (characters of JSON), which are stored in the task's row. */
 const MAX_PROGRESS_MESSAGE = 1_000;
 const MAX_PROGRESS_DATA = 16_384;
 
@@ -38,7 +38,7 @@ interface Budget {
 }
 
 export class Reporter {
-  /** Masks what is secret in the task's input in what is logged. */
+  /** Masks the input's secrets in log events. */
   scrubber: Scrubber | null = null;
   readonly #env: Env;
   readonly #task: ClaimedTask;
@@ -60,19 +60,19 @@ export class Reporter {
     this.#marked = (task.object & OBJECT.used) !== 0;
   }
 
-  /** The last progress told, for the task's row. */
+  /** The last progress, for the task's row. */
   get progress(): Progress | null {
     return this.#progress;
   }
 
-  /** Whether the object was told anything, or was meant to be. */
+  /** Whether the task's row says that its object is in use. */
   get used(): boolean {
     return this.#marked;
   }
 
   tellProgress(done: number, total: number | null, message: string | null, data: unknown): void {
     const before = this.#progress;
-    // A value that has stood for a while is told by itself, however long the report takes to leave.
+    // A value that stood for `EVERY_MS` gets an event of its own, even if the report that carries it is sent later.
     if (before && Date.now() - Date.parse(before.at) >= EVERY_MS) this.#settleProgress();
     const reached = before && before.total === total ? Math.max(before.done, done) : done;
     const percent = total === null || total <= 0 ? null : Math.min(100, Math.round((reached / total) * 1000) / 10);
@@ -98,13 +98,13 @@ export class Reporter {
     this.#add("output", plain(chunk), this.#outputs);
   }
 
-  /** The handler has heard that it is to stop. */
+  /** Reports that the handler's signal was aborted by a cancel. */
   tellAcknowledged(): void {
     const data = { state: "running", attempt: this.#task.attempt, cancel: "acknowledged" };
     this.#push({ type: "state", at: new Date().toISOString(), data });
   }
 
-  /** Sends the rest; after it the object knows all that the attempt told. */
+  /** Sends the rest; after that the object has every event of the attempt. */
   async finish(): Promise<void> {
     for (const [kind, budget] of [
       ["log lines", this.#logs],
@@ -160,7 +160,7 @@ export class Reporter {
     if (this.#hasNews()) await this.#send(false);
   }
 
-  /** A long attempt sends less and less often: each report is a subrequest of its event, which may make only so many. */
+  /** A long attempt sends less and less often: each report is a subrequest, of which its event may make only a limited number. */
   #everyMs(): number {
     return EVERY_MS * 2 ** Math.floor(this.#sent / budgetOf(this.#env).reportsPerPace);
   }
@@ -191,7 +191,7 @@ export class Reporter {
   }
 }
 
-/** A value as JSON will carry it, so that what the handler changes later is not told. */
+/** A copy of the value as JSON carries it, so that later changes by the handler are not reported. */
 function plain(value: unknown): unknown {
   if (value === undefined) return null;
   try {

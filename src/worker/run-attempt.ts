@@ -1,4 +1,4 @@
-/** Runs the handler of one attempt, and says how it went. */
+/** Runs the handler of one attempt and returns its ending. */
 
 import type { TaskDefinition } from "../core/task.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
@@ -14,19 +14,19 @@ import { checkOutput, givenTo, scrubbed, withDelay } from "./endings.ts";
 import { Reporter } from "./reporter.ts";
 import { RateLimited, Snoozed } from "./snoozed.ts";
 
-/** How an attempt went, and what its row should keep of it. */
+/** The ending of an attempt, and what its row keeps of it. */
 export interface Ran {
   ending: Ending;
   /** JSON text of the last progress. */
   progress: string | null;
-  /** Whether the progress object holds something of the attempt. */
+  /** Whether the attempt used the progress object. */
   used: boolean;
 }
 
 /** A task that this version of the Worker does not know yet is tried again after this. */
 const UNKNOWN_TASK_MS = 10_000;
 
-/** … and fails when nobody has known it for this many times, about an hour. */
+/** … and fails after this many attempts, about an hour. */
 const UNKNOWN_TASK_TRIES = 360;
 
 /** Runs the handler to its end. Never throws for what a handler does. */
@@ -34,7 +34,7 @@ export async function runAttempt(env: Env, { task, definition, bounds, control }
   if (!definition) return { ending: unknownTask(task), progress: null, used: false };
   const reporter = new Reporter(env, task);
   control.signal.addEventListener("abort", () => acknowledge(control, reporter));
-  // Durable work has no total limit: past half of its attempt's time, the next step begins a new one.
+  // A durable task has no total limit: past half of an attempt's time limit, the next step runs in a new attempt.
   const yieldAfter = task.startedAt + bounds.hardMs / 2;
   const durable = new Durable(env, task, control.signal, yieldAfter, reporter, () => control.undoable());
   const ending = await handle(env, definition, task, control.signal, reporter, durable);
@@ -46,7 +46,7 @@ export async function runAttempt(env: Env, { task, definition, bounds, control }
   };
 }
 
-/** Tells those who listen that the handler has heard of the cancel. */
+/** Reports to the task's listeners that its handler's signal was aborted by a cancel. */
 export function acknowledge({ reason }: AttemptControl, reporter: Reporter): void {
   if (reason?.cause === "cancelled" && (reason.isWatched || reporter.used)) reporter.tellAcknowledged();
 }
@@ -76,7 +76,7 @@ async function handle(
     const run = async () => checkOutput(env, definition, task.tenant, await definition.run(input.data, context));
     return scrubbed(await Promise.race([run(), wait]), scrubber);
   } catch (thrown) {
-    // It is not the handler that has failed.
+    // The undoing has failed, not the handler: the definition's retry does not apply.
     if (task.undo !== null) return scrubbed(endingOf(thrown), scrubber);
     if (thrown instanceof RateLimited) await holdBack(env.DB, task.id, task.attempt, Date.now() + thrown.delayMs);
     if (thrown instanceof Snoozed) return { outcome: "snoozed", delayMs: thrown.delayMs };

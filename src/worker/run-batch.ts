@@ -1,4 +1,4 @@
-/** Calls the handler of a batch once, and says how each of its tasks went. */
+/** Calls the handler of a batch once, and returns the ending of each of its tasks. */
 
 import { faultOfResults } from "../core/batch.ts";
 import type { BatchContext } from "../core/task.ts";
@@ -21,11 +21,11 @@ interface Member {
   reporter: Reporter;
   input: unknown;
   scrubber: Scrubber | null;
-  /** Known already where it cannot take part. */
+  /** Set before the call where the task cannot take part. */
   ending: Ending | null;
 }
 
-/** Calls the handler once for all of these attempts of one task; answers in their order. Never throws for what it does. */
+/** Calls the handler once for all of these attempts; returns their results in order. Never throws for what the handler does. */
 export async function runBatch(env: Env, attempts: readonly Attempt[]): Promise<Ran[]> {
   const definition = attempts[0]!.definition!;
   const members = attempts.map(({ task, control }): Member => {
@@ -40,14 +40,14 @@ export async function runBatch(env: Env, attempts: readonly Attempt[]): Promise<
   }
   await Promise.all(members.map((member) => prepare(env, definition, member)));
   const called = members.filter((member) => member.ending === null);
-  // The last one that was to take part may have been stopped meanwhile.
+  // While inputs were read, the last member that takes part may have been stopped.
   stopTogether(members, all);
   const endings = called.length === 0 ? [] : await handle(env, definition, called, all.signal);
   for (const [i, member] of called.entries()) member.ending = scrubbed(endings[i]!, member.scrubber);
   return Promise.all(members.map(resultOf));
 }
 
-/** The call as a whole is to stop once each of those that take part is. */
+/** Aborts the signal of the whole call once every member that takes part was told to stop. */
 function stopTogether(members: readonly Member[], all: AbortController): void {
   const last = members.find(({ control }) => control.signal.aborted);
   if (last === undefined || all.signal.aborted) return;
@@ -90,7 +90,7 @@ async function handle(env: Env, definition: TaskDefinition, members: Member[], s
     return bounded(await Promise.all(members.map(({ task }, i) => endingOfResult(env, definition, task, results[i]))));
   } catch (thrown) {
     const endings = members.map(({ task }) => withDelay(definition, task, thrown));
-    // The error that all share may quote the input of any.
+    // The error is shared by all members and may quote the input of each.
     const shared = members.reduce((ending, { scrubber }) => scrubbed(ending, scrubber), endings[0]!);
     return "error" in shared ? endings.map((ending) => ({ ...ending, error: shared.error }) as Ending) : endings;
   }
@@ -106,12 +106,12 @@ async function endingOfResult(
   try {
     return await checkOutput(env, definition, task.tenant, result);
   } catch (thrown) {
-    // A schema that throws is this one's error, too.
+    // An output schema that throws fails this member alone.
     return withDelay(definition, task, thrown);
   }
 }
 
-/** What is over the limit fails, and is tried again with fewer others. */
+/** Fails the results beyond the limit; their tasks are retried, with fewer in one call. */
 function bounded(endings: Ending[]): Ending[] {
   let length = 0;
   return endings.map((ending) => {

@@ -1,7 +1,7 @@
 /**
- * The attempts that run in this isolate, whichever event claimed them, and the one heartbeat that keeps all of their
- * leases. Only data is shared between events: each learns of its own attempts' stop orders by looking here, because an
- * event must not act in the context of another.
+ * The attempts that run in this isolate, whichever event claimed them, and the one heartbeat that renews all of their
+ * leases. Events share only data: each looks here for the stop orders of its own attempts, because an event must not act
+ * in the context of another.
  */
 
 import { leaseAt, pollAfter, renewAfter } from "../core/lease.ts";
@@ -16,16 +16,16 @@ export interface RunningAttempt {
   readonly attempt: number;
   readonly lane: string;
   readonly tenant: string;
-  /** What part of a handler's call it is. */
+  /** Its part of a handler's call: 1, or 1/n in a call for n attempts. */
   readonly share: number;
   readonly claimedAt: number;
   /** The lease that its definition asks for, in ms; null for the default. */
   readonly leaseMs: number | null;
   /** When its lease is to be renewed. */
   renewAt: number;
-  /** What was last wanted of it. */
+  /** The last stop order for it. */
   order: StopOrder["reason"] | null;
-  /** Whether anybody listens to its task, as far as its orders told. */
+  /** Whether its task has listeners, as of its claim or its last stop order. */
   isWatched: boolean;
   /** Until when a cancelled handler may end by itself; null while it is not cancelled. */
   stopAt: number | null;
@@ -34,13 +34,13 @@ export interface RunningAttempt {
 const running = new Set<RunningAttempt>();
 let askedAt = 0;
 
-/** An attempt younger than this has a fresh lease, and most end before they are worth a question. */
+/** Younger attempts are not asked for stop orders: their lease is fresh, and most end before this. */
 const FRESH_MS = 700;
 
 /** Between two tries to renew a lease while D1 does not answer, at the least and at the most. */
 const AGAIN_MS = { least: 500, most: 1_500 } as const;
 
-/** A D1 that takes longer is asked again: the answer may never come. */
+/** After this long without an answer D1 is asked again: the answer may never come. */
 const PATIENCE_MS = 2_000;
 
 export function enter(attempt: RunningAttempt): void {
@@ -56,7 +56,7 @@ export function firstRenewal(claimedAt: number, ownMs: number | null): number {
   return claimedAt + renewAfter(leaseAt(0, ownMs));
 }
 
-/** How many handlers of a lane run here, about: parts of calls that ended in part count as well. */
+/** How many handlers of a lane run here, about: a call counts by the share of its attempts that have not ended. */
 export function runningIn(lane: string): number {
   let count = 0;
   for (const attempt of running) if (attempt.lane === lane) count += attempt.share;
@@ -73,8 +73,8 @@ export function runningByTenant(lane: string): Map<string, number> {
 }
 
 /**
- * Renews the leases that are due, and asks now and then whether an attempt is to stop. Every event calls this often;
- * the first one to come does it for the whole isolate. Throws where D1 does not answer; the next call tries again.
+ * Renews the leases that are due, and asks from time to time whether an attempt must stop. Every event calls this often;
+ * the first call does it for the whole isolate. Throws where D1 does not answer; the next call tries again.
  */
 export async function beat(env: Env): Promise<void> {
   const now = Date.now();

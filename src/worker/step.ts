@@ -1,4 +1,4 @@
-/** What becomes of one step: its tries, and what of it is kept. */
+/** Runs one step with its tries, and turns its value or error into what the journal keeps. */
 
 import type { TryOptions } from "../core/task.ts";
 import { describeError, NonRetryableError, RetryAfterError, StepMismatchError } from "../core/errors.ts";
@@ -10,7 +10,7 @@ import { Snoozed } from "./snoozed.ts";
 
 type Failure = NonNullable<JournalEntry["error"]>;
 
-/** Runs a step as often as its options say. Throws its last error, and at once what another try would not mend. */
+/** Runs a step up to `maxAttempts` times. Throws the last error, and at once an error that another try would not mend. */
 export async function tryStep<T>(
   fn: () => Promise<T> | T,
   { maxAttempts = 1, retry }: TryOptions,
@@ -27,7 +27,7 @@ export async function tryStep<T>(
   }
 }
 
-/** Whether something thrown ends the attempt, and says nothing about the step. */
+/** Whether a thrown error ends the attempt instead of the step. */
 export function isSteering(error: unknown, signal: AbortSignal): boolean {
   return signal.aborted || error instanceof Snoozed || error instanceof StepMismatchError;
 }
@@ -49,7 +49,7 @@ export function failureOf(thrown: unknown): Failure {
   return { ...error, retryable: !(thrown instanceof NonRetryableError) };
 }
 
-/** An error of an earlier attempt; its class is lost, and its name, message and data are not. */
+/** The error of an earlier attempt, with its name, message and data, but without its class. */
 export function thrownAgain({ type, message, data, retryable }: Failure): Error {
   const error = retryable ? new Error(message) : new NonRetryableError(message);
   return Object.defineProperties(error, { name: { value: type }, data: { value: data } });

@@ -1,6 +1,6 @@
 /**
- * Watches over one attempt: runs it, tells it to stop when its time is up or its task is cancelled,
- * and commits its end. Whatever goes wrong here, the lease ends it.
+ * Supervises one attempt: runs it, tells it to stop when its time is up or its task is cancelled,
+ * and commits its end. If anything goes wrong here, the attempt's lease runs out.
  */
 
 import { log } from "../core/log-events.ts";
@@ -16,10 +16,10 @@ import type { Committer } from "./committer.ts";
 import type { Ran } from "./run-attempt.ts";
 import { enter, firstRenewal, leave, type RunningAttempt } from "./running.ts";
 
-/** How often an event looks whether the time of its attempts is up, a stop order came, or a lease is to be renewed. */
+/** How often an event checks its attempts for time limits, stop orders, and leases to renew. */
 export const LOOK_EVERY_MS = 200;
 
-/** What the event has left at the latest when an attempt's end is committed: no grace lasts longer. */
+/** Time of the event that is reserved for the commit: every grace ends before it. */
 const COMMIT_MS = 3_000;
 
 /** How a handler is called for one attempt. */
@@ -30,11 +30,11 @@ export interface Frame {
   committer: Committer;
   /** When the platform cuts it off, in ms since the epoch. */
   endBy: number;
-  /** What the event's one timer does: a look at each attempt that runs. */
+  /** Called by the event's one timer: a check of each attempt that runs. */
   looks: Set<() => void>;
 }
 
-/** Runs an attempt to the commit of its end. `share`: what part of the call it is. Never throws. */
+/** Runs an attempt up to the commit of its end. `share`: its part of the handler's call. Never throws. */
 export async function supervise(env: Env, attempt: Attempt, frame: Frame, call: Call, share = 1): Promise<void> {
   const { task } = attempt;
   const running: RunningAttempt = {
@@ -93,12 +93,12 @@ async function runToEnd(
   }
   logFailure(task, first, startedAt);
   await committer.add(commitOf(attempt, first, null));
-  // The handler was told to stop and did not: it stays in this isolate until it ends, and changes nothing.
+  // The handler was told to stop and did not: it stays in this isolate until it ends, and its result changes nothing.
   const { ending } = await ran;
   await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
 }
 
-/** One line for an attempt that went wrong. Without its error's message, where a handler may have put its input. */
+/** Logs an attempt that went wrong, without the error's message: a handler may have put its input there. */
 function logFailure(task: ClaimedTask, ending: Ending, startedAt: number): void {
   const { outcome } = ending;
   if (outcome !== "failed" && outcome !== "timeout" && outcome !== "crashed") return;
@@ -112,7 +112,7 @@ function logFailure(task: ClaimedTask, ending: Ending, startedAt: number): void 
   });
 }
 
-/** A call that is cut short by a fault of ours is an interruption, not a failure of the task. */
+/** An error of the worker itself counts as a crash of the attempt, not as a failure of the task. */
 async function callIn(call: Call, attempt: Attempt): Promise<Ran> {
   try {
     return await call(attempt);
@@ -124,7 +124,7 @@ async function callIn(call: Call, attempt: Attempt): Promise<Ran> {
 }
 
 /**
- * The ending to commit without waiting any longer; null where the attempt is no longer ours; undefined to go on.
+ * The ending to commit without waiting for the handler; null where the attempt has lost its task; undefined to go on.
  * `graceUntil`: when the last grace ends, in ms since the epoch.
  */
 function watch(
@@ -148,7 +148,7 @@ function watch(
     if (ranMs >= bounds.hardMs + control.graceMs || Date.now() >= graceUntil) return timedOut(bounds.hardMs);
   }
   if (Date.now() >= graceUntil) {
-    // The attempt began late in its event. It is given back, and uses up nothing.
+    // The attempt began too late in its event. The task is given back, and no attempt is used up.
     control.stop({ cause: "lost", message: "its event is over before its time; the task goes on in another attempt" });
     return { outcome: "snoozed", delayMs: 0 };
   }
@@ -158,7 +158,7 @@ function watch(
   return undefined;
 }
 
-/** A handler that held up the whole isolate ends before any timer could: its time is up all the same. */
+/** A handler that blocked the isolate may end past its limit before any timer could fire: that is a timeout too. */
 function tooLate(ending: Ending, { bounds, control }: Attempt, startedAt: number): Ending | null {
   const overdue =
     control.reason?.cause === "timeout" || Date.now() - startedAt > bounds.hardMs + control.graceMs + LOOK_EVERY_MS;

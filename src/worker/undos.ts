@@ -1,6 +1,6 @@
 /**
- * The undoing of a task's steps, the last one first. How a step is undone, its handler says when it comes to the
- * step again; that each is undone once, the journal remembers.
+ * Undoes a task's steps, the last one first. The handler is replayed to get each step's undo function; the journal
+ * keeps which steps were undone, so that each is undone once.
  */
 
 import { describeError, type AttemptAborted, type TaskError } from "../core/errors.ts";
@@ -8,7 +8,7 @@ import type { UndoFailure } from "../core/undo.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import type { Journal } from "./journal.ts";
 
-/** How long a handler that has ended, or only waits, is given to come to steps in its other branches. */
+/** How long to wait, after the handler has ended or only waits, for its other branches to come to their steps. */
 const PATIENCE_MS = 2_000;
 
 export class Undos {
@@ -20,14 +20,14 @@ export class Undos {
   readonly #complete = Promise.withResolvers<void>();
   #isCalling = false;
 
-  /** `mayTryAgain`: whether another attempt may find out what this one cannot. */
+  /** `mayTryAgain`: whether another attempt may replay the handler if this one does not come to every step. */
   constructor(journal: Journal, signal: AbortSignal, mayTryAgain: boolean) {
     this.#journal = journal;
     this.#signal = signal;
     this.#mayTryAgain = mayTryAgain;
   }
 
-  /** Whether an undo function is being called this very moment. */
+  /** Whether an undo function is being called, before its first `await`. */
   get isCalling(): boolean {
     return this.#isCalling;
   }
@@ -40,8 +40,8 @@ export class Undos {
   }
 
   /**
-   * Undoes what is not undone yet; answers what could not be. `replay` runs the handler, which comes no further
-   * than its journal does. Throws where the task is in another attempt.
+   * Undoes the steps that are not undone yet; returns those that could not be. `replay` runs the handler, which comes no
+   * further than its journal. Throws where the task is in another attempt.
    */
   async run(replay: () => Promise<unknown>, suspended: Promise<unknown>): Promise<UndoFailure[]> {
     const before = await this.#journal.before();
@@ -59,8 +59,8 @@ export class Undos {
   }
 
   /**
-   * What the handler throws is of no interest, because it has failed before, unless it has not come to every step:
-   * then it may do so in another attempt.
+   * Replays the handler until it has come to every step. An error of the handler is expected, because it has failed before;
+   * it is thrown only where the handler has not come to every step and another attempt may.
    */
   async #collect(steps: JournalEntry[], replay: () => Promise<unknown>, suspended: Promise<unknown>): Promise<void> {
     for (const { key } of steps) this.#wanted.add(key);
@@ -74,7 +74,7 @@ export class Undos {
     }
   }
 
-  /** Undoes one step; answers why it could not. */
+  /** Undoes one step; returns why it could not, or null. */
   async #undo(key: string): Promise<TaskError | null> {
     if (this.#signal.aborted) return this.#cutOff();
     const undo = this.#known.get(key);
@@ -97,7 +97,7 @@ export class Undos {
     return undoing;
   }
 
-  /** Out of time, which is told; who is in another attempt has nothing to tell. */
+  /** The error of an undo that ran out of time. Throws for any other reason, such as a task that is in another attempt. */
   #cutOff(): TaskError {
     const { cause, message } = this.#signal.reason as AttemptAborted;
     if (cause !== "timeout") throw this.#signal.reason;
@@ -110,12 +110,12 @@ function undoable(entries: Iterable<JournalEntry>): JournalEntry[] {
   return [...entries].filter((entry) => entry.undo && entry.ended !== null).toSorted((a, b) => b.ended! - a.ended!);
 }
 
-/** Where it stands how a step was undone. */
+/** The journal key under which the outcome of an undo is kept. */
 function undoKey(key: string): string {
   return `undo:${key}`;
 }
 
-/** The name of a step as its handler gave it; of a repeated one, which it was. */
+/** The name of a step as its handler gave it, with `#n` for the nth step of that name from the second on. */
 function stepName(key: string): string {
   return key.slice("step:".length).replace(/#1$/, "");
 }

@@ -1,6 +1,6 @@
 /**
- * `lovage.webhook`: the system's own task that makes a delivery. At least once, and under the same
- * `webhook-id` every time, by which a receiver knows what it has had (Standard Webhooks 1.0).
+ * `lovage.webhook`: the system's own task that delivers a webhook, at least once and with the same
+ * `webhook-id` every time, by which a receiver recognizes a repeated delivery (Standard Webhooks 1.0).
  */
 
 import { Webhook } from "standardwebhooks";
@@ -41,14 +41,14 @@ export const webhookTask = defineTask({
   output: z.object({ status: z.int() }),
   maxAttempts: DELIVERY_ATTEMPTS,
   retry: ({ failures }) => deliveryDelay(failures, Math.random()),
-  // Its own limit comes first; this one is for the database.
+  // The request has its own, shorter limit; the rest is for D1.
   timeout: ANSWER_WITHIN_MS + 8_000,
   run: deliver,
 });
 
 /**
- * A delivery to an endpoint that is paused when its attempt comes ends there, and can be replayed
- * once the endpoint listens again; only a test is sent to a paused one.
+ * A delivery to an endpoint that is paused at that time fails for good, and can be replayed once the endpoint is
+ * resumed; only a test is sent to a paused endpoint.
  */
 async function deliver(delivery: Delivery, ctx: TaskContext): Promise<{ status: number }> {
   const { env } = ctx;
@@ -58,7 +58,7 @@ async function deliver(delivery: Delivery, ctx: TaskContext): Promise<{ status: 
     throw new NonRetryableError(`the endpoint is paused${webhook.pausedReason ? `: ${webhook.pausedReason}` : ""}`);
   }
   await resealEndpoint(env, webhook);
-  // The default endpoint stands for any number of addresses: what one of them does is not held against it.
+  // The default endpoint stands for any number of addresses: failures of one must not pause it.
   const isJudged = webhook.id !== DEFAULT_WEBHOOK;
   try {
     const status = await post(delivery, webhook, ctx);
@@ -85,7 +85,7 @@ function pausedBySystem(tenant: string, id: string, reason: string): Audit {
   return auditOf(systemActor("webhooks"), "webhook.change", changed, Date.now());
 }
 
-/** The status that the receiver took it with; throws for every other answer, and for none. */
+/** Sends the delivery and returns the receiver's 2xx status. Throws for every other answer, and where there is none. */
 async function post(delivery: Delivery, webhook: WebhookRow, ctx: TaskContext): Promise<number> {
   const url = delivery.url ?? webhook.url;
   const refused = whyNoTarget(ctx.env, url);
@@ -107,7 +107,7 @@ async function post(delivery: Delivery, webhook: WebhookRow, ctx: TaskContext): 
     if (!patience.aborted || ctx.signal.aborted) throw error;
     throw new Error(`no answer within ${ANSWER_WITHIN_MS / 1_000} s`, { cause: error });
   }
-  // What it says beyond the status is of no interest, and may be endless.
+  // The body is not needed, and may be endless.
   await response.body?.cancel();
   if (response.ok) return response.status;
   throw failureOf(response);
@@ -124,7 +124,7 @@ function failureOf(response: Response): Error {
     : new RetryAfterError(message, delayMs, { status });
 }
 
-/** Signed anew for each attempt: a receiver refuses what was signed more than five minutes ago. */
+/** Signed again for each attempt: a receiver refuses a signature that is more than five minutes old. */
 async function headersOf(delivery: Delivery, webhook: WebhookRow, body: string, ctx: TaskContext): Promise<Headers> {
   const now = new Date();
   const secrets =

@@ -1,4 +1,4 @@
-/** Runs claimed tasks side by side, to the commits of their attempts' ends. */
+/** Runs claimed tasks at once, up to the commit of each attempt's end. */
 
 import { log } from "../core/log-events.ts";
 import { fillFlowInputs } from "../engine/flows/input.ts";
@@ -25,11 +25,11 @@ export function handlersOf(env: Env): Handlers {
 }
 
 /**
- * Runs these attempts, and keeps the isolate's leases meanwhile. `endBy`: when the platform cuts the event off, in ms
+ * Runs these attempts, and renews the isolate's leases meanwhile. `endBy`: when the platform cuts the event off, in ms
  * since the epoch. Never throws for what a handler or D1 does.
  *
- * One timer serves all attempts of the event. One for all events of the isolate cannot: what it did would happen in the
- * event that had set it, where the platform refuses the requests and signals of another.
+ * One timer serves all attempts of the event. One timer for all events of the isolate is not possible: its callback runs in
+ * the event that set it, where the platform refuses the requests and signals of another event.
  */
 export async function workOff(
   env: Env,
