@@ -1,7 +1,7 @@
 /**
  * The user's own routes, mounted at the root. These two are the contract of the FastAPI + Celery
- * example that this project answers to, so that its page works unchanged: the one public door, open
- * only where the configuration says `PUBLIC_DEMO`, for the example task alone.
+ * example that this project is compared with, so that its page works unchanged. They are the only routes without a
+ * key; they exist only where the configuration has `PUBLIC_DEMO`, and only for the example task.
  */
 
 import { Hono } from "hono";
@@ -18,7 +18,7 @@ const TENANT = "demo";
 
 const itemSchema = z.object({ name: z.string().min(1).max(200) });
 
-/** Celery's words: https://docs.celeryq.dev/en/stable/userguide/tasks.html#built-in-states */
+/** Celery's states: https://docs.celeryq.dev/en/stable/userguide/tasks.html#built-in-states */
 const CELERY: Record<State, string> = {
   scheduled: "PENDING",
   queued: "PENDING",
@@ -33,7 +33,7 @@ const CELERY: Record<State, string> = {
 
 export const routes = new Hono<{ Bindings: Env }>();
 
-// Anybody may send here, so nobody may send much.
+// Anyone may send here without a key, so bodies must be small.
 const isSmall = bodyLimit({
   maxSize: 16_384,
   onError: () => {
@@ -43,7 +43,7 @@ const isSmall = bodyLimit({
 
 routes.on("POST", ["/item", "/item/"], isSmall, async (c) => {
   await enter(c.env, c.req.header("cf-connecting-ip"));
-  // As any other type a form or a script of any site could send it, without a question asked before.
+  // With any other type, a form or script of any site could send this without a CORS preflight.
   if (!/^application\/json\s*(;|$)/i.test(c.req.header("content-type") ?? "")) {
     const detail = "Send the item as application/json.";
     throw new ProblemError(problem("unsupported-media-type", detail), { Accept: "application/json" });
@@ -66,7 +66,7 @@ routes.on("GET", ["/check-task/:id", "/check-task/:id/"], async (c) => {
   isOpen(c.env);
   const id = c.req.param("id");
   const task = isTaskId(id) ? await getTask({ env: c.env, tenant: TENANT }, id) : null;
-  // The tenant may have other tasks, which are nobody's to see.
+  // The tenant may have other tasks, which must not be visible without a key.
   if (task?.task !== processItem.name) throw new ProblemError(problem("not-found", "There is no item with this id."));
   const status = statusOf(task);
   return c.json({
@@ -89,7 +89,7 @@ function isOpen(env: Env): void {
   );
 }
 
-/** The door is limited by rate, per caller's network, where the platform offers that. */
+/** Refuses where the demo is off or its rate limit is reached: per caller's network, where the platform offers that. */
 async function enter(env: Env, address = "unknown"): Promise<void> {
   isOpen(env);
   if (env.DEMO_LIMIT === undefined || env.FIXTURES === "1") return;

@@ -3,7 +3,7 @@
 import type { DeclaredSchedule } from "../contract/schedule.ts";
 
 /**
- * Every schedule that is declared in code. Those that are no longer listed go with the next deployment.
+ * Every schedule that is declared in code. The next deployment removes those that are no longer listed.
  *
  * @example
  * { id: "nightly-report", cron: "30 2 * * *", timezone: "Europe/Berlin", task: "process_item", input: { name: "report" } }

@@ -4,7 +4,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { writeWithTexts } from "../core/stored-json.ts";
 import type { AppContext } from "./app-context.ts";
 
-/** The value as JSON, with stored texts as they are. */
+/** The value as JSON, with stored JSON texts inserted unchanged. */
 export function textOf(value: unknown): string {
   return writeWithTexts(value, crypto.randomUUID());
 }

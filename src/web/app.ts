@@ -1,4 +1,4 @@
-/** Which operations there are, and what every answer has in common. */
+/** The list of operations, and the app that serves them. */
 
 import { Hono } from "hono";
 import { cors } from "hono/cors";
@@ -121,7 +121,7 @@ export const operations: readonly Operation[] = [
 ];
 
 export interface WebNode extends Answering {
-  /** The methods of the operations and routes at this address. */
+  /** The methods that the operations and routes at this path accept. */
   methodsAt(pathname: string): string[];
 }
 
@@ -142,7 +142,7 @@ const preflight = cors({
   maxAge: 600,
 });
 
-/** Which methods an address takes, and of which origins. */
+/** Answers `OPTIONS`: the methods of an address, and the origins that may call it. */
 async function answerOptions(app: App, c: AppContext): Promise<Response> {
   const answer = (await preflight(c, async () => {})) as Response;
   const methods = methodsAt(app, new URL(c.req.url).pathname);
@@ -150,7 +150,7 @@ async function answerOptions(app: App, c: AppContext): Promise<Response> {
   return answer;
 }
 
-/** A page, a wrong method, or nothing; under `/v1` only to those with a key. */
+/** Answers an address without an operation: a page, 405 or 404. Under `/v1` the caller needs a key for that. */
 async function notFound(app: App, c: AppContext): Promise<Response> {
   const { pathname } = new URL(c.req.url);
   if (pathname.startsWith("/v1/") || pathname === "/v1") await authenticate(c);

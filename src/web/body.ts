@@ -1,4 +1,4 @@
-/** Reads a request's body as JSON, and refuses what is none before anything looks at it. */
+/** Reads a request's body as JSON, and refuses a body that is not JSON. */
 
 import type { Context } from "hono";
 import type { z } from "zod";
@@ -10,7 +10,7 @@ import { refuse } from "./problem.ts";
 
 const JSON_TYPE = /^application\/(json|[a-z0-9.+-]+\+json)\s*(;|$)/i;
 
-/** A refused body is read to its end up to here: a client that is still sending would not see the answer. */
+/** A body that is too large is read and discarded up to this size: a client that is still sending would not see the answer. */
 const MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES;
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
@@ -21,7 +21,7 @@ export interface Read {
   losses: Loss[];
 }
 
-/** The body as JSON; undefined where there is none at all. */
+/** The body as JSON; undefined where there is no body. */
 export async function readJson(c: Context): Promise<Read> {
   const bytes = await readBytes(c);
   if (bytes.byteLength === 0) return { value: undefined, losses: [] };
@@ -55,7 +55,7 @@ export async function readJson(c: Context): Promise<Read> {
   return { value, losses: lossesIn(text, outline, value) };
 }
 
-/** A body that a schema describes. */
+/** The body as the schema parses it; refuses one that does not fit. */
 export function fit<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
   const parsed = check(schema, body);
   if (!parsed.success) {
@@ -64,7 +64,7 @@ export function fit<S extends z.ZodType>(schema: S, body: unknown): z.output<S> 
   return parsed.data;
 }
 
-/** In one piece where its length was told and is no more than it may be: HTTP's framing lets no more than that through. */
+/** Reads the body at once where Content-Length is within the limit, because HTTP's framing then lets no more through; else in chunks. */
 async function readBytes(c: Context): Promise<Uint8Array> {
   const { body, headers } = c.req.raw;
   const declared = headers.get("content-length");

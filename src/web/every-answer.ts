@@ -1,4 +1,4 @@
-/** What every answer has in common, whatever has made it. */
+/** The headers that every answer has, whichever route made it. */
 
 import { getPath } from "hono/utils/url";
 import { hostProblem } from "./host.ts";
@@ -27,7 +27,7 @@ export const EXPOSED = [
   "Request-Id",
 ];
 
-/** The same on every answer. Whatever a route says of these itself does not count. */
+/** Headers with one value on every answer. They replace those that a route has set. */
 const FIXED: readonly (readonly [name: string, value: string])[] = [
   ["Content-Security-Policy", POLICY.join("; ")],
   ["Cross-Origin-Resource-Policy", "cross-origin"],
@@ -44,14 +44,14 @@ const FIXED: readonly (readonly [name: string, value: string])[] = [
   ["Access-Control-Expose-Headers", EXPOSED.join(",")],
 ];
 
-/** What answers requests. */
+/** An app that answers requests. */
 export interface Answering {
   fetch(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response>;
 }
 
 /**
- * The same, with what every answer has in common, written onto the finished answer once: middlewares would each
- * build it anew.
+ * The same app with the common headers on every answer. They are written once onto the finished answer, because each
+ * middleware would build the answer again.
  */
 export function withCommonHeaders(app: Answering) {
   return {
@@ -68,16 +68,16 @@ function finished(request: Request, env: Env, given: Response): Response {
   const { headers } = answer;
   for (const [name, value] of FIXED) headers.set(name, value);
   headers.set("Request-Id", requestIdOf(request));
-  // What `OPTIONS` is answered says so already.
+  // The answer to `OPTIONS` already has this header.
   if (request.method !== "OPTIONS") headers.append("Vary", "Origin");
   const origin = request.headers.get("origin");
   if (origin !== null && allowedOrigins(env).includes(origin)) headers.set("Access-Control-Allow-Origin", origin);
-  // What a key or a link may read belongs in nobody's cache.
+  // Answers that need a key or a link must not be cached.
   if (isUnderV1(request) && !headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
   return answer;
 }
 
-/** What `fetch` has answered to a route keeps its headers as they came. */
+/** An answer with headers that can be changed: those of a `Response` that a route got from `fetch` cannot. */
 function changeable(answer: Response): Response {
   try {
     answer.headers.delete("X-Powered-By");

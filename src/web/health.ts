@@ -1,4 +1,4 @@
-/** `GET /health`: whether work that is accepted would also be done. */
+/** `GET /health`: whether the service would run the work that it accepts. */
 
 import { z } from "zod";
 import { readBacklogs } from "../broker/backlog.ts";
@@ -13,10 +13,10 @@ import { operation } from "./operation.ts";
 /** A clock this far behind its own alarm is not ticking. */
 const MAX_LAG_MS = 30_000;
 
-/** D1 is asked for this long. */
+/** How long a check waits for an answer. */
 const PATIENCE_MS = 3_000;
 
-/** What was found is told again for so long, and while a new look takes its time, up to the second. */
+/** Findings are answered again for `FRESH_MS`, and for `YOUNG_MS` while a new look is under way. */
 const FRESH_MS = 1_000;
 const YOUNG_MS = 3_000;
 
@@ -26,10 +26,10 @@ const SHORT_MS = 100;
 const checkSchema = z.object({ ok: z.boolean(), detail: z.string().optional() });
 
 const databaseSchema = checkSchema.extend({
-  /** In use, as this isolate saw it last; null where no answer told. */
+  /** Bytes in use, as this isolate saw them last; null where no answer of D1 said so. */
   sizeBytes: z.int().nullable(),
   maxBytes: z.int(),
-  /** Whether new work is accepted: not from 90 % of the maximum on. */
+  /** Whether new work is accepted: only below 90 % of the maximum. */
   accepts: z.boolean(),
 });
 
@@ -39,7 +39,7 @@ const healthSchema = z
     checks: z.object({
       database: databaseSchema,
       clock: checkSchema,
-      /** Whether secret fields can be sealed. Where they cannot, submissions that have some are refused and the rest works. */
+      /** Whether secret fields can be sealed. If not, submissions with secret fields are refused; all else works. */
       sealing: checkSchema,
     }),
     /** How far the clock is behind its own alarm; null where it does not answer. */
@@ -77,7 +77,7 @@ export const getHealth = operation({
   },
 });
 
-/** What a look has found. */
+/** The findings of one look. */
 interface Findings {
   answers: Check;
   clock: Check;
@@ -95,8 +95,8 @@ interface Latest {
 const latest = new WeakMap<D1Database, Latest>();
 
 /**
- * Looks once a second at most, and keeps nobody waiting behind a large write while what was found before is young: so asking
- * often costs nothing, and neither D1's silence nor a clock that stands still stays hidden for longer than {@link YOUNG_MS}.
+ * Looks at most once a second, and while the last findings are young answers with them instead of waiting behind a large write:
+ * so frequent requests cost nothing, and a silent D1 or a stopped clock stays hidden for {@link YOUNG_MS} at most.
  */
 async function findings(env: Env, background: Background): Promise<Findings> {
   const now = Date.now();
@@ -138,7 +138,7 @@ async function checkClock(env: Env): Promise<{ check: Check; lagMs: number | nul
   return { check: error === null ? { ok: true } : { ok: false, detail: "the clock's last tick failed" }, lagMs };
 }
 
-/** What was found out, or what is said instead where it answers too late or not at all. */
+/** The finding, or `orElse` where it comes too late or fails. */
 async function within<T>(finding: Promise<T>, orElse: (detail: string) => T): Promise<T> {
   const late = scheduler.wait(PATIENCE_MS).then(() => orElse(`no answer within ${PATIENCE_MS} ms`));
   return Promise.race([finding.catch(() => orElse("it answered with an error")), late]);

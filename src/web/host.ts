@@ -1,17 +1,17 @@
-/** Which names a service on somebody's own machine answers to. */
+/** The host names to which a service on a local machine answers. */
 
 import { problem, type Problem } from "../core/problems.ts";
 import { isLoopback } from "../outbound/guard.ts";
 
 const ORIGIN = /^[a-z]+:\/\/[^/?#]*/i;
 
-/** The latest that was let in, by which names: most requests come to the same. */
+/** The last origin that was allowed, and the names that allowed it: most requests use the same origin. */
 let latest = { origin: "", allowed: "" };
 
 /**
- * Why this service does not answer a request to this address; null where it does. A page that a browser on this machine has
- * open can have its own name lead to this machine (DNS rebinding), and would then read and write here as its own origin. Where
- * `ALLOW_HOSTS` is set, only loopback's names and those that it lists are answered. A deployment leaves it out: there the
+ * Why this service does not answer a request to this address; null where it does. A web page that is open on this machine
+ * can make its own host name resolve to this machine (DNS rebinding), and could then read and write here as its own origin.
+ * Where `ALLOW_HOSTS` is set, only loopback names and the names in it are answered. A deployment leaves it unset: there the
  * platform routes by name.
  */
 export function hostProblem(url: string, { ALLOW_HOSTS: allowed }: Env): Problem | null {

@@ -9,7 +9,7 @@ import { refuse } from "./problem.ts";
 
 const VISIBLE = /^[\x21-\x7e]{1,255}$/;
 
-/** The request's key, if it has one; 400 where it is none. */
+/** The request's idempotency key, null where it has none; 400 where the header is invalid. */
 export async function requestKey(
   c: AppContext,
   { tenant, keyId }: Principal,
@@ -28,7 +28,7 @@ export async function requestKey(
   })}`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   const plain = new Uint8Array(digest).toBase64();
-  // A plain hash would let whoever reads the database guess a short secret.
+  // From a plain hash, a reader of the database could guess a short secret.
   const [fingerprint = plain, ...older] = isSecret ? await macs(c.env, text) : [];
   const olderFingerprints = fingerprint === plain ? [] : [...older, plain];
   return { tenant, key, fingerprint, olderFingerprints, madeBy: keyId };
@@ -39,7 +39,7 @@ function hasSecrets(task: string, env: Env): boolean {
   return definition !== undefined && definition.secret !== null && definition.secret.input.length > 0;
 }
 
-/** JSON's members have no order, so a client may write them in another one when it asks again. */
+/** Sorts the members: JSON gives them no order, so a client may send them in another one when it repeats the request. */
 function inOrder(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));

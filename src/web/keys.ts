@@ -1,4 +1,4 @@
-/** `/v1/keys`: who may call. The bootstrap key looks after every tenant's, any other admin key after its own tenant's. */
+/** `/v1/keys`: API keys. The bootstrap key manages the keys of every tenant, any other admin key those of its own tenant. */
 
 import { z } from "zod";
 import { createdKeySchema, keyListSchema, keySchema, newKeySchema, type KeyResource } from "../contract/key.ts";
@@ -109,7 +109,7 @@ export const revokeKeyOperation = operation({
   },
 });
 
-/** Whose keys this caller looks after; null: everybody's. */
+/** The tenant whose keys this caller manages; null: every tenant. */
 function reach(principal: Principal): string | null {
   return principal.isBootstrap ? null : principal.tenant;
 }

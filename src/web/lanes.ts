@@ -1,4 +1,4 @@
-/** `/v1/lanes`: the deployment's queues, and holding them back. */
+/** `/v1/lanes`: the deployment's lanes; pauses and resumes them. */
 
 import { z } from "zod";
 import { laneListSchema, laneSchema, pauseLaneSchema, type LaneResource } from "../contract/lane.ts";

@@ -1,4 +1,4 @@
-/** `/v1/limits`: how many may run at once or start in a time, and changing it. */
+/** `/v1/limits`: reads and changes how many tasks may run at once, or start in a time. */
 
 import { z } from "zod";
 import { limitListSchema, limitSchema, putLimitSchema, type LimitResource } from "../contract/limit.ts";

@@ -1,4 +1,4 @@
-/** `/v1/link-keys`: what signs links, and replacing it. The deployment's, so for its own key alone. */
+/** `/v1/link-keys`: reads and rotates the keys that sign links. They are the deployment's, so only the bootstrap key may. */
 
 import { linkKeyListSchema, rotateLinkKeySchema, type LinkKeyResource } from "../contract/link-key.ts";
 import type { LinkKey } from "../core/link-keys.ts";

@@ -1,4 +1,4 @@
-/** A feed of events as the caller asks for it: server-sent events, WebSocket frames, or what there is as JSON. */
+/** A feed of events in the format that the caller asks for: server-sent events, WebSocket frames, or the past events as JSON. */
 
 import { log } from "../core/log-events.ts";
 import { streamSSE } from "hono/streaming";
@@ -11,16 +11,16 @@ import { refuse } from "./problem.ts";
 import { wholeNumber } from "./request.ts";
 import { AccessEndedError } from "./while-valid.ts";
 
-/** What a browser waits before it reconnects, in ms. */
+/** How long a browser waits before it reconnects. */
 const RECONNECT_MS = 1_000;
 
-/** The close code of a WebSocket whose key or link has ended, after 401: to connect again is of no use. */
+/** The close code of a WebSocket whose key or link is no longer valid, named after 401: a new connection would be refused. */
 const ACCESS_ENDED = 4401;
 
-/** The last is for proxies that would hold events back. */
+/** The last header is for proxies that buffer events. */
 const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" };
 
-/** What the operations that answer a feed have in common. */
+/** The headers and query parameters that all operations with a feed share. */
 export const live = {
   headers: { "Last-Event-ID": "Leaves out the events up to this number; with `after` as well, the larger one counts" },
   query: z.strictObject({
@@ -41,7 +41,7 @@ export const live = {
   problems: ["invalid-request", "not-found"],
 } satisfies Partial<Operation>;
 
-/** Where events come from. `follow` yields null where nothing came for a while, and ends with the last event. */
+/** A source of events. `follow` yields null when no event came for a while, and ends with the last event. */
 export interface Feed {
   /** Names it in logs. */
   id: string;
@@ -50,11 +50,11 @@ export interface Feed {
 }
 
 export async function answerLive(c: AppContext, feed: Feed, given: number | undefined): Promise<Response> {
-  // An EventSource that reconnects keeps its address, and with it the number from which it once began.
+  // An EventSource that reconnects sends the same address again, and so the old `after`; Last-Event-ID is newer.
   const after = Math.max(given ?? 0, lastEventId(c));
   if (c.req.header("upgrade")?.toLowerCase() === "websocket") return overWebSocket(c, feed, after);
   const type = preferredType(c, ["application/json", "text/event-stream"]);
-  // Nobody reads the body of an answer to HEAD, so a stream for it would never end.
+  // The body of an answer to HEAD is never read, so a stream for it would never end.
   if (type === "text/event-stream")
     return c.req.raw.method === "HEAD" ? c.body(null, 200, SSE_HEADERS) : overSse(c, feed, after);
   return c.json({ items: await feed.list(after) }, 200);
@@ -82,7 +82,7 @@ function overSse(c: AppContext, feed: Feed, after: number): Response {
       }
     } catch (error) {
       if (!(error instanceof AccessEndedError)) throw error;
-      // Whoever reconnects is told by a 401, after which an EventSource gives up.
+      // A client that reconnects gets a 401, after which an EventSource gives up.
       await stream.write(`: ${error.message}\n\n`);
     }
   });

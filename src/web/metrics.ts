@@ -1,4 +1,4 @@
-/** `GET /metrics`: what a Prometheus scrapes. */
+/** `GET /metrics`: metrics for Prometheus. */
 
 import { clockOf } from "../broker/poke.ts";
 import type { LaneResource } from "../contract/lane.ts";

@@ -1,4 +1,4 @@
-/** Lovage beside something else: which addresses are its own, and how it serves below a path. */
+/** Lovage as a part of another Worker: which addresses are its own, and how it serves below a path. */
 
 import type { WebNode } from "./app.ts";
 
@@ -18,7 +18,7 @@ const OWN = new Set([
 /** The headers that hold addresses of this service. */
 const ADDRESSED = ["Location", "Link"];
 
-/** The path without a slash at its end. Throws a `RangeError` for what is no path. */
+/** The path without a slash at its end. Throws a `RangeError` for an invalid path. */
 export function checkMount(path: string): string {
   const base = path.replace(/\/+$/, "");
   if (base !== "" && !/^(\/[\w.~-]+)+$/.test(base)) {
@@ -27,20 +27,20 @@ export function checkMount(path: string): string {
   return base;
 }
 
-/** Whether Lovage answers at this address: everything below its path, or at the root what is its own and the application's routes. */
+/** Whether Lovage answers at this address: below a path every address; at the root its own addresses and the application's routes. */
 export function serves(web: WebNode, base: string, pathname: string): boolean {
   if (base !== "") return pathname === base || pathname.startsWith(`${base}/`);
   return OWN.has(pathname.split("/")[1] ?? "") || web.methodsAt(pathname).length > 0;
 }
 
-/** Has the request answered as if it had come to the root, and puts the path before the addresses in the answer's headers. */
+/** Answers the request as if it had come to the root, and puts the path before the addresses in the answer's headers. */
 export async function mounted(
   base: string,
   request: Request,
   answer: (request: Request) => Response | Promise<Response>,
 ): Promise<Response> {
   const url = new URL(request.url);
-  // The pages lead to one another by relative addresses.
+  // Pages link to one another by relative addresses, which need the slash at the end.
   if (url.pathname === base && request.method === "GET") {
     return new Response(null, { status: 308, headers: { Location: `${base}/${url.search}` } });
   }

@@ -4,8 +4,8 @@ import Negotiator from "negotiator";
 import type { AppContext } from "./app-context.ts";
 
 /**
- * Which of these media types the caller wants most; the first where it has no preference, or wants none of them. All of them
- * are UTF-8, so one that asks for this by name is served, too. The answer says that it depends on `Accept`.
+ * The media type of these that the caller prefers; the first where it has no preference, or accepts none of them. All of them
+ * are UTF-8, so `charset=utf-8` in `Accept` matches, too. Adds `Vary: Accept` to the answer.
  */
 export function preferredType<Type extends string>(c: AppContext, types: readonly [Type, ...Type[]]): Type {
   c.header("Vary", "Accept", { append: true });

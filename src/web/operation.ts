@@ -1,6 +1,6 @@
 /**
  * An operation of the API as data: the route is mounted from it, the request is checked by it, and the
- * OpenAPI document is written from it. So what is documented is what is done.
+ * OpenAPI document is written from it, so that the document matches the behaviour.
  */
 
 import { z } from "zod";
@@ -27,7 +27,7 @@ import {
 } from "./principal.ts";
 import { readQuery } from "./request.ts";
 
-/** What a handler gets: everything checked. */
+/** The arguments of a handler, all checked. */
 export interface Call<Query, Body> {
   c: AppContext;
   env: Env;
@@ -36,9 +36,9 @@ export interface Call<Query, Body> {
   params: Record<string, string>;
   query: Query;
   body: Body;
-  /** The body as it came: durations and instants as they were written. */
+  /** The body before parsing: durations and instants as the caller wrote them. */
   raw: unknown;
-  /** What was lost when the body was read; nothing unless the operation tells of that itself. */
+  /** What was lost when the body was read; empty unless the operation has `tellsLosses`. */
   losses: Loss[];
   /** The entry of the audit log for what this call changes: of the caller's tenant, unless another is named. */
   audit: (target: string | null, more?: Partial<Changed>) => Audit;
@@ -46,9 +46,9 @@ export interface Call<Query, Body> {
 
 export interface Answer {
   description: string;
-  /** Of the JSON body; an answer without one has no body, or only those of `also`. */
+  /** The schema of the JSON body; an answer without it has no body, or only those of `also`. */
   schema?: z.ZodType;
-  /** Other media types that it can have, each with what it then holds. */
+  /** Other media types of the answer, each with a description of the body. */
   also?: Record<string, string>;
   /** Headers that it can carry, beyond those of every answer. */
   headers?: AnswerHeader[];
@@ -63,13 +63,13 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   tag: string;
   summary: string;
   description?: string;
-  /** Null: nobody needs a key. */
+  /** Null: no key is needed. */
   scope: Scope | null;
-  /** What it changes is the deployment's: only the service's own key may. */
+  /** It changes the whole deployment, so only the bootstrap key may call it. */
   deployment?: true;
   /** A capability token of this use, for the task `{id}`, is accepted instead of a key. */
   link?: LinkUse;
-  /** What it does, where it changes something that is there already, or makes something other than work. */
+  /** The action for the audit log, where it changes something that exists, or creates something other than tasks or flows. */
   audits?: AuditAction;
   /** Headers that it reads, beyond the usual ones. */
   headers?: Record<string, string>;
@@ -78,19 +78,19 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   openQuery?: { name: string; pattern: string; description: string };
   /** No schema: the operation takes no body. */
   body?: B;
-  /** What was lost when the body was read is not the whole request's fault: the handler tells of it. */
+  /** The handler reports losses itself; otherwise a body with losses refuses the whole request. */
   tellsLosses?: true;
-  /** What the document shows instead, where the handler checks the body itself. */
+  /** The body's schema in the document, where the handler checks the body itself. */
   describedBody?: z.ZodType;
   /** A body that fits, for the document. */
   example?: unknown;
   answers: Record<number, Answer>;
-  /** Beyond those that follow from the rest: of keys, of bodies, of parameters. */
+  /** Its own problems, beyond those that follow from keys, bodies and parameters. */
   problems: ProblemName[];
   handle(call: Call<z.output<Q>, z.output<B>>): Promise<Response> | Response;
 }
 
-/** Keeps the schemas' types where an operation is written down. */
+/** Defines an operation, and infers its handler's types from the schemas. */
 export function operation<Q extends z.ZodType = z.ZodObject, B extends z.ZodType = z.ZodUndefined>(
   definition: Operation<Q, B>,
 ): Operation {
@@ -128,7 +128,7 @@ function refuseLosses({ problems }: Operation, losses: Loss[]): never {
   throw new ProblemError(lossProblem(losses, problems.includes("invalid-input")));
 }
 
-/** A body of which something would be lost. `hasInput`: it may hold an input, whose faults have a name of their own. */
+/** The problem of a body with losses. `hasInput`: it may hold a task's input, for which there is a problem of its own. */
 export function lossProblem(losses: readonly Loss[], hasInput = true): Problem {
   const found = losses.slice(0, MAX_FAULTS + 1).map(({ path, detail }) => ({ pointer: pointerTo(path), detail }));
   const isInput = hasInput && found.every(({ pointer }) => /^\/input(\/|$)/.test(pointer));

@@ -12,12 +12,12 @@ export const pageQuery = {
   cursor: z.string().optional().meta({ description: "The `nextCursor` of the page before" }),
 };
 
-/** The place after this item. */
+/** The cursor of the place after this item. */
 export function cursorAfter(id: string): string {
   return btoa(`1:${id}`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The id that a cursor stands for; 400 where no list gave it out. `pointer`: where in the request it stands. */
+/** The id in a cursor; 400 where no list returned it. `pointer`: where in the request it is. */
 export function readCursor(
   cursor: string | undefined,
   isId: (text: string) => boolean,
@@ -41,13 +41,13 @@ export function page<T>(c: AppContext, items: T[], nextCursor: string | null): R
   return answerJson(c, { items, nextCursor });
 }
 
-/** Links the page after this one, if there is one. `path` is where the pages are read, if not where the request went. */
+/** Adds a `Link` header to the next page, if there is one. `path`: where the pages are read, if not at the request's path. */
 export function linkNext(c: AppContext, nextCursor: string | null, path?: string): void {
   if (nextCursor === null) return;
   const next = new URL(c.req.url);
   if (path !== undefined) next.pathname = path;
   next.searchParams.set("cursor", nextCursor);
-  // Headers are logged by many; whoever has the token adds it.
+  // Headers often end up in logs, so the link leaves the token out; the caller adds it again.
   next.searchParams.delete("token");
   c.header("Link", `<${next.pathname}${next.search}>; rel="next"`);
 }

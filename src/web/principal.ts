@@ -1,4 +1,4 @@
-/** Who calls: bearer keys (RFC 6750), or a capability token in the address. */
+/** Authenticates callers: bearer keys (RFC 6750), or a capability token in the address. */
 
 import { SCOPES, type Scope } from "../contract/scope.ts";
 import type { Actor } from "../engine/audit.ts";
@@ -12,19 +12,19 @@ import type { AppContext } from "./app-context.ts";
 import { refuse } from "./problem.ts";
 import { countRequest } from "./rate-limit.ts";
 
-/** `keyId` names the key, or the one that has made the link: {@link DEPLOYMENT} is the service's own, {@link SYSTEM} none. */
+/** `keyId`: the caller's key, or the key that created the link; {@link DEPLOYMENT} for the bootstrap key, {@link SYSTEM} for none. */
 export interface Principal extends KeyMaker {
   tenant: string;
   scopes: ReadonlySet<Scope>;
-  /** The bootstrap key may name any tenant, and it alone changes what is the deployment's. */
+  /** The bootstrap key may name any tenant, and only it may change what belongs to the deployment. */
   isBootstrap: boolean;
-  /** The caller shows a capability link, which opens one task and makes no further links. */
+  /** The caller uses a capability link, which opens one task and cannot create further links. */
   isLink: boolean;
-  /** The link's own name. */
+  /** The id of the link. */
   linkId?: string;
 }
 
-/** Nobody in particular, where nobody needs a key. */
+/** The anonymous caller of operations that need no key. */
 export const NOBODY: Principal = {
   keyId: SYSTEM,
   tenant: "",
@@ -35,7 +35,7 @@ export const NOBODY: Principal = {
   rateOf: null,
 };
 
-/** Characters of an address, IPv6 with an IPv4 part. */
+/** Longest text of an IP address: IPv6 with an IPv4 part. */
 const MAX_ADDRESS = 45;
 
 /** The tenant of the bootstrap key. */
@@ -51,7 +51,7 @@ const BOOTSTRAP: Principal = {
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
-/** Who sent this request; throws 401 where nobody known did. */
+/** The caller of this request; throws 401 where its key is missing or unknown. */
 export async function authenticate(c: AppContext): Promise<Principal> {
   const header = c.req.header("authorization");
   const key = header === undefined ? undefined : /^Bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(header)?.[1];
@@ -69,7 +69,7 @@ export async function authenticate(c: AppContext): Promise<Principal> {
   return ofKey(known);
 }
 
-/** Outside of this machine, where anybody may try keys, a short one of the deployment is as good as none. */
+/** A bootstrap key that is too short counts as none, except on loopback: elsewhere it could be guessed. */
 function isTooShort({ env, req }: AppContext): boolean {
   if (!env.API_KEY || env.API_KEY.length >= MIN_SECRET_LENGTH) return false;
   return !LOOPBACK.test(new URL(req.url).hostname);
@@ -120,7 +120,7 @@ export function demandDeployment(principal: Principal): void {
   refuse("forbidden", "This is the deployment's, not a tenant's: only the service's own key (`API_KEY`) may do it.");
 }
 
-/** Who may follow or cancel this one task: the bearer of a capability link of this use, if there is one, or of a key. */
+/** The caller of an operation on one task, with a capability link for this use, if there is one, or with a key. */
 export async function authenticateFor(
   c: AppContext,
   taskId: string,
@@ -146,7 +146,7 @@ export async function authenticateFor(
   return { ...maker, tenant, scopes: new Set([scope]), isBootstrap: false, isLink: true, linkId, expiresAt };
 }
 
-/** Who has made the link, if it has not ended; its requests count as its own. */
+/** The key that created the link, if it is still valid; the link's requests count towards that key's rate limit. */
 async function makerOf(c: AppContext, { maker }: Link): Promise<Principal> {
   if (maker === SYSTEM) return NOBODY;
   if (maker === DEPLOYMENT) return BOOTSTRAP;
@@ -156,7 +156,7 @@ async function makerOf(c: AppContext, { maker }: Link): Promise<Principal> {
   return ofKey(known);
 }
 
-/** Whether a caller who was let in would be let in again. */
+/** Whether the key or link of an authenticated caller is still valid. */
 export async function isStillValid(env: Env, { keyId, expiresAt }: Principal, now: number): Promise<boolean> {
   if (expiresAt !== null && expiresAt <= now) return false;
   return keyId === DEPLOYMENT || keyId === SYSTEM || (await findKeyById(env, keyId, now)) !== null;
@@ -166,10 +166,10 @@ function unauthorized(detail: string, challenge = ""): never {
   refuse("unauthorized", detail, undefined, { "WWW-Authenticate": `Bearer realm="lovage"${challenge}` });
 }
 
-/** Digests of the deployment's key: the environment of an isolate does not change. */
+/** Cached digests of the bootstrap key: the environment of an isolate does not change. */
 const ownDigests = new WeakMap<Env, ArrayBuffer>();
 
-/** Compares digests, so that neither time nor length tells anything. */
+/** Compares digests, so that the time of the comparison reveals neither the key nor its length. */
 async function isDeployments(env: Env, key: string): Promise<boolean> {
   const shown = await digestOf(key);
   const own = ownDigests.get(env) ?? (await digestOf(env.API_KEY!));

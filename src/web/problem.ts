@@ -19,7 +19,7 @@ export function renderProblem(c: Context, given: Problem, headers: Record<string
   return c.body(JSON.stringify(body), body.status as ContentfulStatusCode, headersOf(given, headers));
 }
 
-/** The same where no route has been asked yet. */
+/** The response for a problem that is found before routing. */
 export function problemResponse(given: Problem): Response {
   const body = presentProblem(given);
   return new Response(JSON.stringify(body), { status: body.status, headers: headersOf(given) });
@@ -33,7 +33,7 @@ function headersOf(given: Problem, headers: Record<string, string> = {}): Record
   };
 }
 
-/** Expected refusals are rendered; anything else is a fault of ours, logged once and told without its details. */
+/** Renders expected refusals. Any other error is a fault of the service: it is logged once, and answered without its details. */
 export function renderError(error: unknown, c: Context): Response {
   if (error instanceof SealError) {
     return renderProblem(c, problem("seal-key-missing", `What is sealed cannot be opened here: ${error.message}.`));

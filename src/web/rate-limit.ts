@@ -1,11 +1,11 @@
 /**
- * The limit on requests of those keys that were made with one. The platform counts, per location and
- * roughly: https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/
+ * The rate limit on the requests of keys that were created with one. The platform counts per location and
+ * approximately: https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/
  */
 
 import { refuse } from "./problem.ts";
 
-/** What wrangler.toml says of KEY_LIMIT; the binding itself does not tell. */
+/** The same numbers as KEY_LIMIT in wrangler.toml, because the binding does not expose them. */
 const POLICY = { requests: 100, seconds: 10 } as const;
 
 /** Counts a request of this key; 429 where it was one too many. */

@@ -1,6 +1,6 @@
-/** A name for each request, on its answer and in the logs. */
+/** An id for each request, on its answer and in the logs. */
 
-/** A caller's own id is taken over where it can do no harm in a log. */
+/** A caller's own id is used where it is safe in a log. */
 const VALID = /^[A-Za-z0-9_.:-]{1,64}$/;
 
 const ids = new WeakMap<Request, string>();

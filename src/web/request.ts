@@ -1,11 +1,11 @@
-/** Reads a request's query and headers, and refuses what is not well formed before anything looks at it. */
+/** Reads a request's query and headers, and refuses those that are not well formed. */
 
 import type { Context } from "hono";
 import { z } from "zod";
 import { faults, type Fault } from "../core/problems.ts";
 import { refuse } from "./problem.ts";
 
-/** Of any version but ff: later ones may say more after these four fields. */
+/** A traceparent of any version but ff; later versions may have more after these four fields. */
 const TRACEPARENT =
   /^(?!ff)(?<version>[0-9a-f]{2})-(?<ids>(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16})-(?<flags>[0-9a-f]{2})(?<more>-.*)?$/;
 
@@ -20,7 +20,7 @@ export function readQuery<S extends z.ZodType>(c: Context, schema: S): z.output<
 }
 
 function parametersOf(c: Context): Record<string, string | string[]> {
-  // An object loses it before any schema looks.
+  // An object would drop this member before a schema could refuse it.
   if (new URL(c.req.url).searchParams.has("__proto__")) {
     refuseQuery([{ pointer: "/query/__proto__", detail: "unknown member" }]);
   }
@@ -41,7 +41,7 @@ export function oneOrMore<const Values extends readonly [string, ...string[]]>(v
   return z.union([one.transform((value) => [value]), z.array(one)], { error: ({ input }) => whyNone(input, values) });
 }
 
-/** Commas between values are refused with the way that works. */
+/** The error text. For values with commas between them it says how to give several. */
 function whyNone(input: unknown, values: readonly string[]): string {
   const given = typeof input === "string" ? input.split(",").map((part) => part.trim()) : [];
   if (given.length > 1 && given.every((part) => values.includes(part)))
@@ -59,26 +59,26 @@ export function wholeNumber(min: number, max: number) {
     .meta({ type: "integer", minimum: min, maximum: max });
 }
 
-/** The caller's trace in the version that we speak, where the header is one: https://www.w3.org/TR/trace-context/ */
+/** The caller's `traceparent` as version 00; null where the header is missing or invalid: https://www.w3.org/TR/trace-context/ */
 export function traceparentOf(c: Context): string | null {
   const fields = TRACEPARENT.exec(c.req.header("traceparent") ?? "")?.groups;
   if (fields === undefined) return null;
   const { version, ids, flags, more } = fields;
   if (version === "00") return more === undefined ? `00-${ids}-${flags}` : null;
-  // All that is known of a later version's flags is whether it is sampled.
+  // Of a later version's flags, only the sampled bit has a known meaning.
   return `00-${ids}-0${Number.parseInt(flags!, 16) & 1}`;
 }
 
 /** Seconds that the caller prefers to wait (RFC 7240); null where none are given. */
 export function preferredWait(c: Context): number | null {
   const given = /(?:^|[,;\s])wait\s*=\s*("[^"]*"|[^\s,;]*)/i.exec(c.req.header("prefer") ?? "")?.[1] ?? "";
-  // What is no number of seconds is no such preference.
+  // A value that is no whole number of seconds is ignored.
   const seconds = /^("?)(\d+)\1$/.exec(given)?.[2];
   if (seconds === undefined) return null;
   return Math.min(MAX_WAIT_S, Number(seconds));
 }
 
-/** Says in the answer that so many seconds were granted, where any were asked for. */
+/** Adds `Preference-Applied` with the granted seconds, where the caller asked for a wait. */
 export function confirmWait(c: Context, wait: number | null): void {
   if (wait !== null) c.header("Preference-Applied", `wait=${wait}`);
 }

@@ -1,17 +1,17 @@
-/** A feed ends with the right to follow it: with a link's time, and with the key that opened it or has made the link. */
+/** Ends a feed when its link expires, or when the key that opened it or created its link is no longer valid. */
 
 import type { TaskEvent } from "../contract/event.ts";
 import { isStillValid, type Principal } from "./principal.ts";
 
-/** Between two looks. A feed says something about as often, if only that nothing came. */
+/** Between two checks. A feed yields about as often, if only null. */
 const LOOK_EVERY_MS = 10_000;
 
-/** What a feed ends with that is cut: not the end of what it tells of. */
+/** Thrown at the end of a feed that was cut, to tell it from the end of the task or flow. */
 export class AccessEndedError extends Error {
   override readonly name = "AccessEndedError";
 }
 
-/** The same events, until the key or link that asked for them is no longer valid: then an {@link AccessEndedError}. */
+/** The same events until the caller's key or link is no longer valid; then throws an {@link AccessEndedError}. */
 export async function* whileValid(
   env: Env,
   principal: Principal,

@@ -1,7 +1,7 @@
 /**
- * A larger piece of work, made of smaller tasks: a CSV file is cut into parts, the parts are summarized
- * side by side, the summaries merged, and the report delivered, after somebody's approval if wanted.
- * Ordinary code; whatever crashes on the way, it goes on where it was.
+ * A larger piece of work, made of smaller tasks: a CSV file is cut into parts, the parts are summarized at
+ * once, the summaries merged, and the report delivered, after an approval if wanted. It is ordinary code, and
+ * after a crash it goes on where it was.
  */
 
 import { z } from "zod";
@@ -23,16 +23,16 @@ import { httpRequest } from "./http-request.ts";
 import { outboundPolicy } from "../../outbound/guard.ts";
 import { pause } from "./pause.ts";
 
-/** The header is looked for in as many bytes. */
+/** The header must end within this many bytes. */
 const HEADER_BYTES = 262_144;
 
-/** Bytes between two breaths; see `csv.summarize`. */
+/** Bytes between two pauses; see `csv.summarize`. */
 const BREATH = 131_072;
 
 const url = z.url({ protocol: /^https?$/ }).max(8_192);
 const range = { url, from: z.int().min(0), to: z.int().min(1) };
 
-/** `csv.scan`: where a part of a file may be cut. */
+/** `csv.scan`: finds where a part of a file may be cut. */
 export const csvScan = defineTask({
   name: "csv.scan",
   description: "Counts the quotes in a range of a CSV file, and finds where its first row begins.",
@@ -46,7 +46,7 @@ export const csvScan = defineTask({
   },
 });
 
-/** `csv.part`: what `csv.summarize` would know of a range of rows, ready to be merged. */
+/** `csv.part`: the state of `csv.summarize` for a range of rows, ready to be merged. */
 export const csvPart = defineTask({
   name: "csv.part",
   description: "Summarizes a range of rows of a CSV file, as a part of a whole.",
@@ -69,9 +69,9 @@ export const csvPart = defineTask({
 const summarySchema = z.object({ rows: z.int(), columns: z.array(columnSchema) });
 
 /**
- * `csv.report`: what `csv.summarize` says, of a large file at an address whose server gives ranges (otherwise, or where
- * the parts could not tell as much, it is read in one pass). With `approval` it waits for the signal `approve` and its
- * body `{"approved": true}`; with `deliverTo` the report is posted there.
+ * `csv.report`: the summary of `csv.summarize`, for a large file at an address whose server supports range requests
+ * (otherwise, or where the merged parts are not exact enough, it is read in one pass). With `approval` it waits for the
+ * signal `approve` with the body `{"approved": true}`; with `deliverTo` the report is posted there.
  */
 export const csvReport = defineTask({
   name: "csv.report",
@@ -110,7 +110,7 @@ interface Look {
   names: string[];
 }
 
-/** The file's size and its header; null where its server gives no ranges. */
+/** The file's size and its header; null where its server does not support range requests. */
 async function lookAt(at: string, ctx: TaskContext): Promise<Look | null> {
   const part = await fetchRange(at, 0, HEADER_BYTES, outboundPolicy(ctx.env), ctx.signal);
   if (part === null) return null;
@@ -145,7 +145,7 @@ async function inParts(ctx: TaskContext, at: string, { total, names }: Look, par
   const whole = new TableSummary(names);
   for (const summary of summaries) whole.merge(summary);
   ctx.progress(3, 3, "merged");
-  // What is too much for a part to tell, but not too much to be counted, is counted in one pass.
+  // Where the merged parts are not exact and the file is not too large for it, it is summarized in one pass.
   const isDone = whole.isSure || total > MAX_CSV_BYTES;
   return { ...(isDone ? whole.end() : await ctx.call(csvSummarize, { url: at })), parts: summaries.length };
 }

@@ -11,7 +11,7 @@ import { outboundPolicy } from "../../outbound/guard.ts";
 import { pause } from "./pause.ts";
 
 /**
- * Bytes between two breaths, a few milliseconds of work. Counted, not timed: on Cloudflare the clock
+ * Bytes between two pauses, a few milliseconds of work. Counted, not timed: on Cloudflare the clock
  * stands still while a Worker computes.
  */
 const BREATH = 131_072;

@@ -1,4 +1,4 @@
-/** Delivers one HTTP request, and again until it is taken: what Cloud Tasks and QStash do. */
+/** Delivers one HTTP request and retries it until it is accepted, as Cloud Tasks and QStash do. */
 
 import { z } from "zod";
 import { defineTask } from "../../core/define-task.ts";
@@ -7,10 +7,10 @@ import { readText } from "../../outbound/read-body.ts";
 import { requestHeaders, requestHeadersSchema } from "./request-headers.ts";
 import { unexpectedStatus } from "../../outbound/unexpected-status.ts";
 
-/** Much of an answer's body is kept; more would crowd a result, which is at most 1 MiB. */
+/** Bytes of an answer's body that are kept: a result is at most 1 MiB. */
 const MAX_ANSWER_BYTES = 262_144;
 
-/** Of an unwelcome answer the error shows this much. */
+/** Characters of an unexpected answer that the error shows. */
 const MAX_EXCERPT = 2_000;
 
 const input = z
@@ -67,7 +67,7 @@ export const httpRequest = defineTask({
       headers: requestHeaders(headers, isText ? null : "application/json", ctx),
       body: isText ? (body ?? null) : JSON.stringify(body),
       followRedirects,
-      // Whoever may submit chooses the target, so loopback takes more than the presence of fixtures.
+      // Every caller who may submit chooses the target, so fixtures alone do not allow loopback.
       policy: { allowLoopback: ctx.env.ALLOW_LOOPBACK === "1" },
       signal: ctx.signal,
     });
@@ -83,7 +83,7 @@ export const httpRequest = defineTask({
 function headerRecord(headers: Headers): Record<string, string> {
   // No prototype: a server may call a header `constructor`.
   const record = Object.create(null) as Record<string, string>;
-  // A header that came several times (Set-Cookie is iterated so) is joined like any other list.
+  // A header that is iterated several times, as Set-Cookie is, is joined like any other list.
   for (const [name, value] of headers) record[name] = name in record ? `${record[name]}, ${value}` : value;
   return record;
 }

@@ -1,4 +1,4 @@
-/** A wait that an abort ends at once, so that a cancelled task stops in the middle of its pause. */
+/** A pause that an abort ends at once, so that a cancelled task stops in the middle of it. */
 
 /** Resolves after `ms`; rejects with the signal's reason as soon as that is aborted. Even `0` lets other work run. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {

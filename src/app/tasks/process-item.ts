@@ -1,4 +1,4 @@
-/** The example task: a piece of work in steps that takes its time and tells how far it is. */
+/** The example task: work in steps that takes time and reports its progress. */
 
 import { z } from "zod";
 import { defineTask } from "../../core/define-task.ts";
@@ -16,7 +16,7 @@ export const processItem = defineTask({
     pause: durationSchema(0, MAX_TIMEOUT_MS).prefault("1s"),
   }),
   output: z.object({ result: z.string() }),
-  // `steps` times `pause` is the caller's choice, so only the longest limit cuts it.
+  // The caller chooses `steps` and `pause`, so the time limit is the longest there is.
   timeout: MAX_TIMEOUT_MS,
   run: async ({ name, steps, pause: pauseMs }, ctx) => {
     for (let step = 1; step <= steps; step++) {

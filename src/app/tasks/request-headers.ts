@@ -12,7 +12,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$/;
 /** RFC 9110 §5.5 without its obsolete parts: no line break can smuggle a second header in, and every receiver reads the same. */
 const VALUE = /^[\t\x20-\x7e]*$/;
 
-/** Headers that frame the message or steer the connection: the runtime writes them, and two opinions would break it. */
+/** Headers that frame the message or control the connection: the runtime writes them, and a second value could contradict it. */
 const CONNECTION_HEADERS = [
   "connection",
   "content-length",
@@ -43,7 +43,7 @@ export const requestHeadersSchema = z.preprocess(
   }),
 );
 
-/** A record would leave a member called `__proto__` out without a word, and look at each of any number. */
+/** Checked before the record's schema, which would drop a member called `__proto__` silently, and check any number of members. */
 function refuseUnseenAndMany(headers: Record<string, string>, check: z.RefinementCtx): Record<string, string> {
   if (typeof headers !== "object" || headers === null || Array.isArray(headers)) return headers;
   if (Object.hasOwn(headers, "__proto__")) {
@@ -56,8 +56,8 @@ function refuseUnseenAndMany(headers: Record<string, string>, check: z.Refinemen
 }
 
 /**
- * The caller's headers and ours. `lovage-task-id` and `lovage-attempt` say who delivers; the same
- * `idempotency-key` for every attempt lets the receiver drop what it has already had. The caller's own
+ * The caller's headers and ours. `lovage-task-id` and `lovage-attempt` name the task and attempt; the same
+ * `idempotency-key` for every attempt lets the receiver drop a repeated request. The caller's own
  * `idempotency-key`, `traceparent`, `user-agent` and `content-type` win.
  */
 export function requestHeaders(

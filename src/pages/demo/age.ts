@@ -1,4 +1,4 @@
-/** How long ago, as short as it can be said. */
+/** An age in short words. */
 
 const UNITS = [
   { ms: 86_400_000, symbol: "d" },

@@ -1,4 +1,4 @@
-/** Tells listeners, and nobody else, what has changed. */
+/** Announces changes to screen readers only. */
 
 const MAX_LINES = 5;
 

@@ -1,4 +1,4 @@
-/** The curl examples: made to fit this deployment, and easy to take along. */
+/** The curl examples: with this deployment's address, and with copy buttons. */
 
 const COPIED_FOR_MS = 2_000;
 

@@ -1,7 +1,7 @@
 /**
- * Keeps what the page knows of its live tasks up to date: by an event stream for the first few, by reading for the rest,
- * and through restarts of the server. An EventSource reconnects by itself after a lost connection, but gives up for good
- * on an answer other than 200; what that answer was, only a read can tell.
+ * Keeps the page's live tasks up to date: by an event stream for the first few, by reading for the rest, and through
+ * restarts of the server. An EventSource reconnects by itself after a lost connection, but gives up for good on an answer
+ * other than 200, and does not tell which; a read finds that out.
  */
 
 import type { TaskEvent } from "../../contract/event.ts";
@@ -15,7 +15,7 @@ const MAX_STREAMS = 3;
 
 const TICK_MS = 500;
 const READ_EVERY_MS = 1_000;
-/** A stream that has been silent for this long may be dead without knowing it: a read tells. */
+/** A stream that has been silent for this long may be dead unnoticed: a read finds out. */
 const SILENCE_MS = 15_000;
 const BACK_OFF_MS = 1_000;
 const BACK_OFF_CAP_MS = 15_000;
@@ -28,7 +28,7 @@ export interface Tasks {
 
 interface Watch {
   stream: EventSource | null;
-  /** When something was last heard; and from when on the next stream and the next read may come. All in ms since the epoch. */
+  /** When the task was last heard of; the earliest times of its next stream and its next read. All in ms since the epoch. */
   heardAt: number;
   openAt: number;
   readAt: number;
@@ -65,7 +65,7 @@ export function createFollower(tasks: Tasks) {
   }
 
   function tick(): void {
-    // A tab that nobody sees gives its connections back.
+    // A hidden tab gives its connections back.
     if (document.hidden) return;
     const now = Date.now();
     let free = MAX_STREAMS - [...watches.values()].filter((watch) => watch.stream !== null).length;
@@ -131,7 +131,7 @@ export function createFollower(tasks: Tasks) {
     const now = Date.now();
     if (answer.ok) {
       watch.readAt = now + (watch.stream === null ? READ_EVERY_MS : SILENCE_MS);
-      // What the stream said meanwhile is newer.
+      // An event that came since the request is newer than this answer.
       if (watch.heardAt <= askedAt) change(id, (task) => afterRead(task, answer.value));
       return;
     }
@@ -167,12 +167,12 @@ function unreached(task: TrackedTask): TrackedTask {
   return task.reachable ? { ...task, reachable: false } : task;
 }
 
-/** Grows with the failures, and is spread so that the tabs of a restarted server do not all return at once. */
+/** Grows with the failures, and is random so that after a restart of the server not all tabs return at once. */
 function backOff(failures: number): number {
   return Math.min(BACK_OFF_MS * 2 ** failures, BACK_OFF_CAP_MS) * (0.5 + Math.random() / 2);
 }
 
-/** The answers that no waiting will change. */
+/** Words for a status that will not change by waiting; null for any other. */
 function lossWords(status: number): string | null {
   switch (status) {
     case 401:

@@ -9,7 +9,7 @@ const MAX_KEPT = 50;
 export function restoreTasks(): TrackedTask[] {
   try {
     const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "[]") as TrackedTask[];
-    // Whether a cancel that was under way got through, the server will say; asking it again does no harm.
+    // The server's next answer tells whether a cancel got through; a second cancel does no harm.
     return kept.map((task) => ({ ...task, cancelRequested: false, reachable: true, refusal: null }));
   } catch {
     return [];

@@ -1,4 +1,4 @@
-/** An answer that was not what the page hoped for, in words for a visitor. */
+/** The words of a failed request for a visitor. */
 
 import type { ProblemResource } from "../../contract/problem.ts";
 

@@ -4,7 +4,7 @@ import type { TaskResource } from "../../contract/task.ts";
 import { problemWords } from "./problem-words.ts";
 import type { TrackedTask } from "./tracked-task.ts";
 
-/** `status` is 0 where nobody answered. */
+/** `status` is 0 where no answer came. */
 export type Answer<T> = { ok: true; value: T } | { ok: false; status: number; words: string };
 
 const ANSWER_WITHIN_MS = 15_000;
@@ -27,7 +27,7 @@ export function readTask(self: string): Promise<Answer<TaskResource>> {
   return request(self);
 }
 
-/** Asks for the task's end; a running one takes up to five seconds to obey. */
+/** Cancels the task; a running one takes up to five seconds to end. */
 export function cancelTask(cancel: string): Promise<Answer<TaskResource>> {
   return request(cancel, { method: "POST" });
 }

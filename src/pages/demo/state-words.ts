@@ -26,7 +26,7 @@ export function isEnded(state: State): boolean {
   return WORDS[state].ended;
 }
 
-/** What there is to say about a task that has no result yet; may be empty. */
+/** The words shown for a task that has no result yet; may be empty. */
 export function meanwhile(state: State): string {
   return WORDS[state].meanwhile;
 }

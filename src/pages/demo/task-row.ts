@@ -7,13 +7,13 @@ import { isSettled, type TrackedTask } from "./tracked-task.ts";
 /** The end of an id is its random part; the beginning is the time. */
 const SHORT_ID = 8;
 
-/** A row, and the one way to change it. */
+/** A row, and the function that changes it. */
 export interface TaskRow {
   element: HTMLTableRowElement;
   show(task: TrackedTask, now: number): void;
 }
 
-/** Makes the row of a task; `onCancel` is its button's. */
+/** Makes the row of a task; `onCancel` is called when its button is pressed. */
 export function createTaskRow(task: TrackedTask, onCancel: () => void): TaskRow {
   const template = document.querySelector<HTMLTemplateElement>("template#row")!;
   const element = template.content.firstElementChild!.cloneNode(true) as HTMLTableRowElement;
@@ -71,7 +71,7 @@ export function createTaskRow(task: TrackedTask, onCancel: () => void): TaskRow 
   }
 }
 
-/** What a task came to: its result or its error. Empty while there is neither. */
+/** The task's result or its error. Empty while there is neither. */
 export function outcomeWords(task: TrackedTask): string {
   if (task.lost !== null) return task.lost;
   if (task.state === "succeeded") return resultWords(task.result);

@@ -1,4 +1,4 @@
-/** The table of tasks: the page's one place of truth about them, and the rows that show it. */
+/** The table of tasks: the page's only state of them, and the rows that show it. */
 
 import { announce } from "./announce.ts";
 import type { Tasks } from "./follower.ts";
@@ -73,7 +73,7 @@ export function createTaskTable(onCancel: (id: string) => void): TaskTable {
   };
 }
 
-/** What a listener should hear of a change; progress is too much of it. */
+/** The words of a change for screen readers; progress is not announced, because it changes too often. */
 function changeWords(before: TrackedTask, after: TrackedTask): string {
   if (after.lost !== null) return `${after.name}: ${after.lost}`;
   if (after.refusal !== null && after.refusal !== before.refusal) return `${after.name}: ${after.refusal}`;

@@ -1,13 +1,13 @@
 /**
- * What the page knows of one task, and how an event or a read changes it. Pure, and deaf to repetition:
- * events that come again after a reconnect, or late beside a read, change nothing.
+ * The page's state of one task, and how an event or a read changes it. Pure functions: events that are repeated
+ * after a reconnect, or that are older than a read, change nothing.
  */
 
 import type { TaskEvent } from "../../contract/event.ts";
 import type { TaskResource } from "../../contract/task.ts";
 import { isEnded, type State } from "./state-words.ts";
 
-/** One row's worth of knowledge; JSON, so that it survives a reload as it is. */
+/** The state of one row; JSON, so that it survives a reload. */
 export interface TrackedTask {
   id: string;
   name: string;
@@ -22,17 +22,17 @@ export interface TrackedTask {
   cancelRequested: boolean;
   /** The last event seen: where a new stream goes on. */
   seq: number;
-  /** State events from before this instant are older than what a read has told. */
+  /** State events from before this instant are older than the last read. */
   readAt: string;
-  /** False while nobody answers. */
+  /** False while the server does not answer. */
   reachable: boolean;
-  /** Why this task can be followed no longer, in words. */
+  /** Why this task can no longer be followed, in words; null while it can. */
   lost: string | null;
   /** Why the cancel button did not work, in words. */
   refusal: string | null;
 }
 
-/** A task that has just been accepted, before anything was heard of it. */
+/** A task that has just been accepted, before its first event or read. */
 export function accepted(task: Pick<TrackedTask, "id" | "name" | "links" | "submittedAt">): TrackedTask {
   return {
     ...task,
@@ -58,7 +58,7 @@ export function isSettled(task: TrackedTask): boolean {
 /** The task after one of its events. */
 export function afterEvent(task: TrackedTask, event: TaskEvent): TrackedTask {
   if (isEnded(task.state)) return task;
-  // `done` carries the whole task, so it counts whatever its number is.
+  // `done` carries the whole task, so its number does not matter.
   if (event.type === "done") return afterRead(task, event.data as TaskResource);
   if (event.seq <= task.seq) return task;
 
@@ -67,11 +67,11 @@ export function afterEvent(task: TrackedTask, event: TaskEvent): TrackedTask {
     return { ...next, progress: later(task.progress, event.data as TaskResource["progress"]) };
   if (event.type !== "state" || event.at < task.readAt) return next;
   const { state, attempt } = event.data as { state: State; attempt: number };
-  // The end is told by `done`, together with the result: a row never shows one without the other.
+  // The end comes with `done`, together with the result: a row never shows one without the other.
   return isEnded(state) ? next : { ...next, state, attempt };
 }
 
-/** The task after it was read, or as a verb's answer shows it. */
+/** The task after it was read, or after an operation such as cancel returned it. */
 export function afterRead(task: TrackedTask, read: TaskResource): TrackedTask {
   if (isEnded(task.state)) return task;
   return {
@@ -87,7 +87,7 @@ export function afterRead(task: TrackedTask, read: TaskResource): TrackedTask {
   };
 }
 
-/** Of two progress reports the later one: a read may be behind the stream. */
+/** The later of two progress reports: a read may be behind the stream. */
 function later(known: TaskResource["progress"], told: TaskResource["progress"]): TaskResource["progress"] {
   if (known === null || told === null) return told ?? known;
   return told.at < known.at ? known : told;

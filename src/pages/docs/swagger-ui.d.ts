@@ -1,9 +1,9 @@
-/** What this page uses of Swagger UI, which comes without types: https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration/ */
+/** The part of Swagger UI's API that this page uses, untyped there: https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration/ */
 declare module "swagger-ui-dist/swagger-ui-es-bundle.js" {
   export default function SwaggerUI(options: {
     url: string;
     domNode: Element;
-    /** Null: no badge of a validator elsewhere. */
+    /** Null: no badge of an external validator. */
     validatorUrl: null;
     deepLinking: boolean;
     tryItOutEnabled: boolean;

@@ -40,7 +40,7 @@ export const postFlow = operation({
     Prefer: "`wait=N`: seconds to wait for the end, at most 60",
     traceparent: "The caller's trace, which the tasks carry on",
   },
-  // The compiler finds every fault of a graph, with a pointer to each.
+  // The graph's compiler checks the body itself: it reports every fault, with a pointer to each.
   body: z.unknown(),
   describedBody: flowSubmissionSchema,
   example: {
@@ -225,7 +225,7 @@ export const deleteFlowOperation = operation({
   },
 });
 
-/** The tenant's flow; with `seconds`, as soon as it has ended or when they have passed. 404 where there is none. */
+/** The tenant's flow; with `seconds`, waits until it has ended or they have passed. 404 where there is none. */
 async function findFlow(...args: Parameters<typeof lookFor>): Promise<FlowRow> {
   return (await lookFor(...args)) ?? refuse("not-found", "There is no flow with this id.");
 }
@@ -242,13 +242,13 @@ async function lookFor(
   return seconds ? waitForFlow(env, tenant, id, { ms: seconds * 1_000, signal }) : readFlow(env.DB, tenant, id);
 }
 
-/** Says where the flow of an answer is read, and when it is worth it. */
+/** Sets the headers that say where to read the flow, and when to ask again. */
 function pointTo(c: AppContext, flow: FlowRow): void {
   c.header("Location", `/v1/flows/${flow.id}`);
   if (flow.state === "running") c.header("Retry-After", "1");
 }
 
-/** `isOwn`: this very request has made the flow. Without that and without the right to read, little more than states is shown. */
+/** `isOwn`: this request created the flow. Otherwise a caller without the right to read sees little more than states. */
 async function show(
   c: AppContext,
   principal: Principal,

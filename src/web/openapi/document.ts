@@ -11,7 +11,7 @@ import { SchemaBook, type Json } from "./schema-book.ts";
 import { writeTasks } from "./task-schemas.ts";
 import { webhooksObject } from "./webhooks.ts";
 
-/** That of the package; the version of the contract stands in the addresses. */
+/** The version of the package; the version of the contract is in the addresses. */
 const VERSION = "0.1.0";
 
 const DESCRIPTION = `Asynchronous tasks on Cloudflare Workers: a submission is answered at once, and the work goes on behind the answer, durably.
@@ -34,7 +34,7 @@ const TAGS: Record<string, string> = {
   reference: "What describes the service itself.",
 };
 
-/** Describes these operations, and these tasks. */
+/** The document for these operations and tasks. */
 export function describe(operations: readonly Operation[], definitions: readonly TaskDefinition[]): Json {
   const book = new SchemaBook();
   const problems = new ProblemBook();

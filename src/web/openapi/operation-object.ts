@@ -7,7 +7,7 @@ import { headersObject } from "./headers.ts";
 import { type ProblemBook, problemsOf } from "./problem-answers.ts";
 import type { Json, SchemaBook } from "./schema-book.ts";
 
-/** Its schemas and problems go into the two books. */
+/** Describes an operation; its schemas and problems are added to the two books. */
 export function operationObject(book: SchemaBook, problems: ProblemBook, operation: Operation): Json {
   const { id, tag, summary, scope, link, body, example } = operation;
   const answers = Object.entries(operation.answers).map(([status, answer]) => [status, responseObject(book, answer)]);
@@ -31,7 +31,7 @@ export function operationObject(book: SchemaBook, problems: ProblemBook, operati
   };
 }
 
-/** Where the operation itself has an answer of that status, as health has, it stands. */
+/** Leaves out problem responses whose status the operation already uses for an answer, as `/health` does. */
 function clashFree(operation: Operation, responses: Record<string, Json>): Record<string, Json> {
   return Object.fromEntries(Object.entries(responses).filter(([status]) => !(status in operation.answers)));
 }
@@ -86,14 +86,14 @@ function queryParameters(book: SchemaBook, operation: Operation): Json[] {
   return operation.openQuery ? [...named, openParameter(operation.openQuery)] : named;
 }
 
-/** A parameter that may be given more than once is a list, though one value of it is none. */
+/** The list schema of a parameter that may be given more than once, for which one value is no list; null for any other. */
 function listOf(schema: Json): Json | null {
   const options = schema["anyOf"];
   if (!Array.isArray(options)) return null;
   return (options as Json[]).find((option) => option["type"] === "array") ?? null;
 }
 
-/** An exploded object is written as one parameter for each of its members. */
+/** A parameter with names of the caller's choice, as an exploded object: each member is sent as one parameter. */
 function openParameter({ name, pattern, description }: NonNullable<Operation["openQuery"]>): Json {
   return {
     name,

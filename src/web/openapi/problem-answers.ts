@@ -1,4 +1,4 @@
-/** Which problems an operation can answer with, and how the document says so. */
+/** The problems that an operation can answer with, and their responses in the document. */
 
 import { addressOf } from "../../contract/addresses.ts";
 import { PROBLEMS, type ProblemName } from "../../core/problem-kinds.ts";
@@ -16,7 +16,7 @@ const HEADERS: Partial<Record<ProblemName, readonly AnswerHeader[]>> = {
   "storage-full": ["Retry-After"],
 };
 
-/** The operation's own problems, and those that follow from its having a key, a body, a query. */
+/** The operation's own problems, and those that follow from its key, body and query. */
 export function problemsOf(operation: Operation): ProblemName[] {
   const names: ProblemName[] = ["invalid-query", ...operation.problems];
   if (operation.scope !== null) names.push("unauthorized", "forbidden", "rate-limited", "unavailable", "misconfigured");

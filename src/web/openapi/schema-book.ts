@@ -1,4 +1,4 @@
-/** Collects zod schemas as the document's `components/schemas`; whatever has an id is written down once. */
+/** Collects zod schemas as the document's `components/schemas`; a schema with an id is written once. */
 
 import { z } from "zod";
 
@@ -37,7 +37,7 @@ export class SchemaBook {
     return reference(name);
   }
 
-  /** Two different schemas may have one id: the input and the output of one, or a user's and ours. */
+  /** The name of a component. Two different schemas may have one id: the input and output of one, or a user's and ours. */
   #nameFor(id: string, definition: Json): string {
     const text = JSON.stringify(relink(definition, new Map()));
     for (let n = 1; ; n++) {
@@ -64,9 +64,9 @@ function relink(value: unknown, names: ReadonlyMap<string, string>): unknown {
   );
 }
 
-/** Leaves out what says nothing to a reader. */
+/** Removes keywords that tell a reader nothing. */
 function simplify(schema: Json, side: Side): void {
-  // The format says it; the pattern is how zod checks it.
+  // `format` says the same as the pattern, which is zod's check.
   if (schema["format"] === "date-time" || schema["type"] !== "string") delete schema["pattern"];
   if (schema["minimum"] === Number.MIN_SAFE_INTEGER) delete schema["minimum"];
   if (schema["maximum"] === Number.MAX_SAFE_INTEGER) delete schema["maximum"];

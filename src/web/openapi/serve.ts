@@ -10,9 +10,9 @@ const documentSchema = z
   .looseObject({ openapi: z.string(), info: z.looseObject({ title: z.string(), version: z.string() }) })
   .meta({ id: "OpenApi" });
 
-/** Serves the description of these operations, itself among them. */
+/** The operation that serves the document; the document describes it, too. */
 export function describeOperation(operations: () => readonly Operation[]): Operation {
-  // What it says depends on nothing that changes while an isolate lives.
+  // The document cannot change while an isolate lives, so it is written once.
   let written: Promise<{ text: string; etag: string }> | undefined;
   return operation({
     id: "describe",

@@ -1,12 +1,12 @@
 /**
- * What the document says of the registered tasks: a submission and a submitted task of each, told apart
- * by `task`, with the schemas of its input and its result.
+ * The document's schemas of the registered tasks: a submission and a submitted task for each, with the
+ * schemas of its input and its result; `task` is the discriminator.
  */
 
 import type { TaskDefinition } from "../../core/task.ts";
 import { reference, type Json, type SchemaBook } from "./schema-book.ts";
 
-/** Puts the tasks in the place of the general `Submission`, `BatchItem` and `SubmittedTask`. */
+/** Replaces the general `Submission`, `BatchItem` and `SubmittedTask` by those of the tasks. */
 export function writeTasks(book: SchemaBook, definitions: readonly TaskDefinition[]): void {
   const submissions: Record<string, Json> = {};
   const submitted: Record<string, Json> = {};
@@ -39,7 +39,7 @@ function taskOf(definition: TaskDefinition, input: Json, result: Json): Json {
     type: "object",
     properties: {
       task: { type: "string", const: definition.name },
-      // Not shown to a key that may not read what it was answered with.
+      // Null for a key without the right to read them.
       input: orNull(input),
       result: orNull(result),
     },

@@ -1,4 +1,4 @@
-/** Pausing, resuming and running schedules. */
+/** Operations that pause, resume and run schedules. */
 
 import { z } from "zod";
 import { scheduleSchema } from "../../contract/schedule.ts";

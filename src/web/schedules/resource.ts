@@ -1,4 +1,4 @@
-/** `/v1/schedules`: making, reading and removing them. */
+/** `/v1/schedules`: operations that create, read and remove schedules. */
 
 import { z } from "zod";
 import { putScheduleSchema, scheduleListSchema, scheduleSchema, type ScheduleInput } from "../../contract/schedule.ts";

@@ -10,7 +10,7 @@ export function isScheduleId(text: string): boolean {
   return scheduleIdSchema.safeParse(text).success;
 }
 
-/** The tenant's schedule. */
+/** The tenant's schedule; 404 where there is none. */
 export async function findSchedule(env: Env, principal: Principal, id: string): Promise<ScheduleRow> {
   return (await readSchedule(env.DB, principal.tenant, id)) ?? noSuchSchedule();
 }

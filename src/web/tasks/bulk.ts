@@ -1,4 +1,4 @@
-/** The verbs on many tasks, chosen by a filter. */
+/** Operations on many tasks, selected by a filter. */
 
 import { z } from "zod";
 import { instantSchema, tagsSchema } from "../../contract/submission.ts";
@@ -21,7 +21,7 @@ import { operation } from "../operation.ts";
 import { cursorAfter, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 
-/** D1 statements of a verb on one page of tasks, and of finding that page. */
+/** D1 statements that a verb needs for one page of tasks, and that finding the page needs. */
 const STATEMENTS = { verb: 20, looks: 4 };
 
 const filterSchema = z
@@ -95,7 +95,7 @@ export const bulkDelete = bulk(
   },
 );
 
-/** A verb that does not act on members of flows, but on a flow as a whole, where the filter is its id and nothing else. */
+/** A verb that acts on a whole flow, where the filter is only its id, and never on single members. */
 interface OnFlows {
   /** `audit`: null in a dry run. */
   act: (env: Env, tenant: string, flowId: string, audit: Audit | null) => Promise<BulkResult>;
@@ -189,7 +189,7 @@ function bulk(
   });
 }
 
-/** How many of so many tasks may run again, and why no more. */
+/** How many of `count` tasks the tenant's quota lets run again, and why no more. */
 function roomFor(env: Env, tenant: string, count: number, now: number) {
   return admitFirst(
     env,

@@ -1,4 +1,4 @@
-/** The verbs on one task: cancel, retry, delete. */
+/** Operations on one task: cancel, retry, delete. */
 
 import { z } from "zod";
 import { taskSchema } from "../../contract/task.ts";
@@ -25,7 +25,7 @@ export function optionalBody<S extends z.ZodType>(schema: S) {
   return z.preprocess((body) => (body === undefined ? {} : body), schema);
 }
 
-/** With `undo`, what the steps have done is undone before the end. */
+/** With `undo`, the task's steps are undone before it ends. */
 export const cancelSchema = z
   .strictObject({ reason: z.string().max(500).optional(), undo: z.boolean().optional() })
   .meta({ id: "Cancel" });

@@ -28,13 +28,13 @@ export const linkQuery = z.strictObject({
 
 export type LinkQuery = z.output<typeof linkQuery>;
 
-/** The tenant's task; 404 as if it did not exist where it is somebody else's. */
+/** The tenant's task; 404 where there is none, and also for a task of another tenant. */
 export async function findRow(env: Env, principal: Principal, id: string): Promise<WholeTaskRow> {
   const row = isTaskId(id) ? await readTask(env.DB, principal.tenant, id) : null;
   return row ?? refuseUnknown();
 }
 
-/** The same as soon as it has ended, or as it is when the caller has waited long enough. */
+/** The same task once it has ended, or as it is when the caller's wait is over. */
 export async function findEnded(env: Env, principal: Principal, id: string, patience: Patience): Promise<WholeTaskRow> {
   const row = isTaskId(id) ? await waitForEnd(env, principal.tenant, id, patience) : null;
   return row ?? refuseUnknown();
@@ -45,8 +45,8 @@ function refuseUnknown(): never {
 }
 
 /**
- * The resource as this caller sees it, to be written by `answerJson`, which without the right to read is little more than its state. Who has made the task
- * with this very request (`isOwn`) may see it, and hand out links to follow and to cancel it.
+ * The resource as this caller sees it, to be written by `answerJson`; without the right to read it is little more than the
+ * state. The caller whose request created the task (`isOwn`) may read it, and get links to follow and cancel it.
  */
 export async function show(
   env: Env,
@@ -66,12 +66,12 @@ export async function show(
   return signLinks(env, principal, principal.tenant, task, query.linksTtl ?? LINK_TTL.default, rights);
 }
 
-/** Makes sure that links can be signed, before anything is stored that they are to be made for. */
+/** Makes sure that links can be signed, before a task is stored for which they are wanted. */
 export async function prepareLinks(env: Env, query: LinkQuery): Promise<void> {
   if (query.links) await linkKeys(env, Date.now());
 }
 
-/** The same with the progress of a task that is alive, which only its object knows. */
+/** The same with the progress of a task that has not ended, which only its object has. */
 export async function showLive(
   env: Env,
   principal: Principal,
@@ -89,13 +89,13 @@ export async function showAll(env: Env, principal: Principal, rows: WholeTaskRow
   return tasks.map((task) => ({ ...task, progress: running.get(task.id) ?? task.progress }));
 }
 
-/** Says where the task of an answer is read, and when it is worth it. */
+/** Sets the headers that say where to read the task, and when to ask again. */
 export function pointTo(c: AppContext, row: WholeTaskRow): void {
   c.header("Location", `/v1/tasks/${row.id}`);
   c.header("Retry-After", String(retryAfter(row, Date.now())));
 }
 
-/** Seconds until it is worth asking again: the start of what waits, more patience for what has run for long. */
+/** Seconds until the caller should ask again: until a waiting task's start; longer the longer a task has run. */
 export function retryAfter(row: WholeTaskRow, now: number): number {
   if (row.state === "scheduled" || row.state === "retrying") {
     return Math.max(1, Math.min(3_600, Math.ceil((row.runAt - now) / 1_000)));

@@ -85,7 +85,7 @@ export const submitTask = operation({
   },
 });
 
-/** A key that may not cancel debounces by itself: it takes back no input but its own. */
+/** A key without the scope `cancel` debounces only its own submissions: it must not replace the input of another key. */
 function originOf(c: AppContext, principal: Principal): Origin {
   const debounces = may(principal, "cancel") ? null : principal.keyId;
   return { tenant: principal.tenant, traceparent: traceparentOf(c), debounces };
@@ -96,13 +96,13 @@ interface Awaited {
   waiter: Waiter;
 }
 
-/** Has the task stored as one whose end is awaited, and registers for it meanwhile. */
+/** Marks the task to be stored as one whose end is awaited, and begins to wait for that end. */
 function awaited(env: Env, task: NewTask): Awaited {
   task.object = OBJECT.awaited;
   return { id: task.id, waiter: new Waiter(env, task.id) };
 }
 
-/** The submitted task as it ended, or as it is when the caller has waited long enough. It may be another one than was `wanted`, made before. */
+/** The submitted task once it has ended, or as it is when the caller's wait is over. It may be an earlier task than `wanted`. */
 async function endOf(env: Env, row: WholeTaskRow, wanted: Awaited | null, patience: Patience): Promise<WholeTaskRow> {
   if (isTerminal(row.state)) return row;
   try {
@@ -112,7 +112,7 @@ async function endOf(env: Env, row: WholeTaskRow, wanted: Awaited | null, patien
         : await waitForEnd(env, row.tenant, row.id, patience);
     return after ?? row;
   } catch (error) {
-    // The task is stored: an answer that says otherwise would have it submitted twice.
+    // The task is stored: after an error, the caller would submit it twice.
     log("end_not_read", { taskId: row.id, error });
     return row;
   }
@@ -180,7 +180,7 @@ export const submitBatch = operation({
   },
 });
 
-/** What was lost of each item, by its place. Refuses the batch where it is of no item. */
+/** The losses of each item, by its index. Refuses the batch where a loss is outside of the items. */
 function lossesOfItems(losses: readonly Loss[]): ReadonlyMap<number, Problem> {
   const located = losses.map((loss) => ({ loss, parts: partsOf(loss.path) }));
   const elsewhere = located.filter(({ parts }) => parts[0] !== "tasks" || parts.length < 2);

@@ -1,4 +1,4 @@
-/** What an endpoint was told, and telling it again. The id `default` stands for the webhooks of submissions. */
+/** The deliveries of an endpoint, and their replay. The id `default` stands for the webhooks of submissions. */
 
 import { z } from "zod";
 import { instantSchema } from "../../contract/submission.ts";

@@ -1,4 +1,4 @@
-/** `/v1/webhooks`: who is told when tasks end. */
+/** `/v1/webhooks`: the endpoints that get a webhook when tasks end. */
 
 import { z } from "zod";
 import {

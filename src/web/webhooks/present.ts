@@ -1,4 +1,4 @@
-/** Rows as the resources of the contract. No secret is among what they show. */
+/** Rows as the resources of the contract, without secrets. */
 
 import type { DeliveryResource, WebhookResource } from "../../contract/webhook.ts";
 import type { TaskError } from "../../core/errors.ts";
@@ -36,7 +36,7 @@ export function presentDelivery(row: DeliveryRow, webhook: WebhookRow): Delivery
 }
 
 function attemptsOf(row: DeliveryRow): DeliveryResource["attempts"] {
-  // The latest success has its status in the task's result, one before a replay in its own entry.
+  // The status of the latest success is in the task's result; that of a success before a replay is in its history entry.
   const latest = row.state === "succeeded" ? jsonOf<{ status: number }>(row.result) : null;
   const history = historyOf(row);
   return history.map((entry, i) => ({

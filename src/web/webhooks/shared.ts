@@ -10,7 +10,7 @@ import type { WebhookRow } from "../../results/webhooks/row.ts";
 import type { Principal } from "../principal.ts";
 import { refuse } from "../problem.ts";
 
-/** The tenant's endpoint; the default one comes to be when it is first asked for. */
+/** The tenant's endpoint; 404 where there is none. The default endpoint is created at its first use. */
 export async function findWebhook(env: Env, principal: Principal, id: string): Promise<WebhookRow> {
   if (id === DEFAULT_WEBHOOK) {
     const secret = await sealEndpointSecret(env, principal.tenant, id, newWebhookSecret());
@@ -33,7 +33,7 @@ export function refuseDefault(id: string): void {
   );
 }
 
-/** 422 where a webhook may not go. */
+/** 422 for an address to which no webhook may be sent. */
 export function checkTarget(env: Env, url: string): void {
   const reason = whyNoTarget(env, url);
   if (reason === null) return;

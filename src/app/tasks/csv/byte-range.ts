@@ -12,7 +12,7 @@ export interface ByteRange {
   bytes: AsyncGenerator<Uint8Array>;
 }
 
-/** The bytes from `from` up to but not with `to`; null where the server gives no ranges. */
+/** The bytes from `from` up to, but without, `to`; null where the server does not support range requests. */
 export async function fetchRange(
   url: string,
   from: number,

@@ -27,7 +27,7 @@ export const columnSchema = z.object({
   mean: z.number().nullable().describe("Of integers and numbers"),
 });
 
-/** Extremes of long texts are cut here, so that a thousand columns still make a result. */
+/** Extremes of long texts are cut to this length, so that a thousand columns still fit into a result. */
 const SHOWN_CHARACTERS = 200;
 
 const extremesSchema = <V extends z.ZodType>(value: V) =>
@@ -38,7 +38,7 @@ const extremesSchema = <V extends z.ZodType>(value: V) =>
     maxText: z.string().nullable(),
   });
 
-/** All that is known of a column of a part of a file. */
+/** The state of one column of a part of a file. */
 export const columnStateSchema = z.object({
   name: z.string(),
   type: z.enum(COLUMN_TYPES),
@@ -100,12 +100,12 @@ export class ColumnSummary {
     };
   }
 
-  /** Whether {@link summary} is what it would be had all values been added here, and not in parts. */
+  /** Whether {@link summary} is the same as if all values had been added here instead of merged from parts. */
   get isSure(): boolean {
     return this.#distinct.isSure;
   }
 
-  /** All that is known, to be merged with what another part of the same file gave. `bytes`: for its different values. */
+  /** The state, to be merged with that of another part of the same file. `bytes`: the limit for its distinct values. */
   state(bytes: number): ColumnState {
     return {
       name: this.#name,
@@ -193,12 +193,12 @@ class Extremes<Value extends number | string> {
   }
 }
 
-/** V8 cuts a slice out of its parent without copying, and so one kept field would keep the whole piece of the file. */
+/** Copies a text. A V8 slice refers to its parent string, so one kept field would keep the whole piece of the file in memory. */
 function detached(text: string): string {
   return text.length < 13 ? text : (JSON.parse(JSON.stringify(text)) as string);
 }
 
-/** Extremes, and a sum that carries its own rounding error along (Neumaier), so that a million values do not drift. */
+/** Extremes, and a sum that compensates its rounding errors (Neumaier), so that a million values do not drift. */
 class NumberSummary {
   min = Number.POSITIVE_INFINITY;
   max = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** How a CSV file can be broken: always at a line, and never better on another attempt. */
+/** The error for a broken CSV file. It names the line, and is not retried. */
 
 import { NonRetryableError } from "../../../core/errors.ts";
 

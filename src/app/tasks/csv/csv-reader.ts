@@ -1,7 +1,7 @@
 /**
- * CSV text to rows, as RFC 4180 has it: commas, quoted fields with doubled quotes and line breaks
- * inside. The text may come in pieces of any size; what is held is the row at hand. A line that is
- * entirely empty is no row (an empty field of a one-column file is written `""`).
+ * CSV text to rows by RFC 4180: commas, quoted fields with doubled quotes and line breaks inside. The
+ * text may come in pieces of any size; only the current row is held in memory. A line that is entirely
+ * empty is no row (an empty field of a one-column file is written `""`).
  */
 
 import { brokenCsv } from "./csv-error.ts";
@@ -9,7 +9,7 @@ import { brokenCsv } from "./csv-error.ts";
 /** A longer field is nearly always a quote that was opened by mistake, and would fill the memory. */
 const MAX_FIELD = 1_048_576;
 
-/** Each column has a summary of its own to hold. */
+/** Each column costs the memory of a summary. */
 const MAX_COLUMNS = 1_000;
 
 const QUOTE = 0x22;
@@ -17,7 +17,7 @@ const COMMA = 0x2c;
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Where in a field the reader stands. `closing`: after a quote that ends the field, unless another follows. */
+/** The reader's place in a field. `closing`: after a quote that ends the field, unless another follows. */
 type Place = "start" | "plain" | "quoted" | "closing";
 
 /** Push text in, get rows out; broken text is a `NonRetryableError` with its line. */
@@ -25,7 +25,7 @@ export class CsvReader {
   readonly #onRow: (fields: string[], line: number) => void;
   #place: Place = "start";
   #fields: string[] = [];
-  /** What came before of a field that an earlier piece, or a doubled quote, has split. */
+  /** The beginning of the current field, where the end of a piece or a doubled quote has split it. */
   #field = "";
   #line = 1;
   #rowLine = 1;

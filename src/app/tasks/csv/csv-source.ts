@@ -1,4 +1,4 @@
-/** Where CSV comes from, as pieces of text: a submission's own text, or an address that is streamed. */
+/** Sources of CSV, as pieces of text: the text of a submission, or an address that is streamed. */
 
 import { NonRetryableError } from "../../../core/errors.ts";
 import { fetchGuarded } from "../../../outbound/guarded-fetch.ts";
@@ -7,13 +7,13 @@ import { readBytes, readText } from "../../../outbound/read-body.ts";
 import { unexpectedStatus } from "../../../outbound/unexpected-status.ts";
 import { Utf8Decoder, type Decoded } from "./decode-utf8.ts";
 
-/** Longest file that an address may give. */
+/** Largest file that is read from an address. */
 export const MAX_CSV_BYTES = 104_857_600;
 
 /** Small enough that no piece holds up the isolate, large enough that few of them cost nothing. */
 const PIECE = 65_536;
 
-/** Of an unwelcome answer the error shows this much. */
+/** Characters of an unexpected answer that the error shows. */
 const MAX_EXCERPT = 2_000;
 
 /** A piece of a file, and how much of the file it is, in the unit of the source's total. */
@@ -28,7 +28,7 @@ export interface CsvSource {
   pieces: Iterable<Piece> | AsyncIterable<Piece>;
 }
 
-/** Text that is all there; its size is counted in characters. */
+/** A text that is complete; its size is counted in characters. */
 export function textSource(csv: string): CsvSource {
   return { total: csv.length, pieces: textPieces(csv) };
 }
@@ -65,7 +65,7 @@ export async function urlSource(url: string, policy: OutboundPolicy, signal: Abo
   return { total, pieces: bytePieces(readBytes(response.body, signal)) };
 }
 
-/** Null where the body is compressed: the header then counts what we do not see. */
+/** Null where the body is compressed: the header then counts the compressed bytes. */
 function contentLength(headers: Headers): number | null {
   const length = headers.get("content-length");
   return length === null || headers.has("content-encoding") ? null : Number(length);

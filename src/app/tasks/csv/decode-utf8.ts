@@ -1,4 +1,4 @@
-/** Bytes to text in pieces of any size, strictly: where the bytes stop being UTF-8, the good text before is told. */
+/** Decodes bytes to text in pieces of any size, strictly: at the first bytes that are not UTF-8 it returns the text before them. */
 
 /** `valid: false`: the text is what came before the first bytes that are not UTF-8. */
 export interface Decoded {

@@ -1,5 +1,5 @@
 /**
- * How many different texts a column has, in memory that does not grow with them: exact up to a limit,
+ * Counts the distinct texts of a column in memory that does not grow with them: exactly up to a limit,
  * estimated beyond it. Only 64-bit hashes are kept, never the texts.
  */
 
@@ -15,10 +15,10 @@ export const MIN_SKETCH_BYTES = REGISTERS;
 
 const HASH_BYTES = 8;
 
-/** An estimate that is larger than the limit by this factor, six standard errors, is of more values than the limit. */
+/** An estimate above the limit by this factor, six standard errors, means that there are more values than the limit. */
 const SURELY_MORE = 1.05;
 
-/** What a counter has counted. `exact`: as hashes, else as registers. */
+/** The state of a counter. `exact`: as hashes, else as registers. */
 export interface DistinctSketch {
   exact: boolean;
   data: string;
@@ -35,7 +35,7 @@ export class DistinctCounter {
   #slots = new Uint32Array(128);
   #size = 0;
   #registers: Uint8Array | null = null;
-  /** There are registers, and perhaps only because others had no room for hashes. */
+  /** Whether the registers may be there only because a merged sketch had no room for hashes. */
   #isGuessed = false;
   #high = 0;
   #low = 0;
@@ -49,7 +49,7 @@ export class DistinctCounter {
     this.#take(this.#high, this.#low);
   }
 
-  /** How many were different, exactly or by estimate. */
+  /** The number of distinct texts, exact or estimated. */
   count(): number {
     if (this.#registers === null) return this.#size;
     const known = this.#isGuessed ? 0 : this.#limit + 1;
@@ -57,14 +57,14 @@ export class DistinctCounter {
   }
 
   /**
-   * Whether {@link count} is what one counter would say that had seen all itself. It is not where what was merged was
-   * passed on as registers, only because there was no room for hashes, and all together may be few enough to be exact.
+   * Whether {@link count} is what a single counter of all texts would return. It may differ where a merged sketch came as
+   * registers only because it had no room for hashes, while all texts together may be few enough for an exact count.
    */
   get isSure(): boolean {
     return this.#registers === null || !this.#isGuessed || estimate(this.#registers) > this.#limit * SURELY_MORE;
   }
 
-  /** What it has counted, as base64 of at most `bytes` ({@link MIN_SKETCH_BYTES} or more): as hashes if they fit, else as registers. */
+  /** Its state as base64 of at most `bytes` ({@link MIN_SKETCH_BYTES} or more): as hashes if they fit, else as registers. */
   sketch(bytes: number): DistinctSketch {
     if (this.#registers === null && this.#size * HASH_BYTES <= bytes) {
       const words = new Uint32Array(this.#size * 2);

@@ -1,10 +1,10 @@
-/** What a CSV field means. A field is taken exactly as it stands: ` 12` with a space is text, and so is `007`. */
+/** Reads the value of a CSV field. A field is taken exactly as it is: ` 12` with a space is text, and so is `007`. */
 
 const DECIMAL = /^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 /**
- * The number that the text writes, in decimal or scientific notation. NaN where it writes none, or one that a double would
- * make another: too large, too small, or beyond 2^53 and written out with digits that it does not hold (an id, not a measurement).
+ * The number that the text writes, in decimal or scientific notation. NaN where it writes none, or one that a double cannot
+ * hold: too large, too small, or an integer beyond 2^53 with more digits than a double has (an id, not a measurement).
  */
 export function readNumber(text: string): number {
   const small = readSmallInteger(text);
@@ -30,7 +30,7 @@ function readSmallInteger(text: string): number {
   return text === "" ? Number.NaN : number;
 }
 
-/** Whether a numeric text writes an integer; `1.0` and `1e3` are meant as measurements. */
+/** Whether a numeric text writes an integer; `1.0` and `1e3` count as measurements. */
 export function isInteger(text: string, number: number): boolean {
   return Number.isSafeInteger(number) && !/[.eE]/.test(text);
 }

@@ -1,7 +1,7 @@
 /**
- * Where a file may be cut. A line break ends a row only outside of quotes, and whether a byte is inside
- * of quotes depends on all quotes before it. So each part counts its quotes, and finds its first row's
- * beginning for both cases; the counts of the parts before it then tell which case it is.
+ * Finds where a file may be cut. A line break ends a row only outside of quotes, and whether a byte is inside
+ * of quotes depends on all quotes before it. So each part counts its quotes, and finds the beginning of its
+ * first row for both cases; the counts of the parts before it then tell which case holds.
  */
 
 import { z } from "zod";
@@ -9,7 +9,7 @@ import { z } from "zod";
 const QUOTE = 0x22;
 const LF = 0x0a;
 
-/** What a part of a file tells of itself. Offsets are bytes from the part's beginning; null: no row begins in it. */
+/** The scan of a part of a file. Offsets are bytes from the part's beginning; null: no row begins in it. */
 export const scanSchema = z.object({
   quotes: z.int(),
   /** The first row that begins in it, if it begins outside of quotes, and if inside. */

@@ -9,13 +9,13 @@ import { z } from "zod";
 /** Different values that all columns together may count exactly; 16 bytes each, of an isolate's 128 MB. */
 const EXACT_VALUES = 800_000;
 
-/** What a part may tell of the different values of all columns together: in base64 and with the rest it must fit into a result. */
+/** Bytes of the sketches of all columns of a part together: in base64, with the rest, they must fit into a result. */
 const SKETCH_BYTES = 640_000;
 
 /** A wider table is not summarized in parts. */
 export const MAX_COLUMNS_OF_PARTS = Math.floor(SKETCH_BYTES / MIN_SKETCH_BYTES);
 
-/** All that is known of a part of a file. */
+/** The state of a part of a file. */
 export const tableStateSchema = z.object({ rows: z.int(), columns: z.array(columnStateSchema) });
 
 export type TableState = z.output<typeof tableStateSchema>;
@@ -46,19 +46,19 @@ export class TableSummary {
     return { rows: this.#rows, columns: this.#columns.map((column) => column.summary()) };
   }
 
-  /** The end of a part: all that is known, to be merged with the other parts. */
+  /** Ends a part and returns its state, to be merged with the other parts. */
   endPart(): TableState {
     this.#reader.end();
     const bytes = Math.floor(SKETCH_BYTES / this.#columns.length);
     return { rows: this.#rows, columns: this.#columns.map((column) => column.state(bytes)) };
   }
 
-  /** Whether the parts told enough: {@link end} is then what it would be for the whole file in one pass. */
+  /** Whether {@link end} is the same as for the whole file in one pass. */
   get isSure(): boolean {
     return this.#columns.every((column) => column.isSure);
   }
 
-  /** Takes in what another part of the same file gave. */
+  /** Adds the state of another part of the same file. */
   merge(part: TableState): void {
     this.#rows += part.rows;
     for (const [i, column] of this.#columns.entries()) {
