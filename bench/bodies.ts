@@ -1,13 +1,13 @@
 /**
  * How long heavy bodies take: `node bench/bodies.ts [words of their names]`. Starts the service, sends each body while a
  * second client asks for `/health`, and prints the milliseconds of both, the slowest first. Those over 2 s, or with a
- * `/health` over 500 ms, are marked. The first line is what a busy machine does to posts of almost nothing, in the same run.
+ * `/health` over 500 ms, are marked. The first line shows what a busy machine does to tiny requests, in the same run.
  */
 import { madeBodies, plainBodies, SIMPLE, type Heavy } from "../test/http/heavy-bodies.ts";
 import { prepareGround, sendHeavy, type Sent } from "../test/http/send-heavy.ts";
 import { startServer } from "../test/http/server.ts";
 
-/** As little as can be posted. */
+/** The smallest body that can be posted. */
 const NOOP: Heavy = { ...SIMPLE, name: "the worst of 50 small posts", body: () => '{"task":"test.noop"}' };
 
 const wanted = process.argv.slice(2).join(" ");

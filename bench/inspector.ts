@@ -13,7 +13,7 @@ export type Target = {
 type Listed = { id: string; title: string; webSocketDebuggerUrl: string };
 type Message = { id?: number; result?: unknown; error?: { message: string } };
 
-/** The service, with every isolate open to be looked into. */
+/** Starts the service with the inspector enabled, and finds each isolate's target. */
 export async function startInspected(
   connections: number,
   { args = [], ...rest }: LovageOptions = {},

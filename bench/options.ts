@@ -60,14 +60,14 @@ const QUICK: Sizes = {
 export type Options = {
   sizes: Sizes;
   isQuick: boolean;
-  /** Empty: everything. */
+  /** What to measure, by name; empty: everything. */
   only: string[];
   out: string;
   mode: "report" | "profile" | "soak";
   soakMinutes: number;
 };
 
-/** Throws for what means nothing. */
+/** Throws for invalid values. */
 export function readOptions(args: string[], names: readonly string[]): Options {
   const { values } = parseArgs({
     args,

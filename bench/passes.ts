@@ -1,4 +1,4 @@
-/** Everything again and again: in each pass every subject is started anew, measured and stopped, so that what else the machine does meets all of them alike. */
+/** Runs the passes: each starts, measures and stops every subject, so that other load on the machine affects all of them alike. */
 import { setTimeout as pause } from "node:timers/promises";
 import { closedLoop } from "./load/closed-loop.ts";
 import { busySeconds, canMeasureUsage, processesBelow, pssMbOf } from "./load/usage.ts";
@@ -12,12 +12,12 @@ import { submit } from "./measures/submit.ts";
 import type { Failure, Row } from "./report/figures.ts";
 import type { Running, Subject } from "./subjects/service.ts";
 
-/** In the order in which they are made, each on the same service. */
+/** The measures in their order; all run on the same service. */
 export const MEASURES: { [name: string]: Measure } = { submit, latency, sleeps, bulk, progress, flows };
 
 export type Result = { rows: Row[]; failures: Failure[] };
 
-/** The machine is quiet when others use no more of its cores. */
+/** The machine is quiet while other processes use at most this share of its cores. */
 const QUIET_SHARE = 0.15;
 const QUIET_WITHIN_MS = 10_000;
 const LOOK_FOR_MS = 500;
@@ -30,7 +30,7 @@ export async function runPasses(
 ): Promise<Result> {
   const result: Result = { rows: [], failures: [] };
   for (let pass = 1; pass <= sizes.passes; pass++) {
-    // Nobody always comes after the same one.
+    // Each pass begins with another subject, so that the same one does not always come first.
     const turned = subjects.map((_, i) => subjects[(i + pass - 1) % subjects.length]);
     for (const subject of turned) await measureOnce(subject, measures, sizes, pass, result, tell);
   }
@@ -86,7 +86,7 @@ export async function warmUp({ service }: Running, tasks: number): Promise<void>
   await pause(1_000);
 }
 
-/** Waits for others to be done, but not for long: the report tells what they used meanwhile. */
+/** Waits for a quiet machine, but not for long: the report shows what other processes used. */
 async function untilQuiet(): Promise<void> {
   if (!canMeasureUsage) return;
   const { availableParallelism } = await import("node:os");

@@ -13,7 +13,7 @@ const CONNECTIONS = 32;
 const EVERY_US = 500;
 const SHOWN = 15;
 
-/** An isolate that ran for less is not shown; its file is written all the same. */
+/** An isolate that ran for less is not in the list; its file is written all the same. */
 const SHOWN_FROM_MS = 20;
 
 const LOADS: { [name: string]: (running: Running, sizes: Sizes) => Promise<unknown> } = {
@@ -21,7 +21,7 @@ const LOADS: { [name: string]: (running: Running, sizes: Sizes) => Promise<unkno
   batches: (running, sizes) => bulkAndEnd(running, sizes.bulk[0].perRequest, sizes.bulk[0].requests),
 };
 
-/** Writes `profiles/<load>/<isolate>.cpuprofile` below `out`, and answers the list of what took most. */
+/** Writes `profiles/<load>/<isolate>.cpuprofile` below `out`, and returns the list of the functions that took most time. */
 export async function profile(sizes: Sizes, out: string): Promise<string> {
   const { running, targets } = await startInspected(CONNECTIONS);
   try {

@@ -22,7 +22,7 @@ const SUBJECTS = [lovage, celery, bullmq, bare, plain];
 
 const tell = (line: string) => void process.stderr.write(`${line}\n`);
 
-/** What `--only` leaves of these; everything where it names none of them. */
+/** The names that `--only` contains; all of them where it contains none. */
 const chosen = (only: readonly string[], names: readonly string[]) => {
   const named = names.filter((name) => only.includes(name));
   return named.length > 0 ? named : names;
@@ -72,7 +72,7 @@ async function report(options: Options): Promise<void> {
   process.stdout.write(text);
 }
 
-/** What is measured of the service alone, each on servers of its own. A quick look has them only where they are named. */
+/** Runs the sections that measure the service alone, each on its own servers. A quick look runs only those that are named. */
 async function runSections({ only, sizes, isQuick }: Options, result: Result): Promise<void> {
   const named = SECTIONS.filter((section) => only.includes(section));
   const everything = isQuick ? (["counts"] as const) : SECTIONS;

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- --soak MINUTES`: half the top rate for so long, and whether memory, backlog and database stay flat; then twice the top
- * rate for a minute: what is refused must be refused as the contract says, and what was accepted must end.
+ * `npm run bench -- --soak MINUTES`: half the top rate for that long, to see whether memory, backlog and database stay flat; then twice the
+ * top rate for a minute: refusals must follow the contract, and every accepted task must end.
  */
 import { globSync, statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -26,18 +26,18 @@ const SAMPLE_EVERY_MS = 5_000;
 const OVERLOAD_MS = 60_000;
 const END_WITHIN_MS = 600_000;
 
-/** What is purged while the soak lasts keeps the database as large as it is; so it is flat from here on. */
+/** Tasks are purged during the soak, so the size of the database stays flat after `SETTLED_AFTER_MS`. */
 const RETENTION = "30s";
 const SETTLED_AFTER_MS = 120_000;
 
 type Sample = { atMs: number; pssMb: number; backlog: number; databaseMb: number };
 
-/** Of the requests at one rate. `wrong`: refusals that the contract does not know, by what was said. */
+/** The answers at one rate. `wrong`: refusals that the contract does not allow, by their text. */
 type Answers = { accepted: string[]; refused: { [status: string]: number }; wrong: { [answer: string]: number } };
 
 export type Soak = {
   text: string;
-  /** Everything was as it must be. */
+  /** Whether all checks passed. */
   isGood: boolean;
 };
 
@@ -145,7 +145,7 @@ async function twiceRate(
   return { text, isGood: isEnded && Object.keys(answers.wrong).length === 0 };
 }
 
-/** Notes the answer. A refusal is right as 429 or 503 with `Retry-After`. */
+/** Records the answer. A valid refusal is 429 or 503 with `Retry-After`. */
 async function post(http: Http, answers: Answers, retention: string, isKept: boolean): Promise<void> {
   const count = (counts: { [key: string]: number }, key: string) => (counts[key] = (counts[key] ?? 0) + 1);
   try {
@@ -161,7 +161,7 @@ async function post(http: Http, answers: Answers, retention: string, isKept: boo
   }
 }
 
-/** The database with its log, and the objects' own. */
+/** The size of the database with its log, and of the objects' databases. */
 function sizeMbBelow(persist: string): number {
   const files = globSync(join(persist, "v3/**/*.sqlite*"));
   return files.reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0) / 2 ** 20;

@@ -1,5 +1,5 @@
 /**
- * Holds the imports of `src`, or of `bench`, against the table of what each room may import. Part of `npm run check`.
+ * Checks the imports of `src`, or of `bench`, against the table of what each folder ("room") may import. Part of `npm run check`.
  *
  *   node scripts/architecture.ts [FOLDER]
  */
@@ -14,7 +14,7 @@ type Room = {
   packages?: string[];
 };
 
-/** The folders of `src`. Files beside them put these together and may import whatever they need. */
+/** The folders of `src`. Files beside the folders combine them and may import anything. */
 const ROOMS: { [room: string]: Room } = {
   core: { rooms: [], packages: ["zod", "croner"] },
   contract: { rooms: ["core"], packages: ["zod"] },
@@ -27,30 +27,30 @@ const ROOMS: { [room: string]: Room } = {
   clock: { rooms: ["core", "contract", "results", "broker", "progress", "engine"] },
   worker: { rooms: ["core", "contract", "results", "broker", "progress", "outbound", "engine"] },
   web: { rooms: ["core", "contract", "results", "broker", "progress", "outbound", "engine"] },
-  // What a user's project has.
+  // What a user's own project contains.
   app: { rooms: ["core", "contract", "outbound", "lovage.ts"] },
   client: { rooms: ["contract"], packages: ["eventsource-parser"] },
   testing: { rooms: ["core"], packages: [] },
   pages: { rooms: ["contract"], packages: ["swagger-ui-dist"] },
 };
 
-/** The folders of `bench`. What the report says can be tested without measuring anything. */
+/** The folders of `bench`. `report` imports no other, so that it can be tested without a measure. */
 const BENCH_ROOMS: { [room: string]: Room } = {
   report: { rooms: [], packages: [] },
   load: { rooms: [] },
   subjects: { rooms: ["load"] },
   measures: { rooms: ["load", "report", "subjects"] },
-  // Of the service alone: they look into its database and its configuration too.
+  // Sections measure the service alone, and also read its database and configuration.
   sections: { rooms: ["load", "report", "subjects", "measures", "passes.ts", "inspector.ts", ".."] },
   runtime: { rooms: [], packages: ["hono", "built-worker"] },
 };
 
 const SQL = /["'`]\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s/;
 
-/** Files longer than this are not read in a sitting. */
+/** The most lines of a file: a longer one is hard to read as a whole. */
 const MAX_LINES = 300;
 
-/** What a change calls for is done in one place: no other verb rings, or wakes the clock. */
+/** Only one file may send bells or wake the clock after a change; the others call it. */
 const ANNOUNCED = /\b(ringBells|pokeClock)\b/;
 const ANNOUNCES = "engine/announce.ts";
 
@@ -60,7 +60,7 @@ const root = normalize(process.argv[2] ?? "src");
 const isBench = basename(root) === "bench";
 const rooms = isBench ? BENCH_ROOMS : ROOMS;
 
-/** Where SQL may stand: in `results`, and in the objects that keep a database of their own. */
+/** The files that may contain SQL: `results`, and the objects that have their own database. */
 const speaksSql = isBench ? /^(runtime|sections)\// : /^(results|progress)\//;
 
 const files = globSync("**/*.ts", { cwd: root, exclude: ["**/node_modules/**"] }).map((file) =>
@@ -89,7 +89,7 @@ if (faults.length > 0) {
   process.exitCode = 1;
 }
 
-/** What a file names in its imports, types too, and in what it exports again. */
+/** The sources of a file's imports and re-exports, those of types too. */
 function sourcesOf(file: string, text: string): string[] {
   const { module, errors } = parseSync(file, text);
   if (errors.length > 0) throw new Error(`${file}: ${errors[0]?.message}`);
@@ -117,12 +117,12 @@ function check(file: string, source: string): void {
   faults.push(`${file} imports ${to}: ${room} may import only ${rule.rooms.join(", ") || "itself"}`);
 }
 
-/** The folder, or for a file beside the folders the file itself. */
+/** The folder of a file; for a file beside the folders, the file itself. */
 function roomOf(file: string): string {
   return file.replace(/\/.*/, "");
 }
 
-/** One circle of imports for each group of files that import one another. */
+/** One cycle of imports for each group of files that import one another. */
 function circles(): string[][] {
   const next = Map.groupBy(imports, ({ from }) => from);
   const seen = new Map<string, "open" | "done">();

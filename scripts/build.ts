@@ -1,8 +1,7 @@
 /**
- * Builds what is older than its sources: the pages (dist/pages), the Worker (dist/worker, the very bundle that `wrangler deploy` uploads) and what the
- * local service reads of wrangler.toml and the migrations (dist/config),
- * and on request the package that other projects install.
- * Each output appears whole or not at all, so that a server which starts meanwhile never reads half of it.
+ * Builds the outputs that are older than their sources: the pages (dist/pages), the Worker (dist/worker, the bundle that `wrangler deploy`
+ * uploads), the parts of wrangler.toml and the migrations that the local service reads (dist/config), and on request the package that other
+ * projects install. Each output is replaced as a whole, so that a server which starts meanwhile never reads half of it.
  */
 import { execFile } from "node:child_process";
 import {
@@ -27,10 +26,10 @@ const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const everywhere = ["package-lock.json", "scripts/build.ts"];
 
-/** How long a plugin took is no news to whoever starts the service. */
+/** A user who starts the service needs no timings of plugins. */
 const QUIET = { bundlerTimings: false } as const;
 
-/** Brings dist/ up to date; costs a few milliseconds when it already is. */
+/** Brings dist/ up to date; takes a few milliseconds when it already is. */
 export async function build(): Promise<void> {
   mkdirSync(join(dist, "pages"), { recursive: true });
   await unlessFresh("pages", ["src/{pages,client,contract,core}/**", ...everywhere], buildPages);
@@ -44,7 +43,7 @@ export async function buildStrict(): Promise<void> {
   await unlessFresh("strict", ["scripts/strict/**", ...everywhere], buildStrictModule);
 }
 
-/** Brings up to date what other projects get: dist/lovage, the modules and their declarations; dist/client, one module without dependencies; dist/command and dist/migrations. */
+/** Brings other projects' package up to date: dist/lovage, dist/client (one module without dependencies), dist/command, dist/migrations. */
 export async function buildPackage(): Promise<void> {
   mkdirSync(dist, { recursive: true });
   const types = ["scripts/types.tsconfig.json", "tsconfig.json", ...everywhere];
@@ -53,7 +52,7 @@ export async function buildPackage(): Promise<void> {
   await unlessFresh("migrations", ["src/results/migrations/*.sql", ...everywhere], copyMigrations);
 }
 
-/** What the client costs a page, in bytes: bundled, minified and gzipped. */
+/** The client's size in a page, in bytes: bundled, minified and gzipped. */
 export async function clientSize(): Promise<number> {
   const vite = await import("vite");
   const [bundle] = (await vite.build({
@@ -80,19 +79,19 @@ async function unlessFresh(name: string, inputs: string[], make: (out: string) =
     if (existsSync(out)) renameSync(out, old);
     renameSync(fresh, out);
   } catch (error) {
-    // Another build has just put its own there; without a stamp of ours the next one decides.
+    // Another build has just put its output there. This one writes no stamp, so the next build checks again.
     if (existsSync(out)) return;
     throw error;
   } finally {
     rmSync(fresh, { recursive: true, force: true });
     rmSync(old, { recursive: true, force: true });
   }
-  // A source that changed during the build is newer than its beginning, and so gets built again.
+  // The stamp has the time at which the build began, so a source that changed during the build is built again.
   writeFileSync(stamp, "");
   utimesSync(stamp, startedAt, startedAt);
 }
 
-/** The latest change below the given patterns, directories included: so a removed file counts too. */
+/** The time of the latest change below the given patterns. Directories count, so that a removed file is noticed too. */
 function newest(patterns: string[]): number {
   const paths = globSync(patterns, { cwd: root });
   return Math.max(0, ...paths.map((path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0));
@@ -166,7 +165,7 @@ async function buildModule(out: string): Promise<void> {
   await vite.build({ ...moduleOptions, build: { ...moduleOptions.build, outDir: out, sourcemap: true } });
 }
 
-/** `lovage` and `lovage/testing`, which share what both are made of; packages stay imports, so that the user's zod is the same zod. */
+/** Builds `lovage` and `lovage/testing`, which share modules; packages stay imports, so that user and library share one zod. */
 async function buildLibrary(out: string): Promise<void> {
   const vite = await import("vite");
   const entry = { index: "src/lovage.ts", anywhere: "src/anywhere.ts", testing: "src/testing/run-task.ts" };
@@ -190,7 +189,7 @@ async function buildLibrary(out: string): Promise<void> {
   await promisify(execFile)(process.execPath, [tsc, "-p", "scripts/types.tsconfig.json", "--outDir", types], {
     cwd: root,
   });
-  // The bindings are those of the project that uses them.
+  // The type of the bindings comes from the project that uses the package.
   const definition = join(types, "core/task.d.ts");
   writeFileSync(
     join(types, "env.d.ts"),
@@ -199,7 +198,7 @@ async function buildLibrary(out: string): Promise<void> {
   writeFileSync(definition, `/// <reference path="../env.d.ts" />\n${readFileSync(definition, "utf8")}`);
 }
 
-/** Neither a file of this repository nor one that was found already. */
+/** Whether an import names a package, not a file. */
 function isPackage(source: string): boolean {
   return !source.startsWith(".") && !isAbsolute(source);
 }

@@ -1,4 +1,4 @@
-/** The part of Cloudflare's REST API that a deployment looks at, as the user that wrangler is logged in as. */
+/** The part of Cloudflare's REST API that a deployment uses, with the login of wrangler. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -6,10 +6,10 @@ import { promisify } from "node:util";
 
 const WRANGLER = join(import.meta.dirname, "../node_modules/wrangler/bin/wrangler.js");
 
-/** As it was before the build made wrangler quiet: what it says of a deployment is to be read. */
+/** The environment from before the build, which makes wrangler quiet: its output about a deployment must be shown. */
 const inherited = { ...process.env };
 
-/** What the API refuses. */
+/** A call that the API refused. */
 export class CloudflareError extends Error {
   override readonly name = "CloudflareError";
   readonly status: number;
@@ -22,13 +22,13 @@ export class CloudflareError extends Error {
 /** One account. */
 export interface Cloudflare {
   accountId: string;
-  /** The result of a read below the account; null where there is no such thing. */
+  /** The result of a GET below the account; null for 404. */
   get: <T>(path: string) => Promise<T | null>;
-  /** All pages of a list. */
+  /** The items of all pages of a list. */
   list: <T>(path: string) => Promise<T[]>;
-  /** A call that changes something, or asks the database. */
+  /** A call that changes something, or queries the database. */
   send: <T>(method: "POST" | "PUT" | "DELETE", path: string, body?: unknown) => Promise<T>;
-  /** Runs one command of wrangler on this account, and asks nothing. */
+  /** Runs one command of wrangler on this account, without prompts. */
   wrangler: (args: string[]) => Promise<void>;
 }
 
@@ -90,7 +90,7 @@ export async function connectCloudflare(given: NodeJS.ProcessEnv = {}): Promise<
       (await call(method, account + path, body)).result as T,
     wrangler: async (args) => {
       process.stdout.write(`\n> wrangler ${args.join(" ")}\n`);
-      // As in CI, it answers its own questions: they were answered by asking for a deployment.
+      // With `CI`, wrangler answers its own prompts: the user has already asked for the deployment.
       const env = { ...environment, CLOUDFLARE_ACCOUNT_ID: accountId, CI: "true" };
       const code = await exitCode(args, env);
       if (code !== 0) throw new Error(`wrangler ${args.join(" ")} failed (${code}); mend its cause and deploy again`);
@@ -120,7 +120,7 @@ async function credentials(environment: NodeJS.ProcessEnv): Promise<Record<strin
   return granted;
 }
 
-/** Those of `wrangler login`, or of the environment; null where there are none. */
+/** The credentials of `wrangler login` or of the environment; null where there are none. */
 async function wranglersCredentials(environment: NodeJS.ProcessEnv): Promise<Record<string, string> | null> {
   const args = [WRANGLER, "auth", "token", "--json"];
   const answer = await promisify(execFile)(process.execPath, args, { env: environment }).catch(() => null);

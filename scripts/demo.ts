@@ -1,4 +1,4 @@
-/** `npm run demo`: starts the service with state that goes again, submits the example task and draws its progress until it ends. */
+/** `npm run demo`: starts the service with temporary state, submits the example task and draws its progress until it ends. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,7 +39,7 @@ function draw({ done, total, percent, message }: Progress): void {
   const filled = Math.round((WIDTH * share) / 100);
   const bar = "█".repeat(filled) + "░".repeat(WIDTH - filled);
   const line = `${bar} ${String(Math.round(share)).padStart(3)} %  ${done}/${total ?? "?"}  ${message ?? ""}`.trimEnd();
-  // A terminal has its line redrawn; a file or a pipe gets a line for each.
+  // On a terminal the line is redrawn; a file or a pipe gets one line for each change.
   process.stdout.write(process.stdout.isTTY ? `\r\u001b[K${line}` : `${line}\n`);
 }
 

@@ -1,7 +1,7 @@
 /**
  * `npm run deploy`: a deployment in the order of docs/schema-changes.md, the first one too: the database, the migrations that the running release
- * tolerates, the Worker with its queues and keys, then the migrations that only the new release does. What is there already is left alone, so a
- * second run changes nothing, and after a failure the same command goes on.
+ * tolerates, the Worker with its queues and keys, then the migrations that only the new release tolerates. It does not touch what is there
+ * already, so a second run changes nothing, and after a failure the same command continues.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,14 +17,14 @@ import { newSealKey } from "./seal-key.ts";
 
 const USAGE = `usage: npm run deploy [-- [--env NAME] [--plan ${PLANS.join("|")}] [--location ${LOCATIONS.join("|")}]]`;
 
-/** A first address takes a while to be known everywhere, and the clock's first tick up to a minute. */
+/** A new address takes a while to resolve everywhere, and the clock's first tick up to a minute. */
 const HEALTHY_WITHIN_MS = 240_000;
 
 export interface Outcome {
   addresses: string[];
-  /** The key with every scope, where this deployment has made it. */
+  /** The bootstrap key, where this deployment created it. */
   apiKey: string | null;
-  /** Whether anything was made, applied or uploaded. */
+  /** Whether anything was created, applied or uploaded. */
   changed: boolean;
   /** Why the service is not healthy yet; null where it is. */
   unhealthy: string | null;
@@ -32,12 +32,12 @@ export interface Outcome {
 
 export interface Surroundings {
   say: (line: string) => void;
-  /** Asks the service itself. */
+  /** Sends a request to the service itself. */
   fetch: (url: string) => Promise<Response>;
-  /** Milliseconds between two looks at its health, and until the last one. */
+  /** Milliseconds between two health checks, and until the last one. */
   lookEvery: number;
   patience: number;
-  /** Where it is noted which deployment went through to its end, on this machine. */
+  /** The directory on this machine with notes of the deployments that completed. */
   notes: string;
 }
 
@@ -49,7 +49,7 @@ const OURS: Surroundings = {
   notes: join(import.meta.dirname, "../.wrangler/deployed"),
 };
 
-/** Brings an account to where the deployment is, by as few changes as that takes. */
+/** Deploys to an account, with as few changes as possible. */
 export async function deploy(
   to: Deployment,
   cloudflare: Cloudflare,
@@ -83,9 +83,9 @@ async function provideDatabase(to: Deployment, { list, send }: Cloudflare, { say
   return { id: (await send<{ uuid: string }>("POST", "/d1/database", body)).uuid, isNew: true };
 }
 
-/** Applies what is missing of the migrations of before or after the upload; answers whether there was any. */
+/** Applies the missing migrations of before (`expand`) or after (`contract`) the upload; returns whether there were any. */
 async function migrate(to: Deployment, { send, wrangler }: Cloudflare, id: string, phase: "expand" | "contract") {
-  // Before the first migration there is no table of them.
+  // Before the first migration, the table of migrations does not exist.
   const sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'd1_migrations'";
   const query = async (text: string) =>
     (await send<{ results: { name: string }[] }[]>("POST", `/d1/database/${id}/query`, { sql: text }))[0]?.results ??
@@ -97,7 +97,7 @@ async function migrate(to: Deployment, { send, wrangler }: Cloudflare, id: strin
   return true;
 }
 
-/** New keys for those that the Worker does not have. A key to seal with is never made anew: what it has sealed could not be opened any more. */
+/** New keys for those that the Worker does not have. A seal key is never replaced: what it has sealed could not be opened any more. */
 async function missingKeys(to: Deployment, cloudflare: Cloudflare): Promise<Record<string, string>> {
   const there = await secretsOf(to, cloudflare);
   const makers = { API_KEY: () => randomBytes(32).toString("base64url"), SEAL_KEY: newSealKey };
@@ -110,9 +110,9 @@ async function secretsOf(to: Deployment, { get }: Cloudflare): Promise<string[]>
   return (secrets ?? []).map(({ name }) => name);
 }
 
-/** Whether this very deployment is what runs, with all of its queues. */
+/** Whether this deployment is the one that runs, with all of its queues. */
 async function isUploaded(to: Deployment, { get, list }: Cloudflare, note: string): Promise<boolean> {
-  // The version is there before its queues and its schedule are: only a deployment that went through leaves a note.
+  // The version exists before its queues and its schedule do: only a deployment that completed leaves a note.
   if (noteIn(note) !== to.fingerprint) return false;
   const script = `/workers/scripts/${to.name}`;
   const deployed = await get<{ deployments: { versions: { version_id: string }[] }[] }>(`${script}/deployments`);
@@ -133,7 +133,7 @@ function noteIn(file: string): string | null {
   }
 }
 
-/** Uploads the Worker. wrangler makes the queues that it sends to; the new keys go up with it, so that it never runs without them. */
+/** Uploads the Worker. wrangler creates the queues that it sends to; new keys are uploaded with it, so that it never runs without them. */
 async function upload(to: Deployment, cloudflare: Cloudflare, keys: Record<string, string>): Promise<void> {
   const args = ["deploy", "--config", to.expand, "--tag", to.fingerprint];
   if (Object.keys(keys).length === 0) return cloudflare.wrangler(args);
@@ -143,7 +143,7 @@ async function upload(to: Deployment, cloudflare: Cloudflare, keys: Record<strin
     writeFileSync(file, JSON.stringify(keys), { mode: 0o600 });
     await cloudflare.wrangler([...args, "--secrets-file", file]);
   } catch (error) {
-    // The keys may be there although what came after them failed, and nobody could read this one any more.
+    // The upload may have stored the keys before it failed. This one must then be shown, because it cannot be read later.
     const isStored = keys["API_KEY"] !== undefined && (await secretsOf(to, cloudflare)).includes("API_KEY");
     if (!isStored) throw error;
     throw new Error(`${(error as Error).message}\nThe API key is stored, and is shown this once: ${keys["API_KEY"]}`, {
@@ -154,7 +154,7 @@ async function upload(to: Deployment, cloudflare: Cloudflare, keys: Record<strin
   }
 }
 
-/** Where the service is reached. An account without a name under workers.dev gets one. */
+/** The addresses of the service. An account without a workers.dev subdomain gets one. */
 async function addressesOf(to: Deployment, { get, send }: Cloudflare, { say }: Surroundings): Promise<string[]> {
   const routes = [to.config.routes ?? [], to.config.route ?? []].flat();
   const domains = routes.flatMap((route) =>

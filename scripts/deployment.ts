@@ -1,4 +1,4 @@
-/** What a deployment is made of: its configurations for wrangler, the names of all that it needs, its migrations, and what tells it from another. */
+/** The parts of a deployment: its configurations for wrangler, the names of its resources, its migrations, and its fingerprint. */
 import { createHash } from "node:crypto";
 import { globSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -16,14 +16,14 @@ const EXPAND = `${MIGRATIONS}/+([!.]).sql`;
 
 const ENVIRONMENT = /^[a-z][a-z0-9-]{0,19}$/;
 
-/** What the uploaded Worker is made of, beside its configuration. */
+/** The sources of the uploaded Worker, beside its configuration. */
 const SOURCES = ["src/**", "dist/pages/**", "package-lock.json"];
 
 export interface DeployOptions {
   plan: Plan;
-  /** Where the database is created, and with it the objects; the platform chooses where none is given. */
+  /** Where the database and the objects are created; if absent, the platform chooses. */
   location?: (typeof LOCATIONS)[number];
-  /** A deployment of its own beside others in one account, such as `staging`. */
+  /** The name of a separate deployment in the same account, such as `staging`. */
   env?: string;
 }
 
@@ -43,7 +43,7 @@ export interface Deployment {
   fingerprint: string;
 }
 
-/** What the command line asks for. Throws an error that says what would be right. */
+/** The options of the command line. Throws an error that names the valid values. */
 export function optionsOf(given: Record<string, string | boolean | undefined>, usage: string): DeployOptions {
   const plan = PLANS.find((each) => each === (given["plan"] ?? "paid"));
   const location = LOCATIONS.find((each) => each === given["location"]);
@@ -55,7 +55,7 @@ export function optionsOf(given: Record<string, string | boolean | undefined>, u
   return { plan, ...(location === undefined ? {} : { location }), ...(env === undefined ? {} : { env }) };
 }
 
-/** Writes the configuration of a deployment and answers what to deploy. */
+/** Writes the configuration of a deployment and returns the deployment. */
 export function prepareDeployment({ plan, location, env }: DeployOptions): Deployment {
   const changes: [string, unknown][] = location === undefined ? [] : [["vars.LOCATION", location]];
   const config = planConfig(plan, changes, env);

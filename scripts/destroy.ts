@@ -1,4 +1,4 @@
-/** `npm run destroy`: removes a deployment from its account, with everything that it has stored, after asking. It can be repeated. */
+/** `npm run destroy`: asks, then removes a deployment from its account with all its data. It can be repeated. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
@@ -14,7 +14,7 @@ interface Queue {
   consumers?: { consumer_id: string; script?: string; service?: string }[];
 }
 
-/** Removes what the deployment's names stand for: first what wakes the Worker, then the Worker, then what it used. Answers what it has removed. */
+/** Removes the deployment's resources: first the triggers of the Worker, then the Worker, then its storage. Returns what it removed. */
 export async function destroy({ name, queues, database }: Deployment, cloudflare: Cloudflare): Promise<string[]> {
   const removed: string[] = [];
   const remove = async (what: string, path: string) => {
@@ -27,7 +27,7 @@ export async function destroy({ name, queues, database }: Deployment, cloudflare
     removed.push(what);
   };
   const isOurs = ({ script, service }: { script?: string; service?: string }) => (script ?? service) === name;
-  // One that wakes another Worker as well is not this deployment's alone.
+  // A queue that also has another Worker as its consumer is not this deployment's alone.
   const ours = (await cloudflare.list<Queue>("/queues")).filter(
     (queue) => queues.includes(queue.queue_name) && (queue.consumers ?? []).every(isOurs),
   );

@@ -1,6 +1,6 @@
 /**
- * Runs before every other script, on whatever Node there is and with nothing installed: installs what the lockfile says unless it is there already.
- * Two commands that start at once wait for each other.
+ * Runs before every other script, on any version of Node and with nothing installed: installs the packages of the lockfile unless they are
+ * there. If two commands start at once, one installs and the other waits.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -19,7 +19,7 @@ function packages(lockfile) {
   }
 }
 
-/** The Node that the scripts run on where the host's is too old: a package of its own for each platform, checked like any other. */
+/** Whether there is a Node for the scripts: the host's or, if that is too old, npm's (a package per platform, checked like any other). */
 function hasNode() {
   return Boolean(process.features.typescript) || existsSync(join(root, "node_modules/.bin/node"));
 }
@@ -37,7 +37,7 @@ function isInstalled() {
   });
 }
 
-/** The owner of the lock says this often that it is still at it; one that has not for a while is gone, whoever has its process id now. */
+/** The lock's owner touches it this often. One older than `STALE_AFTER_MS` has lost its owner, even if its process id is in use. */
 const BEAT_MS = 1_000;
 const STALE_AFTER_MS = 30_000;
 
@@ -48,29 +48,29 @@ function isAlive(pid) {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // Another user's.
+    // A process of another user.
     return error.code === "EPERM";
   }
 }
 
-/** Whether the lock is there and nobody holds it any more. */
+/** Whether the lock's owner is gone. */
 function isStale({ mtimeMs }) {
   if (Date.now() - mtimeMs > STALE_AFTER_MS) return true;
   const pid = Number(readFileSync(lock, "utf8"));
-  // It is empty for a moment after it was created.
+  // The file is empty for a moment after it was created.
   return pid > 0 && !isAlive(pid);
 }
 
-/** Takes a stale lock away; of two who find it, one does. Throws where it is not ours to take. */
+/** Removes a stale lock; of two processes that find it, only one succeeds. Throws where this process may not remove it. */
 function takeAway({ ino }) {
   const mine = `${lock}.${process.pid}`;
   renameSync(lock, mine);
-  // Meanwhile somebody else did, and has locked it anew.
+  // Another process removed the stale lock first and created a new one: that one is put back.
   if (statSync(mine).ino !== ino) linkSync(mine, lock);
   rmSync(mine);
 }
 
-/** The first to create the lock installs; the others wait until it is gone or its owner is. Where no lock can be made, there is none. */
+/** The process that creates the lock installs; others wait until the lock or its owner is gone. Where none can be created, none is used. */
 async function acquire() {
   for (let waits = 0; ; waits++) {
     try {
@@ -85,7 +85,7 @@ async function acquire() {
       const found = statSync(lock);
       if (isStale(found)) takeAway(found);
     } catch (error) {
-      // The owner has just finished; or the lock is another user's, and nobody's any more.
+      // ENOENT: the owner has just finished. Anything else: a stale lock of another user, which cannot be removed.
       if (error.code !== "ENOENT" && error.code !== "EEXIST") return false;
     }
   }
@@ -97,7 +97,7 @@ async function alone(install) {
     try {
       if (isLocked) utimesSync(lock, new Date(), new Date());
     } catch {
-      // Taken away by hand.
+      // The lock was removed by hand.
     }
   }, BEAT_MS);
   try {
@@ -108,7 +108,7 @@ async function alone(install) {
   }
 }
 
-/** Whether npm has installed what the lockfile says. The engine warnings of a host with an older Node do not apply: the scripts run on another one. */
+/** Runs `npm ci`; returns whether it succeeded. Engine warnings about the host's older Node do not apply: the scripts run on another. */
 async function npmCi() {
   const options = { cwd: root, stdio: ["ignore", "ignore", "inherit"], shell: process.platform === "win32" };
   const npm = spawn("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], options);

@@ -2,7 +2,7 @@
  * Makes `docs/events.md` from the catalogue in `src/core/log-events.ts`.
  *
  *   node scripts/log-events.ts           writes it
- *   node scripts/log-events.ts --check   fails where it differs
+ *   node scripts/log-events.ts --check   fails if it differs
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { LOG_EVENTS } from "../src/core/log-events.ts";

@@ -1,6 +1,6 @@
 /**
- * The configuration of a deployment, made from wrangler.toml, which stays the one description of the bindings: for the paid plan
- * as it stands, for the free plan changed by the rules below. Written below dist/ as JSON, for wrangler and for `serve --strict --plan free`.
+ * Makes the configuration of a deployment from wrangler.toml, which stays the only description of the bindings: unchanged for the
+ * paid plan, changed by the rules below for the free plan. Written below dist/ as JSON, for wrangler and `serve --strict --plan free`.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -14,31 +14,31 @@ export type Plan = (typeof PLANS)[number];
 
 const root = join(import.meta.dirname, "..");
 
-/** The free plan's limit of one database: https://developers.cloudflare.com/d1/platform/limits/ */
+/** The free plan's limit for one database: https://developers.cloudflare.com/d1/platform/limits/ */
 const FREE_D1_BYTES = 500_000_000;
 
 const free = budgetOf({ PLAN: "free" });
 
-/** What the free plan needs otherwise: where, and what; `*` is every item of a list, undefined removes. */
+/** The free plan's changes: a path and its value. `*` stands for every item of a list; undefined removes the entry. */
 const FREE_RULES: readonly [path: string, value: unknown][] = [
-  // Refused there: an invocation has 10 ms of CPU.
+  // The free plan refuses CPU limits: an invocation always has 10 ms of CPU.
   ["limits", undefined],
   ["vars.PLAN", "free"],
   ["vars.D1_MAX_BYTES", String(FREE_D1_BYTES)],
   // A message holds as many ids as one event may start attempts.
   ["queues.consumers.*.max_batch_size", Math.floor(free.attemptsPerEvent / free.idsPerBell)],
-  // Each retry is one of the day's 10,000 operations, and the clock finds the tasks anyhow.
+  // Each retry costs one of 10,000 operations a day, and the clock finds the tasks without it.
   ["queues.consumers.*.max_retries", 3],
 ];
 
 /** Paths in wrangler.toml, which are relative to the file that they stand in. */
 const FILE_PATHS = ["main", "assets.directory", "d1_databases.*.migrations_dir", "d1_databases.*.migrations_pattern"];
 
-/** What an account holds by name; an environment has its own. The end of a queue's name says what it is for, so there it comes first. */
+/** Names that are unique in an account. An environment is appended to them; it is put before a queue's name, whose end says its role. */
 const NAMES = ["name", "d1_databases.*.database_name"];
 const QUEUES = ["queues.producers.*.queue", "queues.consumers.*.queue", "queues.consumers.*.dead_letter_queue"];
 
-/** The configuration for a plan and an environment, with paths relative to dist/. `changes` are applied last, as the plan's own rules are. */
+/** The configuration for a plan and an environment, with paths relative to dist/. `changes` are applied last, as the plan's rules are. */
 export function planConfig(
   plan: Plan,
   changes: readonly [path: string, value: unknown][] = [],
@@ -54,14 +54,14 @@ export function planConfig(
   return config;
 }
 
-/** Gives an environment names of its own: `lovage-staging` is sent to by `staging-lovage-high`. */
+/** Gives an environment its own names: the Worker `lovage-staging` consumes the queue `staging-lovage-high`. */
 function separate(config: Unstable_RawConfig, env: string): void {
   for (const path of NAMES) change(config, path, (name) => (typeof name === "string" ? `${name}-${env}` : name));
   for (const path of QUEUES) change(config, path, (name) => (typeof name === "string" ? `${env}-${name}` : name));
   // The account counts by these numbers, so two deployments with one number would share a limit.
   const own = createHash("sha256").update(env).digest().readUInt16BE() * 10_000;
   change(config, "ratelimits.*.namespace_id", (value) => String(Number(value) + own));
-  // An id names the database of the deployment without an environment.
+  // The configured id is that of the deployment without an environment.
   change(config, "d1_databases.*.database_id", () => undefined);
 }
 

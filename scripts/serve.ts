@@ -1,6 +1,6 @@
 /**
- * `npm run serve`: the built Worker on Miniflare's own API, without the development proxy. All state is under one directory;
- * whatever ends this process, `kill -9` too, ends the Workers runtime with it, and the same command goes on where it was.
+ * `npm run serve`: the built Worker on Miniflare's own API, without the development proxy. All state is under one directory.
+ * However this process ends, also by `kill -9`, the Workers runtime ends with it, and the same command continues with that state.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
@@ -36,10 +36,10 @@ const CRON_EVERY_MS = 60_000;
 export type ServeOptions = {
   /** 0 picks a free one. */
   port: number;
-  /** Where all state goes; wrangler's `--persist-to` takes the same directory. */
+  /** The directory of all state; wrangler's `--persist-to` takes the same directory. */
   persist: string;
   apiKey: string;
-  /** Seals what is secret; a key that is kept with the state unless given. */
+  /** The key that seals secrets; if absent, a key that is kept with the state. */
   sealKey?: string;
   /** The test.* tasks exist, and webhooks may go to loopback addresses. */
   fixtures?: boolean;
@@ -49,7 +49,7 @@ export type ServeOptions = {
   publicDemo?: boolean;
   /** Origins that may call from a browser. */
   allowOrigins?: string[];
-  /** Names that it answers to, beside loopback's. */
+  /** Host names that it answers to, beside those of loopback. */
   allowHosts?: string[];
   /** Where each isolate can be debugged and profiled, by the Chrome DevTools Protocol. */
   inspectorPort?: number;
@@ -57,7 +57,7 @@ export type ServeOptions = {
   strict?: StrictOptions | null;
 };
 
-/** Builds if it must, starts, and resolves to the address once the service answers. From then on a SIGTERM or SIGINT ends this process. */
+/** Builds if needed, starts, and resolves to the address once the service answers. From then on SIGTERM or SIGINT ends this process. */
 export async function serve(options: ServeOptions): Promise<{ url: string; stop: () => Promise<void> }> {
   const strict = options.strict ?? null;
   await build();
@@ -83,7 +83,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
     const address = await miniflare.ready;
     const url = `http://127.0.0.1:${address.port}`;
     await applyMigrations(miniflare, strict === null ? undefined : FRONT);
-    // Cron triggers never fire by themselves here: this one look wakes the clock after a restart.
+    // Cron triggers never fire by themselves here: this one call wakes the clock after a restart.
     const worker = await miniflare.getWorker(strict === null ? undefined : FRONT);
     const watch = async () => worker.scheduled({ cron: "* * * * *" });
     await watch();
@@ -99,7 +99,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   }
 }
 
-/** What is stored is nobody else's to read: neither what is written from now on, by the Workers runtime too, nor what was before. */
+/** Makes all state readable for its owner only: files written from now on, by the Workers runtime too, and those from before. */
 function keepPrivate(persist: string): void {
   process.umask(0o077);
   const state = join(persist, "v3");
@@ -110,7 +110,7 @@ function keepPrivate(persist: string): void {
 function miniflareOptions(options: ServeOptions, persist: string) {
   const { config, worker } = readLocalConfig(options.strict?.plan);
   const bindings = {
-    // From wrangler.toml alone: what .dev.vars says is for `wrangler dev`.
+    // From wrangler.toml only: .dev.vars is for `wrangler dev`.
     ...config.vars,
     API_KEY: options.apiKey,
     SEAL_KEY: options.sealKey ?? sealKeyIn(persist),
@@ -138,7 +138,7 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     host: "127.0.0.1",
     port: options.port,
     ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),
-    // "v3" is where wrangler keeps its state below the directory it is given: so both can be used on the same one.
+    // wrangler keeps its state in "v3" below its directory, so both can use the same directory.
     resourcePersistencePath: join(persist, "v3"),
     cf: false,
     telemetry: { enabled: false },
@@ -151,8 +151,8 @@ function miniflareOptions(options: ServeOptions, persist: string) {
 }
 
 /**
- * The pages as a Worker of their own. Beside the service's script, Miniflare would lead each request through the two Workers that
- * serve assets before it reaches the script, which decides by itself what is a page.
+ * A separate Worker for the pages. With assets on the service's own script, Miniflare would send each request through its two asset
+ * Workers before the script, which decides itself which requests are for pages.
  */
 function pagesWorker({ compatibilityDate, assets }: V4WorkerOptions) {
   const contents = `export default { fetch: (request, env) => env.${assets?.binding}.fetch(request) };`;
@@ -171,7 +171,7 @@ class ErrorLog extends Log {
   }
 }
 
-/** Applies what is pending, each migration in one transaction with its record. The table is wrangler's own, so `wrangler d1 migrations` agrees. */
+/** Applies pending migrations, each in a transaction with its record. The table is wrangler's, so that `wrangler d1 migrations` agrees. */
 async function applyMigrations(miniflare: Miniflare, worker: string | undefined): Promise<void> {
   const db = await miniflare.getD1Database("DB", worker);
   await db.exec(
@@ -201,14 +201,14 @@ async function untilHealthy(url: string): Promise<void> {
 }
 
 /**
- * workerd outlives a parent that is killed with -9. A shell holds the other end of a pipe from this process: it is told the runtime's
- * process id whenever that changes, and kills it when the pipe closes.
+ * workerd outlives a parent that is killed with -9. So a shell reads the runtime's process id from a pipe of this process whenever
+ * that changes, and kills the runtime when the pipe closes.
  */
 function endRuntimeWithThisProcess(): void {
   const script = 'trap \'\' INT TERM HUP; while read -r pid; do last=$pid; done; [ -n "$last" ] && kill -9 "$last"';
   const watch = spawn("/bin/sh", ["-c", script], { stdio: ["pipe", "ignore", "ignore"] });
   watch.unref();
-  watch.stdin.on("error", () => {}); // The shell is gone: nothing to tell it.
+  watch.stdin.on("error", () => {}); // The shell has ended.
   const tell = (pid: number | "") => watch.stdin.write(`${pid}\n`);
   subscribe("child_process", (event) => {
     const { process: child } = event as { process: ChildProcess };
@@ -221,12 +221,12 @@ function endRuntimeWithThisProcess(): void {
 }
 
 /**
- * Stops on SIGTERM and SIGINT, and exits with 0. Run by npm, it also ends this process when that npm is gone, however it went:
- * a `kill -9` of the command that somebody typed must not leave a server behind.
+ * Stops on SIGTERM and SIGINT, and exits with 0. Run by npm, it also stops when that npm has ended in any way: a `kill -9` of the
+ * user's command must not leave a server behind.
  */
 function endWhenAsked(stop: () => Promise<void>): void {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    // Miniflare has just set handlers of its own, which exit at once and with another code.
+    // Removes Miniflare's handlers, which exit at once and with another code.
     process.removeAllListeners(signal);
     process.once(signal, () => {
       setTimeout(() => process.exit(0), STOP_WITHIN_MS);
@@ -250,7 +250,7 @@ export function fail(error: unknown): never {
   process.exit(1);
 }
 
-/** The key, from one place; the environment's is not handed on to the processes that this one starts. */
+/** The API key, from exactly one source. That of the environment is not passed on to child processes. */
 function readKey(argument: string | undefined, file: string | undefined): string {
   const { API_KEY: inherited } = process.env;
   delete process.env["API_KEY"];

@@ -13,7 +13,7 @@ const PAGES = [
   ["/dashboard", "Dashboard"],
 ] as const;
 
-/** The keys in .dev.vars, which are written first where there are none. */
+/** The keys in .dev.vars; missing keys are created and written to it first. */
 function localKeys(): { apiKey: string; sealKey: string } {
   const file = join(root, ".dev.vars");
   if (existsSync(file)) chmodSync(file, 0o600);

@@ -2,7 +2,7 @@
  * Makes `src/results/triggers.sql`: every trigger as it stands after all migrations, which change some more than once.
  *
  *   node scripts/triggers.ts           writes it
- *   node scripts/triggers.ts --check   fails where it differs
+ *   node scripts/triggers.ts --check   fails if it differs
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";

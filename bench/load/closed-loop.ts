@@ -1,10 +1,10 @@
-/** The load: so many callers, each of which sends its next request when the last one was answered. */
+/** The load of a fixed number of callers, each of which sends its next request when the last one was answered. */
 
-/** Neither more calls than `count` nor more time than `maxMs`, whichever ends first. */
+/** Ends after `count` calls or after `maxMs`, whichever comes first. */
 export type Bounds = { callers: number; count: number; maxMs: number };
 
 export type Loop = {
-  /** How long each call took that was answered. */
+  /** The durations of the calls that were answered. */
   ms: number[];
   /** From the first call's start to the last one's end. */
   totalMs: number;

@@ -33,7 +33,7 @@ export function openHttp(url: string, connections: number, headers: Record<strin
   };
 }
 
-/** What the answer holds, where its status is this one; else throws what it says. */
+/** The parsed body of the answer; throws its text where the status is not `expected`. */
 export function bodyOf<T>({ status, text }: Answer, expected: number): T {
   if (status !== expected) throw new Error(`answered ${status}, not ${expected}: ${text.slice(0, 300)}`);
   return JSON.parse(text) as T;

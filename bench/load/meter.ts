@@ -6,13 +6,13 @@ const MEMORY_EVERY_MS = 500;
 
 export type Usage = {
   cpuS: number;
-  /** The most of its samples. */
+  /** The largest of the samples. */
   peakPssMb: number;
-  /** Seconds of CPU that neither the subject nor this process used: what else the machine did. */
+  /** Seconds of CPU that other processes used, neither the subject nor this one. */
   otherCpuS: number;
 };
 
-/** Begins to measure the processes below `roots`; the function that it answers ends that. Null where there is no /proc. */
+/** Begins to measure the processes below `roots`; returns a function that ends it and gives the usage, null where there is no /proc. */
 export function startMeter(roots: readonly number[]): () => Usage | null {
   if (!canMeasureUsage) return () => null;
   let peakPssMb = 0;
@@ -38,7 +38,7 @@ function ownSeconds(): number {
   return (user + system) / 1e6;
 }
 
-/** The figures of a measure that `tasks` tasks went through. */
+/** The usage figures of a measure with `tasks` tasks. */
 export function usageFigures(usage: Usage | null, tasks: number): { [figure: string]: number } {
   if (usage === null) return {};
   return {

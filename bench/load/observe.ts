@@ -1,22 +1,22 @@
-/** Sees tasks to their ends from outside, as a caller who polls would. */
+/** Polls tasks until they have ended, as a caller would. */
 import { setTimeout as pause } from "node:timers/promises";
 
 export type Observed = {
   ended: number;
-  /** Of those, how many did not succeed. */
+  /** Of the ended tasks, how many did not succeed. */
   unsuccessful: number;
-  /** Still open when time was up. */
+  /** Not ended when the time was up. */
   open: number;
   /** By `performance.now()`. */
   lastEndAt: number;
 };
 
-/** What a look at one task finds: null while it has not ended. */
+/** Looks at one task; null while it has not ended. */
 export type Look = (id: string) => Promise<"succeeded" | "other" | null>;
 
 /**
- * Pollers take the open tasks in turn; one that has not ended goes to the end of the line, and its poller rests for `restMs`. A poller that
- * finds the line empty leaves: whoever still holds an id goes on with it.
+ * Pollers take the open tasks from a queue; a task that has not ended goes back to its end, and its poller rests for `restMs`. A poller
+ * that finds the queue empty stops; a poller that still holds a task goes on with it.
  */
 export async function observe(
   look: Look,

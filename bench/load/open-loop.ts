@@ -1,9 +1,9 @@
-/** The load of many callers who know nothing of one another: so many requests a second, answered or not. */
+/** The load of many independent callers: a fixed number of requests a second, whether earlier ones were answered or not. */
 import { setTimeout as pause } from "node:timers/promises";
 
 const STEP_MS = 20;
 
-/** Until `forMs` are over. Requests that would exceed `mostOpen` at once are not sent: this process is no endless crowd. Answers how many those were. */
+/** Sends for `forMs`, but never more than `mostOpen` at once: this process is no endless crowd. Returns how many requests were not sent. */
 export async function openLoop(
   { perSecond, forMs, mostOpen }: { perSecond: number; forMs: number; mostOpen: number },
   send: () => Promise<void>,

@@ -1,4 +1,4 @@
-/** What processes use, as Linux tells it in /proc. Elsewhere there is no /proc, and nothing of this is in the report. */
+/** The CPU time and memory of processes, from Linux' /proc. Without /proc, the report leaves them out. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 /** `getconf CLK_TCK`, which is 100 on every Linux that Node runs on. */
@@ -8,7 +8,7 @@ export const canMeasureUsage = existsSync("/proc/self/smaps_rollup");
 
 type Status = { parent: number; cpuS: number };
 
-/** The processes with these ids and all that they have started, also indirectly. */
+/** The processes with these ids and all their descendants. */
 export function processesBelow(roots: readonly number[]): number[] {
   if (!canMeasureUsage) return [];
   const children = new Map<number, number[]>();
@@ -27,18 +27,18 @@ export function processesBelow(roots: readonly number[]): number[] {
   return below;
 }
 
-/** Seconds of CPU, user and system, that they have used so far, with those of their children that have ended. */
+/** Seconds of CPU, user and system, that they and their ended children have used so far. */
 export function cpuSecondsOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + (statusOf(pid)?.cpuS ?? 0), 0);
 }
 
-/** Their proportional set size in MB: what is shared counts for each with its part. */
+/** Their proportional set size in MB: each process counts its share of shared memory. */
 export function pssMbOf(pids: readonly number[]): number {
   const kilobytes = pids.map((pid) => Number(/^Pss:\s+(\d+)/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0));
   return kilobytes.reduce((sum, each) => sum + each, 0) / 1024;
 }
 
-/** Seconds that the machine's cores together were busy since it started. */
+/** Seconds for which the machine's cores together were busy since it started. */
 export function busySeconds(): number {
   const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0] = textOf("/proc/stat")
     .slice(0, 200)

@@ -1,4 +1,4 @@
-/** Many tasks in a request, one request after the other; their end as the service's own count tells it. */
+/** Many tasks in a request, one request after the other; the service's own count tells when they have ended. */
 import { setTimeout as pause } from "node:timers/promises";
 import { startMeter, usageFigures } from "../load/meter.ts";
 import type { Running } from "../subjects/service.ts";

@@ -1,4 +1,4 @@
-/** Tasks that wait for one another, until the last has ended. */
+/** Chains and chords: tasks that wait for one another, until the last has ended. */
 import { demand, type Measure } from "./measure.ts";
 
 const WAIT_MS = 10_000;
@@ -17,7 +17,7 @@ export const flows: Measure = async ({ service }, { chain, chord }) => {
       if (end === "succeeded") return performance.now() - startedAt;
     }
   };
-  // Once before, small: what is used for the first time is not measured.
+  // A small run first, so that the first use is not measured.
   await timed(() => kinds.chain(3));
   const chainMs = await timed(() => kinds.chain(chain));
   const chordMs = await timed(() => kinds.chord(chord));

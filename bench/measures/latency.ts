@@ -1,4 +1,4 @@
-/** One task at a time, from its submission until its caller knows of its end. */
+/** One task at a time: the time from its submission until its caller knows that it ended. */
 import { setTimeout as pause } from "node:timers/promises";
 import { closedLoop } from "../load/closed-loop.ts";
 import { percentile } from "../report/statistics.ts";
@@ -10,7 +10,7 @@ const WAIT_MS = 10_000;
 const WARM_UP = 20;
 const WITHIN_MS = 60_000;
 
-/** `isPolled`: asks every 2 ms; else once, and is answered at the end. */
+/** `isPolled`: reads the task every 2 ms; otherwise one read waits for the end. */
 export async function latencyOf(service: Service, tasks: number, isPolled: boolean): Promise<Found> {
   const one = async () => {
     const id = await service.submit("noop");

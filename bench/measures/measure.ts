@@ -1,7 +1,7 @@
-/** What a measure gets, and what it gives. */
+/** The parameters and the result of a measure. */
 import type { Running } from "../subjects/service.ts";
 
-/** How much of everything: a whole run, or a look. */
+/** The sizes of all measures: for a whole run, or for a quick look. */
 export type Sizes = {
   passes: number;
   warmUp: number;
@@ -24,7 +24,7 @@ export type Found = { measure: string; figures: { [figure: string]: number } };
 
 export type Measure = (running: Running, sizes: Sizes, bulkShare: number) => Promise<Found[]>;
 
-/** A measure that saw something else than success gives no figures. */
+/** Throws where the condition is not met: a measure with failures gives no figures. */
 export function demand(isMet: boolean, why: string): void {
   if (!isMet) throw new Error(why);
 }

@@ -1,4 +1,4 @@
-/** One task whose progress many follow, as server-sent events. Only the service itself has them. */
+/** One task whose progress many listeners follow as server-sent events, which only the service itself offers. */
 import { createParser } from "eventsource-parser";
 import { Agent, request } from "undici";
 import { startMeter, usageFigures } from "../load/meter.ts";
@@ -9,7 +9,7 @@ import { demand, type Found, type Measure } from "./measure.ts";
 
 type Heard = { type: string; at: string };
 
-/** The task waits in it until all listen. */
+/** The lane that is paused until all listeners are connected, so that the task waits in it. */
 const LANE = "high";
 
 const PATIENCE_MS = 120_000;
@@ -20,7 +20,7 @@ export const progress: Measure = async (running, sizes) => {
   return found;
 };
 
-/** How late after the event's own time each progress reached each listener. The task starts when all of them listen. */
+/** How long after the event's own time each progress event reached each listener. The task starts when all listeners are connected. */
 async function listen(
   { url, roots }: Running,
   listeners: number,

@@ -11,8 +11,8 @@ const SUBMIT_WITHIN_MS = 60_000;
 const DRAIN_WITHIN_MS = 120_000;
 
 /**
- * The submissions, then the tasks seen to their ends by four pollers, who also see all that ended meanwhile: what is used is that of
- * both, by task.
+ * Submits the tasks, then polls them with four pollers until all have ended, also those that ended meanwhile. The usage per task is that
+ * of both parts.
  */
 export async function submitAndEnd({ service, roots }: Running, connections: number, tasks: number): Promise<Found> {
   const stop = startMeter(roots);
@@ -38,7 +38,7 @@ export async function submitAndEnd({ service, roots }: Running, connections: num
   };
 }
 
-/** The same without pollers, who would be in the tasks' way; the end is what the service's own count says. */
+/** The same without pollers, which would slow down the tasks; the service's own count tells when they have ended. */
 export async function submitAndDrain({ service }: Running, connections: number, tasks: number): Promise<Found> {
   const startedAt = performance.now();
   const bounds = { callers: connections, count: tasks, maxMs: SUBMIT_WITHIN_MS };

@@ -1,16 +1,16 @@
-/** What a run found, as rows; and the questions that the report asks of them. */
+/** The results of a run as rows, and the queries that the report makes on them. */
 import { ratioOf, spreadOf, type Ratio, type Spread } from "./statistics.ts";
 
 /** What one pass measured of one subject: numbers by the figure's name, such as `p50Ms`. */
 export type Row = { subject: string; measure: string; pass: number; figures: { [figure: string]: number } };
 
-/** A measure that gave nothing, and why. */
+/** A measure that failed, and why. */
 export type Failure = { subject: string; measure: string; pass: number; reason: string };
 
-/** Where a number stands: `lovage`, `submit-32`, `tasksPerS`. */
+/** The address of a figure: `lovage`, `submit-32`, `tasksPerS`. */
 export type Place = { subject: string; measure: string; figure: string };
 
-/** The figure of each pass that has it. */
+/** The figure by pass, for each pass that has it. */
 export function byPass(rows: readonly Row[], { subject, measure, figure }: Place): Map<number, number> {
   const found = rows.filter((row) => row.subject === subject && row.measure === measure);
   return new Map(

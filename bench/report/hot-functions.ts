@@ -1,6 +1,6 @@
-/** Where a CPU profile spent its time. */
+/** The functions in which a CPU profile spent its time. */
 
-/** Of the Chrome DevTools Protocol: `Profiler.Profile`. */
+/** `Profiler.Profile` of the Chrome DevTools Protocol. */
 export type CpuProfile = {
   nodes: { id: number; callFrame: { functionName: string; url: string; lineNumber: number } }[];
   samples?: number[];
@@ -9,16 +9,16 @@ export type CpuProfile = {
 export type HotFunction = {
   /** Its name, and its file and line. */
   name: string;
-  /** In the function itself, without what it called. */
+  /** Time in the function itself, without the functions that it called. */
   selfMs: number;
 };
 
-/** What the profiler calls the time in which no JavaScript ran. */
+/** The profiler's names for time in which no JavaScript ran. */
 const NOT_RUNNING = new Set(["(idle)", "(root)"]);
 
 /**
- * The functions that took most, and how long JavaScript ran at all. A sample stands for the `everyMs` between two samples: the runtime takes
- * them only while the isolate runs, so what the profile says of the time since the one before also holds when it did not run.
+ * The functions that took most time, and how long JavaScript ran at all. Each sample counts for `everyMs`, not for the time since the
+ * sample before: the runtime takes samples only while the isolate runs, so that time also contains pauses.
  */
 export function hotFunctions({ nodes, samples = [] }: CpuProfile, everyMs: number, count: number) {
   const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));

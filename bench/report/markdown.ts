@@ -1,9 +1,9 @@
-/** The report as Markdown: what was compared first, then every figure. */
+/** The report as Markdown: first the comparisons, then every figure. */
 import { spread, type Failure, type Row } from "./figures.ts";
 import { AIMS, type Aim, type Compared } from "./ratios.ts";
 
 export type Report = {
-  /** When, on what, with which versions. */
+  /** When and where the run was, with which versions. */
   date: string;
   machine: string;
   passes: number;
@@ -17,7 +17,7 @@ export type Report = {
   failures: Failure[];
 };
 
-/** How a figure is called in a heading, in the order of the columns. */
+/** The headings of the figures, in the order of the columns. */
 const FIGURES: { [figure: string]: string } = {
   tasks: "tasks",
   listeners: "listeners",
@@ -57,7 +57,7 @@ const TITLES: [prefix: string, title: string][] = [
   ["in-flight", "Memory with tasks in flight"],
 ];
 
-/** How the service is called where it is measured alone. */
+/** Names of the service in the sections that measure it alone. */
 const ALONE: { [subject: string]: string } = {
   delays: "Lovage, serial D1 with delays",
   million: "Lovage, many ended tasks",
@@ -110,7 +110,7 @@ function aimCells({ atLeast, atMost }: Pick<Aim, "atLeast" | "atMost">, value: n
   return ["", ""];
 }
 
-/** A line for each subject and size, a column for each figure that anybody has. */
+/** A line for each subject and size, a column for each figure that any of them has. */
 function measureSection({ rows, subjects }: Report, prefix: string, title: string): string {
   const isOf = (measure: string) => (prefix.endsWith("-") ? measure.startsWith(prefix) : measure === prefix);
   const found = rows.filter(({ measure, subject }) => isOf(measure) && subject !== "counts");
@@ -166,7 +166,7 @@ function spreadCell({ median, least, most, passes }: { median: number; least: nu
 
 const range = (least: number, most: number) => (least === most ? "" : `(${number(least)}–${number(most)})`);
 
-/** Three digits that mean something; whole numbers whole. */
+/** Three significant digits; whole numbers in full. */
 export function number(value: number): string {
   if (Number.isInteger(value) || Math.abs(value) >= 1_000) return Math.round(value).toLocaleString("en");
   return value.toLocaleString("en", { maximumSignificantDigits: 3 });

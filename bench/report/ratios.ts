@@ -2,7 +2,7 @@
 import { ratio, type Place, type Row } from "./figures.ts";
 import type { Ratio } from "./statistics.ts";
 
-/** What a ratio compares, and what it shall be: at least so much for a rate, at most for a cost or a time. */
+/** What a ratio compares, and its target: a minimum for a rate, a maximum for a cost or a time. */
 export type Comparison = {
   what: string;
   above: Place;
@@ -15,7 +15,7 @@ export type Compared = Comparison & Ratio;
 
 const of = (subject: string, measure: string, figure: string): Place => ({ subject, measure, figure });
 
-/** Lovage beside another subject, by the same figure of the same measure. */
+/** Compares Lovage with another subject, by the same figure of the same measure. */
 const beside = (subject: string, measure: string, figure: string): Pick<Comparison, "above" | "below"> => ({
   above: of("lovage", measure, figure),
   below: of(subject, measure, figure),
@@ -73,7 +73,7 @@ export const COMPARISONS: readonly Comparison[] = [
   },
 ];
 
-/** Those that this run has both sides of. */
+/** The comparisons of which this run has both figures. */
 export function compare(rows: readonly Row[]): Compared[] {
   return COMPARISONS.flatMap((comparison) => {
     const found = ratio(rows, comparison.above, comparison.below);
@@ -81,7 +81,7 @@ export function compare(rows: readonly Row[]): Compared[] {
   });
 }
 
-/** A figure that is held to a bound by itself. */
+/** A single figure with a target. */
 export type Aim = { what: string; place: Place; unit: string; atLeast?: number; atMost?: number };
 
 export const AIMS: readonly Aim[] = [

@@ -1,6 +1,6 @@
 /** The report's arithmetic. */
 
-/** Of many values, also none: then it is not a number. Of an even count, the middle between the middle two. */
+/** The median; NaN for no values. For an even count, the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const ascending = values.toSorted((a, b) => a - b);
   const middle = ascending.length / 2;
@@ -8,7 +8,7 @@ export function median(values: readonly number[]): number {
   return below === undefined || above === undefined ? Number.NaN : (below + above) / 2;
 }
 
-/** The smallest of the values that at least `percent` of them do not exceed (the nearest rank); not a number where there are none. */
+/** The percentile by nearest rank: the smallest value that at least `percent` % of the values do not exceed; NaN for no values. */
 export function percentile(values: readonly number[], percent: number): number {
   const ascending = values.toSorted((a, b) => a - b);
   return ascending[Math.max(0, Math.ceil((ascending.length * percent) / 100) - 1)] ?? Number.NaN;
@@ -24,7 +24,7 @@ export function spreadOf(values: readonly number[]): Spread {
 /** One median divided by another, and the range of the same quotient within each pass. */
 export type Ratio = { ratio: number; least: number; most: number };
 
-/** By pass. A pass that has only one of the two counts for its own median, and not for the range. */
+/** The ratio of two figures by pass. A pass that has only one of them counts for that figure's median, but not for the range. */
 export function ratioOf(above: ReadonlyMap<number, number>, below: ReadonlyMap<number, number>): Ratio | null {
   const ratio = median([...above.values()]) / median([...below.values()]);
   if (!Number.isFinite(ratio)) return null;
@@ -35,7 +35,7 @@ export function ratioOf(above: ReadonlyMap<number, number>, below: ReadonlyMap<n
   return { ratio, least: Math.min(ratio, ...within), most: Math.max(ratio, ...within) };
 }
 
-/** The rise per hour of the straight line that lies closest to the points (least squares); 0 for fewer than two moments. */
+/** The rise per hour of the least-squares line through the points; 0 for fewer than two times. */
 export function slopePerHour(points: readonly { atMs: number; value: number }[]): number {
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const atMs = mean(points.map((point) => point.atMs));

@@ -1,10 +1,10 @@
 /**
- * The built Worker with its D1, queues and objects counted, by what called them. `GET /__counts` tells. Its objects live in the same
- * isolate, and so share the counts.
+ * The built Worker with its calls to D1, queues and objects counted, by the origin of the call. `GET /__counts` returns them. Its objects
+ * live in the same isolate, and so share the counts.
  */
 import worker, * as classes from "built-worker";
 
-/** `clock`: what goes by time and not by task. */
+/** `clock`: costs that depend on time and not on tasks. */
 type Origin = "tasks" | "clock";
 
 type Counts = {
@@ -84,7 +84,7 @@ const countedQueue = (queue: Queue, own: Counts) => ({
   },
 });
 
-/** Its stubs count every call of a method. */
+/** A namespace whose stubs count every method call. */
 function countedNamespace(namespace: DurableObjectNamespace, own: Counts): DurableObjectNamespace {
   const countedStub = (stub: DurableObjectStub) =>
     new Proxy(stub, {
@@ -113,7 +113,7 @@ function countedNamespace(namespace: DurableObjectNamespace, own: Counts): Durab
 const OBJECTS = ["PROGRESS", "CLOCK", "ATTEMPTS", "RATES"];
 const wrapped: Record<Origin, WeakMap<object, Env>> = { tasks: new WeakMap(), clock: new WeakMap() };
 
-/** Always the same for the same bindings: what an isolate keeps beside them stays found. */
+/** Always the same wrapper for the same bindings, because the Worker keeps caches in maps keyed by `env` and its bindings. */
 function counted(env: Env, origin: Origin): Env {
   const known = wrapped[origin].get(env);
   if (known !== undefined) return known;

@@ -1,4 +1,4 @@
-/** The contract of `subjects/neutral.ts` with the least that an asynchronous task can do on this platform: one INSERT, one send, one claim, one commit. */
+/** The contract of `subjects/neutral.ts` with the minimum for an asynchronous task on this platform: one INSERT, send, claim and commit. */
 
 interface Bindings {
   DB: D1Database;
@@ -17,7 +17,7 @@ const COMMIT =
 const READ = "SELECT id, state, result FROM tasks WHERE id = ?1";
 const OPEN = "SELECT COUNT(*) AS open FROM tasks WHERE state <> 'SUCCESS'";
 
-/** A queue takes no more messages in one call. */
+/** The most messages that a queue takes in one call. */
 const SEND = 100;
 
 async function insert({ DB }: Bindings, count: number, { name, input = {} }: Submission): Promise<string[]> {

@@ -1,4 +1,4 @@
-/** What a task costs in the platform's own units, counted at the bindings of the built Worker. */
+/** The cost of a task in the platform's billing units, counted at the bindings of the built Worker. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -22,7 +22,7 @@ const NOOP = { task: "test.noop", input: {} };
 const REPORTING = { task: "test.progress", input: { steps: 5, ms: 300 } };
 const noops = (count: number) => Array.from({ length: count }, () => NOOP);
 
-/** Each submits tasks and answers how many. */
+/** Submits tasks and returns how many. */
 type Load = (http: Http, db: Database, sizes: Sizes) => Promise<number>;
 
 const posts = (callers: number, count: number, body: object, headers: Record<string, string> = {}) => {
@@ -37,7 +37,7 @@ const posts = (callers: number, count: number, body: object, headers: Record<str
   return load;
 };
 
-/** One task, and the next when it has ended. */
+/** One task at a time: the next when the last has ended. */
 const alone: Load = async (http, db) => {
   const count = 30;
   for (let n = 0; n < count; n++) {
@@ -69,14 +69,14 @@ const LOADS: { [measure: string]: Load } = {
     flow({ chord: { header: noops(sizes.chord), body: NOOP } }, sizes.chord + 1)(http, db, sizes),
 };
 
-/** Runs each load until its tasks have ended and nothing is owed to anybody. */
+/** Runs each load until its tasks have ended and no delivery is owed. */
 export async function countCosts(sizes: Sizes): Promise<Row[]> {
   const miniflare = new Miniflare(await countingOptions());
   try {
     const http = authorized((await miniflare.ready).origin, 32);
     const db = await miniflare.getD1Database("DB");
     for (const { statements } of readLocalConfig().migrations) await db.batch(statements.map((sql) => db.prepare(sql)));
-    // What is read once is read now.
+    // Makes the reads that an isolate does only once before counting begins.
     await posts(1, 1, NOOP)(http, db, sizes);
     await untilSettled(db, 20);
     const read = async () => bodyOf<Counted>(await http.get("/__counts"), 200);
@@ -105,7 +105,7 @@ function each(before: Counts, after: Counts, by: number, more: Counts): Counts {
   return { ...more, ...Object.fromEntries(counts) };
 }
 
-/** As `npm run serve` runs it, but with the bindings counted and the state gone afterwards. */
+/** The options of `npm run serve`, but with counted bindings and state that is not kept. */
 async function countingOptions() {
   const { config, worker } = readLocalConfig();
   const modules = [
@@ -128,7 +128,7 @@ async function countingOptions() {
   });
 }
 
-/** Asks the database directly, past the counters. */
+/** Queries the database directly, without the counters. */
 async function untilSettled(db: Database, everyMs: number): Promise<void> {
   const deadline = Date.now() + WITHIN_MS;
   const owed = db.prepare("SELECT COUNT(*) AS n FROM tasks WHERE finished_at IS NULL OR due_at IS NOT NULL");

@@ -1,4 +1,4 @@
-/** The service on a D1 that does one thing after another and is a network away: how much a round trip costs. */
+/** The service on a D1 that runs one call at a time, behind a network delay: how much a round trip costs. */
 import { bulkAndEnd } from "../measures/bulk.ts";
 import { latencyOf } from "../measures/latency.ts";
 import type { Sizes } from "../measures/measure.ts";
@@ -7,7 +7,7 @@ import { warmUp } from "../passes.ts";
 import type { Row } from "../report/figures.ts";
 import { startLovage } from "../subjects/lovage.ts";
 
-/** Of the network, of a statement that reads, and of one that writes. */
+/** Delays of the network, of a statement that reads, and of a statement that writes. */
 const DELAYS_MS = "10,1,5";
 const CONNECTIONS = 32;
 
@@ -18,7 +18,7 @@ export async function measureDelays({ warmUp: tasks, delays }: Sizes): Promise<R
     const rows: Row[] = [];
     for (let pass = 1; pass <= delays.rounds; pass++) {
       const found = [
-        // Pollers would stand before the tasks in the line for D1.
+        // Without pollers, whose calls would delay those of the tasks at D1.
         await submitAndDrain(running, CONNECTIONS, delays.submit),
         await latencyOf(running.service, delays.latency, false),
         await bulkAndEnd(running, 1_000, delays.bulkRequests),

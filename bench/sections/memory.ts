@@ -9,7 +9,7 @@ import { authorized } from "../subjects/lovage.ts";
 const IN_FLIGHT = 10_000;
 const PER_REQUEST = 1_000;
 
-/** They run for longer than they are looked at. */
+/** The tasks sleep for longer than the measure looks at them. */
 const SLEEP_MS = 20_000;
 const LOOK_FOR_MS = 12_000;
 const LOOK_EVERY_MS = 1_000;

@@ -16,7 +16,7 @@ import type { Running } from "../subjects/service.ts";
 const CONNECTIONS = 32;
 const DAY_MS = 86_400_000;
 
-/** Of a million tasks of a day, each has a moment of its own. */
+/** How long the task that is copied may take to end. */
 const WITHIN_MS = 30_000;
 
 export async function measureMillion({ warmUp: tasks, million }: Sizes): Promise<Row[]> {
@@ -29,7 +29,7 @@ export async function measureMillion({ warmUp: tasks, million }: Sizes): Promise
     for (const { running } of both) await warmUp(running, tasks);
     const rows: Row[] = [];
     for (let pass = 1; pass <= million.rounds; pass++) {
-      // One of the two is idle while the other is measured; who comes first changes.
+      // One of the two is idle while the other is measured; the order changes with each pass.
       for (const { subject, running } of pass % 2 === 0 ? both.toReversed() : both) {
         const found = [
           await submitAndEnd(running, CONNECTIONS, million.submit),
@@ -45,7 +45,7 @@ export async function measureMillion({ warmUp: tasks, million }: Sizes): Promise
   }
 }
 
-/** A database with so many copies of a task that has ended, each with an id and a time of its own within the last day. */
+/** Fills a database with `count` copies of an ended task, each with its own id and its own time within the last day. */
 async function prepare(persist: string, count: number): Promise<void> {
   const running = await startLovage(1, { persist });
   const deadline = performance.now() + WITHIN_MS;

@@ -1,7 +1,7 @@
-/** Workers of the benchmark's own, as one module each. */
+/** Bundles the benchmark's own Workers, each into one module. */
 import { join } from "node:path";
 
-/** `name`: a file of `bench/runtime`. Imports of `built-worker` stay, and lead to the module beside it of that name. */
+/** `name`: a file of `bench/runtime`. Imports of `built-worker` stay external: the module of that name is put beside the bundle. */
 export async function bundleWorker(name: string): Promise<string> {
   const vite = await import("vite");
   const [bundle] = (await vite.build({

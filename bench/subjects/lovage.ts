@@ -1,4 +1,4 @@
-/** The service itself, started and spoken to as its users do. */
+/** The service itself, started and called as its users do. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ type Node = { key: string; task: { id: string } };
 type Lane = { queued: number; running: number };
 
 export type LovageOptions = {
-  /** A directory to keep; without one the state goes with the service. */
+  /** A directory in which the state is kept; without it the state is deleted when the service stops. */
   persist?: string;
   /** More of the command's arguments, such as `["--strict"]`. */
   args?: string[];
@@ -89,7 +89,7 @@ function openLovage(url: string, connections: number): Service {
       return ENDS[bodyOf<{ state: string }>(await http.get(`/v1/tasks/${id}`, headers), 200).state] ?? null;
     },
     submitMany: async (count) => {
-      // With a tag, as callers have who want to find them again.
+      // With a tag, by which callers find their tasks again.
       const tasks = noops(count).map((noop) => ({ ...noop, options: { tags: { run: RUN } } }));
       const answer = await http.post("/v1/tasks/batch", { tasks });
       return bodyOf<{ items: { status: number }[] }>(answer, 207).items.filter(({ status }) => status === 202).length;
@@ -99,7 +99,7 @@ function openLovage(url: string, connections: number): Service {
       return items.reduce((sum, { queued, running }) => sum + queued + running, 0);
     },
     forgetMany: async () => {},
-    // The question costs more than a peer's, and must not slow down the answer.
+    // The count costs more than a peer's, and must not slow down the tasks.
     askEveryMs: 100,
     flows: {
       chain: (length) => flow({ chain: noops(length) }, (nodes) => nodes.at(-1)),

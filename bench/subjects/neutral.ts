@@ -1,15 +1,15 @@
 /**
  * The contract that the floor and the peers speak: `POST /tasks` `{ name, input }` gives 202 `{ id }`; `GET /tasks/:id` `{ state }`, with
- * `?wait=ms` once it has ended, if they can; `POST /bulk` `{ n }` submits n that do nothing, `GET /open` says how many of those have not
- * ended, and `POST /forget` begins anew; `POST /chain` and `/chord` `{ n }` give 202 `{ id }`.
+ * `?wait=ms` once it has ended, if they can; `POST /bulk` `{ n }` submits n tasks that do nothing, `GET /open` says how many of those have
+ * not ended, and `POST /forget` resets that count; `POST /chain` and `/chord` `{ n }` give 202 `{ id }`.
  */
 import { bodyOf, openHttp } from "../load/http.ts";
 import type { Service } from "./service.ts";
 
-/** Of states that a task does not leave. */
+/** The terminal states, and what each means. */
 const ENDS: { [state: string]: "succeeded" | "other" } = { SUCCESS: "succeeded", FAILURE: "other" };
 
-/** What the floor cannot. */
+/** What a subject supports; the floor has neither. */
 type Can = { wait: boolean; flows: boolean };
 
 export function openNeutral(url: string, connections: number, can: Can): Service {

@@ -11,13 +11,13 @@ import type { Running, Service, Subject } from "./service.ts";
 
 const peers = join(import.meta.dirname, "../peers");
 
-/** Debian's own, which its packages of Celery and FastAPI are for. */
+/** Debian's Python, for which its packages of Celery and FastAPI are installed. */
 const PYTHON = "/usr/bin/python3";
 const PYTHON_PACKAGES = ["celery", "fastapi", "redis", "uvicorn"];
 const DEBIAN_PACKAGES = "redis-server python3-celery python3-fastapi python3-uvicorn python3-redis";
 const FIRST_TASK_WITHIN_MS = 30_000;
 
-/** Durable within a second: what the peers' users are told to run. */
+/** Durable within a second, as the peers' documentation recommends. */
 const redis = (port: number, dir: string): Command => ({
   file: "redis-server",
   args: [
@@ -26,7 +26,7 @@ const redis = (port: number, dir: string): Command => ({
   ].flat(),
 });
 
-/** Starts Redis and what stands before it; resolves once a task has ended. `programs`: the API, which listens on the port, is the last. */
+/** Starts Redis and the programs that use it; resolves once a task has ended. The last program is the API, which listens on `port`. */
 async function startPeer(
   programs: (redisPort: number, port: number) => Command[],
   connections: number,

@@ -1,4 +1,4 @@
-/** Programs that a measure starts: each in a process group of its own, which ends with this process whatever ends it. */
+/** Programs that a measure starts: each in its own process group, which ends with this process, however that ends. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo } from "node:net";
@@ -23,7 +23,7 @@ process.on("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
-/** Resolves once `isReady` says so of what it has printed, or of anything else; rejects when it ends before. */
+/** Resolves once `isReady`, which gets the printed text, returns true; rejects when the program ends before. */
 export async function startProgram(
   { file, args, cwd, env }: Command,
   isReady: (printed: string) => boolean | Promise<boolean>,
@@ -64,7 +64,7 @@ async function stopProgram(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => signalGroup(child, "SIGKILL"), STOP_WITHIN_MS);
   await exited;
   clearTimeout(timer);
-  // What its children are still at goes with it.
+  // Children that still run are ended too.
   signalGroup(child, "SIGKILL");
 }
 
@@ -73,11 +73,11 @@ function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // The whole group is gone.
+    // The whole group has ended.
   }
 }
 
-/** A port of loopback that nobody listens on. */
+/** A free port on loopback. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, "127.0.0.1");
@@ -88,7 +88,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Whether somebody listens there. */
+/** Whether a process listens on the port. */
 export async function answers(port: number): Promise<boolean> {
   const socket = connect(port, "127.0.0.1");
   try {

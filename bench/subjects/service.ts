@@ -1,33 +1,33 @@
-/** What is measured, whatever contract it speaks. */
+/** The interface of a measured service, independent of its contract. */
 import type { Look } from "../load/observe.ts";
 
 export type Name = "noop" | "sleep";
 
 export type Service = {
-  /** Answers the id once the task is accepted. */
+  /** Returns the id once the task is accepted. */
   submit(name: Name, input?: { ms?: number }): Promise<string>;
   /** Whether a look can wait for the end. */
   canWait: boolean;
-  /** `waitMs`: the answer may come later, when the task has ended meanwhile. */
+  /** `waitMs`: waits up to this long for the end. */
   look(id: string, waitMs?: number): ReturnType<Look>;
-  /** So many tasks that do nothing, in one request. Answers how many were accepted. */
+  /** Submits tasks that do nothing, in one request. Returns how many were accepted. */
   submitMany(count: number): Promise<number>;
-  /** How many of those that `submitMany` has made since `forgetMany` have not ended, of `submitted`. */
+  /** How many of the `submitted` tasks that `submitMany` created since `forgetMany` have not ended. */
   openOf(submitted: number): Promise<number>;
-  /** Begins to count anew. */
+  /** Resets the count of `openOf`. */
   forgetMany(): Promise<void>;
-  /** How long to rest between two `openOf`. */
+  /** Pause between two calls of `openOf`, in ms. */
   askEveryMs: number;
-  /** One task after another; then many and one more after them. Each answers the id of the last task. */
+  /** `chain`: tasks one after another. `chord`: many tasks at once, and one after them. Each returns the id of the last task. */
   flows: { chain(length: number): Promise<string>; chord(width: number): Promise<string> } | null;
   close(): Promise<void>;
 };
 
-/** A service that runs. */
+/** A running service. */
 export type Running = {
   service: Service;
   url: string;
-  /** The processes that it consists of, each with those that it started. */
+  /** Ids of its processes; their descendants belong to it, too. */
   roots: number[];
   stop(): Promise<void>;
 };
@@ -35,16 +35,16 @@ export type Running = {
 export type Subject = {
   name: string;
   title: string;
-  /** What it is, in a sentence or two. */
+  /** A description of a sentence or two. */
   about: string;
-  /** Why it cannot run here; null where it can. May install what it needs. */
+  /** Why it cannot run here; null where it can. May install its dependencies. */
   prepare(): Promise<string | null>;
-  /** Of what it is made, once prepared: `redis 7.0.15`. */
+  /** The versions of its parts, once prepared: `redis 7.0.15`. */
   versions(): string[];
-  /** `connections`: the most that its client opens. */
+  /** `connections`: the most connections that its client opens. */
   start(connections: number): Promise<Running>;
-  /** The names of the measures that mean something for it. */
+  /** The names of the measures that apply to it. */
   measures: readonly string[];
-  /** Of the bulk measure, what part of its tasks are enough: of a slow one less, so that a run ends in time. */
+  /** The share of the bulk measure's tasks that it gets: less for a slow subject, so that a run ends in time. */
   bulkShare: number;
 };

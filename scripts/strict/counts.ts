@@ -2,7 +2,7 @@
 
 import type { EventLimits } from "./limits.ts";
 
-/** Of one kind of event. */
+/** The counts of one kind of event. */
 export interface KindRecord {
   events: number;
   /** The most that one event used. */
@@ -16,7 +16,7 @@ export interface KindRecord {
   };
   /** How often a request waited for one of the connections to be free. The platform queues it: nothing is refused or cut off. */
   waited: number;
-  /** How often a limit refused or ended something. */
+  /** How often a limit refused a call or ended an event. */
   met: {
     statements: number;
     subrequests: number;
@@ -26,16 +26,16 @@ export interface KindRecord {
   };
 }
 
-/** By kind of event: `fetch`, `queue`, `scheduled`, or a class and its method. */
+/** Counts by kind of event: `fetch`, `queue`, `scheduled`, or a class and its method. */
 export type Records = Record<string, KindRecord>;
 
-/** Of one database. */
+/** The counts of one database. */
 export interface GateRecord {
   calls: number;
   statements: number;
   /** Statements that wrote something. */
   writes: number;
-  /** The most calls that waited for their turn at once. */
+  /** The most calls that were queued at once. */
   mostQueued: number;
   refused: { overloaded: number; full: number; failed: number; silent: number };
   sizeBytes: number;

@@ -1,4 +1,4 @@
-/** Production's limits of one event, as Cloudflare documents them, and what the strict platform is told besides. Durations are ms. */
+/** Production's limits for one event, as Cloudflare documents them, and the strict platform's other settings. Durations are ms. */
 
 export type Plan = "paid" | "free";
 
@@ -22,21 +22,21 @@ export interface EventLimits {
 }
 
 export interface DatabaseOptions {
-  /** Of every call, half on its way and half on its way back. */
+  /** The network delay of every call: half on the way there, half on the way back. */
   networkMs: number;
-  /** Of every statement that writes nothing. */
+  /** The delay of every statement that writes nothing. */
   readMs: number;
-  /** Of every statement that writes. */
+  /** The delay of every statement that writes. */
   writeMs: number;
   /** Writes are refused once the database is larger. */
   maxBytes: number;
-  /** Calls that may wait for their turn; one more is refused. */
+  /** Calls that may be queued; one more is refused. */
   maxQueued: number;
-  /** A call that has waited longer for its turn is refused, and one that a silent database does not answer fails. */
+  /** A call that is queued for longer is refused; a call to a silent database fails after this. */
   patienceMs: number;
 }
 
-/** What a strict Worker is told when it starts. */
+/** The configuration of a strict Worker. */
 export interface StrictConfig {
   limits: EventLimits;
   bindings: Record<string, BindingKind>;

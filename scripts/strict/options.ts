@@ -35,7 +35,7 @@ type Values = {
   "d1-max-queued": string;
 };
 
-/** Null without `--strict`. Throws for values that mean nothing. */
+/** Null without `--strict`. Throws for invalid values. */
 export function readStrictOptions(values: Values): StrictOptions | null {
   if (!values.strict) return null;
   const { plan } = values;

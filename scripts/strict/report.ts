@@ -2,10 +2,10 @@
 
 import type { Report } from "./counts.ts";
 
-/** A signal to the whole process group ends the runtime before it can be asked a last time. */
+/** Reads this often, because a signal to the whole process group ends the runtime before a last read. */
 const READ_EVERY_MS = 2_000;
 
-/** What the platform that listens at `url` has counted, as of the last time that it answered. */
+/** The counts of the platform at `url`, as of its last answer. */
 export class LatestReport {
   readonly #url: string;
   #latest: Report | null = null;
@@ -25,7 +25,7 @@ export class LatestReport {
       const response = await fetch(this.#url, { signal: AbortSignal.timeout(1_000) });
       this.#latest = (await response.json()) as Report;
     } catch {
-      // Ended, or too busy: the last answer counts.
+      // The platform has ended or is too busy: the last answer stays.
     }
   }
 }

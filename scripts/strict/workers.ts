@@ -8,12 +8,12 @@ import { eventLimits, type BindingKind, type DatabaseOptions, type Plan, type St
 
 export interface StrictOptions {
   plan: Plan;
-  /** What the platform's durations are multiplied by. */
+  /** The factor for all durations of the platform. */
   scale: number;
   database: DatabaseOptions;
 }
 
-/** What of a Worker's options differs between the isolates. */
+/** The options of a Worker that differ between the isolates. */
 export type WorkerOptions = Pick<
   V4WorkerOptions,
   "compatibilityDate" | "compatibilityFlags" | "d1Databases" | "queueConsumers" | "assets" | "cronTriggers"
@@ -24,7 +24,7 @@ const root = join(import.meta.dirname, "../..");
 /** The name of the Worker before the others, which holds the bindings that Node uses. */
 export const FRONT = "strict-front";
 
-/** What is put around the script. */
+/** The module that wraps the script. */
 const RUNTIME = join(root, "dist/strict/index.js");
 
 /** How many isolates there are of each kind. */
@@ -32,7 +32,7 @@ const ISOLATES = 2;
 
 const GATE = { STRICT_GATE: { className: "D1Gate", scriptName: FRONT, useSQLite: true } };
 
-/** `bindings`: the variables. `bundle`: the module that is run. The objects' Worker has the script's own name, and so the same storage as without the strict platform. */
+/** `bindings`: variables. `bundle`: the module to run. The objects' Worker has the script's own name, and so its usual storage. */
 export function strictWorkers(
   config: Unstable_Config,
   worker: WorkerOptions,
@@ -94,7 +94,7 @@ export function strictWorkers(
 
 type Services = Record<string, string | { name: string; entrypoint?: string }> | undefined;
 
-/** The script's bindings to itself lead to the same isolate. */
+/** The script's bindings to itself, which must lead to the same isolate. */
 function selfBindings(services: Services, own: string, name: string): Services {
   return Object.fromEntries(
     Object.entries(services ?? {}).map(([binding, service]) => [
@@ -118,7 +118,7 @@ function bindingKinds(config: Unstable_Config, own: string): Record<string, Bind
   return Object.fromEntries(kinds.filter(([name]) => name !== undefined));
 }
 
-/** The built Worker as it is, and an entry module that wraps what it exports. */
+/** The built Worker unchanged, and an entry module that wraps its exports. */
 function scriptModules(config: Unstable_Config, own: string, strict: StrictConfig, bundle: string) {
   const objects = config.durable_objects.bindings.filter((binding) => binding.script_name === undefined);
   const entrypoints = (config.services ?? []).filter(({ service, entrypoint }) => service === own && entrypoint);

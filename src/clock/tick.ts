@@ -127,7 +127,7 @@ class Tick {
     return this.#isMore ? now : earliest([...looks, this.#suspects.nextAt()]);
   }
 
-  /** Whether so many statements are left. */
+  /** Whether the budget has `cost` more statements. */
   #affords(cost: number): () => boolean {
     return () => this.#meter.statements + cost <= this.#budget.statements;
   }

@@ -45,7 +45,7 @@ export function wantCount(kv: SyncKvStorage, now: number): boolean {
   return true;
 }
 
-/** Continues the count where it is time, as long as `mayGoOn` allows; returns when it needs a tick (ms since the epoch) or null. Never fails. */
+/** Continues the count where it is time, as long as `mayGoOn` allows; returns when it needs a tick (ms since the epoch). Never fails. */
 export async function countUsage(
   env: Env,
   kv: SyncKvStorage,

@@ -32,7 +32,7 @@ def look(id: str, wait: Optional[int] = None):
     result = celery.AsyncResult(id)
     if wait:
         try:
-            # Hears of the end by Redis' own publish and subscribe.
+            # Waits for the end by Redis' publish and subscribe.
             result.get(timeout=wait / 1000, propagate=False)
         except TookTooLong:
             pass
@@ -49,7 +49,7 @@ def look(id: str, wait: Optional[int] = None):
 
 @api.post("/bulk", status_code=202)
 def bulk(size: Size):
-    # Celery publishes one by one; one connection for all of them is the most that it offers.
+    # Celery publishes messages one by one; the best that it offers is one connection for all of them.
     with celery.producer_pool.acquire(block=True) as producer:
         for _ in range(size.n):
             many.append(celery.send_task("noop", args=[{}], producer=producer).id)

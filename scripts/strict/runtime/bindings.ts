@@ -1,4 +1,4 @@
-/** A Worker's bindings, each call of which counts for the event that makes it and is answered as long as that event lives. */
+/** A Worker's bindings. Each call counts towards the event that makes it, and is answered only while that event lives. */
 
 import type { StrictConfig } from "../limits.ts";
 import { StrictDatabase } from "./database.ts";
@@ -10,14 +10,14 @@ interface OwnBindings {
   STRICT_GATE: DurableObjectNamespace<D1Gate>;
 }
 
-/** Marks the argument by which a Worker called by binding learns of the event that calls it. */
+/** Marks the argument that passes the id of the calling event to a Worker that is called by binding. */
 const CALLER = "strict:caller";
 
 type Method = (...args: unknown[]) => Promise<unknown>;
 
 const eventsById = new Map<string, PlatformEvent>();
 
-/** `outside` counts what happens in no event. */
+/** The bindings of a Worker as the strict platform gives them to it. */
 export function strictEnv<Bindings extends object>(env: Bindings, config: StrictConfig): Bindings {
   const gates = (env as unknown as OwnBindings).STRICT_GATE;
   const strict: Record<string, unknown> = {};
@@ -63,7 +63,7 @@ function strictNamespace(namespace: DurableObjectNamespace): DurableObjectNamesp
   });
 }
 
-/** A stub, service or queue whose every method is a call of the event. */
+/** A stub, service or queue of which every method call counts towards the event. */
 function strictMethods<T extends object>(binding: T, isInvocation: boolean, isSelf: boolean): T {
   return new Proxy(binding, {
     get(target, name) {
@@ -85,14 +85,14 @@ function strictMethods<T extends object>(binding: T, isInvocation: boolean, isSe
   });
 }
 
-/** The caller's event that a Worker called by binding was told, and the arguments without it. */
+/** The calling event that was passed to a Worker called by binding, and the arguments without it. */
 export function callerOf(args: unknown[]): { caller: PlatformEvent | null; rest: unknown[] } {
   const [first, ...rest] = args as [{ [CALLER]?: string } | undefined, ...unknown[]];
   const id = typeof first === "object" && first !== null ? first[CALLER] : undefined;
   return id === undefined ? { caller: null, rest: args } : { caller: eventsById.get(id) ?? null, rest };
 }
 
-/** The event is over: nothing that it calls needs to find it any more. */
+/** Forgets an event that is over: no Worker that it called looks it up any more. */
 export function forget(event: PlatformEvent): void {
   eventsById.delete(event.id);
 }

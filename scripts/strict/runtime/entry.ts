@@ -1,4 +1,4 @@
-/** The built Worker's exports, each incoming call of which is an event with production's limits. */
+/** The built Worker's exports, wrapped so that each incoming call is an event with production's limits. */
 
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 import type { Records } from "../counts.ts";
@@ -13,12 +13,12 @@ type AnyMethod = (this: object, ...args: unknown[]) => unknown;
 type Aborting = { abort(reason?: unknown): void };
 type Handlers = Required<Pick<ExportedHandler<object>, "fetch" | "queue" | "scheduled">>;
 
-/** Where an object keeps the connections that all of its events share. */
+/** The property in which an object keeps the connections that all of its events share. */
 const CONNECTIONS = Symbol("connections");
 
 limitNetwork();
 
-/** What this isolate counted. */
+/** Serves the counts of this isolate. */
 export class StrictReport extends WorkerEntrypoint {
   async read(): Promise<Records> {
     return readRecords();
@@ -91,7 +91,7 @@ export function strictObject(Base: AnyClass, name: string, config: StrictConfig)
   };
   for (const [key, method] of methodsOf(Base, DurableObject)) {
     define(Strict, key, async function (...args) {
-      // The object calls itself.
+      // The object calls its own method, within the same event.
       if (currentEvent() !== null) return method.apply(this, args);
       const { ctx, [CONNECTIONS]: connections } = this as { ctx: DurableObjectState; [CONNECTIONS]: Connections };
       const event = new PlatformEvent(`${name}.${key}`, limits, limits.objectMs, connections);
@@ -112,7 +112,7 @@ function begin(kind: string, config: StrictConfig, ctx: ExecutionContext): Platf
   return event;
 }
 
-/** Runs a handler that has so much time; ends its invocation, or its object, past that. */
+/** Runs a handler for at most `ms`; after that it ends its invocation, or its object. */
 async function timed<T>(event: PlatformEvent, ms: number, ctx: Aborting, handler: () => T | Promise<T>): Promise<T> {
   const limit = setTimeout(() => end(event, "handler", ctx), ms);
   try {
@@ -122,7 +122,7 @@ async function timed<T>(event: PlatformEvent, ms: number, ctx: Aborting, handler
   }
 }
 
-/** The handler has returned: what it left behind has so much time. */
+/** Called when the handler has returned: starts the time limit for what it left to `waitUntil`. */
 function finish(event: PlatformEvent, ctx: ExecutionContext): void {
   event.returned();
   forget(event);
@@ -135,7 +135,7 @@ function end(event: PlatformEvent, limit: "handler" | "afterReturn", ctx: Aborti
   ctx.abort(event.signal.reason);
 }
 
-/** Learns what is left to `waitUntil`. */
+/** Tells the event of each promise that is passed to `waitUntil`. */
 function watch(ctx: ExecutionContext | DurableObjectState, event: PlatformEvent | null = null): void {
   const waitUntil = ctx.waitUntil.bind(ctx);
   Object.defineProperty(ctx, "waitUntil", {

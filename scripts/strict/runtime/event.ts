@@ -1,11 +1,11 @@
-/** One event: what it has used, and whether the platform has ended it. Which event code runs in is known by the asynchronous context. */
+/** One event: what it has used, and whether the platform has ended it. The asynchronous context tells in which event code runs. */
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { KindRecord } from "../counts.ts";
 import type { EventLimits } from "../limits.ts";
 import { recordOf } from "./records.ts";
 
-/** What an event is refused once it has used as much as it may, in the platform's words. */
+/** The platform's error messages for an event that exceeds a limit. */
 const REFUSALS = {
   statements: "D1_ERROR: Too many API requests by single Worker invocation.",
   subrequests: "Too many subrequests by single Worker invocation.",
@@ -27,7 +27,7 @@ export class PlatformEvent {
   #pending = 0;
   #settled = Promise.withResolvers<void>();
 
-  /** `afterMs`: how long it lives on after its handler returned. `connections`: those that it shares, if it does. */
+  /** `afterMs`: how long the event lives on after its handler returned. `connections`: given where it shares those of others. */
   constructor(kind: string, limits: EventLimits, afterMs: number, connections = new Connections(limits.connections)) {
     this.limits = limits;
     this.#record = recordOf(kind);
@@ -48,17 +48,17 @@ export class PlatformEvent {
     return this.#cut.signal.aborted;
   }
 
-  /** Whether anything is left that `waitUntil` was given. */
+  /** Whether a promise that was passed to `waitUntil` is pending. */
   get hasPending(): boolean {
     return this.#pending > 0;
   }
 
-  /** Resolves when nothing is left any more. */
+  /** Resolves when no such promise is pending any more. */
   async idle(): Promise<void> {
     while (this.#pending > 0) await this.#settled.promise;
   }
 
-  /** Counts a use. Throws what the platform throws when it is one too many. */
+  /** Counts a use. Throws the platform's error when the limit is exceeded. */
   spend(what: keyof typeof REFUSALS, count = 1): void {
     const used = this.#used[what] + count;
     if (used > this.limits[what]) {
@@ -69,7 +69,7 @@ export class PlatformEvent {
     this.#record.most[what] = Math.max(this.#record.most[what], used);
   }
 
-  /** A connection that waits for its headers; resolves, once there is one, to what gives it back. */
+  /** Takes a connection, for a request that waits for its headers; resolves, once one is free, to a function that gives it back. */
   async connect(): Promise<() => void> {
     if (this.connections.isFull) this.#record.waited += 1;
     const release = await this.connections.take();
@@ -77,7 +77,7 @@ export class PlatformEvent {
     return release;
   }
 
-  /** Passes on the answer of a binding, unless the event is over by then: then nothing ever comes. */
+  /** Passes on the answer of a binding; never resolves if the event is over by then. */
   async answer<T>(call: () => Promise<T>): Promise<T> {
     if (this.isOver) return forever();
     try {
@@ -91,14 +91,14 @@ export class PlatformEvent {
     }
   }
 
-  /** Its handler has returned. */
+  /** Called when its handler has returned. */
   returned(): void {
     if (this.#returnedAt !== null) return;
     this.#returnedAt = Date.now();
     this.#lasted("handlerMs", this.#returnedAt - this.#startedAt);
   }
 
-  /** Something that the event waits for after its handler. */
+  /** Adds a promise for which the event lives on after its handler. */
   waitFor(promise: Promise<unknown>): Promise<unknown> {
     this.#pending += 1;
     return promise.finally(() => {
@@ -109,7 +109,7 @@ export class PlatformEvent {
     });
   }
 
-  /** The platform ends it. */
+  /** Ends the event, as the platform does at this limit. */
   cutOff(limit: "handler" | "afterReturn"): void {
     if (this.#cut.signal.aborted) return;
     this.#record.met[limit] += 1;

@@ -1,4 +1,4 @@
-/** What stands before the isolates: hands requests and batches to them in turn, and lets tests read and control the platform. */
+/** The Worker before the isolates: passes requests and batches to them in turn, and lets tests read and control the platform. */
 
 import type { Report } from "../counts.ts";
 import type { DatabaseOptions, EventLimits } from "../limits.ts";
@@ -14,7 +14,7 @@ interface FrontEnv {
   [binding: string]: unknown;
 }
 
-/** Answers to these paths are the platform's own; the Worker has none that begins so. */
+/** Paths that the platform answers itself; the Worker has none with this prefix. */
 const OWN = "/__strict/";
 
 /** A Worker of the same script, with the handlers that only tests may call by binding. */
@@ -24,7 +24,7 @@ interface Isolate {
   scheduled(options: { cron: string; scheduledTime: Date }): Promise<unknown>;
 }
 
-/** What became of a batch. */
+/** The outcome of a batch. */
 interface Outcome {
   outcome: string;
   ackAll: boolean;
@@ -33,7 +33,7 @@ interface Outcome {
   retryMessages: { msgId: string; delaySeconds?: number }[];
 }
 
-/** Of each kind of isolate, how many calls were handed out. */
+/** How many calls each kind of isolate has got. */
 const turns = new Map<string, number>();
 
 export const front: ExportedHandler<FrontEnv> = {
@@ -46,7 +46,7 @@ export const front: ExportedHandler<FrontEnv> = {
   async queue(batch, env) {
     const messages = batch.messages.map(({ id, timestamp, body, attempts }) => ({ id, timestamp, body, attempts }));
     const result = await inTurn(env, "CONSUMER_").queue(batch.queue, messages);
-    // What a consumer acknowledged stays so when it throws: the local broker alone would deliver it again.
+    // Messages that a consumer acknowledged stay so when it throws, as in production; the local broker would deliver them again.
     const acked = new Set(result.explicitAcks);
     const retried = new Map(result.retryMessages.map((message) => [message.msgId, message]));
     const isFailed = result.outcome !== "ok" && !result.ackAll;

@@ -1,6 +1,6 @@
 /**
- * The gate before a database, which is one for all isolates: lets one call in at a time, in the order in which they came, takes as long as
- * production does, refuses what production refuses, and fails as a test orders it to.
+ * The gate before a database, one for all isolates: runs one call at a time, in order, with production's delays, refuses what
+ * production refuses, and fails as a test orders.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -16,12 +16,12 @@ export type GateMode = "batch" | "raw" | "rawWithNames" | "exec";
 
 export type Answer = { results: unknown } | { message: string };
 
-/** What a test orders. All of it ends after `forMs`. */
+/** The faults that a test orders. They end after `forMs`. */
 export interface Faults {
   forMs: number;
-  /** Calls that come are neither run nor answered. */
+  /** New calls are neither run nor answered. */
   isSilent?: boolean;
-  /** This part of the calls fails, half of them after they were run. */
+  /** The share of calls that fail, half of them after they were run. */
   errorRate?: number;
   /** Every delay is multiplied by this. */
   slowdown?: number;
@@ -40,7 +40,7 @@ const TEXT = {
   silent: "D1_ERROR: D1 DB storage operation exceeded timeout which caused object to be reset.",
 } as const;
 
-/** Writes that make room are not refused by a full database. */
+/** Statements that free space, which a full database does not refuse. */
 const MAKES_ROOM = /^\s*(delete|drop)\b/i;
 const WRITES = /\b(insert|replace)\s+(or\s+\w+\s+)?into\b|\bupdate\s+\w|\bdelete\s+from\b|^\s*(create|alter|drop)\b/i;
 
@@ -64,7 +64,7 @@ export class D1Gate extends DurableObject<GateEnv> {
     return answer;
   }
 
-  /** Replaces what was ordered before. */
+  /** Orders faults; they replace those that were ordered before. */
   async order({ forMs, ...faults }: Faults): Promise<void> {
     clearTimeout(this.#faultsTimer);
     this.#faultsEnd.resolve();
@@ -98,7 +98,7 @@ export class D1Gate extends DurableObject<GateEnv> {
     return isFaulty ? this.#refuse("failed", TEXT.lost) : answer;
   }
 
-  /** A silent database: the call fails when patience or the silence ends. */
+  /** Fails a call to a silent database, after `patienceMs` or when the silence ends. */
   async #stayFrom(): Promise<Answer> {
     await Promise.race([pause(this.#options.patienceMs), this.#faultsEnd.promise]);
     return this.#refuse("silent", TEXT.silent);

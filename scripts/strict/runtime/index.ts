@@ -1,4 +1,4 @@
-/** What the generated modules of the strict platform import. */
+/** The exports for the generated modules of the strict platform. */
 
 export { StrictReport, strictEntrypoint, strictHandlers, strictObject } from "./entry.ts";
 export { front } from "./front.ts";

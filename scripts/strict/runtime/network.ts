@@ -4,7 +4,7 @@ import { currentEvent } from "./event.ts";
 
 const fetchFreely = globalThis.fetch.bind(globalThis);
 
-/** Puts the limits around `fetch`, for every module that is evaluated later. */
+/** Replaces `fetch` by one with the limits, for every module that is evaluated later. */
 export function limitNetwork(): void {
   globalThis.fetch = fetchWithin;
 }

@@ -1,4 +1,4 @@
-/** What of Node's modules the strict platform uses inside workerd. */
+/** The part of Node's modules that the strict platform uses inside workerd. */
 declare module "node:async_hooks" {
   export class AsyncLocalStorage<T> {
     run<R>(store: T, callback: () => R): R;

@@ -12,12 +12,12 @@ export function readRecords(): Records {
   return records;
 }
 
-/** Begins to count anew; events that still run are counted as they were. */
+/** Resets the counts; events that still run are counted in the same records. */
 export function resetRecords(): void {
   for (const record of Object.values(records)) Object.assign(record, emptyRecord());
 }
 
-/** Joins what several isolates counted. */
+/** Merges the counts of several isolates. */
 export function mergeRecords(all: readonly Records[]): Records {
   const merged: Records = {};
   for (const [kind, record] of all.flatMap((one) => Object.entries(one))) {

@@ -1,4 +1,4 @@
-/** The part of Swagger UI's API that this page uses, untyped there: https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration/ */
+/** The part of Swagger UI that this page uses; it has no types: https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration/ */
 declare module "swagger-ui-dist/swagger-ui-es-bundle.js" {
   export default function SwaggerUI(options: {
     url: string;
