@@ -38,8 +38,8 @@ export function isKeyId(text: string): boolean {
 }
 
 /**
- * The task id that this name has at this time (ms since the epoch): the same for everybody who asks,
- * and in the order of time among all others. A UUIDv7 whose random bits are a hash of the name (RFC 9562 §5.7);
+ * The task id for this name and time (ms since the epoch): every call returns the same one,
+ * and it sorts by its time among all others. A UUIDv7 whose random bits are a hash of the name (RFC 9562 §5.7);
  * `nth` (0 to 4,095) is its place among those of the same time (§6.2), where it has one.
  */
 export async function namedTaskId(name: string, at: number, nth?: number): Promise<string> {

@@ -6,8 +6,8 @@ import { SpentError } from "../results/trouble.ts";
 import { announce } from "./announce.ts";
 
 /**
- * Sets timers anew, queues what starts, and ends what did not start in time. Nobody is rung for in the lanes of `held`.
- * Answers when the next row is due, in ms since the epoch; null: none is.
+ * Sets timers anew, queues the tasks that start, and expires those that did not start in time. Sends no messages in the lanes
+ * of `held`. Returns when the next row is due, in ms since the epoch; null: none is.
  */
 export async function moveAllDue(
   env: Env,

@@ -1,4 +1,4 @@
-/** From a submission to the row that it becomes: every check that can be made before anything is stored. */
+/** Turns a submission into the row that it becomes, with every check that can be made before anything is stored. */
 
 import { meant } from "../core/nearest.ts";
 import { submissionSchema, type Submission } from "../contract/submission.ts";
@@ -27,7 +27,7 @@ import { whyNoTarget } from "./webhooks/target.ts";
 export interface Origin {
   tenant: string;
   traceparent: string | null;
-  /** Whose `debounce` keys these are, where they are not the whole tenant's. */
+  /** Prefix of the `debounce` keys, where the whole tenant does not share them. */
   debounces?: string | null;
 }
 
@@ -36,7 +36,7 @@ export interface RunOptions {
   timeoutMs?: number;
   softTimeoutMs?: number;
   retry?: RetryOptions;
-  /** Told of this task's end; without a secret of its own (sealed), signed with the tenant's. Shown to nobody. */
+  /** Told of this task's end. Messages are signed with its own secret (sealed), or without one with the tenant's. Never shown. */
   webhook?: { url: string; events?: WebhookEvent[] | undefined; secret?: string | undefined };
 }
 
@@ -103,7 +103,7 @@ export function prepareSubmission(
     return refuse(problem("invalid-body", "Webhooks do not go to this address.", [fault]));
   }
   const { webhook } = options;
-  // Without a key it is stored as it is, and sealed where it is used once there is one.
+  // Without a seal key the secret is stored as it is, and sealed when it is used after a key is configured.
   const signing = webhook?.secret !== undefined && whyNoSealKey(env) === null ? webhook.secret : null;
   const run: RunOptions = {
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
@@ -152,7 +152,7 @@ export function prepareSubmission(
   };
 }
 
-/** What stands in a row by its definition alone. */
+/** The columns of a row that come from the definition alone. */
 export function ownOf(
   { name, leaseMs, circuit, batch }: TaskDefinition,
   tenant: string,
@@ -186,7 +186,7 @@ export function checkInput(env: Env, definition: TaskDefinition, input: unknown)
   return writeInput(env, definition, input, parsed.data);
 }
 
-/** A schema's own words may quote what they refuse; what is secret is not repeated. */
+/** The messages of a schema may quote the values that they refuse, so secret values are removed from them. */
 function refuseInput({ name, secret }: TaskDefinition, input: unknown, found: Fault[]): CheckedInput {
   const told = secret === null ? found : scrubFaults(found, input, secret.input);
   return refuse(problem("invalid-input", `The input does not fit the schema of ${name}.`, told));
@@ -226,7 +226,7 @@ function writeInput(
   return { ok: true, input: JSON.stringify(masked), taken, value };
 }
 
-/** With whom the submission shares its task; by its own words first. `debounces`: see {@link Origin}. */
+/** How the submission shares its task with others: by its own options, else by the definition's cache. `debounces`: see {@link Origin}. */
 function shareOf(
   definition: TaskDefinition,
   submission: Submission,
@@ -266,7 +266,7 @@ function checkTiming(definition: TaskDefinition, submission: Submission, now: nu
     fault("expiresAt", "give expiresIn or expiresAt, not both");
   }
   const expiresAt = options.expiresAt ?? (options.expiresIn === undefined ? null : now + options.expiresIn);
-  // Alone, a task of a batch starts no sooner.
+  // A batch task that stays alone starts only after the batch's wait.
   if (expiresAt !== null && expiresAt <= runAt + (definition.batch?.waitMs ?? 0)) {
     fault(options.expiresAt === undefined ? "expiresIn" : "expiresAt", "the task would start only after its expiry");
   }

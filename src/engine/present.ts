@@ -56,17 +56,17 @@ export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
   };
 }
 
-/** Up to so many characters, reading a value and writing it again costs less than leaving it out. */
+/** Up to this many characters, parsing a value and writing it again costs less than a {@link JsonText}. */
 const SHORT = 500;
 
 function payloadOf(text: string | null, { texts }: View): unknown {
   return texts && text !== null && text.length > SHORT ? new JsonText(text) : jsonOf(text);
 }
 
-/** What of a task is not shown to those who may not read it, beside its place among others. */
+/** The members of a task that a caller who may not read it does not see, besides its relations to other tasks. */
 const UNSEEN = { input: null, result: null, error: null, progress: null, tags: {} } as const;
 
-/** The same for one who may not read it: what is needed to point at it and to wait for its end. */
+/** The task for a caller who may not read it: what is needed to refer to it and to wait for its end. */
 export function presentStub(row: WholeTaskRow): TaskResource {
   const task = presentTask({ ...row, input: null, result: null, overflow: 0 });
   const omitted = Object.keys(UNSEEN) as (keyof typeof UNSEEN)[];

@@ -23,7 +23,7 @@ export async function liveProgress(env: Env, { id, state, object }: Asked): Prom
   }
 }
 
-/** The same for the running tasks of a list, by their ids: for the first 50 that may have reported progress and whose objects answer in time. */
+/** The same for the running tasks of a list, by id: of the first 50 that may have reported progress, those whose objects answer in time. */
 export async function runningProgress(env: Env, rows: readonly Asked[]): Promise<ReadonlyMap<string, Progress>> {
   const found = new Map<string, Progress>();
   const asked = rows.filter(({ state, object }) => state === "running" && object & OBJECT.used).slice(0, MAX_ASKED);

@@ -1,4 +1,4 @@
-/** From a flow's body to the rows that it becomes: every fault of the graph and of its tasks is found before anything is stored. */
+/** Turns a flow's body into the rows that it becomes; finds every fault of the graph and of its tasks before anything is stored. */
 
 import { deadlineSchema } from "../../contract/flow.ts";
 import type { PlannedTask, Source } from "../../core/flows/flow.ts";
@@ -16,13 +16,13 @@ import { deadlineAt } from "./deadline.ts";
 import { newId, newTaskIds } from "../ids.ts";
 import { prepareNode, type Origin } from "../prepare.ts";
 
-/** Characters of what the rows of a flow's tasks hold beyond those of any task. */
+/** Characters that the rows of a flow's tasks hold in all, without what every task's row holds. */
 const MAX_ROWS_LENGTH = 16_777_216;
 
-/** Bytes of what the flow's own row holds beside the ids: a row of D1 has 2 MB. */
+/** Bytes that the flow's own row holds besides the ids: a row of D1 has at most 2 MB. */
 const MAX_ROW_BYTES = 1_500_000;
 
-/** Values that the tasks of `onError` take together: those stand in each of them. */
+/** Values that the tasks of `onError` take together: each task stores its own copy of what it takes. */
 const MAX_ERROR_SOURCES = 20_000;
 
 /** Compiles a flow that came over the wire. Throws a 422 with the faults of the graph. */
@@ -33,7 +33,7 @@ export function compileFlow(env: Env, body: unknown, origin: Origin, now: number
   const members = new Members(env, origin, now, { id, rootId: plan.tasks[0]?.id ?? null }, found);
   const sharing = new Sharing(plan.tasks);
   const tasks = members.prepare(plan.tasks, (source) => sharing.stored(source));
-  // They get new ids when the flow fails again, so they share nothing.
+  // The tasks of `onError` get new ids when the flow fails again, so they share no sources.
   if (found.length === 0) refuseHeavyErrors(plan.onError, found);
   const onError = members.prepare(plan.onError, (source) => source, { onError: 1 });
   const { shared } = sharing;
@@ -86,7 +86,7 @@ function refuseLongRow(onError: NewTask[], result: Source, shared: StoredSource[
 
 type Stored = (source: Source) => StoredSource;
 
-/** Makes the rows of a flow's tasks, as long as there are few faults and the rows take no more room than a flow has. */
+/** Makes the rows of a flow's tasks, until there are too many faults or the rows are too large for a flow. */
 class Members {
   readonly #env: Env;
   readonly #origin: Origin;
@@ -176,12 +176,12 @@ function memberOf(
   };
 }
 
-/** For those that do not start with the flow: a delay counts from their release, a time stands. */
+/** For a task that does not start with the flow: a delay counts from its release, a given `runAt` stays as it is. */
 function startOf(task: NewTask, planned: PlannedTask): FlowNode {
   return isGiven(planned, "runAt") ? { runAt: task.runAt } : { delay: task.runAt - task.createdAt };
 }
 
-/** The same for the expiry of one that is stored only when the flow fails. */
+/** The same for the expiry of a task that is stored only when the flow fails. */
 function expiryOf(task: NewTask, planned: PlannedTask): FlowNode {
   if (task.expiresAt === null || isGiven(planned, "expiresAt")) return {};
   return { expiresIn: task.expiresAt - task.createdAt };

@@ -10,10 +10,13 @@ import { findMade, madeBefore, type Made, type RequestKey } from "../request-key
 import type { Background } from "../store.ts";
 import { takeIn } from "../take-in.ts";
 
-/** From here on the other requests of the isolate get a turn between planning and storing. */
+/** From this many tasks on, other requests of the isolate run between planning and storing. */
 const MANY_TASKS = 500;
 
-/** Stores the flow and rings for the tasks that start it; answers its id, and whether this request or the same API key's has made it. Throws a 422 with every fault of the graph. */
+/**
+ * Stores the flow and sends messages for the tasks that start it. Returns its id, whether an earlier request has made it
+ * (`replayed`), and whether this request or one of the same API key has (`isOwn`). Throws a 422 with every fault of the graph.
+ */
 export async function submitFlow(
   env: Env,
   background: Background,
@@ -25,9 +28,9 @@ export async function submitFlow(
   let flow: NewFlow;
   try {
     flow = compileFlow(env, body, origin, now);
-    // A large graph has kept all others waiting for long enough.
+    // Planning a large graph has blocked the other requests for long enough.
     if (flow.tasks.length > MANY_TASKS) await scheduler.wait(0);
-    // Those that run when it fails may come to be later, when nobody can be refused any more.
+    // The tasks of `onError` count too: when the flow fails and they are stored, they can no longer be refused.
     await takeIn(env, origin.tenant, [...flow.tasks, ...flow.onError], now);
   } catch (refusal) {
     const earlier = await findMade<string>(env, request, now);

@@ -9,7 +9,10 @@ import { hashOf, newKeyText, prefixOf } from "./text.ts";
 /** What is decided about a key before it is made. */
 export type NewKey = Pick<StoredKey, "tenant" | "name" | "scopes" | "rateLimited" | "expiresAt">;
 
-/** The key that makes another: what it makes ends with it, and shares its limit. Id, expiry (ms since the epoch) and the key whose limit on requests it shares. */
+/**
+ * The key that makes another one. The new key ends with its maker and shares its limit on requests. `expiresAt` is in ms since
+ * the epoch; `rateOf` is the key whose limit on requests the maker shares.
+ */
 export interface KeyMaker {
   keyId: string;
   expiresAt: number | null;
@@ -17,8 +20,8 @@ export interface KeyMaker {
 }
 
 /**
- * Makes a key and answers it with its text, which is stored nowhere. It expires no later than its maker, and is limited where
- * that is. Null where its maker has ended meanwhile. `now` is ms since the epoch.
+ * Makes a key and returns it with its text, which is stored nowhere. It expires no later than its maker, and has a limit on
+ * requests where its maker has one. Null where its maker has ended meanwhile. `now` is ms since the epoch.
  */
 export async function createKey(
   env: Env,

@@ -1,4 +1,4 @@
-/** Finds the key that a request shows or that has made a link, and remembers it for a few seconds: so a revoked key works no longer than that. */
+/** Finds the key of a request, or the one that made a link, and remembers it for a few seconds: a revoked key works no longer than that. */
 
 import { hasUncheckedKeys, readKey, readKeyByHash, type StoredKey } from "../../results/keys.ts";
 import { formOf, hashOf } from "./text.ts";
@@ -12,13 +12,13 @@ const MAX_REMEMBERED = 2_000;
 const byHash = new Remembered<StoredKey>(REMEMBERED_MS, MAX_REMEMBERED);
 const byId = new Remembered<StoredKey>(REMEMBERED_MS, MAX_REMEMBERED);
 
-/** Keys that nobody has, by their hashes: apart, so that a flood of them displaces no key that somebody has. */
+/** Hashes of keys that do not exist, remembered apart from the others, so that a flood of them displaces no key that exists. */
 const unknown = new Remembered<true>(REMEMBERED_MS, MAX_REMEMBERED);
 
-/** Whether there are keys without a checksum: where there are none, what looks like one is refused without a look. */
+/** Whether there are keys without a checksum: where there are none, a text of that form is refused without a read. */
 const unchecked = new Remembered<boolean>(REMEMBERED_MS, 1);
 
-/** The key of this text if it is valid at `now` (ms since the epoch). Reads once at most, and nothing for a text that can be no key. */
+/** The key of this text if it is valid at `now` (ms since the epoch). Reads once at most, and nothing for a text that cannot be a key. */
 export async function findKey(env: Env, text: string, now: number): Promise<StoredKey | null> {
   const form = formOf(text);
   if (form === "mistyped" || form === "foreign") return null;
@@ -45,7 +45,7 @@ export async function findKeyById(env: Env, id: string, now: number): Promise<St
   return ifValid(known, now);
 }
 
-/** Makes the next request with this key, or with a link of its, look it up anew. */
+/** Makes the next request with this key, or with a link that it made, read the key again. */
 export function forgetKey({ id, hash }: { id: string; hash: string }): void {
   byHash.delete(hash);
   byId.delete(id);

@@ -1,6 +1,6 @@
 /**
- * The keys that sign links. What `LINK_KEY` says, the first of which signs; where it says nothing, random keys that the clock's
- * object makes and keeps, so that all isolates have the same ones and a restart keeps them.
+ * The keys that sign links: those of `LINK_KEY`, of which the first signs; where that is not set, random keys that the clock's
+ * object makes and stores, so that all isolates have the same ones and a restart keeps them.
  */
 
 import { log } from "../../core/log-events.ts";
@@ -10,7 +10,7 @@ import { ProblemError, problem } from "../../core/problems.ts";
 import { insertAudit, type Audit } from "../../results/audit.ts";
 import { Remembered } from "../remembered.ts";
 
-/** Shorter ones can be found by trying. */
+/** Shorter secrets can be guessed. */
 export const MIN_SECRET_LENGTH = 32;
 
 const remembered = new Remembered<LinkKey[]>(KEYS_KNOWN_MS, 1);
@@ -20,12 +20,12 @@ export async function signingKey(env: Env, now: number): Promise<LinkKey> {
   return signerAt(await linkKeys(env, now), now)!;
 }
 
-/** The key of this id, if what it has signed holds at `now` (ms since the epoch). */
+/** The key of this id, if its signatures are still valid at `now` (ms since the epoch). */
 export async function verifyingKey(env: Env, id: unknown, now: number): Promise<LinkKey | undefined> {
   return holding(await linkKeys(env, now), now).find((key) => key.id === id);
 }
 
-/** All of them, the latest last; known for a minute. Throws a 503 problem where they cannot be had. */
+/** All keys, the latest last; cached for a minute. Throws a 503 problem where they cannot be read. */
 export async function linkKeys(env: Env, now: number): Promise<LinkKey[]> {
   const name = env.LINK_KEY ?? "";
   const known = remembered.get(name, now);
@@ -36,8 +36,8 @@ export async function linkKeys(env: Env, now: number): Promise<LinkKey[]> {
 }
 
 /**
- * Has a new key sign links in a few minutes; what the others have signed holds for `overlapMs` more. With an overlap of nothing
- * they are given up at once, and the new one signs at once. Throws a 409 problem where the configuration says which keys there are.
+ * Makes a new key, which signs links from a few minutes on; links that the others signed stay valid for `overlapMs` more. With
+ * an overlap of 0 the others end at once, and the new key signs at once. Throws a 409 problem where `LINK_KEY` sets the keys.
  */
 export async function rotateLinkKey(
   env: Env,
@@ -57,7 +57,7 @@ export async function rotateLinkKey(
   return keys;
 }
 
-/** `LINK_KEY` as keys, the one that signs last, as in the clock's. */
+/** The keys of `LINK_KEY`. The one that signs is the last, as among the clock's keys. */
 async function configured(text: string): Promise<LinkKey[]> {
   const secrets = text.split(",").map((each) => each.trim());
   if (secrets.some((secret) => secret.length < MIN_SECRET_LENGTH)) {

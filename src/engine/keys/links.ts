@@ -15,7 +15,7 @@ const LINK_USES = ["read", "cancel", "signal"] as const;
 
 export type LinkUse = (typeof LINK_USES)[number];
 
-/** Who has made a link: the key of this id, the service's own ({@link DEPLOYMENT}), or no key ({@link SYSTEM}). The link ends with it. */
+/** What made a link: the key of this id, the service's own key ({@link DEPLOYMENT}), or no key ({@link SYSTEM}). It ends with that key. */
 export interface LinkMaker {
   keyId: string;
   /** In ms since the epoch. */
@@ -26,7 +26,7 @@ export interface LinkMaker {
 export const SYSTEM = "system";
 
 export interface Link {
-  /** Its own name. */
+  /** Identifies the link. */
   id: string;
   taskId: string;
   tenant: string;
@@ -35,11 +35,11 @@ export interface Link {
   maker: string;
   /** When it ends, in ms since the epoch. */
   expiresAt: number;
-  /** Of a `signal` link, which is good for one use: which signal. */
+  /** The signal that a `signal` link may send, once; null for other uses. */
   signal: string | null;
 }
 
-/** Seconds that links are valid where nobody says otherwise, and at most. */
+/** Seconds that links are valid by default, and at most. */
 export const LINK_TTL = { default: 3_600, max: 86_400 } as const;
 
 /** Which of a task's links get a token. `read` is for `self` and `events`. */
@@ -59,7 +59,7 @@ export async function signLinks(
 ): Promise<TaskResource> {
   const now = Date.now();
   const key = await signingKey(env, now);
-  // A token's time is whole seconds; cut short, one for a second could be over at once.
+  // A token's time is in whole seconds; rounded down, a token for one second could expire at once.
   const last = maker.expiresAt === null ? Infinity : Math.ceil(maker.expiresAt / 1_000);
   const exp = Math.min(Math.ceil(now / 1_000) + ttlSeconds, last);
   const by = await nameOf(env, key, maker.keyId);
@@ -73,8 +73,8 @@ export async function signLinks(
 }
 
 /**
- * The address at which somebody without a key may send the task this signal, once, until `expiresAt`
- * (ms since the epoch). Absolute where `PUBLIC_URL` says where the service is. No key has made it, so none ends it.
+ * The address at which this signal may be sent to the task without a key, once, until `expiresAt` (ms since
+ * the epoch). Absolute where `PUBLIC_URL` is set. No key has made it, so it does not end with a key.
  */
 export async function signCallback(
   env: Env,
@@ -89,7 +89,7 @@ export async function signCallback(
   return `${(env.PUBLIC_URL ?? "").replace(/\/+$/, "")}${path}?token=${await signToken(claims, key)}`;
 }
 
-/** What a token says; null where it is expired, altered or none of ours. Whether its maker has ended is not looked at. */
+/** The link of a token; null where the token is expired, altered or not of this service. Does not check whether its maker has ended. */
 export async function openLink(env: Env, token: string): Promise<Link | null> {
   const key = await keyOf(env, token);
   if (key === undefined) return null;
@@ -120,7 +120,7 @@ function signToken(claims: Record<string, unknown>, key: LinkKey): Promise<strin
   return sign(claims, jwkOf(key), ALGORITHM);
 }
 
-/** The key that a token says it is signed with; undefined where there is none like it. */
+/** The key with which a token says it is signed; undefined where there is no such key. */
 async function keyOf(env: Env, token: string): Promise<LinkKey | undefined> {
   let id: unknown;
   try {
@@ -132,8 +132,8 @@ async function keyOf(env: Env, token: string): Promise<LinkKey | undefined> {
 }
 
 /**
- * A maker as a token names it. The service's own key is named so that another one has another name, by a digest that tells
- * nothing to those who do not know the signing key.
+ * The name of a maker in a token. That of the service's own key is a digest, so that it changes with the key; it reveals
+ * nothing without the signing key.
  */
 async function nameOf(env: Env, { secret }: LinkKey, maker: string): Promise<string> {
   if (maker !== DEPLOYMENT) return maker;

@@ -1,4 +1,4 @@
-/** Takes a key's rights away, and those of all that it has made: here at once, in other isolates within seconds. */
+/** Revokes a key, and the keys and links that it has made: here at once, in other isolates within seconds. */
 
 import type { Audit } from "../../results/audit.ts";
 import { markRevoked } from "../../results/keys.ts";

@@ -1,5 +1,5 @@
 /**
- * What a key looks like, and the hash by which it is known. Its form is that of GitHub's tokens: a prefix that secret scanners
+ * The form of a key, and the hash by which it is found. Its form is that of GitHub's tokens: a prefix that secret scanners
  * find, random characters, and a checksum of these. So a mistyped key is refused without a look into the database.
  */
 
@@ -17,10 +17,10 @@ const CHECKSUM_LENGTH = 7;
 
 const SHAPE = /^lovage_[0-9a-hjkmnp-tv-z]{59}$/;
 
-/** Of keys that were made before they had a checksum; they go on working. */
+/** The form of keys that were made before they had a checksum; they stay valid. */
 const UNCHECKED_SHAPE = /^lv_[0-9a-hjkmnp-tv-z]{52}$/;
 
-/** Random characters that are kept in the open, so that people can tell keys apart. */
+/** Random characters that are stored in plain text, so that people can tell keys apart. */
 const SHOWN = 8;
 
 export function newKeyText(): string {
@@ -29,7 +29,7 @@ export function newKeyText(): string {
   return PREFIX + random + checksumOf(random);
 }
 
-/** What a text could be: a key by its checksum, one from before there were checksums, one that was mistyped, or none of ours. */
+/** What a text could be: a key with a right checksum, one from before there were checksums, a mistyped one, or no key of Lovage's. */
 export function formOf(text: string): "checked" | "unchecked" | "mistyped" | "foreign" {
   if (UNCHECKED_SHAPE.test(text)) return "unchecked";
   if (!text.startsWith(PREFIX)) return "foreign";

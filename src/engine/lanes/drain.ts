@@ -1,4 +1,4 @@
-/** Lanes that drain: starting it, and what it means for new work. */
+/** Drains lanes, and refuses new work for lanes that drain. */
 
 import type { Lane } from "../../core/bounds.ts";
 import { ProblemError, problem, type Problem } from "../../core/problems.ts";
@@ -9,12 +9,12 @@ import type { Waiting } from "../../results/schedules/read.ts";
 import { announce } from "../announce.ts";
 import { findTask, taskNames } from "../registry.ts";
 
-/** When it is worth asking again, where nobody said how long it takes, and at most. In seconds. */
+/** `Retry-After` of a refusal, where the drain has no end, and at most. In seconds. */
 const ASK_AGAIN = { default: 60, max: 3_600 } as const;
 
 /**
- * The lane accepts nothing new from now on and finishes what it has: whatever was accepted once, with its retries, children,
- * flows and deliveries. A pause is over. `until` is in ms since the epoch, null: until it is resumed.
+ * The lane accepts no new work from now on and finishes what it has accepted, with its retries, children, flows and
+ * deliveries. Ends a pause of the lane. `until` is in ms since the epoch, null: until it is resumed.
  */
 export async function drain(
   env: Env,
@@ -28,7 +28,7 @@ export async function drain(
   await announce(env, { lookAt: now }, now);
 }
 
-/** What is said to new work that a lane refuses. */
+/** The problem with which a draining lane refuses new work. */
 export function laneDrains({ name, reason, until }: Drain, now: number): Problem {
   const why = reason === null ? "" : ` (${reason})`;
   const how = until === null ? "" : ` until ${new Date(until).toISOString()}`;
@@ -43,7 +43,7 @@ export async function demandAccepting(env: Env, lanes: readonly string[], now: n
   if (found) throw new ProblemError(laneDrains(found, now));
 }
 
-/** Whose ticks wait at `now` because their lanes drain, and when the first of these accepts again by itself. */
+/** The tasks whose ticks wait at `now` because their lanes drain, and when the first of these lanes accepts again by itself. */
 export function waitingTicks(env: Env, all: readonly Drain[], now: number): Waiting & { until: number | null } {
   const drains = all.filter((each) => isDraining(each, now));
   const lanes = drains.map((each) => each.name);

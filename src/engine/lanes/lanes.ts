@@ -1,4 +1,4 @@
-/** Lanes: how they stand, and holding them back. */
+/** Describes, pauses and resumes lanes. */
 
 import { readBacklogs } from "../../broker/backlog.ts";
 import type { LaneResource } from "../../contract/lane.ts";
@@ -9,7 +9,7 @@ import { pauseLane, readLanes, resumeLane } from "../../results/lanes/lanes.ts";
 import { countLanes } from "../../results/live-counts.ts";
 import { announce } from "../announce.ts";
 
-/** Beyond this, nothing is due that is queued or runs. */
+/** No queued or running task is due later than this. */
 const HORIZON_MS = HELD_LOOK_MS + 60_000;
 
 /** Every lane as it stands at `now`. */
@@ -39,7 +39,7 @@ export async function describeLanes(env: Env, now: number): Promise<LaneResource
   });
 }
 
-/** Nothing in the lane starts from now on; what runs goes on, and the lane accepts. `until` is in ms since the epoch, null: until it is resumed. */
+/** No task of the lane starts from now on; running ones continue, and the lane accepts work. `until`: in ms since the epoch, or null. */
 export async function pause(
   env: Env,
   lane: Lane,
@@ -52,7 +52,7 @@ export async function pause(
   await announce(env, { lookAt: until }, now);
 }
 
-/** Opens the lane again, whether it was paused or drained; the clock rings for those who waited, and ticks the schedules. */
+/** Opens the lane again, whether it was paused or drained; the clock sends messages for the tasks that waited, and ticks the schedules. */
 export async function resume(env: Env, lane: Lane, now: number, audit: Audit | null = null): Promise<void> {
   await resumeLane(env.DB, lane, audit);
   await announce(env, { lookAt: now }, now);

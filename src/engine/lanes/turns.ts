@@ -1,7 +1,8 @@
 /**
- * Turns between the tenants of a lane. Bells that are more than an event starts, or that an isolate has no room for, are sorted
- * into portions by their tenants, and for each portion a turn is sent through a queue of its own. An event that gets a turn
- * starts the portion whose turn it is, whoever it was sent for. So bells never stand behind another tenant's backlog.
+ * Turns between the tenants of a lane. Bells (queue messages with task ids) for more tasks than an event starts, or than an
+ * isolate has room for, are sorted into portions by tenant, and for each portion a turn (a message) is sent on a queue for turns.
+ * An event that gets a turn starts the portion that is next, whichever the turn was sent for. So no bell waits behind another
+ * tenant's backlog.
  */
 
 import { sendTurns } from "../../broker/bells.ts";
@@ -9,22 +10,22 @@ import { readWeights } from "../../core/weights.ts";
 import { turn, type TakenPortions } from "../../results/lanes/portions.ts";
 import { budgetOf } from "../../core/plan.ts";
 
-/** For how many attempts of a lane an isolate has room, and whose must wait meanwhile. */
+/** For how many attempts of a lane an isolate has room, and the tenants whose portions must wait meanwhile. */
 export interface Room {
   most: number;
   except: readonly string[];
 }
 
-/** Sorts these bells, and takes the portions whose turn it is, as far as there is room. Those that are left get their turns. */
+/** Sorts these bells into portions, and takes the next portions, as far as there is room. Sends a turn for each of the others. */
 export async function sortBells(env: Env, lane: string, ids: readonly string[], room: Room): Promise<TakenPortions> {
   const sorting = { ids, size: budgetOf(env).attemptsPerEvent, weights: readWeights(env.TENANT_WEIGHTS) };
   const taken = await turn(env.DB, takingOf(lane, room), sorting);
-  // Before the bells are acknowledged: an event that dies here has them delivered again.
+  // Sent before the bells are acknowledged: if the event dies here, the queue delivers them again.
   await sendTurns(env, lane, Math.max(0, taken.sorted - taken.portions));
   return taken;
 }
 
-/** Takes the portions whose turn it is. */
+/** Takes the next portions. */
 export async function takeTurn(env: Env, lane: string, room: Room): Promise<TakenPortions> {
   return turn(env.DB, takingOf(lane, room), null);
 }

@@ -1,4 +1,4 @@
-/** Makes the limits of this version's definitions hold for what was submitted to an earlier one. */
+/** Applies the limits of this version's definitions to tasks that were submitted to an earlier version. */
 
 import { log } from "../../core/log-events.ts";
 import type { Per } from "../../core/concurrency.ts";
@@ -8,10 +8,10 @@ import { changeLimits, type DeclaredLimits } from "../../results/limits/change.t
 import { announce } from "../announce.ts";
 import { findTask, taskNames } from "../registry.ts";
 
-// Not a promise that others wait for: the invocation that makes it may be cut off.
+// Not a promise on which other invocations wait: the one that made it may be cut off.
 let isDeclared = false;
 
-/** Before the first claim of an isolate: a deployment starts new ones. Never fails; the next claim tries again. */
+/** Called before the first claim of an isolate, because a deployment starts new isolates. Never fails; the next claim tries again. */
 export async function declareLimits(env: Env, now: number): Promise<void> {
   if (isDeclared) return;
   try {
@@ -37,7 +37,7 @@ export function limitsOf({ name, rateLimit: rate, concurrency }: TaskDefinition)
 
 const NO_RATE = { interval: null, tolerance: null };
 
-/** The keys of all tenants, or of the deployment: from one to before another. A tenant's key has an @ where another has its colon. */
+/** The range of a task's keys, of all tenants or of the deployment. A tenant's key has an @ where the deployment's has a colon. */
 function keysOf(task: string, per: Per): { from: string; before: string } {
   const [from, before] = per === "tenant" ? ["@", "A"] : [":", ";"];
   return { from: `task:${task}${from}`, before: `task:${task}${before}` };

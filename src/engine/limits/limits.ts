@@ -1,4 +1,4 @@
-/** Limits: how they stand, and the API's own word on them. */
+/** Reads limits, and overrides them for the API. */
 
 import type { LimitResource } from "../../contract/limit.ts";
 import { definitionKey, submissionKey } from "../../core/concurrency.ts";
@@ -29,9 +29,9 @@ import { declaredSlots, declaredRate, presentBucket, presentSlots, wholeName, ty
 const MAX_KEY = 200;
 
 /**
- * Who asks. Keys of submissions, and of definitions that count each tenant by itself, are their tenant's alone. Other keys of
- * definitions hold text from the inputs of every tenant, so those are for the operator; such a limit of a whole task is seen
- * by all.
+ * The caller that reads limits. Only the tenant itself sees the keys of its submissions, and its keys of definitions that count
+ * each tenant separately. Other keys of definitions hold text from the inputs of all tenants, so only the operator sees them;
+ * such a limit of a whole task is visible to all.
  */
 export interface LimitReader {
   tenant: string;
@@ -44,7 +44,7 @@ export interface LimitPlace {
   stored: string;
 }
 
-/** The limits that are in use, that are changed, and that whole tasks are declared with: by kind, then those of definitions first. */
+/** The limits that are in use or overridden, and those declared for whole tasks: by kind, and in a kind those of definitions first. */
 export async function listLimits(
   env: Env,
   reader: LimitReader,
@@ -65,12 +65,12 @@ export async function listLimits(
   return found;
 }
 
-/** Whose limit a caller's words mean. */
+/** The full name of the limit for which a caller asks. */
 function nameFor(env: Env, reader: LimitReader, asked: AskedName): LimitName {
   return wholeName(asked, asked.task === null ? undefined : findTask(asked.task, env), reader.tenant);
 }
 
-/** Null where nobody has asked for such a limit, or it is not for this reader. */
+/** Null where there is no such limit, or this reader may not see it. */
 export async function findLimit(
   env: Env,
   reader: LimitReader,
@@ -83,20 +83,20 @@ export async function findLimit(
   return (await read(env, reader, name.kind, range, 1, now))[0] ?? null;
 }
 
-/** Whether such a limit can be, be it in use or not: a submission may bring any key, a definition has what it declares. */
+/** Whether such a limit can exist, in use or not: a submission may bring any key, a definition has what it declares. */
 export function isLimit(env: Env, reader: LimitReader, asked: AskedName): boolean {
   const name = nameFor(env, reader, asked);
   if (name.task === null) return name.key !== null && name.key.length <= MAX_KEY;
   const definition = findTask(name.task, env);
   if (!isVisible(reader, name) || !definition) return false;
   if (name.kind === "rate") return declaredRate(name, definition) !== null;
-  // Where the key is known only when the task starts, the whole task stands for it.
+  // A limit whose key is known only when the task starts counts the whole task until then.
   const isOwn = name.tenant !== null;
   if (name.key === null) return definition.concurrency.some((each) => (each.per === "tenant") === isOwn);
   return declaredSlots(name, definition) !== null;
 }
 
-/** At most `limit` at once from now on, whatever code and submissions say. Those who have a place now are rung for. */
+/** At most `limit` tasks at once from now on, whatever code and submissions say. Sends messages for waiters that now have a slot. */
 export async function changeSlots(
   env: Env,
   reader: LimitReader,
@@ -110,7 +110,7 @@ export async function changeSlots(
   await announce(env, { freed: [key], lookAt: now }, now);
 }
 
-/** This rate from now on, whatever the code says. Those who wait have their new turns with it. */
+/** This rate applies from now on, whatever the code says, also to the tasks in the rate's queue. */
 export async function changeRate(
   env: Env,
   reader: LimitReader,
@@ -125,7 +125,7 @@ export async function changeRate(
   await announce(env, { lookAt: now }, now);
 }
 
-/** What the code or the latest submission has asked for holds again. Safe to repeat. */
+/** Ends an override: the limit of the code or of the latest submission applies again. Safe to repeat. */
 export async function restoreLimit(
   env: Env,
   reader: LimitReader,
@@ -148,7 +148,7 @@ function isVisible(reader: LimitReader, { task, tenant, key }: LimitName): boole
   return reader.isOperator || task === null || tenant === reader.tenant || (tenant === null && key === null);
 }
 
-/** In the order of their keys. */
+/** The ranges of keys to read, in the order of the keys. */
 function rangesOf(env: Env, reader: LimitReader, kind: LimitKind, task: string | undefined): Omit<KeyRange, "after">[] {
   const names = task === undefined ? taskNames(env) : [task];
   const ofTasks = reader.isOperator ? [allOf(env, reader, kind, names, task)] : ownOf(env, reader, kind, names);
@@ -156,14 +156,14 @@ function rangesOf(env: Env, reader: LimitReader, kind: LimitKind, task: string |
   return [...ofTasks, { ...within(submissionKey(reader.tenant, "")), also: [] }];
 }
 
-/** For the operator: everybody's, and of whole tasks also those that nobody uses. */
+/** For the operator: the limits of all tenants, and those declared for whole tasks even if they are not in use. */
 function allOf(env: Env, reader: LimitReader, kind: LimitKind, names: string[], task: string | undefined) {
   const also = names.flatMap((name) => declaredKeys(env, reader, kind, name));
   if (task === undefined) return { ...within("task:"), also };
   return { from: definitionKey(task, "", null), before: `task:${task}A`, also };
 }
 
-/** For a tenant: its own, and of whole tasks those of the deployment. */
+/** For a tenant: its own limits, and those of the deployment for whole tasks. */
 function ownOf(env: Env, reader: LimitReader, kind: LimitKind, names: string[]): Omit<KeyRange, "after">[] {
   const limited = names.filter((name) => hasLimit(env, kind, name));
   return limited
@@ -179,7 +179,7 @@ function hasLimit(env: Env, kind: LimitKind, name: string): boolean {
   return kind === "rate" ? (definition?.rateLimit ?? null) !== null : (definition?.concurrency.length ?? 0) > 0;
 }
 
-/** Keys of the limits of the whole task, of the reader and of the deployment. */
+/** The keys of the limits declared for the whole task, per tenant (the reader's) and for the deployment. */
 function declaredKeys(env: Env, reader: LimitReader, kind: LimitKind, task: string): string[] {
   const names = [null, reader.tenant].map((tenant): LimitName => ({ kind, task, tenant, key: null }));
   return names.filter((name) => isDeclared(env, name)).map(storedKey);

@@ -14,7 +14,7 @@ export interface RowLimits {
   rates: string | null;
 }
 
-/** `secretKeys`: those keys of them that tell of what is secret in the input. */
+/** `secretKeys`: the keys of these limits that reveal something secret in the input. */
 export type PreparedLimits = ({ ok: true; secretKeys: string[] } & RowLimits) | { ok: false; problem: Problem };
 
 type Key = ((input: unknown, tenant: string) => string) | undefined;
@@ -56,7 +56,7 @@ export function prepareLimits(
   return { ok: true, concurrency: jsonOf(strictest(all)), rates: jsonOf(rates), secretKeys };
 }
 
-/** Whether the key would be another one without what is secret in the input, or holds it as it is. */
+/** Whether the key is another one without the secret parts of the input, or contains one of them. */
 function tellsSecret(
   { name, secret }: TaskDefinition,
   what: string,
@@ -76,7 +76,7 @@ export function wholeTaskLimits(definition: TaskDefinition, tenant: string): Row
   return prepared.ok ? prepared : { concurrency: null, rates: null };
 }
 
-/** Null where there is none: the function is the user's, and its fault must not be the caller's. */
+/** Null where the definition's function gives no key. What that code throws must not reach the caller. */
 function partOf(task: string, what: string, key: Key, input: unknown, tenant: string): string | null {
   // An input that is known only when the task starts has no key yet; such a limit is the whole task's.
   if (key === undefined || input === undefined) return "";
@@ -94,7 +94,7 @@ function withDrop(drop: boolean, rate: Rate): Rate {
   return drop ? { ...rate, drop: true } : rate;
 }
 
-/** A task has one place under a key, however many of its limits name it. */
+/** A task takes one slot under a key, however many of its limits name that key. */
 function strictest(all: KeyLimit[]): KeyLimit[] {
   const byKey = Map.groupBy(all, (each) => each.key);
   return [...byKey].map(([key, limits]) => ({ key, limit: Math.min(...limits.map((each) => each.limit)) }));

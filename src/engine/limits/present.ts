@@ -7,14 +7,14 @@ import { limitId, limitName, type AskedName, type LimitName } from "../../core/l
 import { rateOf, tokensAt } from "../../core/share.ts";
 import type { BucketRow, SlotsRow } from "../../results/limits/limits.ts";
 
-/** Starts in `per` ms, of which `burst` may come at once. */
+/** `limit` starts in `per` ms, of which `burst` may come at once. */
 export interface RateWords {
   limit: number;
   per: number;
   burst: number;
 }
 
-/** Null where there is neither a row nor a definition to tell of. */
+/** Null where neither the row nor the definition has a limit. */
 export function presentSlots(
   row: SlotsRow,
   definition: TaskDefinition | undefined,
@@ -57,14 +57,14 @@ export function presentBucket(
   };
 }
 
-/** The definition's rate in its own words; null where it has none. */
+/** The rate as the definition gives it; null where it has none. */
 export function declaredRate(name: LimitName, definition: TaskDefinition | undefined): RateWords | null {
   const rate = definition?.rateLimit;
   if (!rate || (name.key !== null && rate.key === undefined) || !counts(rate.scope, name)) return null;
   return { limit: rate.limit, per: rate.perMs, burst: rate.burst };
 }
 
-/** How many places the definition gives a key; null where it has no such limit. */
+/** How many slots the definition gives a key; null where it has no such limit. */
 export function declaredSlots(name: LimitName, definition: TaskDefinition | undefined): number | null {
   const own =
     definition?.concurrency.filter(
@@ -73,12 +73,12 @@ export function declaredSlots(name: LimitName, definition: TaskDefinition | unde
   return own.length === 0 ? null : Math.min(...own.map((each) => each.limit));
 }
 
-/** Whether a limit of a definition is one with this name. */
+/** Whether a definition's limit and this name agree: both are of a tenant, or neither is. */
 function counts(per: Per, { tenant }: LimitName): boolean {
   return (per === "tenant") === (tenant !== null);
 }
 
-/** Whose limit is meant: where no tenant is named, the reader's own if the definition has such a limit, else the deployment's. */
+/** The name with its tenant: where none is given, the reader if the definition has such a limit per tenant, else none (the deployment). */
 export function wholeName(asked: AskedName, definition: TaskDefinition | undefined, tenant: string): LimitName {
   if (asked.task === null) return { ...asked, tenant };
   if (asked.tenant !== undefined) return { ...asked, tenant: asked.tenant };
@@ -89,7 +89,7 @@ export function wholeName(asked: AskedName, definition: TaskDefinition | undefin
   return { ...asked, tenant: isOwn ? tenant : null };
 }
 
-/** Where the key is known only when the task starts, the whole task stands for it. */
+/** A limit whose key is known only when the task starts counts the whole task until then. */
 function pers(definition: TaskDefinition | undefined, key: string | null): Per[] {
   const all = definition?.concurrency ?? [];
   const own = all.filter((each) => (each.key === undefined) === (key === null));
@@ -116,11 +116,11 @@ function wordsOf(row: BucketRow, name: LimitName, definition: TaskDefinition | u
   if (row.override !== null) return JSON.parse(row.override) as RateWords;
   const declared = declaredRate(name, definition);
   if (row.interval === null || row.tolerance === null) return declared;
-  // D1 may read a fraction from JSON as its neighbour.
+  // D1 may read a fraction from JSON with a rounding error.
   if (declared !== null && Math.abs(declared.per / declared.limit - row.interval) < 1e-6) {
     return { ...declared, burst: burstOf(row.interval, row.tolerance) };
   }
-  // What another version of the code has said, whose words are not known.
+  // The rate of another version of the code, whose `limit` and `per` are not known.
   return { limit: 1, per: row.interval, burst: burstOf(row.interval, row.tolerance) };
 }
 

@@ -1,9 +1,9 @@
-/** Finds slots that nobody was rung for. */
+/** Finds free slots for which no waiter got a queue message. */
 
 import { readIdleKeys } from "../../results/limits/slots.ts";
 import { announce } from "../announce.ts";
 
-/** Rings for slots whose bell was never rung, under at most `most` keys after `after`; answers where to go on. Part of the clock's round. */
+/** Sends messages for the waiters of such slots, for at most `most` keys after `after`; returns where to go on. In the clock's round. */
 export async function ringIdleKeys(env: Env, most: number, after: string): Promise<string> {
   const { keys, next } = await readIdleKeys(env.DB, most, after);
   await announce(env, { freed: keys });
