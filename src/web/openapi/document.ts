@@ -12,7 +12,7 @@ import { writeTasks } from "./task-schemas.ts";
 import { webhooksObject } from "./webhooks.ts";
 
 /** The version of the package; the version of the contract is in the addresses. */
-const VERSION = "0.1.0";
+const VERSION = "0.2.0";
 
 const DESCRIPTION = `Asynchronous tasks on Cloudflare Workers: a submission is answered at once, and the work goes on behind the answer, durably.
 
