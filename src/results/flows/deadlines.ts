@@ -3,13 +3,13 @@
 import { LIVE_STATES, sqlStates } from "../../core/states.ts";
 import { persist } from "../d1.ts";
 
-/** As the partial index has it, word for word. */
+/** The condition of the partial index, word for word. */
 const WATCHED = "deadline IS NOT NULL AND state = 'running' AND failing = 0 AND overdue < 2";
 
 /** Answers `deadline`, the next one of a flow. */
 export const NEXT_DEADLINE = `SELECT deadline FROM flows WHERE ${WATCHED} ORDER BY deadline LIMIT 1`;
 
-/** Flows whose deadline has passed, and of which something may not have ended yet. */
+/** Flows whose deadline has passed, and of which a member may not have ended yet. */
 export async function readOverdue(db: D1Database, now: number, limit: number): Promise<string[]> {
   const { results } = await persist(() =>
     db
@@ -26,8 +26,8 @@ export async function readNextDeadline(db: D1Database): Promise<number | null> {
 }
 
 /**
- * However its members end from now on, the flow has missed its deadline. Answers the ids of those that have
- * not ended; none where the flow itself has.
+ * Notes that the flow has missed its deadline, however its members end from now on. Answers the ids of the
+ * members that have not ended; none where the flow itself has.
  */
 export async function markOverdue(db: D1Database, flowId: string, now: number): Promise<string[]> {
   const [, members] = await persist(() =>
@@ -47,7 +47,7 @@ export async function markOverdue(db: D1Database, flowId: string, now: number): 
   return members?.results.map((row) => row.id) ?? [];
 }
 
-/** All of it was cancelled or asked to stop: the clock need not look again. */
+/** Notes that all members were cancelled or asked to stop: the clock need not look again. */
 export async function noteStopped(db: D1Database, flowId: string): Promise<void> {
   await persist(() => db.prepare("UPDATE flows SET overdue = 2 WHERE id = ?1 AND overdue = 1").bind(flowId).run());
 }

@@ -29,7 +29,7 @@ export interface FlowRow {
   createdAt: number;
   finishedAt: number | null;
   cancelRequestedAt: number | null;
-  /** When it must have ended, and whether (1, 2) it had not. */
+  /** When it must have ended. `overdue`: 1, it had not; 2, it had not, and all its members were stopped since. */
   deadline: number | null;
   overdue: number;
   /** Until when it is kept, with all of its members; null while it runs. */
@@ -50,7 +50,7 @@ export interface NewFlow {
   tasks: NewTask[];
   onError: NewTask[];
   result: Source;
-  /** What several of its tasks take, by its numbers. */
+  /** Values that several of its tasks take, each named by its index. */
   shared: StoredSource[];
 }
 
@@ -63,8 +63,8 @@ INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_e
 SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9, ?10, jsonb(?12) WHERE ${lanesAccept("?11", "?4")}`;
 
 /**
- * Stores a flow and its tasks, all or nothing: only if each of its lanes accepts and, with a key, nobody holds it. Answers
- * whether it is stored, what the key's holder has made, and the concurrency keys that have more places now. Safe to repeat.
+ * Stores a flow and its tasks, all or nothing: only if each of its lanes accepts and, with a key, no other request holds it. Answers
+ * whether it is stored, what the key's holder has made, and the concurrency keys that have more slots now. Safe to repeat.
  */
 export async function insertFlow(
   db: D1Database,
@@ -153,7 +153,7 @@ export async function readMemberIds(db: D1Database, flowId: string): Promise<str
   return ids === null ? null : (JSON.parse(ids) as string[]);
 }
 
-/** Some of the members that are not there any more, though the flow is. None, but where an earlier release has purged them one by one. */
+/** Some of the members that no longer exist, though the flow does: only an earlier release has purged members one by one. */
 export async function readMissing(db: D1Database, flowId: string): Promise<string[]> {
   const { results } = await persistOr503(() =>
     db
@@ -167,11 +167,11 @@ export async function readMissing(db: D1Database, flowId: string): Promise<strin
 /** Members of `flows` that are not there: SQL, of what follows FROM. */
 export const MISSING = `json_each(flows.ids) AS member LEFT JOIN tasks ON tasks.id = member.value WHERE tasks.id IS NULL`;
 
-/** What tells how much a page of members holds. */
+/** A member's size, from which follows how many members a page holds. */
 export interface Outline {
   id: string;
   state: State;
-  /** Of what varies in its row, payloads in rows of their own aside. */
+  /** Of the columns whose size varies, without payloads in rows of their own. */
   bytes: number;
 }
 
@@ -229,7 +229,7 @@ export async function readErrorTasks(db: D1Database, flowId: string): Promise<st
   );
 }
 
-/** Whatever its members do from now on, the flow ends cancelled. */
+/** Makes the flow end cancelled, whatever its members do from now on. */
 export async function requestFlowCancel(
   db: D1Database,
   flowId: string,

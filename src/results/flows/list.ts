@@ -17,7 +17,7 @@ export interface FlowFilter {
 /** A flow without what grows with its members. */
 export type FlowSummary = Omit<FlowRow, "tenant" | "result" | "overdue">;
 
-/** Flows of all tenants that one statement looks at, along their ids: an index would cost each flow a row. */
+/** Flows of all tenants that one statement looks at, along their ids: an index would cost a written row for each flow. */
 const STRETCH = 4_000;
 
 /** Statements that look for the items of one page. */
@@ -52,7 +52,7 @@ export async function listFlows(
 ): Promise<{ items: FlowSummary[]; next: string | null }> {
   const { tenant, states = ALL, createdAfter, createdBefore, finishedAfter, finishedBefore } = filter;
   const oldest = createdAfter === undefined ? "" : firstIdAt("flow", createdAfter - SLACK_MS);
-  // What ended before a time was made before it.
+  // A flow that ended before a time was created before it.
   const latest = Math.min(createdBefore ?? Infinity, finishedBefore ?? Infinity);
   const newest = latest === Infinity ? NEWEST : firstIdAt("flow", latest + SLACK_MS);
   const conditions = [

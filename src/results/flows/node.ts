@@ -2,7 +2,7 @@
 
 import type { StoredSource } from "../../core/flows/share.ts";
 
-/** JSON in the row's `node`. Ids of `needs` are in reverse order: who looks for an unfinished one meets it soonest. */
+/** JSON in the row's `node`. Ids of `needs` are in reverse order, so that a search for an unfinished one meets it soonest. */
 export interface FlowNode {
   /** These must have succeeded. */
   needs?: string[];
@@ -25,7 +25,7 @@ export interface FlowNode {
   runAt?: number;
   /** Of a task that is stored only when its flow fails: it expires this many ms later. */
   expiresIn?: number;
-  /** Of a tick's task that others must not be skipped for: so many may still queue behind it. */
+  /** Of a tick's task: how many later ticks may still queue behind it, instead of being skipped. */
   behind?: number;
   /** The task whose handler spawned this one: woken when it waits for this one's end. */
   wakes?: string;

@@ -1,6 +1,6 @@
 /**
- * Removes flows, each with all of its members in one transaction. No member goes before the others: a value that was
- * removed from under its flow could not be told from none.
+ * Removes flows, each with all of its members in one transaction. No member is removed before the others: a member whose
+ * value was removed could not be told from one without a value.
  */
 
 import { DEFAULT_RETENTION_MS } from "../../core/bounds.ts";
@@ -8,7 +8,7 @@ import { TOLD } from "../../core/wake.ts";
 import { auditStatements, type Audit } from "../audit.ts";
 import { Batch, persistOr503 } from "../d1.ts";
 
-/** A flow that members of it lead to. Instants are ms since the epoch. */
+/** A flow, found by members of it. Instants are ms since the epoch. */
 export interface FlowOf {
   id: string;
   /** JSON array of those members' ids. */
@@ -40,7 +40,7 @@ export async function readFlowsOf(db: D1Database, ids: string[]): Promise<FlowOf
   return results;
 }
 
-/** A flow that has ended, as its members have it. */
+/** A flow that has ended, with what its members' rows say. */
 export interface EndedFlow {
   id: string;
   finishedAt: number;

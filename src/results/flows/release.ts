@@ -1,6 +1,6 @@
 /**
  * What the end of a flow's task does to the flow, as statements for the very transaction that ends
- * it: those who needed its success and cannot have it end too, those who have all they need are
+ * it: tasks that needed its success and cannot have it end too, tasks that have all they need are
  * queued, and the flow ends with its last task. Nothing is counted, so nothing can be counted twice:
  * run again, each statement finds nothing left to do.
  */
@@ -16,7 +16,7 @@ const ENDED_BADLY = "('failed', 'cancelled', 'expired')";
 const TERMINAL = sqlStates(TERMINAL_STATES);
 const LIVE = sqlStates(LIVE_STATES);
 
-/** A member of a flow that has not been released; one that is asleep is `waiting` too, but not for these. */
+/** A member of a flow that has not been released; one that sleeps is `waiting` too, but for other things. */
 export const waitsForNeeds = (table: string) =>
   `${table}.state = 'waiting' AND ${table}.waiting_for->>'type' = 'needs'`;
 const WAITS = waitsForNeeds("tasks");
@@ -24,14 +24,17 @@ const WAITS = waitsForNeeds("tasks");
 /** Ids that one error names. */
 const MAX_CAUSES = 100;
 
-/** It will never run, because something that it needs did not succeed; and its error has room for one id more. */
+/** Whether a task has ended without running, because one that it needs did not succeed, and its error has room for one id more. */
 const ABANDONED = (table: string) => `(${table}.state IN ('failed', 'cancelled')
   AND ${table}.error->>'type' = 'dependency_failed' AND json_array_length(${table}.error, '$.data.taskIds') < ${MAX_CAUSES})`;
 
-/** Those that may have ended: the ids of ?1, a JSON array. */
+/** The tasks that may have ended: the ids of ?1, a JSON array. */
 const GIVEN = "SELECT value FROM json_each(?1)";
 
-/** All whom the bad ends of `ended` (SQL) reach, with the causes: a task that ran is its own, one that never ran hands on what it names. */
+/**
+ * All tasks that need those of `ended` (SQL) that did not succeed, with the causes: a task that ran is a cause, one that never ran
+ * passes on its own causes.
+ */
 const doomed = (ended: string) => `
 WITH RECURSIVE doomed (id, cause, state) AS (
   SELECT id, cause, state FROM (
@@ -52,7 +55,7 @@ const causesOf = (blamed: string) => `
     SUM(state <> 'cancelled') > 0 AS failed
   FROM (SELECT *, DENSE_RANK() OVER (PARTITION BY id ORDER BY cause) AS place FROM (${blamed})) GROUP BY id`;
 
-/** Those that another need's bad end has reached before are told of this one, too. */
+/** Tasks that have ended because another task they need did not succeed get this cause, too. */
 const blame = (ended: string) => `${doomed(ended)}
 UPDATE tasks SET error = json_set(tasks.error, '$.data.taskIds', json(verdict.causes))
 FROM (${causesOf(`
@@ -115,7 +118,7 @@ const anyEnded = (states: string) => `EXISTS (
   SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value
   WHERE tasks.state IN ${states} AND tasks.node->>'ignored' IS NULL AND tasks.node->>'onError' IS NULL)`;
 
-// The error tasks join the flow before it is asked whether it has ended, so it lives until they have.
+// The error tasks join the flow before the statement that looks whether it has ended, so it runs until they have.
 const BEGIN_ERROR = `
 UPDATE flows SET failing = 1,
   ids = (SELECT jsonb_group_array(id) FROM (
@@ -124,7 +127,7 @@ UPDATE flows SET failing = 1,
 WHERE ${FLOWS} AND failing = 0 AND on_error IS NOT NULL AND cancel_requested_at IS NULL
   AND ${ALL_ENDED} AND (overdue > 0 OR ${anyEnded("('failed', 'expired')")})`;
 
-// It begins now, whatever the time was when the flow was submitted: delays and expiries count from here.
+// An error task begins now: its delay and its expiry count from here, not from the flow's submission.
 const ERROR_START = "MAX(?2 + COALESCE(v->>'node'->>'delay', 0), COALESCE(v->>'node'->>'runAt', 0))";
 const ERROR_EXPIRY = "CASE WHEN v->>'node'->>'expiresIn' THEN ?2 + (v->>'node'->>'expiresIn') ELSE v->>'expiresAt' END";
 
@@ -138,7 +141,7 @@ const INSERT_ERROR = `${insertSql(
     createdAt: "?2",
     runAt: "CASE WHEN v->>'state' = 'waiting' THEN v->>'runAt' ELSE start END",
     expiresAt: "expiry",
-    // However large: whoever claims it reads the row as it is.
+    // Even a large input lies in the row, and a claim reads it there.
     overflow: "0",
   },
 )}
@@ -193,8 +196,8 @@ export interface Released {
 }
 
 /**
- * Ends those of a flow that wait in vain for one of `ended`, and queues those that wait for nothing more. `ended` is SQL
- * of ids, of a list ?1: the ids of that list itself, unless given.
+ * Ends the members of flows that wait in vain for one of `ended`, and queues those that wait for nothing more. `ended` is SQL
+ * for ids, in which ?1 is the list: the ids of the list itself, unless given.
  */
 export function settleStatements(db: D1Database, list: string, now: number, ended = GIVEN): D1PreparedStatement[] {
   return [

@@ -7,11 +7,11 @@ import { settleStatements, waitsForNeeds } from "./release.ts";
 import { RESET } from "../ended-runs.ts";
 import { BELOW, HAS_ALL, WAIT } from "./retry.ts";
 
-/** A flow that is about to end another way does not go on with a member that runs again. */
+/** A running flow that has failed, is overdue or was cancelled does not go on with a member that runs again. */
 const OPEN =
   "flows.state <> 'running' OR flows.failing = 0 AND flows.overdue = 0 AND flows.cancel_requested_at IS NULL";
 
-/** Something that depends on it is at work already, with what it was passed; or is gone, so that it cannot run after it. */
+/** Whether a task that depends on it was released already, with what it was passed, or was removed and so cannot run after it. */
 const USED = `EXISTS (
   WITH RECURSIVE ${BELOW("SELECT tasks.id")}
   SELECT 1 FROM below LEFT JOIN tasks AS after ON after.id = below.id
@@ -42,7 +42,7 @@ const anyLive = (which: string) => `EXISTS (
   SELECT 1 FROM json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value
   WHERE tasks.state IN ${sqlStates(LIVE_STATES)} AND ${which})`;
 
-// A flow in which nothing but its error tasks run again has failed as it had before.
+// A flow in which nothing but its error tasks run again stays a failed one.
 const ANEW = `flows.state <> 'running' AND ${anyLive("tasks.node->>'onError' IS NULL")}`;
 
 const RENEW = `
@@ -71,8 +71,8 @@ export async function readFlowsOf(db: D1Database, ids: string[]): Promise<Reopen
 }
 
 /**
- * To be appended to a batch that may have begun new runs of `ids` (a JSON array), and let wait what depends on them:
- * settles those that wait in vain, and opens the `flows` in which something is alive again. Safe to repeat.
+ * To be appended to a batch that may have begun new runs of `ids` (a JSON array), and made what depends on them wait:
+ * ends the members that wait in vain, and opens the `flows` that have live members again. Safe to repeat.
  */
 export function reopenStatements(db: D1Database, ids: string, flows: Reopened[], now: number): D1PreparedStatement[] {
   return [

@@ -13,12 +13,12 @@ const TERMINAL = sqlStates(TERMINAL_STATES);
 
 const MEMBERS_OF_FLOW = "(SELECT member.value FROM flows, json_each(flows.ids) AS member WHERE flows.id = ?1)";
 
-/** What did not succeed, error tasks aside. Names ?3 only because every parameter must be named. */
+/** The members that did not succeed, without error tasks. Names ?3 only because every parameter must be named. */
 const BAD = `
   SELECT id FROM tasks WHERE id IN ${MEMBERS_OF_FLOW} AND state IN ('failed', 'cancelled', 'expired')
     AND node->>'onError' IS NULL AND ?3 IS NULL`;
 
-/** Whether all that a task needs has succeeded. What is gone has not, whatever it was: its value is gone, too. */
+/** Whether all that a task needs has succeeded. A removed task counts as not succeeded: its value is gone, too. */
 export const HAS_ALL = `NOT EXISTS (
   SELECT 1 FROM json_each(tasks.node, '$.needs') AS need LEFT JOIN tasks AS other ON other.id = need.value
   WHERE other.state IS NOT 'succeeded')`;
@@ -38,8 +38,8 @@ export const BELOW = (roots: string) => `below (id) AS (
   SELECT next.value FROM below JOIN tasks AS task ON task.id = below.id, json_each(task.node, '$.nextOnEnd') AS next)`;
 
 /**
- * Whether this is still the end that was read: a call that is repeated must not open the flow after its next one. And whether all
- * of its members are there, for one that is not neither runs again nor has a value.
+ * Whether the flow still has the end that was read: a call that is repeated must not open the flow after its next end. And whether
+ * all of its members are there: a removed one can neither run again nor pass on its value.
  */
 const ENDED = `EXISTS (SELECT 1 FROM flows WHERE flows.id = ?1 AND flows.state <> 'running' AND flows.finished_at = ?2
   AND NOT EXISTS (SELECT 1 FROM ${MISSING}))`;
@@ -64,8 +64,8 @@ const STARTED = `SELECT id, lane, state, due_at AS dueAt FROM tasks WHERE id IN 
 
 /**
  * Opens an ended flow again: the failed members are queued, those after them wait. `from` is the id
- * of a member to begin at instead; whatever did not succeed elsewhere then stays as it is, and
- * settles those that would wait for it. Answers whom to ring for; nothing where the flow has
+ * of a member to begin at instead; what did not succeed elsewhere then stays as it is, and
+ * ends the members that would wait for it. Answers the tasks to send a message for; nothing where the flow has
  * not ended or there is nothing to begin with. Safe to repeat: the flow itself comes last, and once it runs nothing
  * more is done. `deadline` is that of the new run, in ms since the epoch.
  */
@@ -87,7 +87,7 @@ export async function retryMembers(
       finishedAt,
       from,
     ]),
-    // Those that must wait again, because something they need runs again. What is left of the roots begins.
+    // Members that need one that runs again must wait again. The roots that are left are queued.
     db
       .prepare(
         `WITH RECURSIVE ${BELOW(roots)}

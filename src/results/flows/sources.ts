@@ -1,17 +1,17 @@
-/** Values that several members of a flow take: they stand once in the flow's row, and the members name their numbers. */
+/** Values that several members of a flow take: they are stored once, in the flow's row, and the members name them by their numbers. */
 
 import { numbersIn, type StoredSource } from "../../core/flows/share.ts";
 import { persist } from "../d1.ts";
 
 export type SharedSources = Map<number, StoredSource>;
 
-// A list beside the flow, so that the sources are read once, however many are asked for.
+// A join with the whole list, so that the sources are read once, however many are asked for.
 const PART = `
 SELECT entry.key AS number, CASE entry.type WHEN 'text' THEN json_quote(entry.value) ELSE entry.value END AS source
 FROM flows, json_each(flows.sources) AS entry
 WHERE flows.id = ?1 AND entry.key IN (SELECT value FROM json_each(?2))`;
 
-/** What the flow holds under these numbers, and under those that stand in there. */
+/** The values of the flow with these numbers, and with the numbers that those values name. */
 export async function readSources(db: D1Database, flowId: string, numbers: number[]): Promise<SharedSources> {
   const known: SharedSources = new Map();
   for (let wanted = new Set(numbers); wanted.size > 0;) {
@@ -28,7 +28,7 @@ export async function readSources(db: D1Database, flowId: string, numbers: numbe
   return known;
 }
 
-/** All that these flows hold, of those that hold at most so many bytes. */
+/** All values of those of these flows whose values have at most `bytes` together. */
 export async function readSmallSources(
   db: D1Database,
   flowIds: string[],

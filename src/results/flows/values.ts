@@ -44,7 +44,7 @@ export async function readNode(db: D1Database, id: string): Promise<FlowNode> {
   return JSON.parse(text ?? "{}") as FlowNode;
 }
 
-/** The nodes of those of these tasks that have one of at most so many bytes. */
+/** The nodes of those of these tasks whose node has at most `bytes`. */
 export async function readSmallNodes(db: D1Database, ids: string[], bytes: number): Promise<Map<string, FlowNode>> {
   const { results } = await persist(() =>
     db
@@ -68,7 +68,7 @@ interface EndRow {
   sealed?: string | null;
 }
 
-/** How these tasks have ended, with their results, as far as those fit into so many bytes together, the smallest first, and hold nothing sealed. */
+/** How these tasks have ended, with their results: the smallest first, as many as fit into `bytes` together, and none that is sealed. */
 export async function readSmallEnds(db: D1Database, ids: string[], bytes: number): Promise<Known["ended"]> {
   const { results } = await persist(() =>
     db
@@ -91,7 +91,7 @@ const BODY = `CASE WHEN overflow & ${OVERFLOW.result}
 
 /**
  * How these tasks have ended, with their results; nothing of those that were removed. Throws an {@link InputTooLargeError}
- * where the results are more than so many bytes together, and reads none of them then.
+ * where the results have more than `bytes` together, and reads none of them then.
  */
 export async function readEnds(
   db: D1Database,
@@ -109,7 +109,7 @@ export async function readEnds(
 }
 
 function endsOf(rows: EndRow[]): Known["ended"] {
-  // Every result is JSON text, that of null too: a success without one has lost it.
+  // Every result is JSON text, that of null too: a task that succeeded and has none has lost it.
   const whole = rows.filter((row) => row.state !== "succeeded" || row.result !== null);
   return new Map(
     whole.map(({ id, state, result, error, tenant, task, sealed }) => [

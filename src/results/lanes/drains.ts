@@ -34,7 +34,7 @@ export function isDraining({ until }: Drain, at: number): boolean {
   return until === null || until > at;
 }
 
-/** Refuses new work from now on, and lets what a pause held back go on. Who waited is rung for by the clock. */
+/** Refuses new work from now on, and lets what a pause held back go on. The clock sends messages for the tasks that waited. */
 export async function drainLane(
   db: D1Database,
   name: string,

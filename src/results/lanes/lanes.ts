@@ -7,7 +7,7 @@ import { endDrain } from "./drains.ts";
 /** A lane that is paused, or was until a moment ago. */
 export interface LaneRow {
   name: string;
-  /** 0: it is open again, and those who waited are not all rung for yet. */
+  /** 0: it is open again, and some tasks that waited have not got their message yet. */
   paused: number;
   reason: string | null;
   /** When it opens by itself, in ms since the epoch. */
@@ -54,7 +54,7 @@ export async function pauseLane(
   );
 }
 
-/** Opens the lane in both directions. Who waited in it is rung for by the clock. */
+/** Opens the lane in both directions. The clock sends messages for the tasks that waited in it. */
 export async function resumeLane(db: D1Database, name: string, audit: Audit | null = null): Promise<void> {
   const isHeld = `SELECT EXISTS (SELECT 1 FROM drains WHERE name = ?1)
     OR EXISTS (SELECT 1 FROM lanes WHERE name = ?1 AND paused = 1)`;
@@ -67,7 +67,7 @@ export async function resumeLane(db: D1Database, name: string, audit: Audit | nu
   );
 }
 
-/** Makes tasks that wait in the lane due, so that they are rung for; answers whether that were all of them. Safe to repeat. */
+/** Makes tasks that wait in the lane due, so that the clock sends messages for them; answers whether those were all. Safe to repeat. */
 export async function wakeLane(
   db: D1Database,
   name: string,

@@ -1,7 +1,7 @@
 /**
  * Turns of tenants in a crowded lane (self-clocked fair queueing). Each portion has a tag: that of its tenant's last portion, or
  * where it has none the smallest of the lane, and its own size divided by the tenant's weight on top. The smallest tag comes
- * next. So whoever comes with little stands near the front however much others have, and nobody is overtaken without end,
+ * next. So a tenant with few tasks stands near the front however many others have, and no portion is overtaken without end,
  * because the smallest tag of a lane only grows.
  */
 
@@ -14,7 +14,7 @@ const UNIT = 1_000;
 /** Portions at the front of a lane that are looked at. */
 const LOOKED_AT = 500;
 
-/** How long a portion is its claimer's. Then it is anybody's again: the claimer may have died. */
+/** How long a portion is held by the worker that took it. Then any may take it: that worker may have died. */
 export const HOLD_MS = 10_000;
 
 const SORT = `
@@ -51,7 +51,7 @@ const DONE = `
 DELETE FROM portions WHERE lane = ?1 AND holder = ?2 AND (tag, tenant) IN (
   SELECT value->>'tag', value->>'tenant' FROM json_each(?3))`;
 
-/** Of whom, and how many tasks, are taken at once. */
+/** Which portions are taken, and about how many tasks. */
 export interface Taking {
   lane: string;
   /** Names this taking alone. */
@@ -70,11 +70,11 @@ export interface TakenPortions {
   portions: number;
   /** Whether the lane has portions, those that are held included. */
   isLeft: boolean;
-  /** To be done with the claim: takes the portions away. */
+  /** To be run with the claim: removes the portions. */
   done: D1PreparedStatement | null;
 }
 
-/** Adds bells to the portions of their tenants; answers how many portions they are. */
+/** Tasks of bells, to be sorted into portions of their tenants. */
 export interface Sorting {
   ids: readonly string[];
   /** Tasks of one portion. */
@@ -83,8 +83,8 @@ export interface Sorting {
 }
 
 /**
- * Sorts bells into portions, and takes those whose turn it is; `most` of 0 takes none. Repeated after an answer that was lost,
- * some portions are there twice, or held until {@link HOLD_MS} is over: both cost time alone.
+ * Sorts the tasks of bells into portions, and takes the portions whose turn it is; `most` of 0 takes none. Where the call is
+ * repeated, because its answer was lost, portions may exist twice, or stay held until {@link HOLD_MS} is over: both only cost time.
  */
 export async function turn(
   db: D1Database,

@@ -2,7 +2,7 @@
 
 import { persist } from "../d1.ts";
 
-// Later than it already was, never sooner; and only by the attempt that holds the task.
+// The bucket's time moves later, never sooner; and only for the attempt that runs the task.
 const HOLD_BACK = `
 INSERT INTO buckets (key, tat, interval, tolerance, held_until)
 SELECT own.value->>'key', ?3 + (own.value->>'tolerance'), own.value->>'interval', own.value->>'tolerance', ?3
@@ -11,15 +11,15 @@ WHERE tasks.id = ?1 AND tasks.attempt = ?2 AND tasks.state = 'running'
 ON CONFLICT (key) DO UPDATE SET tat = ?3 + buckets.tolerance, held_until = ?3 WHERE buckets.tat < ?3 + buckets.tolerance`;
 
 /**
- * What an update of a bucket at `now` (SQL) sets for another rate. Its debt shrinks to what the new rate can make anyone wait, but an
- * upstream that was promised to be left alone is.
+ * What an update of a bucket at `now` (SQL) sets for another rate. The debt shrinks, so that the next start waits one interval of
+ * the new rate at most, but nothing starts before `held_until`.
  */
 export function newRate(interval: string, tolerance: string, now = "?2"): string {
   return `interval = ${interval}, tolerance = ${tolerance},
     tat = MAX(MIN(tat, ${now} + ${tolerance} + ${interval}), COALESCE(held_until, 0) + ${tolerance})`;
 }
 
-/** Lets nothing under the rates of this attempt's task start before `until`, in ms since the epoch; after it, no burst. */
+/** Lets no task under the rates of this attempt's task start before `until`, in ms since the epoch, and gives no burst after it. */
 export async function holdBack(db: D1Database, id: string, attempt: number, until: number): Promise<void> {
   await persist(() => db.prepare(HOLD_BACK).bind(id, attempt, until).run());
 }

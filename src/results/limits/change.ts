@@ -29,7 +29,7 @@ const CHANGED = `SELECT key FROM buckets, ${DECLARED} WHERE ${CHANGES}`;
 
 const BUCKETS = `UPDATE buckets SET ${newRate("v.interval", "v.tolerance")} FROM ${DECLARED} WHERE ${CHANGES}`;
 
-/** Safe to repeat: only what differs is written. Answers whether anybody has got another turn. */
+/** Safe to repeat: only what differs is written. Answers whether a rate has changed, and with it the turns of tasks. */
 export async function changeLimits(db: D1Database, limits: DeclaredLimits[], now: number): Promise<boolean> {
   if (limits.length === 0) return false;
   const list = JSON.stringify(limits);

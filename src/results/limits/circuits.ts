@@ -11,7 +11,7 @@ export const CIRCUIT_KEY = "COALESCE(tasks.circuit->>'key', tasks.task)";
 export const CIRCUIT_IS_CLOSED = `(tasks.circuit IS NULL OR NOT EXISTS (
   SELECT 1 FROM circuits WHERE circuits.task = ${CIRCUIT_KEY} AND circuits.open_until IS NOT NULL))`;
 
-/** Who is queued under the circuit ?1: by an index of its own where the circuit is one tenant's. */
+/** The tasks queued under the circuit ?1. Circuits of one tenant have an index of their own. */
 const heldBy = (key: string) =>
   circuitOwner(key).tenant === null
     ? "task = ?1 AND circuit IS NOT NULL AND circuit->>'key' IS NULL AND state = 'queued'"
@@ -23,7 +23,7 @@ export interface Tripped {
   task: string;
   /** In ms since the epoch; in the past: half open; null: closed again. */
   openUntil: number | null;
-  /** The id of the one task that tries; null while nobody does. */
+  /** The id of the one task that tries; null while none does. */
   probe: string | null;
 }
 
@@ -36,7 +36,7 @@ export async function readTripped(db: D1Database): Promise<Tripped[]> {
   return results;
 }
 
-/** The first in line of a task with a circuit. */
+/** The first tasks queued under the circuit `task`. */
 export async function readCandidates(db: D1Database, task: string, limit: number): Promise<Queued[]> {
   const { results } = await persist(() =>
     db
@@ -55,7 +55,7 @@ const releasedSql = (key: string) => `
 UPDATE circuits SET release = 0 WHERE task = ?1 AND release = 1 AND NOT EXISTS (
   SELECT 1 FROM tasks WHERE ${heldBy(key)} AND due_at > ?2)`;
 
-/** Makes those that a circuit has held back due, so many at a time; answers whether there are more. */
+/** Makes up to `limit` tasks due that a circuit has held back; answers whether there are more. */
 export async function releaseCircuit(db: D1Database, task: string, now: number, limit: number): Promise<boolean> {
   const batch = new Batch(db);
   batch.add(db.prepare(wakeSql(task)).bind(task, now, limit), db.prepare(releasedSql(task)).bind(task, now));

@@ -11,13 +11,13 @@ export type Limit = (typeof LIMITS)[number];
 interface Part {
   /** A table with a row for each of these tasks and each of its keys. */
   asks: (startable: string) => string;
-  /** The tasks that cannot start whatever the others do. They do not count in `refused`, or room would be kept for them. */
+  /** The tasks that cannot start whatever the others do. `refused` does not count them, or it would keep room for them. */
   stuck: string;
-  /** The tasks for which those before them leave nothing. */
+  /** The tasks for which those before them leave no room. */
   refused: string;
 }
 
-/** The first by id come first: never more than a key's limit run, however many claim at the same time. */
+/** Slots are given in the order of ids. Never more tasks than a key's limit run, however many claims there are at the same time. */
 const CONCURRENCY: Part = {
   asks: (startable) => `
 wanted AS MATERIALIZED (
@@ -68,7 +68,7 @@ tripped AS MATERIALIZED (
 
 const PARTS: Record<Limit, Part> = { concurrency: CONCURRENCY, rates: RATES, circuit: CIRCUIT };
 
-/** What a claim that holds these limits, at least one, puts before its statement: the tables `stuck` and `refused`. */
+/** What a claim under these limits, at least one, puts before its statement: the tables `stuck` and `refused`. */
 export function refusals(limits: readonly Limit[], startable: string): string {
   const parts = limits.map((limit) => PARTS[limit]);
   return `WITH${parts.map(({ asks }) => asks(startable)).join(",")},

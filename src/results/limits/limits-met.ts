@@ -1,6 +1,6 @@
 /**
- * The limits that this isolate's claims have met lately. A claim holds those from the start, which saves it two round
- * trips to find out. Only a hint: whatever it says, a claim holds all limits that its tasks have.
+ * The limits that this isolate's claims have met lately. A claim checks those from the start, which saves it two round
+ * trips to find out. Only a hint: whatever it says, no task is claimed against a limit that it has.
  */
 
 import { LIMITS, type Limit } from "./claim-parts.ts";

@@ -1,11 +1,11 @@
-/** Limits as they stand, and the API's own word on them. */
+/** Reads limits, and stores or removes what the API sets in their place. */
 
 import { auditStatements, type Audit } from "../audit.ts";
 import { newRate } from "./buckets.ts";
 import { Batch, persistOr503 } from "../d1.ts";
 import { retimeStatement } from "./rate-queue.ts";
 
-/** Those who wait under one limit are counted up to here. */
+/** Tasks that wait under one limit are counted up to this number. */
 const MAX_WAITING = 1_000;
 
 /** Limits on one page. Each is counted by a statement of its own. */
@@ -22,7 +22,7 @@ export interface KeyRange {
 /** A concurrency limit. What has no row is null. */
 export interface SlotsRow {
   key: string;
-  /** What holds. */
+  /** The limit that holds. */
   max: number | null;
   override: number | null;
   used: number;
@@ -36,7 +36,7 @@ export interface BucketRow {
   tolerance: number | null;
   tat: number | null;
   heldUntil: number | null;
-  /** JSON: what the API was told. */
+  /** JSON of what was set through the API. */
   override: string | null;
   waiting: number;
 }
@@ -88,7 +88,7 @@ async function readEach<T>(db: D1Database, sql: string, keys: string[]): Promise
   return rows.flatMap((each) => each());
 }
 
-/** From now on so many places, whatever code and submissions say. */
+/** Gives the key `max` slots from now on, whatever code and submissions say. */
 export async function overrideSlots(
   db: D1Database,
   key: string,
@@ -109,7 +109,7 @@ export async function overrideSlots(
   );
 }
 
-/** What code or the latest submission has asked for holds again; a limit that nobody asked for goes. */
+/** Restores the limit that code or the latest submission has asked for; removes one that neither has. */
 export async function restoreSlots(db: D1Database, key: string, audit: Audit | null = null): Promise<void> {
   const isChanged = "SELECT COUNT(*) FROM limits WHERE key = ?1 AND (override IS NOT NULL OR asked IS NULL)";
   await persistOr503(() =>
@@ -125,7 +125,7 @@ export async function restoreSlots(db: D1Database, key: string, audit: Audit | n
   );
 }
 
-/** From now on this rate, whatever code says. Those who wait get new turns. `override`: JSON of what the API was told. */
+/** Sets the rate from now on, whatever code says, and gives waiting tasks new turns. `override`: JSON of what was set through the API. */
 export async function overrideBucket(
   db: D1Database,
   key: string,
@@ -149,7 +149,7 @@ export async function overrideBucket(
   );
 }
 
-/** The code's rate holds again; of a rate that the code no longer knows, what its tasks were submitted with. */
+/** Restores the code's rate; where the code no longer has it (null), the rate with which tasks were submitted holds. */
 export async function restoreBucket(
   db: D1Database,
   key: string,

@@ -1,16 +1,16 @@
-/** Turns of those whom a rate holds back: each comes with its token, in the order of the line. */
+/** Turns of the tasks that a rate holds back: each comes with its token, in the order of the line. */
 
 import { TURN_GRACE_MS } from "../../core/bounds.ts";
 import { CIRCUIT_KEY } from "./circuits.ts";
 import { persist } from "../d1.ts";
 import { laneIsOpen } from "../lanes/lanes.ts";
 
-/** Whatever holds a task back, it is looked at when it expires. */
+/** The time `at`, or that of the task's expiry where it comes first: SQL. Whatever holds a task back, it must expire in time. */
 export function orExpiry(at: string): string {
   return `CASE WHEN tasks.started_at IS NULL AND tasks.expires_at < ${at} THEN tasks.expires_at ELSE ${at} END`;
 }
 
-/** Whether a row of `tasks` lacks a place under one of its keys: an SQL expression. Whoever frees one rings for it. */
+/** Whether a row of `tasks` lacks a slot under one of its keys: an SQL expression. What frees a slot sends a message for the task. */
 const LACKS_SLOT = `EXISTS (
   SELECT 1 FROM json_each(tasks.concurrency) AS place JOIN limits ON limits.key = place.value->>'key'
   WHERE limits.max <= (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1))`;
@@ -22,10 +22,10 @@ SELECT id, MAX(at) AS at FROM (
   FROM tasks, json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
   WHERE ${who} AND tasks.state = 'queued' AND NOT ${LACKS_SLOT}) GROUP BY id`;
 
-// Nobody keeps a line of those who start together: the clock does.
+// Tasks that start together are in no {@link RateQueue}: the clock starts them at their turn, without a grace.
 const LOOK = `(turn.at + CASE WHEN tasks.batch IS NULL THEN ${TURN_GRACE_MS} ELSE 0 END)`;
 
-/** Has those of the ids ?1 that are over their rate at ?2 looked at, should they miss their turn. */
+/** Sets the timers of those of the ids ?1 that are over their rate at ?2, in case they miss their turn. */
 export const TURN = `
 UPDATE tasks SET due_at = ${orExpiry(LOOK)}
 FROM (${turnOf("tasks.id IN (SELECT value FROM json_each(?1))")}) AS turn
@@ -38,12 +38,12 @@ UPDATE tasks SET due_at = ${orExpiry("turn.at")}
 FROM (SELECT id, MAX(at, ?2) AS at FROM (${turnOf(RATED)})) AS turn
 WHERE tasks.id = turn.id AND tasks.state = 'queued' AND tasks.due_at <> ${orExpiry("turn.at")}`;
 
-/** Gives new turns to all who wait under these rates, whose buckets have changed in the same transaction. */
+/** Gives new turns to all tasks that wait under these rates, whose buckets have changed in the same transaction. */
 export function retimeStatement(db: D1Database, keys: string[], now: number): D1PreparedStatement {
   return db.prepare(RETIME).bind(JSON.stringify(keys), now);
 }
 
-/** Who comes next under a rate, and when: a bucket as far as its line goes. Instants are ms since the epoch, times ms. */
+/** Which tasks come next under a rate, and its bucket, which says when. Instants are ms since the epoch, times ms. */
 export interface RateQueue {
   tat: number;
   interval: number;
@@ -52,7 +52,7 @@ export interface RateQueue {
   next: string[];
 }
 
-/** Queued tasks looked at to find those who can start: what else holds them back is not the rate's business. */
+/** Queued tasks looked at to find those that nothing but the rate holds back. */
 const LOOKED_AT = 500;
 
 const LINE = `
@@ -66,7 +66,7 @@ SELECT tat, interval, tolerance, (
     ORDER BY id LIMIT ?3)) AS next
 FROM buckets WHERE key = ?1`;
 
-/** Those of the line who may start as soon as the rate lets them; null where the rate holds nobody back. */
+/** The tasks of the line that may start as soon as the rate lets them; null where the rate holds none back. */
 export async function readRateQueue(
   db: D1Database,
   key: string,

@@ -1,21 +1,21 @@
-/** Places under concurrency keys: who comes next, and who has them. */
+/** Slots under concurrency keys, as rows of `places`: which tasks have them, and which come next. */
 
 import { Batch, persist } from "../d1.ts";
 import type { Queued } from "../../core/states.ts";
 import { laneIsOpen } from "../lanes/lanes.ts";
 
-/** More are rung for than there is room, because the next in line may lack a place under another key. */
+/** So many more tasks get a message than there is room for, because the next in line may lack a slot under another key. */
 const SPARE = 8;
 
-/** Who waits in a paused lane is rung for when it opens. */
+/** A task in a paused lane does not count: it gets a message when the lane opens. */
 const WAITS_FOR_SLOT = `tasks.state = 'queued' AND ${laneIsOpen("0")}`;
 
-/** Of a line, rows that one statement looks at, each with its task; how many are found at most; and stretches for one answer. */
+/** Rows of a line that one statement looks at, each with its task; tasks that it finds at most; and stretches for one answer. */
 const STRETCH = 1_000;
 const MAX_FOUND = 500;
 const MAX_STRETCHES = 10;
 
-/** Places that are counted: where more are taken, more may be rung for than there is room. */
+/** Taken slots are counted up to this number; where more are taken, more tasks may get a message than there is room for. */
 const MAX_TAKEN = 2_000;
 
 const taken = (key: string, most: number) =>
@@ -32,12 +32,12 @@ SELECT (
       SELECT COALESCE((SELECT max FROM limits WHERE key = ?1), 0) - ${taken("?1", MAX_TAKEN)} AS room))) AS next) AS found,
   (SELECT task_id FROM line LIMIT 1 OFFSET ${STRETCH - 1}) AS goesOn`;
 
-/** Keys that one call looks at, each by a statement: the clock comes back to those beyond. */
+/** Keys that one call looks at, each by a statement: the clock comes back to the others. */
 const MAX_KEYS = 100;
 
 /**
  * The next in line for each of these keys that has room. Of a line whose first thousands do not wait, because they start later,
- * no more is looked at: whoever stands behind them has a timer of its own.
+ * no more is looked at: each task behind them has a timer of its own.
  */
 export async function readNextWaiters(db: D1Database, keys: readonly string[]): Promise<Queued[]> {
   const next = new Map<string, Queued>();
@@ -63,7 +63,7 @@ export async function readNextWaiters(db: D1Database, keys: readonly string[]): 
 const KEYS_AT_ONCE = 40;
 const LINE_AT_ONCE = 30;
 
-/** Keys after ?1, and whether each has room while somebody waits. */
+/** Keys after ?1, and whether each has room while a task waits. */
 const IDLE = `
 SELECT key, max > ${taken("limits.key", LINE_AT_ONCE)} AND EXISTS (
   SELECT 1 FROM (SELECT task_id FROM places WHERE key = limits.key AND running = 0 ORDER BY task_id LIMIT ${LINE_AT_ONCE}) AS line
@@ -71,8 +71,8 @@ SELECT key, max > ${taken("limits.key", LINE_AT_ONCE)} AND EXISTS (
 FROM limits WHERE key > ?1 ORDER BY key LIMIT ${KEYS_AT_ONCE}`;
 
 /**
- * Up to `limit` keys after `after` that have room while somebody waits near the beginning of their line: their bell was lost, or
- * their limit was raised. `next` is where to go on, "" where that was all.
+ * Up to `limit` keys after `after` that have room while a task waits near the beginning of their line: its message was lost, or
+ * the limit was raised. `next` is where to go on, "" where that was all.
  */
 export async function readIdleKeys(
   db: D1Database,
@@ -93,12 +93,12 @@ export async function readIdleKeys(
   return { keys, next };
 }
 
-/** Places that a tick of the clock looks at. */
+/** Rows of `places` that a tick of the clock looks at. */
 const GLANCED = 1_000;
 
 /**
- * Answers a row where a task waits for a place, or may, because there are more places than are looked at. What starts later, or
- * waits for something else, is none.
+ * Answers a row where a task waits for a slot, or may, because there are more rows than are looked at. A task that starts later,
+ * or waits for something else, does not count.
  */
 export const ANY_WAITER = `
 SELECT 1 AS found FROM (

@@ -14,13 +14,13 @@ export interface Place {
   capped: boolean;
 }
 
-/** How a concurrency key stands, for one who waits. */
+/** How a concurrency key stands, for a task that waits under it. */
 export interface KeyWaiters extends Place {
   key: string;
   limit: number;
-  /** Places that are taken. */
+  /** Slots that are taken. */
   used: number;
-  /** Of those that have them, up to a bound: the ids of the tenant's own, and when each of them all started, in ms since the epoch. */
+  /** Of the tasks that have them, up to a bound: ids of the tenant's own, and when each of any tenant started, in ms since the epoch. */
   heldBy: string[];
   startedAts: number[];
 }
@@ -36,7 +36,7 @@ SELECT wanted.value AS key, COALESCE((SELECT max FROM limits WHERE key = wanted.
     JOIN tasks ON tasks.id = before.task_id) AS ahead
 FROM json_each(?1) AS wanted`;
 
-/** The lines of a task's keys, of which the definition's are shared by all tenants. */
+/** The lines of a task's keys. Tenants may share a line, so only the tenant's own ids are named. */
 export async function readKeyWaiters(
   db: D1Database,
   { id, tenant }: { id: string; tenant: string },
@@ -72,7 +72,7 @@ export interface Standing {
   dueAt: number | null;
 }
 
-// Who stands in it has a timer, sooner than what is scheduled for later.
+// Every task in the line has a timer, sooner than that of a task scheduled for later.
 const IN_LANE = `
 SELECT COUNT(*) AS looked, SUM(state = 'queued' AND lane = ?2 AND (run_at, id) < (?3, ?4)) AS ahead
 FROM (SELECT id, lane, state, run_at FROM tasks INDEXED BY tasks_due

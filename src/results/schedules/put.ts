@@ -4,7 +4,7 @@ import { auditStatements, type Audit } from "../audit.ts";
 import { Batch, persistOr503 } from "../d1.ts";
 import { SCHEDULE_COLUMNS, type ScheduleRow } from "./row.ts";
 
-/** What an upsert decides on. */
+/** What an upsert sets. */
 export type WantedSchedule = Pick<
   ScheduleRow,
   "tenant" | "id" | "source" | "spec" | "input" | "sealed" | "paused" | "anchor" | "nextAt"
@@ -25,7 +25,7 @@ SELECT CASE WHEN ?3 IS NULL THEN NOT EXISTS (SELECT 1 FROM schedules WHERE tenan
 
 /**
  * Stores the schedule over the one of `revision`, or as a new one (null). Answers it as it is stored;
- * null where somebody else has changed it meanwhile, or made it.
+ * null where another request has changed or made it meanwhile.
  */
 export async function storeSchedule(
   db: D1Database,

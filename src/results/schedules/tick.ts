@@ -22,15 +22,15 @@ export interface ScheduleTicks {
   /** What the schedule waits for from now on. */
   nextAt: number | null;
   overlap: LookOverlap;
-  /** By hand: it does not make the next tick forget a task that is still live. */
+  /** Run by hand: the schedule's last task stays the one before, as long as that is live. */
   manual: boolean;
   /** The task of the tick before, as it was read. */
   lastTask: string | null;
   /** Oldest first. */
   ticks: { at: number; task: NewTask }[];
-  /** Later ones that made no task. */
+  /** Later ticks that made no task. */
   missed?: MissedTick[];
-  /** Of one that is run by hand. */
+  /** The entry for a run by hand. */
   audit?: Audit | null;
 }
 
@@ -50,8 +50,8 @@ const REPLACED = "replaced by the schedule's next tick";
 const lastIsLive = (and = "") =>
   `EXISTS (SELECT 1 FROM tasks AS last WHERE last.id = schedules.last_task AND last.state IN ${LIVE}${and})`;
 
-// As many that are in time may queue behind those that are made up for as those are: a task that takes longer than
-// from tick to tick would otherwise never catch up, and never skip again.
+// As many ticks that are in time may queue as ticks were made up for. Without that bound, a task that takes longer than the
+// time between two ticks would never catch up, and never skip again.
 const CATCHES_UP = "COALESCE(last.node->>'behind', 0) > 0";
 
 const unchanged = (json: string) =>
@@ -64,12 +64,12 @@ const CONDITION: Condition = {
   values: [],
 };
 
-/** Who starts after whom. */
+/** Which task starts after which. */
 const PAIRS = `pairs AS (
   SELECT v.value->>'id' AS id, COALESCE(v.value->>'previous', schedules.last_task) AS previous, schedules.last_task AS last
   FROM json_each(?1) AS v CROSS JOIN schedules ON ${unchanged("v.value")})`;
 
-// A task without a node would not be asked, when it ends, whom it releases.
+// The end of a task without a node releases nothing, so the task before must have one.
 const WAIT = `
 WITH ${PAIRS}
 UPDATE tasks SET state = 'waiting', run_at = ${NO_START}, due_at = expires_at,

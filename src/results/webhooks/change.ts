@@ -13,7 +13,7 @@ export interface WebhookChange {
   paused?: boolean | undefined;
 }
 
-// A new address, and one that listens again, start without a history of failures.
+// An endpoint with a new address, or one that listens again, starts without a history of failures.
 const CHANGE = `
 UPDATE webhooks SET url = COALESCE(?3, url), events = COALESCE(?4, events),
   description = COALESCE(?5, description), payload = COALESCE(?6, payload),
@@ -21,7 +21,7 @@ UPDATE webhooks SET url = COALESCE(?3, url), events = COALESCE(?4, events),
   failing_since = CASE WHEN ?7 = 0 AND paused = 1 OR ?3 <> url THEN NULL ELSE failing_since END
 WHERE tenant = ?1 AND id = ?2 RETURNING ${WEBHOOK_COLUMNS}`;
 
-/** Whether that changes anything. */
+/** Whether `CHANGE` changes anything. */
 const DIFFERS = `
 SELECT COUNT(*) FROM webhooks WHERE tenant = ?1 AND id = ?2
   AND (?3 IS NOT NULL AND url <> ?3 OR ?4 IS NOT NULL AND events <> ?4 OR ?5 IS NOT NULL AND description <> ?5
@@ -54,7 +54,7 @@ export async function beginRemoval(
   audit: Audit | null = null,
 ): Promise<boolean> {
   const which = "tenant = ?1 AND id = ?2";
-  // Somebody who removes it again, because the first removal was cut off, changes nothing that was not told.
+  // A removal that is repeated, because the first was cut off, leaves no second audit entry.
   const isNews = `SELECT COUNT(*) FROM webhooks WHERE ${which} AND NOT (paused = 1 AND paused_reason IS ?3)`;
   const values = [tenant, id, "it is being removed"];
   const entry = auditStatements(db, audit, isNews, values);
@@ -78,7 +78,7 @@ UPDATE webhooks SET secrets = (
     FROM json_each(webhooks.secrets) WHERE COALESCE(value->>'expiresAt', ?4) > ?5))
 WHERE ${ROTATES}`;
 
-/** The same secrets, written otherwise; nothing where they have changed since they were read. */
+/** Stores the same secrets in another form; changes nothing where they have changed since they were read. */
 export async function replaceSecrets(
   db: D1Database,
   tenant: string,

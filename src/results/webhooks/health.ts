@@ -1,4 +1,4 @@
-/** What deliveries find out about their endpoint. Nothing is written where nothing changes. */
+/** Stores what deliveries find out about their endpoint. Nothing is written where nothing changes. */
 
 import { GIVE_UP_AFTER_MS } from "../../core/webhook.ts";
 import { auditStatements, type Audit } from "../audit.ts";
@@ -13,7 +13,7 @@ UPDATE webhooks SET
     ELSE paused_reason END
 WHERE tenant = ?1 AND id = ?2 AND (failing_since IS NULL OR (failing_since <= ?4 AND paused = 0))`;
 
-/** An attempt has failed: the endpoint is failing since then, and paused once that was days ago. */
+/** Notes a failed attempt: the endpoint is failing from then on, and is paused after {@link GIVE_UP_AFTER_MS}. */
 export async function noteFailure(
   db: D1Database,
   tenant: string,
@@ -31,7 +31,7 @@ export async function noteFailure(
   );
 }
 
-/** An attempt was taken: the endpoint is failing no more. */
+/** Notes an attempt that the receiver accepted: the endpoint is no longer failing. */
 export async function noteSuccess(db: D1Database, tenant: string, id: string): Promise<void> {
   await persist(() =>
     db

@@ -30,7 +30,7 @@ const BY_ID = "SELECT task_id AS id FROM outbox WHERE task_id IN (SELECT value F
 
 /**
  * To be appended to a batch that may end the tasks of `ids` (a JSON array), and at `now` others in
- * consequence. Answers {@link OwedId}; costs next to nothing while nobody listens.
+ * consequence. Answers {@link OwedId}; costs next to nothing while no webhook listens.
  */
 export function owedStatement(db: D1Database, ids: string, now: number): D1PreparedStatement {
   return db.prepare(`${BY_ID} UNION SELECT task_id FROM outbox WHERE finished_at = ?2`).bind(ids, now);

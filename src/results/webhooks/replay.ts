@@ -22,7 +22,7 @@ const SOONER = `
 UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}
 WHERE id IN (SELECT value FROM json_each(?1)) AND ${WAITS_FOR_NEXT_ATTEMPT}`;
 
-/** How many of the runs ?1, which are those of the ids ?2, that changes. */
+/** How many of the runs ?1, which are those of the ids ?2, `AGAIN` and `SOONER` change. */
 const CHANGED = `
 SELECT (SELECT COUNT(*) FROM tasks WHERE ${ENDED})
   + (SELECT COUNT(*) FROM tasks WHERE id IN (SELECT value FROM json_each(?2)) AND ${WAITS_FOR_NEXT_ATTEMPT})`;
@@ -33,7 +33,7 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND run_at = ?2 AND state IN ('que
 
 /**
  * Queues the delivery tasks of `ids` at once: those that ended in a new run, those that wait for
- * their next attempt in this one. Answers whom to ring for. Safe to repeat.
+ * their next attempt in this one. Answers the tasks to send a message for. Safe to repeat.
  */
 export async function replayTasks(
   db: D1Database,

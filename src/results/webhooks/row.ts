@@ -1,4 +1,4 @@
-/** An endpoint as it lies in D1. JSON columns stay text until somebody needs them; instants are ms since the epoch. */
+/** An endpoint as it lies in D1. JSON columns stay text until they are needed; instants are ms since the epoch. */
 
 export interface WebhookRow {
   tenant: string;

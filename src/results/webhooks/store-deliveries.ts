@@ -1,4 +1,4 @@
-/** Stores deliveries: the tasks that make them, their entries in the endpoint's list, and that nothing more is owed. */
+/** Stores deliveries: the tasks that make them and their entries in the endpoint's list. Removes what was owed from the outbox. */
 
 import { auditStatements, type Audit } from "../audit.ts";
 import { persistOr503 } from "../d1.ts";
@@ -11,14 +11,14 @@ import { insertDefault } from "./store.ts";
 export interface NewDelivery {
   tenant: string;
   webhookId: string;
-  /** msg_…: the rest is that of the id of the task that makes it. */
+  /** `msg_` and the rest of the id of the task that makes it. */
   id: string;
   type: string;
   /** Null for a test event. */
   taskId: string | null;
   /** Null: the endpoint's own. */
   url: string | null;
-  /** When what it tells of happened, in ms since the epoch. */
+  /** When the event happened, in ms since the epoch. */
   createdAt: number;
 }
 
