@@ -74,8 +74,8 @@ const WINDOW = 1_000;
 export const LATEST_AUDIT = "audit_z";
 
 /**
- * A page, newest first, and the id before which the next page begins; null where that was all. It may hold fewer entries than `limit`, even none,
- * because a call looks at a bounded number.
+ * A page, newest first, and the id before which the next page begins; null where that was all. It may hold fewer entries than
+ * `limit`, even none, because a call looks at a bounded number.
  */
 export async function listAudit(
   db: D1Database,

@@ -10,7 +10,10 @@ import { OVERFLOW } from "./task-row.ts";
  */
 export const IN_RUN = "(id, run) IN (SELECT value->>'id', value->>'run' FROM json_each(?1))";
 
-/** What every statement that begins a new run sets, as SQL: only the history of earlier runs stays. What the task waits for, and until when, each sets itself. */
+/**
+ * What every statement that begins a new run sets, as SQL: only the history of earlier runs stays. What the task waits for, and
+ * until when, each statement sets itself.
+ */
 export const RESET = `run = run + 1, failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
   lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, cancel_undo = 0, undo = NULL,
   error = NULL, progress = NULL, result = NULL, sealed_result = NULL, object = object & ~${OBJECT.undo | OBJECT.awaited},

@@ -10,15 +10,15 @@ import { OVERFLOW } from "./task-row.ts";
 
 /** What became of tasks that were to be stored. */
 export interface Inserted {
-  /** What the holder of the key has made; null without a key, and where a lane of the tasks accepts nothing: then nothing was stored. */
+  /** What the request that holds the key has made; null without a key, and where nothing was stored because a lane accepts nothing. */
   remembered: Remembered | null;
-  /** Without a key: why some were not stored, by their ids. */
+  /** Without a key: the drains that refused tasks, by the tasks' ids. */
   refused: ReadonlyMap<string, Drain>;
-  /** Concurrency keys that have more places now than before. */
+  /** Concurrency keys that have more slots now than before. */
   raised: string[];
 }
 
-/** What a key has made. `made` is JSON text. */
+/** What the request that holds a key has made. `made` is JSON text. */
 export interface Remembered {
   fingerprint: string;
   made: string;
@@ -37,7 +37,7 @@ export interface IdempotencyClaim extends Remembered {
   key: string;
   now: number;
   expiresAt: number;
-  /** Each of them must accept. */
+  /** Lanes, each of which must accept. */
   lanes: string[];
 }
 
@@ -48,8 +48,8 @@ WHERE override IS NULL AND max < wanted.value->>'limit'`;
 const OURS = `EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?2 AND key = ?3 AND made = ?4)`;
 
 /**
- * Stores new work, but for what a lane refuses that drains. Safe to repeat with the same ids. With a key,
- * stores all or none: only if nobody holds the key, and no lane refuses any of it.
+ * Stores new tasks, except those that a draining lane refuses. Safe to repeat with the same ids. With a key,
+ * stores all or none: only if no other request holds the key, and no lane refuses any of them.
  */
 export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: IdempotencyClaim): Promise<Inserted> {
   const condition = claim ? { guard: OURS, values: [claim.tenant, claim.key, claim.made] } : ACCEPTED_AND_TOLD;
@@ -66,8 +66,8 @@ export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: Idem
 }
 
 /**
- * Once more those that the statement did not say it stored: their lane refuses them, or they are there already, because the
- * call was repeated. Answers which are refused, in the transaction that refuses them.
+ * Stores the tasks once more that the first call did not report as stored: their lane refuses them, or an earlier try of that
+ * call has stored them. Answers which are refused, read in the transaction that refuses them.
  */
 async function insertLeft(db: D1Database, tasks: NewTask[]): Promise<ReadonlyMap<string, Drain>> {
   const { statements } = insertStatements(db, tasks, undefined, [], ACCEPTED);
@@ -89,19 +89,19 @@ async function insertLeft(db: D1Database, tasks: NewTask[]): Promise<ReadonlyMap
   return refused;
 }
 
-/** To be stored before the tasks: asks which of their concurrency keys get more places by them. */
+/** To be run before the tasks are stored: reads which of their concurrency keys get more slots by them. */
 export function raisedStatements(db: D1Database, tasks: NewTask[]): D1PreparedStatement[] {
   const limits = limitsOf(tasks);
   return limits.length === 0 ? [] : [db.prepare(RAISED).bind(JSON.stringify(limits))];
 }
 
-/** The answer, where it was asked first in the batch but for the key's claim. */
+/** The answer to {@link raisedStatements}, which came first in the batch, or second after the key's claim. */
 export function raisedIn(results: D1Result[], tasks: NewTask[], claim?: IdempotencyClaim): string[] {
   if (tasks.every((task) => !task.concurrency)) return [];
   return rowsOf<{ key: string }>(results, claim ? 1 : 0).map((row) => row.key);
 }
 
-/** The limits that will hold, of the latest for each key. */
+/** The limits that will hold: the last one for each key. */
 function limitsOf(tasks: NewTask[]): KeyLimit[] {
   const all = tasks.flatMap(({ concurrency }) => (concurrency ? (JSON.parse(concurrency) as KeyLimit[]) : []));
   return [...new Map(all.map((each) => [each.key, each])).values()];
@@ -109,7 +109,7 @@ function limitsOf(tasks: NewTask[]): KeyLimit[] {
 
 /** What must hold for anything to be stored: SQL whose parameters begin with ?2. */
 export interface Condition {
-  /** May refer to the task as the JSON object `v`, if `payloadGuard` does not. */
+  /** May refer to the task as the JSON object `v`, where there is a `payloadGuard`, which must not. */
   guard: string;
   /** The same for a large input of the task ?1. */
   payloadGuard?: string;
@@ -120,7 +120,7 @@ export interface Condition {
 
 const ALWAYS: Condition = { guard: "true", values: [] };
 
-/** New work: not for a lane that drains. */
+/** New tasks: not for a lane that drains. */
 export const ACCEPTED = {
   guard: laneAccepts("v->>'lane'", "v->>'createdAt'"),
   payloadGuard: "EXISTS (SELECT 1 FROM tasks WHERE id = ?1 AND overflow <> 0)",
@@ -129,7 +129,7 @@ export const ACCEPTED = {
 
 const ACCEPTED_AND_TOLD: Condition = { ...ACCEPTED, told: true };
 
-/** The same as statements for one batch; `remembered` is the place of the key's answer in it. `also` is stored with the tasks. */
+/** The same as statements for one batch; `remembered` is the index of the key's answer in it. `also` is stored with the tasks. */
 export function insertStatements(
   db: D1Database,
   tasks: NewTask[],
@@ -158,7 +158,7 @@ export function insertStatements(
   return { statements, remembered: statements.length - 1 };
 }
 
-/** What the holder of this key has made; null while it is free. */
+/** What the request that holds this key has made; null while the key is free. */
 export async function readRemembered(
   db: D1Database,
   tenant: string,
@@ -228,7 +228,7 @@ function chunksOf(tasks: NewTask[]): string[] {
   return chunks;
 }
 
-/** Whatever way a task takes to its row, its secrets are not forgotten on it. */
+/** Throws where a task's secrets were not sealed. Every way to store a task checks this. */
 export function demandSealed({ secrets, sealed }: NewTask): void {
   if (secrets !== undefined && sealed === undefined) throw new TypeError("a task with secrets was not sealed");
 }

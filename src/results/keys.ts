@@ -4,19 +4,19 @@ import type { Scope } from "../contract/scope.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { Batch, persistOr503 } from "./d1.ts";
 
-/** In the place of a key's id: the service's own key, which is stored nowhere. */
+/** Stands in the place of a key's id for the service's own key, which is stored nowhere. */
 export const DEPLOYMENT = "deployment";
 
 export interface StoredKey {
   id: string;
   tenant: string;
   name: string;
-  /** The key's first characters, to know it by. */
+  /** The key's first characters, to recognize it by. */
   prefix: string;
   scopes: Scope[];
   /** Whether its requests are counted. */
   rateLimited: boolean;
-  /** The key with whose requests they are counted; null: by themselves. */
+  /** The key whose requests they are counted with; null: they are counted alone. */
   rateOf: string | null;
   /** The key that has made it, or {@link DEPLOYMENT}; null where it was made before that was kept. */
   createdBy: string | null;
@@ -81,7 +81,7 @@ export async function hasUncheckedKeys(db: D1Database): Promise<boolean> {
   return found !== null;
 }
 
-/** The key with this hash, whatever has become of it. */
+/** The key with this hash, even one that is revoked or has expired. */
 export async function readKeyByHash(db: D1Database, hash: string): Promise<StoredKey | null> {
   const row = await persistOr503(() =>
     db.prepare(`SELECT ${COLUMNS} FROM keys WHERE hash = ?1`).bind(hash).first<KeyRow>(),
@@ -122,7 +122,7 @@ export async function listKeys(
   return results.map(fromRow);
 }
 
-// An entry for each key that ends. Those of keys that end with it are told apart by ids of their own, of the same time.
+// An entry for each key that ends. Keys that end with the revoked one get entries with ids of their own, of the same time.
 const ENDED_ENTRIES = `
 INSERT INTO audit (id, tenant, at, actor_kind, actor_id, action, target, detail, ip)
 SELECT CASE keys.id WHEN ?1 THEN entry->>'id' ELSE substr(entry->>'id', 1, 16) || lower(hex(randomblob(8))) END,

@@ -1,4 +1,4 @@
-/** Keeps running attempts alive, and reads what is wanted of them. Both are one statement. */
+/** Renews the leases of running attempts, and reads which of them must stop, in one statement. */
 
 export interface Held {
   id: string;
@@ -13,7 +13,7 @@ export interface Renewal extends Held {
 /** Why an attempt must stop: its task was asked to, or the attempt is no longer the running one. */
 export interface StopOrder extends Held {
   reason: "cancelled" | "lost";
-  /** The row's `object` bits: whether anybody listens. */
+  /** The row's `object` bits: whether there are listeners. */
   object: number;
 }
 
@@ -23,7 +23,7 @@ interface Standing extends Held {
   object: number;
 }
 
-// Undoing is not cancelled: it is how a cancel ends.
+// A task whose steps are being undone is not cancelled: the undoing is how a cancel ends.
 const STANDING = `tasks.id, tasks.attempt, tasks.object,
   tasks.cancel_requested_at IS NOT NULL AND tasks.undo IS NULL AS isCancelled`;
 

@@ -31,7 +31,7 @@ export async function listTasks(
   return { ...page, items: await withLargePayloads(db, page.items) };
 }
 
-/** The same, of their ids alone, found by so many statements at most. */
+/** The same for their ids alone, found by at most `looks` statements. */
 export async function listIds(
   db: D1Database,
   filter: TaskFilter,
@@ -43,7 +43,7 @@ export async function listIds(
   return { items: items.map((row) => row.id), next };
 }
 
-/** How many of the tasks before `cursor` (an id) a filter finds, as far as so many statements can look. */
+/** How many of the tasks before `cursor` (an id) a filter finds, as far as `looks` statements can look. */
 export async function countMatches(
   db: D1Database,
   filter: TaskFilter,
@@ -95,7 +95,7 @@ async function look<Row extends { id: string }>(
   condition: Sql,
   limit: number,
 ): Promise<{ hits: Row[]; last: string | null }> {
-  // The last row is looked for only where the page is short: a full one says itself where to go on.
+  // The last row is looked for only where the page is short: a full page shows where to go on.
   const sql = `
     WITH page AS MATERIALIZED (
       SELECT id FROM (SELECT * FROM tasks WHERE ${window.sql} ORDER BY id DESC LIMIT ${STRETCH.page}) AS tasks

@@ -1,6 +1,6 @@
 /**
- * Counts what is on its way, through the index of the timers and that of those who wait without one: so what
- * has ended costs nothing. Those that are due first are counted first, and no more than a bound of them.
+ * Counts tasks that have not ended, through the index of timers and that of tasks that wait without one, so that
+ * ended tasks cost nothing. Tasks that are due first are counted first, up to a bound.
  */
 
 import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
@@ -60,7 +60,7 @@ interface Groups {
 
 const sumOf = (groups: TaskCount[]) => groups.reduce((sum, group) => sum + group.count, 0);
 
-// A place is a time and an id, so that those of one time are not lost between two stretches.
+// A place is a time and an id, so that no task is lost between two stretches where several are due at one time.
 const TIMED = `
 SELECT task, lane, state, tenant IS ?1 AND state IN ${sqlStates(LIVE_STATES)} AS counts, COUNT(*) AS count,
   MAX(printf('%016d', due_at) || id) AS place

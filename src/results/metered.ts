@@ -1,4 +1,4 @@
-/** A D1 database that counts what is asked of it, notes whether it answers well, and is not waited for without end. */
+/** Wraps a D1 database: counts statements and calls, notes failed and slow ones, and bounds how long a call is waited for. */
 
 import { isFinal } from "./d1.ts";
 import { SpentError } from "./trouble.ts";
@@ -15,7 +15,7 @@ export type Stopwatch = () => number;
 
 export class Metered {
   readonly db: D1Database;
-  /** Statements asked so far, those of a batch each, and calls. */
+  /** Statements so far, each of a batch counted, and calls. */
   statements = 0;
   trips = 0;
   /** Whether a call has failed, for another reason than its statement, and may have been repeated. */
@@ -50,7 +50,7 @@ export class Metered {
     } as unknown as D1Database;
   }
 
-  /** Whether what seems to have been cut off may only have been unable to say so. */
+  /** Whether work that seems to have been cut off may only have failed to store its end. */
   get isShaky(): boolean {
     return this.hasFailed || this.wasSlow;
   }

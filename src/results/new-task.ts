@@ -41,6 +41,6 @@ export interface NewTask {
   input: string | null;
   /** What is secret in it, for as long as it is not sealed. */
   secrets?: Secrets;
-  /** The same, sealed; null: nothing is. What has secrets is stored only where this was said. */
+  /** The same, sealed; null: nothing is secret. A task with secrets is stored only where this is set. */
   sealed?: string | null;
 }

@@ -13,8 +13,8 @@ export interface Purged {
   flowId: string | null;
 }
 
-// A flow's members go with it and not before. The results of children are needed as long as their parent may wait for
-// others, and a task until its webhooks have their copies.
+// Members of a flow are removed with it and not before. A child's result is needed as long as its parent may wait for other
+// children, and a task until its webhook deliveries are stored.
 const DOOMED = `id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(TERMINAL_STATES)}
   AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.id = tasks.flow_id)
   AND NOT EXISTS (SELECT 1 FROM tasks AS parent
@@ -25,8 +25,8 @@ const GUARDED = `${DOOMED} AND (?2 IS NULL OR retain_until <= ?2)`;
 
 /**
  * Removes those of `ids` that have ended and are no members of a flow, with all that belongs to them; `before` bounds their
- * retention's end. Answers those that are gone, and the flows that members among `ids` lead to. They are read before: a
- * removal whose answer was lost finds nothing when it is repeated.
+ * retention's end. Answers the removed tasks, and the flows of members among `ids`. Both are read before the removal: one
+ * whose answer was lost finds nothing when it is repeated.
  */
 export async function deleteTasks(
   db: D1Database,
@@ -44,7 +44,7 @@ export async function deleteTasks(
   return { gone: await removeTasks(db, purged(), before, audit), flows: flows() };
 }
 
-/** The same for rows that were read already, members of flows aside. */
+/** The same for rows that were read already; members of flows stay. */
 export async function removeTasks(
   db: D1Database,
   rows: readonly Purged[],
@@ -57,7 +57,7 @@ export async function removeTasks(
   const batch = new Batch(db);
   batch.add(
     ...entry,
-    // What an earlier run has left there is in no bit of `overflow`.
+    // No bit of `overflow` tells of payloads that an earlier run has left.
     db
       .prepare(
         `DELETE FROM payloads WHERE task_id IN (SELECT id FROM tasks WHERE (overflow <> 0 OR run > 1) AND ${GUARDED})`,
@@ -84,7 +84,7 @@ export interface Met {
   retainUntil: number | null;
 }
 
-/** A task that ended within this of its creation is purged as the walk meets it. */
+/** A task that ended within this time after its creation is purged when the walk meets it. */
 const WALK_SLACK_MS = 30_000;
 
 const AGE_MS = DEFAULT_RETENTION_MS + WALK_SLACK_MS;
@@ -112,8 +112,8 @@ export interface Walk {
 }
 
 /**
- * The walk meets every task once, in the order of creation, when the default retention of one that ended at
- * once is over. Those still kept get a timer of their own; those alive have one, or get it when they end.
+ * The walk meets every task once, in the order of creation, when the default retention of a task that ended at
+ * once is over. Ended tasks that are kept longer get a timer of their own; live ones have one, or get it when they end.
  */
 export function walkOver(rows: readonly Met[], now: number): Walk {
   const old = rows.slice(0, rows.findIndex((row) => row.createdAt + AGE_MS > now) >>> 0);
@@ -127,7 +127,7 @@ export function walkOver(rows: readonly Met[], now: number): Walk {
   };
 }
 
-/** Gives ended tasks a timer for their purge, where they have none. Of a flow's members the first of `ids` gets one: they go together. */
+/** Gives ended tasks without a timer one for their purge. Of a flow's members the first of `ids` gets one: they are purged together. */
 export async function timePurges(db: D1Database, ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   await persist(() =>

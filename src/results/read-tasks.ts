@@ -46,7 +46,7 @@ export async function withLargePayloads<Row extends WholeTaskRow>(db: D1Database
 }
 
 /**
- * Notes that somebody listens to the task or that its progress object holds something of it; from
+ * Sets a bit of the task's `object`: it has a listener, or its progress object holds something of it. From
  * then on its changes are told to the object. Answers the row as it is at that moment.
  */
 export async function markObject(db: D1Database, id: string, bit: number): Promise<WholeTaskRow | null> {

@@ -21,7 +21,7 @@ const WAIT_AGAIN = waitAgain(`SELECT id FROM tasks WHERE ${GUARD}`);
 const NO_LARGE_INPUT = `
 DELETE FROM payloads WHERE kind = 'input' AND task_id IN (SELECT id FROM tasks WHERE ${GUARD})`;
 
-// What the submission itself asked for stays.
+// Keys that the submission itself named stay.
 const LIMITS = `rates = ?4, concurrency = (
   SELECT CASE WHEN COUNT(*) > 0 THEN json_group_array(json(value)) END FROM (
     SELECT value FROM json_each(?3)
@@ -56,7 +56,7 @@ export interface Retried {
 
 const ASKED = "SELECT value FROM json_each(?1)";
 
-/** Whom the call ?2 has given a new run. */
+/** The tasks whose new run the call ?2 has begun. */
 const AGAIN = (ids: string) => `
 SELECT id, lane, state, due_at AS dueAt, id IN (${ASKED}) AS asked FROM tasks
 WHERE id IN (${ids}) AND holder = ?2 AND state IN ('queued', 'scheduled', 'waiting')`;
@@ -64,9 +64,9 @@ WHERE id IN (${ids}) AND holder = ?2 AND state IN ('queued', 'scheduled', 'waiti
 /**
  * Queues the failed, cancelled and expired ones of `ids` again, with a new input if one
  * is given, and answers those whose new run this call has begun. `caller` names the call: of two that
- * come at once only one has begun the run. What depends on a member of a flow waits for it again, and the flow
- * is open again if it had ended; see {@link MAY_RUN_AGAIN} for those that stay as they are.
- * `flows` are those that any of them is a member of.
+ * come at once only one begins the run. What depends on a member of a flow waits for it again, and the flow
+ * is open again if it had ended; see {@link MAY_RUN_AGAIN} for tasks that stay as they are.
+ * `flows` are those of which any of `ids` is a member.
  */
 export async function retryTasks(
   db: D1Database,
@@ -92,7 +92,7 @@ export async function retryTasks(
     }
   }
   batch.add(
-    // What depends on others of them waits, too; what is left of them begins.
+    // Those of `ids` that depend on others of them wait, too; the rest are queued.
     ...(flows.length === 0 ? [] : [db.prepare(WAIT_AGAIN).bind(runs, caller)]),
     db.prepare(RETRY).bind(runs, now, caller),
     ...(flows.length === 0 ? [] : reopenStatements(db, list, flows, now)),

@@ -13,8 +13,8 @@ export const SPANS = { minute: 60_000, hour: 3_600_000, total: 0 } as const;
 export type Span = (typeof SPANS)[keyof typeof SPANS];
 
 /**
- * The span of what workers have counted in a minute and the clock has not folded yet: it is moved from there into the
- * minute, the hour and the total, so that workers write one row instead of three. Readers add it.
+ * The span of counts that workers have written for a minute and the clock has not folded yet. The clock moves them into the
+ * minute, the hour and the total, so that workers write one row instead of three. Readers add them.
  */
 export const UNFOLDED_SPAN = 1 as const;
 
@@ -34,7 +34,7 @@ export function beginningOf(span: Span, at: number): number {
   return span === SPANS.total ? 0 : Math.floor(at / span) * span;
 }
 
-/** What stays where two rows meet: the sums of both. */
+/** Where the row exists, it gets the sums of both. */
 const MERGE = `ON CONFLICT (span, at, tenant) DO UPDATE SET counts = (
   SELECT json_group_object(key, total) FROM (
     SELECT key, SUM(value) AS total FROM (
@@ -46,14 +46,14 @@ INSERT INTO rollups (span, at, tenant, counts)
 SELECT value->>'span', value->>'at', value->>'tenant', value->>'counts' FROM json_each(?1) WHERE true
 ${MERGE}`;
 
-/** Adds these to what was counted, and what tenants use. Not safe to repeat, so it is tried once: rather some seconds are missing than counted twice. */
+/** Adds these counts, and what tenants use. Not safe to repeat, so it is tried once: better lose some seconds than count them twice. */
 export async function addRollups(db: D1Database, rollups: Rollup[], used: TenantUse[] = []): Promise<void> {
   const statement = db.prepare(ADD).bind(JSON.stringify(rollups));
   if (used.length === 0) await statement.run();
   else await db.batch([statement, addStatement(db, used)]);
 }
 
-/** The longest since that is not folded: the same for every statement of a transaction. */
+/** The oldest rows that are not folded: the same ones for every statement of a transaction. */
 const OLDEST = `SELECT at, tenant, counts FROM rollups WHERE span = ${UNFOLDED_SPAN} ORDER BY at, tenant LIMIT ?1`;
 
 /** Answers a row where anything is not folded. */
@@ -73,8 +73,8 @@ ${MERGE}`;
 const FOLDS = Object.values(SPANS).map(fold);
 
 /**
- * Adds to a batch the move of at most `limit` rows of what is not folded into minutes, hours and totals. Safe to repeat: what
- * was moved is no longer there. What is returned tells whether more is left.
+ * Adds statements to a batch that fold at most `limit` rows into minutes, hours and totals. Safe to repeat: folded rows are
+ * removed. The returned function tells whether more are left.
  */
 export function addFold(batch: Batch, db: D1Database, limit: number): () => boolean {
   batch.add(
@@ -89,7 +89,7 @@ export function addFold(batch: Batch, db: D1Database, limit: number): () => bool
   return () => unfolded() !== null;
 }
 
-/** What is older and not folded is not read: the clock folds within minutes. */
+/** Older rows that are not folded are not read: the clock folds within minutes. */
 const UNFOLDED_MINUTES = 60;
 
 /**
@@ -125,7 +125,7 @@ const OUTDATED = (["minute", "hour"] as const)
   .map((name) => `(span = ${SPANS[name]} AND at < ?1 - ${KEPT_MS[name]})`)
   .join(" OR ");
 
-/** Forgets the spans that no figure is made of any more. */
+/** Removes the spans that no figure needs any more. */
 export function forgetRollups(db: D1Database, now: number, limit: number): D1PreparedStatement {
   return db
     .prepare(

@@ -9,7 +9,7 @@ import type { NewTask } from "./new-task.ts";
 import { lastCounts } from "./submission-columns.ts";
 import { OVERFLOW } from "./task-row.ts";
 
-/** Whether the window's task `t` still stands for new submissions, as SQL. ?6 is the time, ?7 the submission's lane. */
+/** Whether the window's task `t` still serves new submissions, as SQL. ?6 is the time, ?7 the submission's lane. */
 const OPEN: Record<Share["kind"], (share: Share) => string> = {
   debounce: () => `t.state = 'scheduled' AND t.started_at IS NULL AND (t.lane = ?7 OR ${laneAccepts("?7", "?6")})`,
   // These two name the lane only because every parameter must be named.
@@ -21,7 +21,7 @@ const OPEN: Record<Share["kind"], (share: Share) => string> = {
 
 const WINDOW = "w.tenant = ?2 AND w.kind = ?3 AND w.task = ?4 AND w.key = ?5";
 
-/** Answers the id of the task that stands for this submission; null where it would be a new one, and its lane refuses that. Safe to repeat. */
+/** Answers the id of the task that serves this submission; null where it would be a new one that its lane refuses. Safe to repeat. */
 export async function storeShared(db: D1Database, task: NewTask, share: Share, now: number): Promise<string | null> {
   const name = [task.tenant, share.kind, task.task, share.key] as const;
   const open = `EXISTS (SELECT 1 FROM windows AS w JOIN tasks AS t ON t.id = w.task_id WHERE ${WINDOW} AND ${OPEN[share.kind](share)})`;
@@ -55,12 +55,12 @@ export async function storeShared(db: D1Database, task: NewTask, share: Share, n
   return standing()?.id ?? null;
 }
 
-/** Longer than any task is kept by default; a window that is forgotten early only makes one task more. */
+/** Longer than any task is kept by default; a window that is removed early only leads to one more task. */
 const KEPT_MS = 30 * 86_400_000;
 
 /**
- * The window's task becomes this submission, whole, unless that is for a lane that drains. Its start moves: at most to
- * the end of the longest wait.
+ * Stores this submission over the window's task, unless the submission is for a lane that drains. The start moves, at most
+ * to the end of the longest wait.
  */
 function storeOver(
   db: D1Database,
@@ -90,7 +90,7 @@ function storeOver(
   ];
 }
 
-/** Puts a large input beside the row, and takes away what lies there where this one is small. */
+/** Stores a large input beside the row; where this one is small, removes the one that lies there. */
 function storeInput(
   db: D1Database,
   task: NewTask,
@@ -110,10 +110,10 @@ function storeInput(
     .bind(...values, task.input);
 }
 
-/** The result's bit is the task's own. */
+/** The bit of the result stays as it is in the row. */
 const OVERFLOWS = `overflow & ~${OVERFLOW.input} | (?7->>'overflow')`;
 
-/** What a trigger does where a task is inserted: places in its lines, and the limit that was named last. */
+/** What a trigger does where a task is inserted: puts it into the lines of its keys, and stores the limits that were named last. */
 function storeLimits(db: D1Database, limits: string, values: readonly (string | number)[]): D1PreparedStatement[] {
   return [
     db
@@ -132,7 +132,7 @@ function storeLimits(db: D1Database, limits: string, values: readonly (string | 
   ];
 }
 
-/** The same for its rates: what was named last holds, unless the API says otherwise. */
+/** The same for its rates: what was named last holds, unless the API has set another. */
 function storeRates(
   db: D1Database,
   rates: string,

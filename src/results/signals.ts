@@ -18,14 +18,14 @@ export const MAX_SIGNALS = 1_000;
 
 /** What became of a signal. */
 export interface Delivered {
-  /** Whether this call kept it; not where the task has ended or was sent too many, or the delivery came before. */
+  /** Whether this call kept it: false where the task has ended or was sent too many, or the delivery was kept before. */
   kept: boolean;
   released: Released[];
 }
 
 /**
- * Keeps a signal for a task, behind those that it was sent before, and wakes it if it waits for one of
- * this name. `delivery` names it, so that it is kept once.
+ * Keeps a signal for a task, behind earlier ones, and wakes the task if it waits for one of this name.
+ * `delivery` identifies the signal, so that it is kept once.
  */
 export async function addSignal(
   db: D1Database,
@@ -87,7 +87,7 @@ export async function addSignal(
       return call();
     }),
   );
-  // Asked again because an answer was lost, it may find what it has kept itself.
+  // A call that is repeated, because its answer was lost, may find the signal that it has kept itself.
   return { kept: inserted() > 0 || (asked > 1 && same() !== null), released: woken() };
 }
 

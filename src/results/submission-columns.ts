@@ -1,4 +1,4 @@
-/** What a submission writes into a row: the one list from which tasks are stored, whoever makes them, and debounced ones stored over. */
+/** The columns that a submission writes: one list for all statements that store tasks, or store a debounced submission over one. */
 
 import type { NewTask } from "./new-task.ts";
 
@@ -8,8 +8,8 @@ export type StoredTask = Required<Omit<NewTask, "secrets">> & { overflow: number
 interface SubmissionColumn {
   column: string;
   /**
-   * Whose word counts where a later submission takes over a task that has not started (debounce): the `last` one's, or
-   * the `first` one's for what makes it that task and places it among others.
+   * Which value holds where a later submission takes over a task that has not started (debounce): the `last` one, or the
+   * `first` one for the task's identity and its links to other tasks.
    */
   counts: "first" | "last";
   /** How it is read from the JSON object `v`; as it stands there unless given. */
@@ -70,7 +70,7 @@ export function insertSql(from: string, own: Partial<Record<keyof StoredTask, st
 /** Stores the tasks of the JSON array ?1; a condition on the JSON object `v` may follow. */
 export const INSERT = insertSql("SELECT value AS v FROM json_each(?1)");
 
-/** The columns in which the last submission counts, as assignments from the JSON object `v`, but for those that are given. */
+/** Assigns the columns in which the last submission counts from the JSON object `v`, or from the SQL in `given`. */
 export function lastCounts(v: string, given: Record<string, string>): string {
   return all
     .filter(({ counts }) => counts === "last")

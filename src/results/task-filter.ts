@@ -20,7 +20,7 @@ export interface TaskFilter {
   /** The type of its error. */
   error?: string | undefined;
   flowId?: string | undefined;
-  /** Only what is no member of a flow. */
+  /** Only tasks that are no members of a flow. */
   alone?: boolean | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface Sql {
   values: Value[];
 }
 
-/** What a row of `tasks` must fulfil. Membership of a flow and of `ids` is a matter of where to look. */
+/** What a row of `tasks` must fulfil. `flowId` and `ids` are left to {@link placeOf}. */
 export function conditionOf(filter: TaskFilter): Sql {
   const parts: string[] = [];
   const values: Value[] = [];
@@ -59,9 +59,9 @@ export function conditionOf(filter: TaskFilter): Sql {
 
 /** A stretch of tasks, newest first. */
 export interface Window extends Sql {
-  /** The id after which to go on where the stretch is known to hold no more than one statement looks at; null: that was all. */
+  /** Given where one statement looks at the whole stretch: the id after which to go on; null: that was all. */
   last?: string | null;
-  /** The same where it is not known, but the stretch turns out to end. */
+  /** Without `last`: the id after which to go on where the statement reaches the end of the stretch; null: that was all. */
   after: string | null;
 }
 
@@ -99,7 +99,7 @@ export async function placeOf(db: D1Database, filter: TaskFilter, size: number):
   };
 }
 
-/** The ids among which everything is that the filter selects; null where they are not known. */
+/** Ids that include all that the filter selects; null where none are known. */
 async function namedBy(db: D1Database, { ids, flowId, states }: TaskFilter): Promise<string[] | null> {
   if (flowId !== undefined) {
     const members = (await readMemberIds(db, flowId)) ?? [];
@@ -111,10 +111,10 @@ async function namedBy(db: D1Database, { ids, flowId, states }: TaskFilter): Pro
   return states?.every((state) => LIVE_STATES.some((live) => live === state)) ? readLive(db) : null;
 }
 
-/** With more than this to be looked at by the clock, live tasks are not told from others by that. */
+/** Where more rows than this have a timer, live tasks are not looked up by their timers. */
 const MAX_TIMERS = 1_000;
 
-/** Ids among which all live tasks are; null where there are too many. */
+/** Ids that include all live tasks; null where there are too many. */
 async function readLive(db: D1Database): Promise<string[] | null> {
   const { results } = await persistOr503(() =>
     db
@@ -130,12 +130,12 @@ async function readLive(db: D1Database): Promise<string[] | null> {
 }
 
 /**
- * Along the ids. They are in the order of time, so a span of time is a span of ids; but for late tasks, which have older
- * ids than their time: below the span they are looked for in an index of their own.
+ * Goes along the ids. They are in the order of time, so a span of time is a span of ids. Late tasks have ids that are older
+ * than their time: below the span they are looked for in an index of their own.
  */
 function walk({ tenant, states, createdAfter, createdBefore, finishedBefore }: TaskFilter): Place {
   const oldest = createdAfter === undefined ? null : firstIdAt("task", createdAfter - SLACK_MS);
-  // What ended before a time was made before it.
+  // A task that ended before a time was created before it.
   const latest = Math.min(createdBefore ?? Infinity, finishedBefore ?? Infinity);
   const newest = latest === Infinity ? NEWEST : firstIdAt("task", latest + SLACK_MS);
   const isBad = states?.every((state) => state === "failed" || state === "cancelled" || state === "expired");

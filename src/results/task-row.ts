@@ -1,4 +1,4 @@
-/** A task as it lies in D1. JSON columns stay text until somebody needs them; instants are ms since the epoch. */
+/** A task as it lies in D1. JSON columns stay text until they are needed; instants are ms since the epoch. */
 
 import type { State } from "../core/states.ts";
 import type { AttemptRecord, Lived } from "../core/timeline.ts";

@@ -7,7 +7,7 @@ export interface TenantUse extends Use {
   tenant: string;
 }
 
-/** Whose row says when the last count ended. */
+/** The tenant of the row that says when the last count ended. */
 const NOBODY = "";
 
 const ADD = `
@@ -19,7 +19,7 @@ ON CONFLICT (tenant) DO UPDATE SET (tasks, bytes, signals) = (
   FROM json_each(?1) AS v WHERE v.value->>'tenant' = usage.tenant)
 RETURNING tenant, tasks, bytes, signals`;
 
-/** Adds these (negative: takes away). Not safe to repeat: what is counted twice or not at all, the next count puts right. */
+/** Adds these (negative: takes away). Not safe to repeat: the next count corrects what was counted twice or not at all. */
 export function addStatement(db: D1Database, changes: readonly TenantUse[]): D1PreparedStatement {
   return db.prepare(ADD).bind(JSON.stringify(changes));
 }
@@ -63,7 +63,7 @@ async function readRows(db: D1Database, after: string): Promise<TenantUse[]> {
   return results;
 }
 
-/** Makes the rows say what was counted. Only rows that change are written, and that of the time. Safe to repeat. */
+/** Stores what was counted. Only rows that change are written, and the row with the time. Safe to repeat. */
 export async function storeCount(db: D1Database, counted: ReadonlyMap<string, Use>, now: number): Promise<void> {
   const changed = new Map(counted);
   for (let after: string | undefined = NOBODY; after !== undefined;) {
