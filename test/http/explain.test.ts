@@ -326,7 +326,7 @@ describe("a paused lane", () => {
     const limited = await api.submit("test.noop", null, { lane: "bulk", concurrency });
     const first = await explain(plain.id);
     // Tasks of other tests may stand before it, more than are looked at.
-    const { position, capped } = first.reasons[0] as { position: number; capped: boolean };
+    const { position, capped } = first.reasons[0] as Explanation["reasons"][0] & { position: number; capped: boolean };
     const paused = { code: "lane_paused", lane: "bulk", reason: "maintenance", until: null, position, capped };
     expect(first).toMatchObject({ reasons: [paused], ...UNKNOWN });
     expect(first.summary).toBe(

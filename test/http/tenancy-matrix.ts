@@ -18,6 +18,8 @@ export type Row = {
   root?: number;
   /** It is the deployment's: every other key is refused. */
   deployment?: true;
+  /** What it makes is work, which the audit log does not list, or it may find that nothing is to be changed. */
+  leaves?: "no entry" | "at most one entry";
   /** The use of the links that it takes instead of a key. */
   link?: "read" | "cancel" | "signal";
   /** Makes what the request is about, as the owner, and anew for every cell. */
@@ -84,8 +86,8 @@ const bulk = (make: (owner: Api) => Promise<string>) => async (owner: Api) => ({
 });
 
 export const MATRIX: Record<string, Row> = {
-  submitTask: { right: 202, other: 202, request: () => ({ body: submission }) },
-  submitBatch: { right: 207, other: 207, request: () => ({ body: { tasks: [submission] } }) },
+  submitTask: { leaves: "no entry", right: 202, other: 202, request: () => ({ body: submission }) },
+  submitBatch: { leaves: "no entry", right: 207, other: 207, request: () => ({ body: { tasks: [submission] } }) },
   listTasks: { right: 200, other: 200, request: async (owner) => ({ query: `?flowId=${await flow(owner)}` }) },
   cancelTasks: { right: 200, other: 200, request: bulk(taskThatWaits) },
   retryTasks: { right: 200, other: 200, request: bulk(endedTask) },
@@ -102,7 +104,7 @@ export const MATRIX: Record<string, Row> = {
     request: async (owner) => ({ path: { id: await taskThatWaits(owner), name: "go" }, body: {} }),
   },
 
-  submitFlow: { right: 202, other: 202, request: () => ({ body: { chain: [submission] } }) },
+  submitFlow: { leaves: "no entry", right: 202, other: 202, request: () => ({ body: { chain: [submission] } }) },
   listFlows: { right: 200, other: 200 },
   getFlow: { right: 200, request: about(flow) },
   getFlowEvents: { right: 200, request: about(flow) },
@@ -119,13 +121,18 @@ export const MATRIX: Record<string, Row> = {
   getSchedule: { right: 200, request: about(schedule) },
   deleteSchedule: { right: 204, request: about(schedule) },
   pauseSchedule: { right: 200, request: about(schedule) },
-  resumeSchedule: { right: 200, request: about(schedule) },
+  resumeSchedule: { leaves: "at most one entry", right: 200, request: about(schedule) },
   runSchedule: { right: 202, request: about(schedule) },
 
   listLanes: { right: 200, other: 200 },
-  pauseLane: { right: 200, deployment: true, request: () => ({ path: { name: "long" } }) },
-  drainLane: { right: 200, deployment: true, request: () => ({ path: { name: "long" } }) },
-  resumeLane: { right: 200, deployment: true, request: () => ({ path: { name: "long" } }) },
+  pauseLane: { leaves: "at most one entry", right: 200, deployment: true, request: () => ({ path: { name: "long" } }) },
+  drainLane: { leaves: "at most one entry", right: 200, deployment: true, request: () => ({ path: { name: "long" } }) },
+  resumeLane: {
+    leaves: "at most one entry",
+    right: 200,
+    deployment: true,
+    request: () => ({ path: { name: "long" } }),
+  },
 
   listLimits: { right: 200, other: 200 },
   getLimit: { right: 200, request: async (owner) => ({ path: { id: await limit(owner) } }) },
@@ -158,8 +165,13 @@ export const MATRIX: Record<string, Row> = {
   rotateWebhookSecret: { right: 200, request: about(webhook) },
   testWebhook: { right: 202, request: about(webhook) },
   listDeliveries: { right: 200, request: about(webhook) },
-  replayDeliveries: { right: 202, request: about(webhook, { since: "2026-01-01T00:00:00Z" }) },
+  replayDeliveries: {
+    leaves: "at most one entry",
+    right: 202,
+    request: about(webhook, { since: "2026-01-01T00:00:00Z" }),
+  },
   replayDelivery: {
+    leaves: "at most one entry",
     right: 202,
     request: async (owner) => {
       const id = await webhook(owner);

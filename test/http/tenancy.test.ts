@@ -94,7 +94,17 @@ async function ask(operation: Operation, { path: segments = {}, query = "", body
   const answer = await root.call(operation.method, path + search, { body, headers });
   const told = JSON.stringify(answer.body);
   const owned = JSON.stringify({ segments, query, body }).match(OWNED) ?? [];
-  return { status: answer.status, told: owned.filter((id) => told.includes(id)) };
+  return {
+    status: answer.status,
+    told: owned.filter((id) => told.includes(id)),
+    isUnchanged: told.includes('"changed":0'),
+  };
+}
+
+/** The ids of the latest entries of the audit log. */
+async function newestEntries(): Promise<string[]> {
+  const { body } = await root.get<{ items: { id: string }[] }>("/v1/audit?limit=5");
+  return body.items.map(({ id }) => id);
 }
 
 /** The cells of keys that see nothing of the owner's. */
@@ -115,7 +125,7 @@ describe("tenancy", () => {
     expect(documented.map((operation) => operation.operationId).toSorted()).toEqual(rows.map(([id]) => id).toSorted());
   });
 
-  it("answers every operation by whose key or link it is", async () => {
+  it("answers every operation by whose key or link it is, and leaves an entry in the audit log for each change", async () => {
     const ended = await makeEnded();
     const stranger = await makeKey("other", ["admin"]);
     const defaultAdmin = await makeKey("default", SCOPES);
@@ -123,6 +133,7 @@ describe("tenancy", () => {
     const found: Record<string, Partial<Statuses>> = {};
     const wanted: Record<string, Statuses> = {};
     const leaks: string[] = [];
+    const wrongEntries: string[] = [];
     for (const [i, operation] of operations.entries()) {
       // A tenant for each, because some things a tenant may have only so many of.
       const tenant = `owner-${i}`;
@@ -147,14 +158,22 @@ describe("tenancy", () => {
         request ??= (await row.request?.(owner)) ?? {};
         const caller = shown[cell] ?? { token: await ownToken(owner, request, row) };
         // Where nobody needs a key, a token is an unknown parameter.
-        const { status, told } = await ask(operation, request, scope === null ? {} : caller);
+        const before = operation.method === "GET" ? [] : await newestEntries();
+        const { status, told, isUnchanged } = await ask(operation, request, scope === null ? {} : caller);
         answered[cell] = status;
+        if (operation.method !== "GET") {
+          const fresh = (await newestEntries()).filter((id) => !before.includes(id)).length;
+          const isChange = status < 300 && row.leaves !== "no entry" && !isUnchanged;
+          const right = row.leaves === "at most one entry" ? fresh <= Number(isChange) : fresh === Number(isChange);
+          if (!right) wrongEntries.push(`${operation.operationId} by ${cell}: ${status}, ${fresh} entries`);
+        }
         if (STRANGERS.includes(cell) && told.length > 0) leaks.push(`${operation.operationId} tells of ${told.join()}`);
         if (!REFUSALS.includes(statuses[cell])) request = undefined;
       }
     }
     expect(found).toEqual(wanted);
     expect(leaks).toEqual([]);
+    expect(wrongEntries).toEqual([]);
   });
 
   /** Of a link to the task that the request is about, for the operation's own use where there is such a link; else to any. */
