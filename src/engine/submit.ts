@@ -13,7 +13,7 @@ import { madeBefore, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
 import { storeTogether } from "./store-together.ts";
 import type { Answer, Submitted } from "./submitted.ts";
-import { takeIn } from "./take-in.ts";
+import { orGiveBack, takeIn } from "./take-in.ts";
 
 /** The ids of the tasks that stand for items which share one, by their places. */
 type Shared = ReadonlyMap<number, string>;
@@ -34,10 +34,12 @@ export async function submit(
     if (earlier) return earlier;
   }
   if (refusal !== null) throw refusal.error;
-  const { items, shared } = await shareAll(env, background, prepared, now);
-  return request === null
-    ? storeNew(env, background, items, shared, now)
-    : storeForKey(env, background, items, shared, request, now);
+  return orGiveBack(tasks, async () => {
+    const { items, shared } = await shareAll(env, background, prepared, now);
+    return request === null
+      ? storeNew(env, background, items, shared, now)
+      : storeForKey(env, background, items, shared, request, now);
+  });
 }
 
 /** What keeps these out now: it is thrown only once no earlier request with the same key is known. */

@@ -2,7 +2,7 @@
 
 import { RefusalError } from "../results/d1.ts";
 import type { NewTask } from "../results/new-task.ts";
-import { admit, useOf } from "./quota.ts";
+import { admit, note, useOf } from "./quota.ts";
 import { sealTasks } from "./sealing/tasks.ts";
 import { demandStorage, isStorageHeld } from "./storage.ts";
 
@@ -22,4 +22,16 @@ export async function takeIn(
   else if (isStorageHeld(env)) throw new RefusalError("full");
   await admit(env, tenant, useOf(tasks), now);
   await sealTasks(env, tasks);
+}
+
+/** Stores what was let in. Where `store` fails, the tasks count for nothing in their tenant's use. */
+export async function orGiveBack<T>(tasks: readonly NewTask[], store: () => Promise<T>): Promise<T> {
+  try {
+    return await store();
+  } catch (error) {
+    const [first] = tasks;
+    const { tasks: count, bytes } = useOf(tasks);
+    if (first !== undefined) note(first.tenant, { tasks: -count, bytes: -bytes });
+    throw error;
+  }
 }

@@ -8,7 +8,7 @@ import { compileFlow } from "./rows.ts";
 import type { Origin } from "../prepare.ts";
 import { findMade, madeBefore, type Made, type RequestKey } from "../request-key.ts";
 import type { Background } from "../store.ts";
-import { takeIn } from "../take-in.ts";
+import { orGiveBack, takeIn } from "../take-in.ts";
 
 /** From this many tasks on, other requests of the isolate run between planning and storing. */
 const MANY_TASKS = 500;
@@ -42,7 +42,7 @@ export async function submitFlow(
   const claim = request === null ? undefined : { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS, lanes };
   let inserted: Awaited<ReturnType<typeof insertFlow>>;
   for (;;) {
-    inserted = await insertFlow(env.DB, flow, lanes, claim);
+    inserted = await orGiveBack([...flow.tasks, ...flow.onError], () => insertFlow(env.DB, flow, lanes, claim));
     const { stored, remembered } = inserted;
     if (request !== null && remembered !== null && remembered.made !== made) {
       return replayOf(madeBefore(request, remembered));
