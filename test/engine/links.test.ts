@@ -189,7 +189,7 @@ describe("a link", () => {
     const feed = {
       id: "x",
       list: async () => [],
-      // eslint-disable-next-line require-yield
+      // oxlint-disable-next-line require-yield -- the key ends before the first event
       async *follow() {
         throw new AccessEndedError("the key has ended");
       },
