@@ -13,7 +13,7 @@ import { announce } from "./announce.ts";
 import { namedTaskId } from "./ids.ts";
 import { prepareSubmission } from "./prepare.ts";
 import { isOverQuota } from "./quota.ts";
-import { orGiveBack, takeIn } from "./take-in.ts";
+import { storeCounted, takeIn } from "./take-in.ts";
 
 /**
  * Submits one child for each input; their ids follow from the parent's run and `key`, so doing it
@@ -36,7 +36,11 @@ export async function spawn(
     }),
   );
   await takeInChildren(env, parent.tenant, children, now);
-  const runs = await orGiveBack(children, () => spawnTasks(env.DB, parent, children));
+  const runs = await storeCounted(
+    children,
+    () => spawnTasks(env.DB, parent, children),
+    (spawned) => spawned,
+  );
   if (!runs) return null;
   await announce(env, { moved: children }, now);
   return children.map((child) => child.id);

@@ -13,7 +13,7 @@ import { madeBefore, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
 import { storeTogether } from "./store-together.ts";
 import type { Answer, Submitted } from "./submitted.ts";
-import { orGiveBack, takeIn } from "./take-in.ts";
+import { storeCounted, takeIn } from "./take-in.ts";
 
 /** The ids of the tasks that stand for items which share one, by their places. */
 type Shared = ReadonlyMap<number, string>;
@@ -28,18 +28,29 @@ export async function submit(
 ): Promise<Answer> {
   const tasks = prepared.flatMap((each) => (each.ok ? [each.task] : []));
   const refusal = await whyNotIn(env, tasks, now);
-  // The tasks' own INSERT asks for the key otherwise. A window may have passed since the first request with this key.
-  if (refusal !== null || tasks.length === 0 || prepared.some((each) => each.ok && each.share)) {
+  if (refusal !== null) {
     const earlier = await recall(env, prepared, request, now);
     if (earlier) return earlier;
+    throw refusal.error;
   }
-  if (refusal !== null) throw refusal.error;
-  return orGiveBack(tasks, async () => {
+  let made: ReadonlySet<string> | undefined;
+  const store = async () => {
+    // The tasks' own INSERT asks for the key otherwise. A window may have passed since the first request with this key.
+    if (tasks.length === 0 || prepared.some((each) => each.ok && each.share)) {
+      const earlier = await recall(env, prepared, request, now);
+      if (earlier) return earlier;
+    }
     const { items, shared } = await shareAll(env, background, prepared, now);
     return request === null
       ? storeNew(env, background, items, shared, now)
       : storeForKey(env, background, items, shared, request, now);
-  });
+  };
+  return storeCounted(tasks, store, (answered, { id }) => (made ??= madeBy(answered)).has(id));
+}
+
+/** The ids of the tasks that came to be by this request. */
+function madeBy({ items, replayed }: Answer): ReadonlySet<string> {
+  return new Set(replayed ? [] : items.flatMap((each) => (each.ok && each.isOwn ? [each.row.id] : [])));
 }
 
 /** What keeps these out now: it is thrown only once no earlier request with the same key is known. */

@@ -24,14 +24,28 @@ export async function takeIn(
   await sealTasks(env, tasks);
 }
 
-/** Stores what was let in. Where `store` fails, the tasks count for nothing in their tenant's use. */
-export async function orGiveBack<T>(tasks: readonly NewTask[], store: () => Promise<T>): Promise<T> {
+/**
+ * Stores tasks that were let in. Only those that `isMade` says were made count in their tenant's use: none where `store` fails,
+ * where the request repeats an earlier one, or where other tasks stand for them.
+ */
+export async function storeCounted<T>(
+  tasks: readonly NewTask[],
+  store: () => Promise<T>,
+  isMade: (stored: T, task: NewTask) => boolean,
+): Promise<T> {
   try {
-    return await store();
+    const stored = await store();
+    giveBack(tasks.filter((task) => !isMade(stored, task)));
+    return stored;
   } catch (error) {
-    const [first] = tasks;
-    const { tasks: count, bytes } = useOf(tasks);
-    if (first !== undefined) note(first.tenant, { tasks: -count, bytes: -bytes });
+    giveBack(tasks);
     throw error;
   }
+}
+
+function giveBack(tasks: readonly NewTask[]): void {
+  const [first] = tasks;
+  if (first === undefined) return;
+  const { tasks: count, bytes } = useOf(tasks);
+  note(first.tenant, { tasks: -count, bytes: -bytes });
 }

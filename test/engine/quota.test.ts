@@ -98,6 +98,17 @@ describe("the quota on live tasks", () => {
     expect([again.status, again.headers.get("idempotency-replayed")]).toEqual([first.status, "true"]);
     expect(other.status).toBe(429);
   });
+
+  it("counts no repetition, no submission that another task stands for", async () => {
+    const key = await keyOf("repetitive");
+    const throttled = { ...later, options: { ...later.options, throttle: { key: "x", per: "1h" } } };
+    for (let i = 0; i < 5; i++) {
+      expect((await call("3", "POST", "/v1/tasks", later, key, { "idempotency-key": "same" })).status).toBe(202);
+      expect((await call("3", "POST", "/v1/tasks", throttled, key)).status).toBeLessThan(300);
+    }
+    expect((await call("3", "POST", "/v1/tasks", later, key)).status).toBe(202);
+    expect((await call("3", "POST", "/v1/tasks", later, key)).status).toBe(429);
+  });
 });
 
 describe("quotas", () => {

@@ -8,7 +8,7 @@ import { compileFlow } from "./rows.ts";
 import type { Origin } from "../prepare.ts";
 import { findMade, madeBefore, type Made, type RequestKey } from "../request-key.ts";
 import type { Background } from "../store.ts";
-import { orGiveBack, takeIn } from "../take-in.ts";
+import { storeCounted, takeIn } from "../take-in.ts";
 
 /** From this many tasks on, other requests of the isolate run between planning and storing. */
 const MANY_TASKS = 500;
@@ -40,16 +40,20 @@ export async function submitFlow(
   const lanes = [...new Set([...flow.tasks, ...flow.onError].map((task) => task.lane))];
   const made = JSON.stringify(flow.id);
   const claim = request === null ? undefined : { ...request, made, now, expiresAt: now + IDEMPOTENCY_MS, lanes };
-  let inserted: Awaited<ReturnType<typeof insertFlow>>;
-  for (;;) {
-    inserted = await orGiveBack([...flow.tasks, ...flow.onError], () => insertFlow(env.DB, flow, lanes, claim));
-    const { stored, remembered } = inserted;
-    if (request !== null && remembered !== null && remembered.made !== made) {
-      return replayOf(madeBefore(request, remembered));
+  const store = async () => {
+    for (;;) {
+      const inserted = await insertFlow(env.DB, flow, lanes, claim);
+      const { stored, remembered } = inserted;
+      const earlier =
+        request !== null && remembered !== null && remembered.made !== made
+          ? madeBefore<string>(request, remembered)
+          : null;
+      if (stored || earlier !== null) return { ...inserted, earlier };
+      await demandAccepting(env, lanes, now);
     }
-    if (stored) break;
-    await demandAccepting(env, lanes, now);
-  }
+  };
+  const inserted = await storeCounted([...flow.tasks, ...flow.onError], store, ({ earlier }) => earlier === null);
+  if (inserted.earlier !== null) return replayOf(inserted.earlier);
   background.waitUntil(announce(env, { moved: flow.tasks, raised: inserted.raised, lookAt: flow.deadline }, now));
   return { id: flow.id, replayed: false, isOwn: true };
 }
