@@ -166,13 +166,18 @@ describe("what the README has its reader do", () => {
   });
 
   it.each([
-    ["425", { state: "scheduled", attempts: [{ outcome: "snoozed" }] }],
-    ["429", { state: "retrying", attempts: [{ error: { type: "RetryAfterError" } }] }],
-    ["500", { state: "retrying", attempts: [{ error: { message: "the carrier answered 500" } }] }],
-    ["422", { state: "failed", error: { type: "NonRetryableError", data: { order: "422" } } }],
-  ])("steers its own task as its comments say when the carrier answers %s", async (status, expected) => {
+    ["425", ["scheduled"], 1, { outcome: "snoozed" }],
+    ["429", ["retrying"], 1, { error: { type: "RetryAfterError" } }],
+    // Its retries follow soon: whether the poll meets it before, between or after them is the machine's affair.
+    ["500", ["retrying", "queued", "running", "failed"], 2, { error: { message: "the carrier answered 500" } }],
+    ["422", ["failed"], 1, { error: { type: "NonRetryableError", data: { order: "422" } } }],
+  ])("steers its own task as its comments say when the carrier answers %s", async (status, states, count, first) => {
     const { id } = await api.submit("order.ship", { order: status, parcels: 1 });
-    await expect.poll(async () => (await api.get<TaskResource>(`/v1/tasks/${id}`)).body).toMatchObject(expected);
+    const read = async () => (await api.get<TaskResource>(`/v1/tasks/${id}`)).body;
+    await expect.poll(async () => (await read()).attempts.length).toBeGreaterThanOrEqual(count);
+    const { state, attempts } = await read();
+    expect(states).toContain(state);
+    expect(attempts[0]).toMatchObject(first);
   });
 
   it("undoes the steps of its own task that fails, the last one first", async () => {

@@ -44,7 +44,7 @@ describe("the header Authorization of http.request", () => {
       method: "POST",
       headers: { AUTHORIZATION: `Bearer ${secret}`, cookie: `c=${secret}`, "x-seen": seen },
     };
-    const { id } = await api.submit("http.request", input, { retry: { base: "3s", jitter: "none" } });
+    const { id } = await api.submit("http.request", input, { retry: { base: "10s", jitter: "none" } });
     await expect.poll(async () => (await api.read(id)).state).toBe("retrying");
     await server.kill9();
     await server.restart();
