@@ -1,9 +1,10 @@
 /**
  * An actor is one invocation of the Worker: it can be killed or held up before or after any of its
- * calls to D1, or be told of an error that hides whether the call was done.
+ * calls to D1, or be told of an error that hides whether the call was done. It has the strict platform's limit of D1 statements.
  */
 
 import type { Execute } from "./database-over.ts";
+import { eventLimits } from "../../scripts/strict/limits.ts";
 
 export interface Trouble {
   /** `die`: nothing of it ever happens again. `fail`: the call throws, once. `pause`: it goes on when told to. */
@@ -18,6 +19,8 @@ export type Fate = "done" | "died" | "paused";
 /** What D1 says when a connection breaks; the caller cannot know whether the statement was applied. */
 export const BROKEN = "D1_ERROR: Network connection lost.";
 
+const MAX_STATEMENTS = eventLimits("paid", 1).statements;
+
 const NEVER = new Promise<never>(() => {});
 
 export class Actor {
@@ -26,6 +29,7 @@ export class Actor {
   readonly #trouble: Trouble | null;
   readonly #goOn = Promise.withResolvers<"live" | "die">();
   #calls = 0;
+  #statements = 0;
   #isDead = false;
   #stopped = Promise.withResolvers<Fate>();
   #work: Promise<Fate> = Promise.resolve("done");
@@ -35,6 +39,9 @@ export class Actor {
     this.execute = async (statements) => {
       if (this.#isDead) return NEVER;
       this.#calls++;
+      this.#statements += statements.length;
+      if (this.#statements > MAX_STATEMENTS)
+        this.#stopped.reject(new Error(`one event made more than ${MAX_STATEMENTS} D1 statements`));
       await this.#meet("before");
       const results = await execute(statements);
       await this.#meet("after");
