@@ -225,13 +225,19 @@ describe("csv.summarize", () => {
     expect(fetched).not.toHaveBeenCalled();
   });
 
-  it("summarizes 50,000 rows well within two seconds", async () => {
-    const csv = people(50_000);
-    answer(streamOf(csv));
-    const start = performance.now();
-    const result = await csvSummarize.run({ url: URL }, fakeContext());
-    expect(performance.now() - start).toBeLessThan(2_000);
-    expect(result).toMatchObject({
+  it("summarizes 50,000 rows in a time that grows as the rows do", async () => {
+    const summarize = async (rows: number) => {
+      answer(streamOf(people(rows)));
+      const start = performance.now();
+      const result = await csvSummarize.run({ url: URL }, fakeContext());
+      return { result, ms: Math.max(1, performance.now() - start) };
+    };
+    // The first one also pays for the compilation.
+    await summarize(5_000);
+    const few = await summarize(5_000);
+    const many = await summarize(50_000);
+    expect(many.ms / few.ms).toBeLessThan(50);
+    expect(many.result).toMatchObject({
       rows: 50_000,
       columns: [{ distinct: 50_000, mean: 24_999.5 }, { distinct: 1_000 }, {}, {}, {}, {}],
     });
