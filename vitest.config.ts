@@ -16,6 +16,24 @@ const SEEDED = [{ find: /^fast-check$/, replacement: join(import.meta.dirname, "
 /** So many files run side by side: most of what they do is wait, for a server of theirs or for a timer. */
 const WAITERS = 6;
 
+/** The Workers runtime, with a real D1, real queues and real Durable Objects. */
+const runtime = cloudflareTest(async () => ({
+  wrangler: { configPath: "./wrangler.toml" },
+  miniflare: {
+    // For tests alone: they may call the Worker's queue and scheduled handlers.
+    compatibilityFlags: ["service_binding_extra_handlers"],
+    bindings: {
+      API_KEY: "test-key",
+      SEAL_KEY: `test:${Buffer.alloc(32, 7).toString("base64")}`,
+      FIXTURES: "1",
+      PUBLIC_DEMO: "1",
+      ALLOW_ORIGINS: "",
+      BOOT_AT: "0",
+      TEST_MIGRATIONS: await readD1Migrations(join(import.meta.dirname, "src/results/migrations")),
+    },
+  },
+}));
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -40,29 +58,25 @@ export default defineConfig({
         },
       },
       {
-        // Inside the Workers runtime, with a real D1, real queues and real Durable Objects.
+        // The built-in tasks: inside the runtime, but without its storage, so that nothing of one file is felt in the next.
         resolve: { alias: SEEDED },
-        plugins: [
-          cloudflareTest(async () => ({
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              // For tests alone: they may call the Worker's queue and scheduled handlers.
-              compatibilityFlags: ["service_binding_extra_handlers"],
-              bindings: {
-                API_KEY: "test-key",
-                SEAL_KEY: `test:${Buffer.alloc(32, 7).toString("base64")}`,
-                FIXTURES: "1",
-                PUBLIC_DEMO: "1",
-                ALLOW_ORIGINS: "",
-                BOOT_AT: "0",
-                TEST_MIGRATIONS: await readD1Migrations(join(import.meta.dirname, "src/results/migrations")),
-              },
-            },
-          })),
-        ],
+        plugins: [runtime],
+        test: {
+          name: "tasks",
+          include: ["test/core/tasks/**/*.test.ts"],
+          setupFiles: ["test/setup/application.ts"],
+          isolate: false,
+          ...PATIENCE,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Inside the runtime, a database for each file.
+        resolve: { alias: SEEDED },
+        plugins: [runtime],
         test: {
           name: "workerd",
-          include: ["test/core/tasks/**/*.test.ts", "test/engine/**/*.test.ts"],
+          include: ["test/engine/**/*.test.ts"],
           setupFiles: ["test/setup/application.ts", "test/setup/migrations.ts"],
           maxWorkers: WAITERS,
           ...PATIENCE,
