@@ -9,7 +9,7 @@ import { TRUSTED_MS } from "../broker/poke.ts";
 import { earliest } from "../core/wake.ts";
 import { rotated, type LinkKey } from "../core/link-keys.ts";
 import { insertAudit, type Audit } from "../results/audit.ts";
-import { recoverAll } from "../results/due-tasks.ts";
+import { recoverAll } from "../results/rescue-tasks.ts";
 import { glance } from "../results/glance.ts";
 import { Metered } from "../results/metered.ts";
 import { backoff } from "./backoff.ts";

@@ -7,11 +7,13 @@ import { announce } from "../engine/announce.ts";
 import { moveCircuits } from "../engine/limits/circuits.ts";
 import { purge } from "../engine/delete.ts";
 import { deliverOwed } from "../engine/webhooks/deliver.ts";
-import { moveAllDue } from "../engine/move-due.ts";
+import { expire } from "../engine/expire.ts";
+import { start } from "../engine/start.ts";
 import { writeCounts } from "../engine/stats/observe.ts";
 import { rescue } from "../engine/rescue.ts";
 import { tellObjects } from "../engine/events/tell.ts";
-import { readDue, readNextDue, type DueTask, type Postponed } from "../results/due-tasks.ts";
+import { readDue, readNextDue, type DueTask } from "../results/due-tasks.ts";
+import type { Postponed } from "../results/start-tasks.ts";
 import { glance, type Glance } from "../results/glance.ts";
 import { Metered, type Stopwatch } from "../results/metered.ts";
 import { SpentError } from "../results/trouble.ts";
@@ -196,15 +198,17 @@ class Tick {
     const untold = new Set(await tellObjects(env, rowsTo("tell")));
     const timers = looked.flatMap(({ row, wake }) => {
       if (!("dueAt" in wake)) return [];
-      return [postponed(row, untold.has(row.id) ? now + TELL_AGAIN_MS : wake.dueAt)];
+      return [postpone(row, untold.has(row.id) ? now + TELL_AGAIN_MS : wake.dueAt)];
     });
-    const moves = { postpone: [...later, ...timers], start: idsTo("start"), expire: idsTo("expire") };
-    const hasMoved = Object.values(moves).some((rows) => rows.length > 0);
-    const nextDue = hasMoved ? await moveAllDue(env, moves, now, held) : undefined;
+    const [starting, expired, postponed] = [idsTo("start"), idsTo("expire"), [...later, ...timers]];
+    let nextDue: number | null | undefined;
+    if (starting.length + postponed.length > 0) nextDue = await start(env, starting, postponed, now, held);
+    // In a transaction of its own: an expiry may end a whole flow, and must not hold up the others where that fails.
+    if (expired.length > 0) nextDue = await expire(env, expired, now, held);
     await announce(env, { ring: rowsTo("ring") }, now);
     const crashed = this.#confirm(rowsTo("rescue"));
     await rescue(env, crashed, now);
-    return { nextDue, hasExpired: moves.expire.length > 0, hasRescued: crashed.length > 0 };
+    return { nextDue, hasExpired: expired.length > 0, hasRescued: crashed.length > 0 };
   }
 
   /** Those of `rows`, whose leases have expired, that no worker is expected to renew. */
@@ -220,9 +224,9 @@ class Tick {
     return rows.flatMap((row) => {
       if (!kept.has(row.id)) return [];
       const until = kept.get(row.id);
-      if (until !== undefined) return [postponed(row, until)];
+      if (until !== undefined) return [postpone(row, until)];
       const overdue = this.#now - (row.retainUntil ?? this.#now);
-      return [postponed(row, nextPurge(this.#now + Math.max(KEPT_MS, Math.floor(overdue / 10))))];
+      return [postpone(row, nextPurge(this.#now + Math.max(KEPT_MS, Math.floor(overdue / 10))))];
     });
   }
 }
@@ -235,6 +239,6 @@ interface Looked {
   hasRescued: boolean;
 }
 
-function postponed({ id, state, dueAt: seen }: DueTask, dueAt: number | null): Postponed {
+function postpone({ id, state, dueAt: seen }: DueTask, dueAt: number | null): Postponed {
   return { id, state, seen, dueAt };
 }

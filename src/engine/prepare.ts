@@ -16,7 +16,7 @@ import type { WebhookEvent } from "../core/webhook.ts";
 import { scrubFaults, Secrets, takeOut, type Taken } from "../core/secret.ts";
 import type { Share } from "../core/share.ts";
 import { firstLook } from "../core/wake.ts";
-import { byteLength } from "../results/insert-tasks.ts";
+import { byteLength } from "../core/byte-length.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { findTask, taskNames } from "./registry.ts";
 import { prepareLimits } from "./limits/prepare.ts";

@@ -14,11 +14,11 @@ export async function recall(
   now: number,
 ): Promise<Answer | null> {
   const earlier = await findMade<(string | null)[]>(env, request, now);
-  return earlier && replay(env, prepared, earlier);
+  return earlier && answerAgain(env, prepared, earlier);
 }
 
 /** The tasks that the first request with this key has made, as they are now. */
-export async function replay(
+export async function answerAgain(
   env: Env,
   prepared: readonly Prepared[],
   { made: ids, isOwn }: Made<(string | null)[]>,

@@ -6,7 +6,7 @@ import { ProblemError, problem } from "../core/problems.ts";
 import { isTerminal } from "../core/states.ts";
 import { TOLD } from "../core/wake.ts";
 import type { Audit } from "../results/audit.ts";
-import { byteLength } from "../results/insert-tasks.ts";
+import { byteLength } from "../core/byte-length.ts";
 import { readTasks } from "../results/read-tasks.ts";
 import { RefusalError } from "../results/d1.ts";
 import { addSignal, isLinkUsed, MAX_SIGNALS } from "../results/signals.ts";

@@ -2,7 +2,7 @@
 
 import type { Share } from "../core/share.ts";
 import type { Drain } from "../results/lanes/drains.ts";
-import { insertTasks, type IdempotencyClaim, type Remembered } from "../results/insert-tasks.ts";
+import { insertTasks, type IdempotencyClaim, type Remembered } from "../results/submit-tasks.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { storeShared } from "../results/shared-tasks.ts";
 import { announce } from "./announce.ts";

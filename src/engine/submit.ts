@@ -1,14 +1,14 @@
 /** Submits tasks that passed their checks: recall → take in → share → store → answer. */
 
 import { IDEMPOTENCY_MS } from "../core/bounds.ts";
-import type { IdempotencyClaim } from "../results/insert-tasks.ts";
+import type { IdempotencyClaim } from "../results/submit-tasks.ts";
 import { readDrains, type Drain } from "../results/lanes/drains.ts";
 import { newRow } from "../results/new-row.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { readTasks } from "../results/read-tasks.ts";
 import { laneDrains } from "./lanes/drain.ts";
 import type { Prepared } from "./prepare.ts";
-import { recall, replay } from "./recall.ts";
+import { answerAgain, recall } from "./recall.ts";
 import { madeBefore, type RequestKey } from "./request-key.ts";
 import { storeAll, storeOnce, storeShare, type Background } from "./store.ts";
 import { storeTogether } from "./store-together.ts";
@@ -126,7 +126,7 @@ async function storeForKey(
     const claim = claimOf(items, request, now, shared);
     const remembered = await storeOnce(env, background, plain, claim);
     if (remembered?.made === claim.made) return answer(env, items, shared);
-    if (remembered !== null) return replay(env, items, madeBefore(request, remembered));
+    if (remembered !== null) return answerAgain(env, items, madeBefore(request, remembered));
     items = await refuseDrained(env, items, new Set(plain), now);
   }
   return (await recall(env, items, request, now)) ?? answer(env, items, shared);

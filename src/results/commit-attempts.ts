@@ -7,9 +7,11 @@ import type { AttemptRecord } from "../core/timeline.ts";
 import { persist, rowsOf } from "./d1.ts";
 import { OBJECT } from "../core/wake.ts";
 import { cancelledError, endColumns, undoing } from "./ended.ts";
-import { byteLength } from "./insert-tasks.ts";
+import { byteLength } from "../core/byte-length.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
-import { anyGroupEnded, releaseStatements, type Released } from "./flows/release.ts";
+import { releaseStatements, type Released } from "./flows/release.ts";
+import { IS_STILL_LOST } from "./rescue-tasks.ts";
+import { IS_AWAKE } from "./suspend-tasks.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 /** An attempt's end, ready to be written. Instants are ms since the epoch. */
@@ -77,13 +79,7 @@ const SETTLEMENTS = `(
     value->>'overflow' AS overflow, value->>'leaseUntil' AS lease_until, value->'wait' AS wait, value->>'sealed' AS sealed
   FROM json_each(?1)) AS v`;
 
-const GUARD = `tasks.id = v.id AND tasks.state = 'running' AND tasks.attempt = v.attempt
-  AND (v.lease_until IS NULL OR tasks.lease_until IS v.lease_until)`;
-
-// What it waits for may have come between its last look and this commit; then it does not wait.
-const AWAKE = `(v.wait IS NOT NULL AND (
-  json_array_length(v.wait, '$.signals') > 0 AND tasks.signals > v.wait->>'heard'
-  OR ${anyGroupEnded("v.wait")}))`;
+const GUARD = `tasks.id = v.id AND tasks.state = 'running' AND tasks.attempt = v.attempt AND ${IS_STILL_LOST}`;
 
 const END = endColumns("v.at", "(tasks.object | v.object)");
 
@@ -102,9 +98,9 @@ const COMMITTED_COLUMNS = `tasks.id, tasks.tenant, tasks.task, tasks.state, task
 // Whatever a handler does after its task was asked to stop, the task is cancelled.
 const COMMIT = `
 UPDATE tasks SET
-  state = CASE WHEN ${UNDOES} THEN 'queued' WHEN ${CANCELLED} THEN 'cancelled' WHEN ${AWAKE} THEN 'queued' ELSE v.state END,
-  run_at = CASE WHEN ${UNDOES} OR ${AWAKE} THEN v.at ELSE COALESCE(v.run_at, tasks.run_at) END,
-  waiting_for = CASE WHEN ${CANCELLED} OR ${AWAKE} THEN NULL ELSE v.wait END,
+  state = CASE WHEN ${UNDOES} THEN 'queued' WHEN ${CANCELLED} THEN 'cancelled' WHEN ${IS_AWAKE} THEN 'queued' ELSE v.state END,
+  run_at = CASE WHEN ${UNDOES} OR ${IS_AWAKE} THEN v.at ELSE COALESCE(v.run_at, tasks.run_at) END,
+  waiting_for = CASE WHEN ${CANCELLED} OR ${IS_AWAKE} THEN NULL ELSE v.wait END,
   undo = CASE
     WHEN ${UNDOES} AND ${CANCELLED} THEN ${undoing("'cancelled'", cancelledError("tasks.cancel_reason"))}
     WHEN ${UNDOES} THEN ${undoing("'failed'", "v.error")}
@@ -115,7 +111,7 @@ UPDATE tasks SET
   finished_at = CASE WHEN ${ENDS} THEN ${END.finished_at} END,
   retain_until = CASE WHEN ${ENDS} THEN ${END.retain_until} END,
   due_at = CASE WHEN ${ENDS} THEN ${END.due_at}
-    WHEN ${UNDOES} OR ${AWAKE} THEN v.at + ${BELL_MS} ELSE v.due_at END,
+    WHEN ${UNDOES} OR ${IS_AWAKE} THEN v.at + ${BELL_MS} ELSE v.due_at END,
   object = tasks.object | v.object,
   history = json_insert(
     CASE WHEN json_array_length(tasks.history) >= ${MAX_HISTORY} THEN json_remove(tasks.history, '$[1]')

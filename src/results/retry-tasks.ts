@@ -6,7 +6,7 @@ import { submissionKey } from "../core/concurrency.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { Batch, persistOr503 } from "./d1.ts";
 import { IN_RUN, readRuns, RESET } from "./ended-runs.ts";
-import { byteLength } from "./insert-tasks.ts";
+import { byteLength } from "../core/byte-length.ts";
 import { MAY_RUN_AGAIN, MEMBERS_OF_FLOWS, reopenStatements, waitAgain, type Reopened } from "./flows/reopen.ts";
 import { OVERFLOW } from "./task-row.ts";
 

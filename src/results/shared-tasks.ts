@@ -4,7 +4,7 @@ import type { Share } from "../core/share.ts";
 import { newRate } from "./limits/buckets.ts";
 import { Batch, persistOr503 } from "./d1.ts";
 import { laneAccepts } from "./lanes/drains.ts";
-import { ACCEPTED, insertStatements, overflows, storedText } from "./insert-tasks.ts";
+import { ACCEPTED, insertStatements, overflows, storedText } from "./submit-tasks.ts";
 import type { NewTask } from "./new-task.ts";
 import { lastCounts } from "./submission-columns.ts";
 import { OVERFLOW } from "./task-row.ts";

@@ -1,10 +1,10 @@
 /** Signals: kept until they are asked for; delivering one wakes a task that waits for it, in the same transaction. */
 
-import { BELL_MS } from "../core/bounds.ts";
 import { LIVE_STATES, sqlStates } from "../core/states.ts";
 import { auditStatements, type Audit } from "./audit.ts";
 import { Batch, persist, persistOr503 } from "./d1.ts";
 import type { Released } from "./flows/release.ts";
+import { WAKE_BY_SIGNAL } from "./suspend-tasks.ts";
 
 export interface StoredSignal {
   seq: number;
@@ -63,14 +63,7 @@ export async function addSignal(
            WHERE tasks.id = ?1 AND own.task_id = ?1 AND tasks.signals < own.seq`,
       )
       .bind(taskId, delivery),
-    db
-      .prepare(
-        `UPDATE tasks SET state = 'queued', run_at = ?3, due_at = ?3 + ${BELL_MS}, waiting_for = NULL
-           WHERE id = ?1 AND state = 'waiting'
-             AND EXISTS (SELECT 1 FROM json_each(tasks.waiting_for, '$.signals') AS wanted WHERE wanted.value = ?2)
-             AND EXISTS (SELECT 1 FROM signals WHERE delivery = ?4 AND task_id = ?1)`,
-      )
-      .bind(taskId, name, now, delivery),
+    db.prepare(WAKE_BY_SIGNAL).bind(taskId, name, now, delivery),
   );
   const same = batch.first(
     db

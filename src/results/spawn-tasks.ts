@@ -1,7 +1,7 @@
 /** Stores the children of a running attempt, and notes them in its row so that a cancel finds them. */
 
 import { Batch, persist } from "./d1.ts";
-import { insertStatements } from "./insert-tasks.ts";
+import { insertStatements } from "./submit-tasks.ts";
 import type { NewTask } from "./new-task.ts";
 import type { Held } from "./leases.ts";
 

@@ -16,11 +16,12 @@ import {
 } from "../core/errors.ts";
 import { faults } from "../core/problems.ts";
 import { MAX_CRASHES } from "../core/bounds.ts";
-import type { Wait } from "../core/settle.ts";
+import type { Ending } from "../core/settle.ts";
 import { assertSignalName } from "../core/signal-name.ts";
 import { isTerminal } from "../core/states.ts";
 import type { UndoFailure } from "../core/undo.ts";
 import { spawn } from "../engine/spawn.ts";
+import { suspend, type Pending } from "../engine/suspend.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
 import { openEnds } from "../engine/sealing/tasks.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
@@ -38,12 +39,6 @@ const MAX_SLEEP_MS = 366 * 86_400_000;
 /** Delay until the next attempt when D1 or the progress object could not be reached. */
 const LOOK_AGAIN_MS = 5_000;
 
-interface Pending {
-  until: number | null;
-  signal?: string;
-  tasks?: string[];
-}
-
 export class Durable {
   readonly #env: Env;
   readonly #task: ClaimedTask;
@@ -52,7 +47,7 @@ export class Durable {
   readonly #reporter: Reporter;
   readonly #journal: Journal;
   readonly #undos: Undos;
-  readonly #suspended = Promise.withResolvers<Wait>();
+  readonly #suspended = Promise.withResolvers<Ending>();
   readonly #pending = new Set<Pending>();
   /** Numbers of the signals that waits of this task have taken, or that were discarded. */
   readonly #taken = new Set<number>();
@@ -81,8 +76,8 @@ export class Durable {
     this.#undos = new Undos(this.#journal, signal, task.crashes + 1 < MAX_CRASHES);
   }
 
-  /** Resolves when every call of the handler waits. */
-  get suspended(): Promise<Wait> {
+  /** Resolves to the attempt's end when every call of the handler waits. */
+  get suspended(): Promise<Ending> {
     return this.#suspended.promise;
   }
 
@@ -280,17 +275,8 @@ export class Durable {
     setTimeout(() => {
       if (this.#active > 0) return;
       this.#isOver = this.#task.undo === null;
-      this.#suspended.resolve(this.#wish());
+      this.#suspended.resolve(suspend([...this.#pending], this.#task.signals));
     }, 0);
-  }
-
-  #wish(): Wait {
-    const pending = [...this.#pending];
-    const times = pending.map((each) => each.until).filter((until) => until !== null);
-    const signals = pending.flatMap((each) => (each.signal === undefined ? [] : [each.signal]));
-    const tasks = pending.flatMap((each) => (each.tasks === undefined ? [] : [each.tasks]));
-    const type = pending.length > 1 ? "several" : signals.length > 0 ? "signal" : tasks.length > 0 ? "tasks" : "sleep";
-    return { type, until: times.length > 0 ? Math.min(...times) : null, signals, tasks, heard: this.#task.signals };
   }
 }
 

@@ -12,7 +12,7 @@ import { flowInput } from "../engine/flows/input.ts";
 import { SealError } from "../engine/sealing/seal.ts";
 import { openInput, sealResult } from "../engine/sealing/tasks.ts";
 import { readInput, type ClaimedTask } from "../results/claim-tasks.ts";
-import { byteLength } from "../results/insert-tasks.ts";
+import { byteLength } from "../core/byte-length.ts";
 
 /** A missing seal key may be there after the next deployment: the task is snoozed this many times, for about an hour. */
 const KEY_MISSING_MS = 30_000;

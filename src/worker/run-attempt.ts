@@ -72,9 +72,8 @@ async function handle(
       const failures = scrubber === null ? undone : scrubber.value(undone);
       return { outcome: "undone", undoing: JSON.parse(task.undo) as Undoing, failures };
     }
-    const wait = durable.suspended.then((wish): Ending => ({ outcome: "suspended", wait: wish }));
     const run = async () => checkOutput(env, definition, task.tenant, await definition.run(input.data, context));
-    return scrubbed(await Promise.race([run(), wait]), scrubber);
+    return scrubbed(await Promise.race([run(), durable.suspended]), scrubber);
   } catch (thrown) {
     // The undoing has failed, not the handler: the definition's retry does not apply.
     if (task.undo !== null) return scrubbed(endingOf(thrown), scrubber);

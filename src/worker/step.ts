@@ -5,7 +5,7 @@ import { describeError, NonRetryableError, RetryAfterError, StepMismatchError } 
 import { MAX_PAYLOAD_BYTES } from "../core/bounds.ts";
 import { retryDelay, retryPolicy } from "../core/retry.ts";
 import type { JournalEntry } from "../progress/snapshot.ts";
-import { byteLength } from "../results/insert-tasks.ts";
+import { byteLength } from "../core/byte-length.ts";
 import { Snoozed } from "./snoozed.ts";
 
 type Failure = NonNullable<JournalEntry["error"]>;

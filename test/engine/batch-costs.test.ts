@@ -1,12 +1,13 @@
 /** What an item of a batch costs, in rows written as D1 bills them. These are tasks of a tenant other than the default one. */
 import { env } from "cloudflare:workers";
 import { afterAll, expect, it } from "vitest";
-import { moveDue, readDue } from "../../src/results/due-tasks.ts";
+import { readDue } from "../../src/results/due-tasks.ts";
+import { startTasks } from "../../src/results/start-tasks.ts";
 import { wake } from "../../src/core/wake.ts";
 import { claimGathered } from "../../src/results/claim-batches.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 import { countRows } from "./count-rows.ts";
@@ -43,7 +44,7 @@ async function look(db: D1Database, now: number): Promise<string[]> {
   const rung = due.flatMap(({ row, verdict }) =>
     verdict.do === "ring" ? [{ ...row, seen: row.dueAt, dueAt: verdict.dueAt }] : [],
   );
-  if (rung.length > 0) await moveDue(db, { postpone: rung }, now);
+  if (rung.length > 0) await startTasks(db, [], now, rung);
   return rung.map((row) => row.id);
 }
 

@@ -5,7 +5,7 @@ import { rateOf } from "../../src/core/share.ts";
 import { claimGathered } from "../../src/results/claim-batches.ts";
 import type { Claim } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { limitedTask, newKey, type Limits } from "./limited-tasks.ts";
 import { endOf, newTenant } from "./webhook-tasks.ts";
 

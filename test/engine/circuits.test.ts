@@ -10,7 +10,7 @@ import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import { releaseCircuit } from "../../src/results/limits/circuits.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { claimAt, hearingEnv, limitedTask } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";

@@ -8,7 +8,7 @@ import type { Clock } from "../../src/clock/object.ts";
 import { auditOf } from "../../src/engine/audit.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 
 /** A future in which no alarm rings by itself. */
 const BEGIN = Date.UTC(2031, 0, 1);

@@ -15,9 +15,10 @@ import { storeTogether } from "../../src/engine/store-together.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { readDue, moveDue } from "../../src/results/due-tasks.ts";
+import { readDue } from "../../src/results/due-tasks.ts";
+import { startTasks } from "../../src/results/start-tasks.ts";
 import { readMemberIds } from "../../src/results/flows/flows.ts";
-import { insertTasks, type IdempotencyClaim } from "../../src/results/insert-tasks.ts";
+import { insertTasks, type IdempotencyClaim } from "../../src/results/submit-tasks.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { readKeyWaiters } from "../../src/results/limits/waiters.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
@@ -224,7 +225,7 @@ describe("the places", () => {
               await deleteTasks(env.DB, chosen, null);
               break;
             case "start":
-              await moveDue(env.DB, { start: chosen }, now);
+              await startTasks(env.DB, chosen, now);
               break;
             case "rescue": {
               const due = await readDue(env.DB, now + 100_000, 500);
@@ -258,7 +259,7 @@ describe("the places", () => {
     expect(await storeShared(env.DB, debounced(after, 2), share, now + 1)).toBe(id);
     expect(await disagreements()).toEqual([]);
     expect(await env.DB.prepare("SELECT max FROM limits WHERE key = ?1").bind(after).first("max")).toBe(2);
-    await moveDue(env.DB, { start: [id!] }, now + 2_000);
+    await startTasks(env.DB, [id!], now + 2_000);
     const { claimed } = await claimAt([id!], now + 2_000);
     expect(claimed.map((task) => task.concurrency)).toEqual([JSON.stringify([{ key: after, limit: 2 }])]);
     expect([await runningOf(before), await runningOf(after)]).toEqual([0, 1]);

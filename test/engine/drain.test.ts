@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { drainLane, readDrains } from "../../src/results/lanes/drains.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { resumeLane } from "../../src/results/lanes/lanes.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";

@@ -11,8 +11,8 @@ import { progressObject } from "../../src/engine/events/tell.ts";
 import type { ProgressApi } from "../../src/progress/snapshot.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { moveDue } from "../../src/results/due-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { startTasks } from "../../src/results/start-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import type { WholeTaskRow } from "../../src/results/task-row.ts";
 import { noop } from "../../src/app/fixtures/values.ts";
@@ -97,7 +97,7 @@ export class DurableTask {
     const { runAt } = await this.row();
     if (runAt < NO_START) jumpTo(runAt);
     else await env.DB.prepare("UPDATE tasks SET run_at = 0 WHERE id = ?1").bind(this.id).run();
-    await moveDue(env.DB, { start: [this.id] }, Date.now());
+    await startTasks(env.DB, [this.id], Date.now());
     return claimOne(env.DB, this.id);
   }
 

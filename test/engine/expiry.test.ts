@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { explanationSchema } from "../../src/contract/explanation.ts";
 import { countAttempt, type Counts } from "../../src/core/counts.ts";
 import { explain } from "../../src/engine/explain/explain.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { addRollups, beginningOf, SPANS } from "../../src/results/rollups.ts";
 import { quietEnv } from "./webhook-tasks.ts";

@@ -1,7 +1,7 @@
 /** Ends that an event cannot bring to D1 in its time: an object commits them, and no attempt is repeated. */
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { historyOf } from "../../src/results/task-row.ts";
 import { Committer } from "../../src/worker/committer.ts";

@@ -6,7 +6,7 @@ import { BELL_MS, HELD_LOOK_MS } from "../../src/core/bounds.ts";
 import { wake } from "../../src/core/wake.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
 import { readDue } from "../../src/results/due-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { pauseLane, readLanes, resumeLane } from "../../src/results/lanes/lanes.ts";
 import { countLanes } from "../../src/results/live-counts.ts";
 import { countRows } from "./count-rows.ts";

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { leaseAt } from "../../src/core/lease.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import { beat, enter, firstRenewal, leave, type RunningAttempt } from "../../src/worker/running.ts";
 import { databaseOver, executeOn } from "./database-over.ts";

@@ -5,7 +5,7 @@ import type { Share } from "../../src/core/share.ts";
 import { rateOf } from "../../src/core/share.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { countRows } from "./count-rows.ts";

@@ -5,7 +5,7 @@ import type { Bell } from "../../src/broker/bells.ts";
 import type { KeyLimit } from "../../src/core/concurrency.ts";
 import type { Rate } from "../../src/core/share.ts";
 import { claimTasks, type Claim } from "../../src/results/claim-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { newTask, newTenant } from "./webhook-tasks.ts";
 

@@ -10,7 +10,7 @@ import { changeSlots, changeRate, findLimit, listLimits, restoreLimit } from "..
 import { forgetBuckets, holdBack } from "../../src/results/limits/buckets.ts";
 import { changeLimits } from "../../src/results/limits/change.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { forgetLimits } from "../../src/results/limits/slots.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { claimAt, claimIds, disagreements, hearingEnv, insertLimited, limitedTask } from "./limited-tasks.ts";

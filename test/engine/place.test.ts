@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { placesOf } from "../../src/worker/place.ts";
 import type { OptionsInput } from "../../src/contract/submission.ts";
 import { claimOne, newTask, newTenant } from "./webhook-tasks.ts";

@@ -6,7 +6,7 @@ import { isTerminal, type State } from "../../src/core/states.ts";
 import { readWeights } from "../../src/core/weights.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { HOLD_MS, turn } from "../../src/results/lanes/portions.ts";
 import { enter, leave, type RunningAttempt } from "../../src/worker/running.ts";
 import { AssembledWorker } from "./assembled-worker.ts";

@@ -7,7 +7,7 @@ import { rateOf } from "../../src/core/share.ts";
 import { forgetBuckets, holdBack } from "../../src/results/limits/buckets.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { dropOverRate } from "../../src/results/drop-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { claimAt, insertLimited, limitedTask, newKey, type Limits } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";

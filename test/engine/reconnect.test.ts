@@ -15,9 +15,9 @@ import { retry } from "../../src/engine/retry.ts";
 import { tellObjects } from "../../src/engine/events/tell.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { moveDue } from "../../src/results/due-tasks.ts";
+import { startTasks } from "../../src/results/start-tasks.ts";
 import { readFlow } from "../../src/results/flows/flows.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { markObject, readTasks } from "../../src/results/read-tasks.ts";
 import { Reporter } from "../../src/worker/reporter.ts";
 import { OBJECT } from "../../src/core/wake.ts";
@@ -147,7 +147,7 @@ class Story {
 
   async attempt({ how, reports, dies }: Extract<Step, { do: "attempt" }>): Promise<void> {
     if (isTerminal((await this.row()).state)) await retry(calm, background, [this.id], null, this.#now);
-    await moveDue(env.DB, { start: [this.id] }, Date.now() + 86_400_000);
+    await startTasks(env.DB, [this.id], Date.now() + 86_400_000);
     const [task] = (await claimTasks(env.DB, [this.id], crypto.randomUUID(), (this.#now += 1_000))).claimed;
     if (task === undefined) throw new Error(`nothing to claim: ${(await this.row()).state}`);
     const reporter = new Reporter(calm, task);

@@ -1,7 +1,7 @@
 /** How often a long attempt reports, and that no progress is lost for it: in virtual time. */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import type { Report } from "../../src/progress/snapshot.ts";
 import { Reporter } from "../../src/worker/reporter.ts";
 import { claimOne, newTask, newTenant, quietEnv } from "./webhook-tasks.ts";

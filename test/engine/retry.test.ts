@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { retry } from "../../src/engine/retry.ts";
 import { rateOf } from "../../src/core/share.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { replayTasks } from "../../src/results/webhooks/replay.ts";
 import { retryFlow } from "../../src/engine/flows/control.ts";

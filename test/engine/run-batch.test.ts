@@ -6,7 +6,7 @@ import type { BatchContext, TaskDefinition } from "../../src/core/task.ts";
 import { defineTask } from "../../src/core/define-task.ts";
 import type { AttemptAborted } from "../../src/core/errors.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { attemptOf, type Attempt } from "../../src/worker/attempt.ts";
 import { AttemptControl } from "../../src/worker/control.ts";
 import { runBatch } from "../../src/worker/run-batch.ts";

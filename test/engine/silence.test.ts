@@ -7,7 +7,7 @@ import { Suspects } from "../../src/clock/suspects.ts";
 import { tick } from "../../src/clock/tick.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { claimTasks, type ClaimedTask } from "../../src/results/claim-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { renewLeases } from "../../src/results/leases.ts";
 import { BROKEN } from "./actor.ts";
 import { databaseOver, executeOn } from "./database-over.ts";

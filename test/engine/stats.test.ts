@@ -3,11 +3,11 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { cancel } from "../../src/engine/cancel.ts";
 import { commit } from "../../src/engine/commit.ts";
-import { moveAllDue } from "../../src/engine/move-due.ts";
+import { expire } from "../../src/engine/expire.ts";
 import { sumOf } from "../../src/core/counts.ts";
 import { writeCounts } from "../../src/engine/stats/observe.ts";
 import { describeStats } from "../../src/engine/stats/stats.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { countLiveByTask } from "../../src/results/live-counts.ts";
 import { Batch, persist } from "../../src/results/d1.ts";
 import {
@@ -87,7 +87,7 @@ describe("figures", () => {
     const [gone, late] = [newTask(tenant), newTask(tenant, { expiresIn: 1 })];
     await insertTasks(env.DB, [gone, late]);
     await cancel(quietEnv(), [gone.id], null, Date.now() + 10);
-    await moveAllDue(quietEnv(), { postpone: [], start: [], expire: [late.id] }, Date.now() + 10, new Map());
+    await expire(quietEnv(), [late.id], Date.now() + 10);
     const stats = await describeStats(quietEnv(), tenant, Date.now() + 20);
     expect(stats.states).toMatchObject({ cancelled: 1, expired: 1 });
   });

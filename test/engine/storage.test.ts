@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { readTask } from "../../src/results/read-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 import { databaseOver, executeOn, type Execute, type Statement } from "./database-over.ts";
 import { hearingEnv } from "./limited-tasks.ts";

@@ -14,7 +14,7 @@ import { prepareLimits } from "../../src/engine/limits/prepare.ts";
 import { holdBack } from "../../src/results/limits/buckets.ts";
 import { readTripped } from "../../src/results/limits/circuits.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { readKeyWaiters } from "../../src/results/limits/waiters.ts";
 import { claimAt, hearingEnv, limitedTask } from "./limited-tasks.ts";
 import { endOf } from "./webhook-tasks.ts";

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Suspects } from "../../src/clock/suspects.ts";
 import { tick, type Allowance } from "../../src/clock/tick.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
 import { newTask, newTenant, newWebhook, quietEnv } from "./webhook-tasks.ts";
 

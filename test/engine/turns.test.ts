@@ -5,7 +5,7 @@ import { TURN_GRACE_MS } from "../../src/core/bounds.ts";
 import { rateOf, type Rate } from "../../src/core/share.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { pauseLane } from "../../src/results/lanes/lanes.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { keepRateQueue } from "../../src/worker/rate-queue.ts";

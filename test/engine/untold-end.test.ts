@@ -14,7 +14,7 @@ import { prepare } from "../../src/engine/prepare.ts";
 import { progressObject, snapshotOf } from "../../src/engine/events/tell.ts";
 import { claimTasks } from "../../src/results/claim-tasks.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { markObject, readTasks } from "../../src/results/read-tasks.ts";
 
 /** A task in its first attempt, which nobody runs. */

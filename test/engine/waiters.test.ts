@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { HELD_LOOK_MS } from "../../src/core/bounds.ts";
 import { rateOf } from "../../src/core/share.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import {
   MAX_LOOKED,
   readKeyWaiters,

@@ -6,7 +6,7 @@ import { deliveryTaskIdOf } from "../../src/engine/webhooks/ids.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import { changeWebhook } from "../../src/results/webhooks/change.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { listDeliveries } from "../../src/results/webhooks/read-deliveries.ts";
 import { ensureDefault } from "../../src/results/webhooks/store.ts";
 import { countRows } from "./count-rows.ts";

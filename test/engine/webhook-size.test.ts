@@ -7,7 +7,7 @@ import { newTaskIds } from "../../src/engine/ids.ts";
 import { presentTask } from "../../src/engine/present.ts";
 import { newDelivery } from "../../src/engine/webhooks/delivery.ts";
 import { newRow } from "../../src/results/new-row.ts";
-import { byteLength } from "../../src/results/insert-tasks.ts";
+import { byteLength } from "../../src/core/byte-length.ts";
 import { newTask } from "./webhook-tasks.ts";
 
 const text = (bytes: number) => "x".repeat(bytes);

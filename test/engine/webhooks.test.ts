@@ -10,8 +10,8 @@ import { announce } from "../../src/engine/announce.ts";
 import { deliverOwed } from "../../src/engine/webhooks/deliver.ts";
 import { deliveryTaskIdOf } from "../../src/engine/webhooks/ids.ts";
 import { commitAttempts } from "../../src/results/commit-attempts.ts";
-import { moveDue } from "../../src/results/due-tasks.ts";
-import { insertTasks } from "../../src/results/insert-tasks.ts";
+import { expireTasks } from "../../src/results/expire-tasks.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { listDeliveries } from "../../src/results/webhooks/read-deliveries.ts";
 import { listWebhooks, readWebhook } from "../../src/results/webhooks/read.ts";
@@ -64,7 +64,7 @@ describe("an end", () => {
     await newWebhook(tenant, ["task.expired"]);
     const task = newTask(tenant, { expiresIn: "1s" });
     await insertTasks(env.DB, [task]);
-    const { owed } = await moveDue(env.DB, { expire: [task.id] }, Date.now() + 2_000);
+    const { owed } = await expireTasks(env.DB, [task.id], Date.now() + 2_000);
     expect(owed).toEqual([{ id: task.id }]);
   });
 

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -74,5 +74,15 @@ describe("the architecture check", () => {
       "core/long.ts has 301 lines; split it: at most 300",
     ]);
     expect(check({ "helpers/x.ts": "export {};\n" }).faults).toEqual(["helpers/x.ts: the table has no room helpers"]);
+  });
+});
+
+describe("the verbs of a task", () => {
+  // `commit` is the verb of all arrows by which an attempt ends. The folders for flows have verbs of flows.
+  const verbs = ["submit", "start", "claim", "commit", "suspend", "rescue", "cancel", "expire", "retry", "replay"];
+  it.each(verbs)("have one file of the engine and one of the results by the name of %s", (verb) => {
+    const exclude = ["**/flows/**"];
+    expect(globSync(`src/engine/**/${verb}.ts`, { exclude })).toHaveLength(1);
+    expect(globSync(`src/results/**/${verb}{,-tasks,-attempts}.ts`, { exclude })).toHaveLength(1);
   });
 });

@@ -10,7 +10,7 @@ import { faults, MAX_FAULTS, ProblemError, problem, type Fault } from "../../cor
 import { NO_START } from "../../core/settle.ts";
 import type { FlowNode } from "../../results/flows/node.ts";
 import type { NewFlow } from "../../results/flows/flows.ts";
-import { byteLength } from "../../results/insert-tasks.ts";
+import { byteLength } from "../../core/byte-length.ts";
 import type { NewTask } from "../../results/new-task.ts";
 import { deadlineAt } from "./deadline.ts";
 import { newId, newTaskIds } from "../ids.ts";

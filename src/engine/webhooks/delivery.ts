@@ -5,7 +5,7 @@ import { OMITTABLE, type Omittable, type TaskResource } from "../../contract/tas
 import type { KeyLimit } from "../../core/concurrency.ts";
 import { BELL_MS, DEFAULT_RETENTION_MS, MAX_PAYLOAD_BYTES } from "../../core/bounds.ts";
 import { DELIVERY_ATTEMPTS, deliveryTenant, WEBHOOK_TASK } from "../../core/webhook.ts";
-import { byteLength } from "../../results/insert-tasks.ts";
+import { byteLength } from "../../core/byte-length.ts";
 import type { NewTask } from "../../results/new-task.ts";
 import type { NewDelivery } from "../../results/webhooks/store-deliveries.ts";
 import { messageIdOf } from "./ids.ts";

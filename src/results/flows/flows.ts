@@ -14,7 +14,7 @@ import {
   raisedStatements,
   type IdempotencyClaim,
   type Remembered,
-} from "../insert-tasks.ts";
+} from "../submit-tasks.ts";
 import type { NewTask } from "../new-task.ts";
 import { withLargePayloads } from "../read-tasks.ts";
 import { TASK_COLUMNS, type WholeTaskRow } from "../task-row.ts";

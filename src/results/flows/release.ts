@@ -11,6 +11,7 @@ import { LIVE_STATES, sqlStates, TERMINAL_STATES, type State } from "../../core/
 import type { Batch } from "../d1.ts";
 import { dueWhenEnded } from "../ended.ts";
 import { insertSql } from "../submission-columns.ts";
+import { WAKE_PARENTS } from "../suspend-tasks.ts";
 
 const ENDED_BADLY = "('failed', 'cancelled', 'expired')";
 const TERMINAL = sqlStates(TERMINAL_STATES);
@@ -168,19 +169,6 @@ UNION ALL
 SELECT id, '', state, NULL, object FROM flows
 WHERE object <> 0 AND state <> 'running' AND id IN (
   SELECT flow_id FROM tasks WHERE id IN (${GIVEN}) AND flow_id IS NOT NULL)`;
-
-/** Whether one of the groups of tasks in a wait (an SQL expression of JSON) has ended as a whole. */
-export function anyGroupEnded(wait: string): string {
-  return `EXISTS (SELECT 1 FROM json_each(${wait}, '$.tasks') AS team WHERE NOT EXISTS (
-    SELECT 1 FROM json_each(team.value) AS child JOIN tasks AS other ON other.id = child.value
-    WHERE other.state IN ${LIVE}))`;
-}
-
-const WAKE_PARENTS = `
-UPDATE tasks SET state = 'queued', run_at = ?2, due_at = ?2 + ${BELL_MS}, waiting_for = NULL
-WHERE state = 'waiting'
-  AND id IN (SELECT task.node->>'wakes' FROM tasks AS task WHERE task.id IN (SELECT value FROM json_each(?1)))
-  AND ${anyGroupEnded("tasks.waiting_for")}`;
 
 /**
  * A task that has all it needs: `queued` or `scheduled`. Or what has ended in consequence, where its progress object

@@ -10,7 +10,7 @@ import { auditStatements, type Audit } from "../audit.ts";
 import { addCancel } from "../cancel-tasks.ts";
 import type { Change, Changes } from "../changes.ts";
 import { Batch, persist } from "../d1.ts";
-import { insertStatements, type Condition } from "../insert-tasks.ts";
+import { insertStatements, type Condition } from "../submit-tasks.ts";
 import type { NewTask } from "../new-task.ts";
 import type { OwedId } from "../webhooks/owed.ts";
 

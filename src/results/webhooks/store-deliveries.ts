@@ -2,7 +2,7 @@
 
 import { auditStatements, type Audit } from "../audit.ts";
 import { persistOr503 } from "../d1.ts";
-import { insertStatements } from "../insert-tasks.ts";
+import { insertStatements } from "../submit-tasks.ts";
 import type { NewTask } from "../new-task.ts";
 import type { Owed } from "./owed.ts";
 import { insertDefault } from "./store.ts";

@@ -1,5 +1,6 @@
 /** Stores new tasks: one statement for any number of them. */
 
+import { byteLength } from "../core/byte-length.ts";
 import type { KeyLimit } from "../core/concurrency.ts";
 import { INLINE_PAYLOAD_BYTES, MAX_PARAM_BYTES } from "../core/bounds.ts";
 import { persistOr503, rowsOf } from "./d1.ts";
@@ -231,10 +232,4 @@ function chunksOf(tasks: NewTask[]): string[] {
 /** Throws where a task's secrets were not sealed. Every way to store a task checks this. */
 export function demandSealed({ secrets, sealed }: NewTask): void {
   if (secrets !== undefined && sealed === undefined) throw new TypeError("a task with secrets was not sealed");
-}
-
-const encoder = new TextEncoder();
-
-export function byteLength(text: string): number {
-  return encoder.encode(text).length;
 }

@@ -1,0 +1,28 @@
+/**
+ * Suspends tasks: every call of the handler waits, so its attempt ends, and no worker holds the task until it is woken. The end
+ * is written by the commit, like every other.
+ */
+
+import type { Ending } from "../core/settle.ts";
+
+/** A durable call that waits. */
+export interface Pending {
+  /** The time that wakes it, in ms since the epoch; null: none does. */
+  until: number | null;
+  /** The name of a signal that wakes it. */
+  signal?: string;
+  /** The ids of tasks whose ends wake it. */
+  tasks?: string[];
+}
+
+/** How an attempt ends whose calls all wait: whatever comes first wakes the task. `heard`: how many signals it had been sent when it was claimed. */
+export function suspend(pending: readonly Pending[], heard: number): Ending {
+  const times = pending.map((each) => each.until).filter((until) => until !== null);
+  const signals = pending.flatMap((each) => (each.signal === undefined ? [] : [each.signal]));
+  const tasks = pending.flatMap((each) => (each.tasks === undefined ? [] : [each.tasks]));
+  const type = pending.length > 1 ? "several" : signals.length > 0 ? "signal" : tasks.length > 0 ? "tasks" : "sleep";
+  return {
+    outcome: "suspended",
+    wait: { type, until: times.length > 0 ? Math.min(...times) : null, signals, tasks, heard },
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * Suspended tasks, as SQL: what wakes a task that waits without a worker. The commit of its attempt makes it wait; a signal, or
+ * the end of the tasks that it waits for, queues it again in the transaction that brings it. The clock ends a sleep.
+ */
+
+import { BELL_MS } from "../core/bounds.ts";
+import { LIVE_STATES, sqlStates } from "../core/states.ts";
+
+/** Whether one of the groups of tasks in a wait (an SQL expression of JSON) has ended as a whole. */
+const anyGroupEnded = (wait: string) => `EXISTS (SELECT 1 FROM json_each(${wait}, '$.tasks') AS team WHERE NOT EXISTS (
+    SELECT 1 FROM json_each(team.value) AS child JOIN tasks AS other ON other.id = child.value
+    WHERE other.state IN ${sqlStates(LIVE_STATES)}))`;
+
+/**
+ * Whether that which a commit `v` is to wait for has come already, between the attempt's last look and its commit: then the
+ * task is queued and does not wait.
+ */
+export const IS_AWAKE = `(v.wait IS NOT NULL AND (
+  json_array_length(v.wait, '$.signals') > 0 AND tasks.signals > v.wait->>'heard'
+  OR ${anyGroupEnded("v.wait")}))`;
+
+const wake = (at: string) => `state = 'queued', run_at = ${at}, due_at = ${at} + ${BELL_MS}, waiting_for = NULL`;
+
+/** Queues the parents of the tasks ?1, a JSON array, that wait for nothing more at the time ?2. */
+export const WAKE_PARENTS = `
+UPDATE tasks SET ${wake("?2")}
+WHERE state = 'waiting'
+  AND id IN (SELECT task.node->>'wakes' FROM tasks AS task WHERE task.id IN (SELECT value FROM json_each(?1)))
+  AND ${anyGroupEnded("tasks.waiting_for")}`;
+
+/** Queues the task ?1, at the time ?3, where it waits for a signal of the name ?2 and the delivery ?4 was kept. */
+export const WAKE_BY_SIGNAL = `
+UPDATE tasks SET ${wake("?3")}
+WHERE id = ?1 AND state = 'waiting'
+  AND EXISTS (SELECT 1 FROM json_each(tasks.waiting_for, '$.signals') AS wanted WHERE wanted.value = ?2)
+  AND EXISTS (SELECT 1 FROM signals WHERE delivery = ?4 AND task_id = ?1)`;
