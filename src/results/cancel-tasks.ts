@@ -6,7 +6,7 @@ import { IDLE_STATES, sqlStates } from "../core/states.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { Changes } from "./changes.ts";
 import { Batch, persistOr503 } from "./d1.ts";
-import { cancelledError, dueWhenEnded, undoing } from "./ended.ts";
+import { cancelledError, ends, undoing } from "./ended.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
 import { addRelease } from "./flows/release.ts";
 import type { State } from "../core/states.ts";
@@ -57,8 +57,7 @@ WHERE id IN (${TREE}) AND state IN ${sqlStates(IDLE_STATES)} AND undo IS NULL
 
 // A task whose steps are being undone is not cancelled: the undoing is how a cancel, or a failure, ends.
 const IDLE = `
-UPDATE tasks SET state = 'cancelled', cancel_requested_at = ?2, cancel_reason = ?3, finished_at = ?2,
-  retain_until = ?2 + retention_ms, due_at = ${dueWhenEnded("?2")}, error = ${cancelledError("?3")}, waiting_for = NULL
+UPDATE tasks SET cancel_requested_at = ?2, cancel_reason = ?3, ${ends("'cancelled'", cancelledError("?3"))}
 WHERE id IN (${TREE}) AND state IN ${sqlStates(IDLE_STATES)} AND undo IS NULL AND ${ALLOWED}`;
 
 const RUNNING = `

@@ -6,7 +6,10 @@ import { PURGE_EVERY_MS, TOLD } from "../core/wake.ts";
 /** How long the clock gives the worker to tell a watched task's listeners before it does so itself. */
 const TELL_MS = 5_000;
 
-/** The values that follow from the end of a row of `tasks` at `at`, by column. `at` and `object` are SQL. */
+/**
+ * The values that follow from the end of a row of `tasks` at `at`, by column. `at` and `object` are SQL. A commit, which may
+ * or may not end its task, takes them one by one; other statements take {@link ends}.
+ */
 export function endColumns(
   at: string,
   object = "tasks.object",
@@ -14,7 +17,7 @@ export function endColumns(
   return { finished_at: at, retain_until: `${at} + tasks.retention_ms`, due_at: dueWhenEnded(at, object) };
 }
 
-/** The assignments of a statement that ends rows of `tasks`, as SQL. All parameters are SQL, `error` of JSON. */
+/** The assignments of every statement that ends rows of `tasks`, as SQL. All parameters are SQL, `error` of JSON. */
 export function ends(state: string, error: string, at = "?2"): string {
   const columns = { state, error, waiting_for: "NULL", ...endColumns(at) };
   return Object.entries(columns)

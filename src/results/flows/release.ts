@@ -9,7 +9,7 @@ import { BELL_MS } from "../../core/bounds.ts";
 import { NO_START } from "../../core/settle.ts";
 import { LIVE_STATES, sqlStates, TERMINAL_STATES, type State } from "../../core/states.ts";
 import type { Batch } from "../d1.ts";
-import { dueWhenEnded } from "../ended.ts";
+import { ends } from "../ended.ts";
 import { insertSql } from "../submission-columns.ts";
 import { WAKE_PARENTS } from "../suspend-tasks.ts";
 
@@ -69,10 +69,11 @@ WHERE tasks.id = verdict.id AND ${ABANDONED("tasks")}
 
 /** ?2 is the time. */
 const abandon = (ended: string) => `${doomed(ended)}
-UPDATE tasks SET state = CASE WHEN verdict.failed THEN 'failed' ELSE 'cancelled' END, finished_at = ?2,
-  retain_until = ?2 + tasks.retention_ms, due_at = ${dueWhenEnded("?2")}, waiting_for = NULL, run_at = ?2,
-  error = json_object('type', 'dependency_failed', 'message', 'a task that this one needs did not succeed',
-    'data', json_object('taskIds', json(verdict.causes)))
+UPDATE tasks SET run_at = ?2, ${ends(
+  "CASE WHEN verdict.failed THEN 'failed' ELSE 'cancelled' END",
+  `json_object('type', 'dependency_failed', 'message', 'a task that this one needs did not succeed',
+    'data', json_object('taskIds', json(verdict.causes)))`,
+)}
 FROM (${causesOf("SELECT id, cause, state FROM doomed")}) AS verdict
 WHERE tasks.id = verdict.id AND ${WAITS}`;
 
