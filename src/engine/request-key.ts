@@ -1,7 +1,7 @@
 /** Names that callers give their requests, so that repeating one makes nothing twice. */
 
 import { ProblemError, problem } from "../core/problems.ts";
-import { readRemembered, type Remembered } from "../results/submit-tasks.ts";
+import { readRemembered, type Remembered } from "../results/idempotency.ts";
 
 /** The caller's name for a request, so that repeating it makes nothing twice. */
 export interface RequestKey {

@@ -2,7 +2,8 @@
 
 import type { Share } from "../core/share.ts";
 import type { Drain } from "../results/lanes/drains.ts";
-import { insertTasks, type IdempotencyClaim, type Remembered } from "../results/submit-tasks.ts";
+import type { IdempotencyClaim, Remembered } from "../results/idempotency.ts";
+import { insertTasks } from "../results/submit-tasks.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { storeShared } from "../results/shared-tasks.ts";
 import { announce } from "./announce.ts";

@@ -1,7 +1,7 @@
 /** Submits tasks that passed their checks: recall → take in → share → store → answer. */
 
 import { IDEMPOTENCY_MS } from "../core/bounds.ts";
-import type { IdempotencyClaim } from "../results/submit-tasks.ts";
+import type { IdempotencyClaim } from "../results/idempotency.ts";
 import { readDrains, type Drain } from "../results/lanes/drains.ts";
 import { newRow } from "../results/new-row.ts";
 import type { NewTask } from "../results/new-task.ts";

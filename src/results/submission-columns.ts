@@ -67,9 +67,6 @@ export function insertSql(from: string, own: Partial<Record<keyof StoredTask, st
   return `INSERT INTO tasks (${all.map(({ column }) => column).join(", ")}) SELECT ${values.join(", ")} FROM (${from})`;
 }
 
-/** Stores the tasks of the JSON array ?1; a condition on the JSON object `v` may follow. */
-export const INSERT = insertSql("SELECT value AS v FROM json_each(?1)");
-
 /** Assigns the columns in which the last submission counts from the JSON object `v`, or from the SQL in `given`. */
 export function lastCounts(v: string, given: Record<string, string>): string {
   return all

@@ -5,18 +5,20 @@ import type { StoredSource } from "../../core/flows/share.ts";
 import type { State } from "../../core/states.ts";
 import type { Lived } from "../../core/timeline.ts";
 import { auditStatements, type Audit } from "../audit.ts";
-import { Batch, persistOr503, rowsOf } from "../d1.ts";
-import { lanesAccept } from "../lanes/drains.ts";
+import { Batch, persistOr503 } from "../d1.ts";
 import {
-  demandSealed,
-  insertStatements,
-  raisedIn,
-  raisedStatements,
+  addClaim,
+  addRemembered,
+  claimValues,
+  IS_CLAIMED,
   type IdempotencyClaim,
   type Remembered,
-} from "../submit-tasks.ts";
+} from "../idempotency.ts";
+import { lanesAccept } from "../lanes/drains.ts";
+import { named } from "../named.ts";
 import type { NewTask } from "../new-task.ts";
 import { withLargePayloads } from "../read-tasks.ts";
+import { addInsert, addRaised, demandSealed } from "../submit-tasks.ts";
 import { TASK_COLUMNS, type WholeTaskRow } from "../task-row.ts";
 
 export type FlowState = "running" | "succeeded" | "failed" | "cancelled";
@@ -58,9 +60,13 @@ export interface NewFlow {
 export const FLOW_COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS finishedAt,
   cancel_requested_at AS cancelRequestedAt, deadline, overdue, retain_until AS retainUntil, result`;
 
-const INSERT = `
+const insertSql = (condition: string) => `
 INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error, deadline, retain_until, sources)
-SELECT ?1, ?2, ?3, ?4, ?5, jsonb(?6), ?7, ?8, ?9, ?10, jsonb(?12) WHERE ${lanesAccept("?11", "?4")}`;
+SELECT :flowId, :tenant, :state, :createdAt, :finishedAt, jsonb(:ids), :result, :onError, :deadline, :retainUntil, jsonb(:sources)
+WHERE ${lanesAccept(":lanes", ":createdAt")} AND ${condition}
+ON CONFLICT DO NOTHING`;
+
+const STORED = "SELECT 1 FROM flows WHERE id = :flowId";
 
 /**
  * Stores a flow and its tasks, all or nothing: only if each of its lanes accepts and, with a key, no other request holds it. Answers
@@ -72,48 +78,31 @@ export async function insertFlow(
   lanes: string[],
   claim?: IdempotencyClaim,
 ): Promise<{ stored: boolean; remembered: Remembered | null; raised: string[] }> {
-  const finishedAt = flow.state === "running" ? null : flow.createdAt;
-  const ids = JSON.stringify(flow.tasks.map((task) => task.id).toReversed());
   for (const task of flow.onError) demandSealed(task);
-  const onError = flow.onError.length > 0 ? JSON.stringify(flow.onError) : null;
-  const values = [
-    flow.id,
-    flow.tenant,
-    flow.state,
-    flow.createdAt,
-    finishedAt,
-    ids,
-    JSON.stringify(flow.result),
-    onError,
-    flow.deadline,
-    flow.retainUntil,
-    JSON.stringify(lanes),
-    flow.shared.length > 0 ? JSON.stringify(flow.shared) : null,
-  ];
-  const next = values.length + 1;
-  const insert = claim
-    ? db
-        .prepare(
-          `${INSERT} AND EXISTS (SELECT 1 FROM idempotency WHERE tenant = ?${next} AND key = ?${next + 1} AND made = ?${next + 2})
-           ON CONFLICT DO NOTHING`,
-        )
-        .bind(...values, claim.tenant, claim.key, claim.made)
-    : db.prepare(`${INSERT} ON CONFLICT DO NOTHING`).bind(...values);
-  const isStored = { guard: "EXISTS (SELECT 1 FROM flows WHERE id = ?2)", values: [flow.id] };
-  const { statements, remembered } = insertStatements(
-    db,
-    flow.tasks,
-    claim,
-    [...raisedStatements(db, flow.tasks), insert],
-    isStored,
-  );
-  const stored = db.prepare("SELECT 1 FROM flows WHERE id = ?1").bind(flow.id);
-  const results = await persistOr503(() => db.batch([...statements, stored]));
-  return {
-    stored: rowsOf(results, statements.length).length > 0,
-    remembered: remembered === null ? null : (rowsOf<Remembered>(results, remembered)[0] ?? null),
-    raised: raisedIn(results, flow.tasks, claim),
+  const values = {
+    ...(claim && claimValues(claim)),
+    flowId: flow.id,
+    tenant: flow.tenant,
+    state: flow.state,
+    createdAt: flow.createdAt,
+    finishedAt: flow.state === "running" ? null : flow.createdAt,
+    ids: JSON.stringify(flow.tasks.map((task) => task.id).toReversed()),
+    result: JSON.stringify(flow.result),
+    onError: flow.onError.length > 0 ? JSON.stringify(flow.onError) : null,
+    deadline: flow.deadline,
+    retainUntil: flow.retainUntil,
+    lanes: JSON.stringify(lanes),
+    sources: flow.shared.length > 0 ? JSON.stringify(flow.shared) : null,
   };
+  const batch = new Batch(db);
+  if (claim) addClaim(batch, db, claim);
+  const raised = addRaised(batch, db, flow.tasks);
+  batch.add(named(db, insertSql(claim ? IS_CLAIMED : "true"), values));
+  addInsert(batch, db, flow.tasks, { guard: `EXISTS (${STORED})`, values: { flowId: flow.id } });
+  const remembered = claim && addRemembered(batch, db, claim);
+  const stored = batch.first(named(db, STORED, values));
+  await batch.run(persistOr503);
+  return { stored: stored() !== null, remembered: remembered?.() ?? null, raised: raised() };
 }
 
 /** The tenant's flow, or null where it has none of this id. */

@@ -10,7 +10,7 @@ import { auditStatements, type Audit } from "../audit.ts";
 import { addCancel } from "../cancel-tasks.ts";
 import type { Change, Changes } from "../changes.ts";
 import { Batch, persist } from "../d1.ts";
-import { insertStatements, type Condition } from "../submit-tasks.ts";
+import { addInsert, type Condition } from "../submit-tasks.ts";
 import type { NewTask } from "../new-task.ts";
 import type { OwedId } from "../webhooks/owed.ts";
 
@@ -60,8 +60,8 @@ const unchanged = (json: string) =>
 const CONDITION: Condition = {
   guard: `EXISTS (SELECT 1 FROM schedules WHERE ${unchanged("v")} AND NOT (v->>'overlap' = 'skip' AND ${lastIsLive()})
     AND NOT (v->>'overlap' = 'follow' AND ${lastIsLive(` AND NOT ${CATCHES_UP}`)}))`,
-  payloadGuard: "EXISTS (SELECT 1 FROM tasks WHERE id = ?1 AND overflow <> 0)",
-  values: [],
+  payloadGuard: "EXISTS (SELECT 1 FROM tasks WHERE id = :taskId AND overflow <> 0)",
+  values: {},
 };
 
 /** Which task starts after which. */
@@ -143,9 +143,9 @@ function addTicks(batch: Batch, db: D1Database, schedules: ScheduleTicks[]): () 
       revision,
     ]),
   );
+  batch.add(...entries);
+  addInsert(batch, db, tasks, CONDITION);
   batch.add(
-    ...entries,
-    ...insertStatements(db, tasks, undefined, [], CONDITION).statements,
     ...(pairs === "[]" ? [] : [db.prepare(WAIT).bind(pairs), db.prepare(LINK).bind(pairs)]),
     db.prepare(MOVE).bind(JSON.stringify(schedules.map(moveOf))),
   );

@@ -1,8 +1,8 @@
 /** Stores deliveries: the tasks that make them and their entries in the endpoint's list. Removes what was owed from the outbox. */
 
 import { auditStatements, type Audit } from "../audit.ts";
-import { persistOr503 } from "../d1.ts";
-import { insertStatements } from "../submit-tasks.ts";
+import { Batch, persistOr503 } from "../d1.ts";
+import { addInsert } from "../submit-tasks.ts";
 import type { NewTask } from "../new-task.ts";
 import type { Owed } from "./owed.ts";
 import { insertDefault } from "./store.ts";
@@ -47,15 +47,13 @@ export async function storeDeliveries(
   now: number,
   audit: Audit | null = null,
 ): Promise<void> {
-  const { statements } = insertStatements(db, tasks);
-  const places = settled.map(({ taskId, run }) => ({ taskId, run }));
-  await persistOr503(() =>
-    db.batch([
-      ...auditStatements(db, audit, "SELECT NOT EXISTS (SELECT 1 FROM tasks WHERE id = ?1)", [tasks[0]?.id ?? null]),
-      ...[...defaults].map(([tenant, secret]) => insertDefault(db, tenant, secret, now)),
-      ...statements,
-      db.prepare(INSERT).bind(JSON.stringify(deliveries)),
-      db.prepare(SETTLE).bind(JSON.stringify(places)),
-    ]),
+  const ends = settled.map(({ taskId, run }) => ({ taskId, run }));
+  const batch = new Batch(db);
+  batch.add(
+    ...auditStatements(db, audit, "SELECT NOT EXISTS (SELECT 1 FROM tasks WHERE id = ?1)", [tasks[0]?.id ?? null]),
+    ...[...defaults].map(([tenant, secret]) => insertDefault(db, tenant, secret, now)),
   );
+  addInsert(batch, db, tasks);
+  batch.add(db.prepare(INSERT).bind(JSON.stringify(deliveries)), db.prepare(SETTLE).bind(JSON.stringify(ends)));
+  await batch.run(persistOr503);
 }
