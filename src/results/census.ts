@@ -2,7 +2,7 @@
 
 import { LIVE_STATES, sqlStates } from "../core/states.ts";
 import type { Use } from "../core/quotas.ts";
-import { persist, rowsOf } from "./d1.ts";
+import { Batch, persist } from "./d1.ts";
 import type { TenantUse } from "./usage.ts";
 
 /** Rows that one statement looks at; each may lead to a row of another table. */
@@ -54,12 +54,15 @@ export type Places = Partial<Record<Walk, string>>;
 /** Adds a stretch of each of these walks to `counted`, in one round trip; answers the places of the walks that are not complete. */
 export async function countStretch(db: D1Database, places: Places, counted: Map<string, Use>): Promise<Places> {
   const walks = Object.entries(places) as [Walk, string][];
-  const results = await persist(() =>
-    db.batch(walks.map(([walk, place]) => db.prepare(stretchOf(WALKS[walk])).bind(place))),
-  );
+  const batch = new Batch(db);
+  const stretches = walks.map(([walk, place]) => ({
+    walk,
+    uses: batch.rows<TenantUse & { next: string | null }>(db.prepare(stretchOf(WALKS[walk])).bind(place)),
+  }));
+  await batch.run(persist);
   const left: Places = {};
-  for (const [i, [walk]] of walks.entries()) {
-    for (const { tenant, tasks, bytes, signals, next } of rowsOf<TenantUse & { next: string | null }>(results, i)) {
+  for (const { walk, uses } of stretches) {
+    for (const { tenant, tasks, bytes, signals, next } of uses()) {
       const own = counted.get(tenant) ?? { tasks: 0, bytes: 0, signals: 0 };
       counted.set(tenant, { tasks: own.tasks + tasks, bytes: own.bytes + bytes, signals: own.signals + signals });
       if (next !== null) left[walk] = next;

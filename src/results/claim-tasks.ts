@@ -4,7 +4,8 @@ import { log } from "../core/log-events.ts";
 import { ValueGoneError } from "../core/flows/value.ts";
 import { LEASE_MS, TIMER_SLACK_MS } from "../core/bounds.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
-import { persist, rowsOf } from "./d1.ts";
+import { earliest } from "../core/wake.ts";
+import { Batch, persist } from "./d1.ts";
 import { CIRCUIT_IS_CLOSED, CIRCUIT_KEY } from "./limits/circuits.ts";
 import { hasOtherLimit, LIMITS, refusals, type Limit } from "./limits/claim-parts.ts";
 import { limitsMet, noteLimits } from "./limits/limits-met.ts";
@@ -177,11 +178,15 @@ async function claimPlain(
   also: readonly D1PreparedStatement[],
 ): Promise<Answer> {
   const statement = db.prepare(PLAIN).bind(JSON.stringify(ids), holder, now);
-  const claimed =
-    also.length === 0
-      ? (await persist(() => statement.all<ClaimedTask>())).results
-      : rowsOf<ClaimedTask>(await persist(() => db.batch([statement, ...also])), 0);
-  return { claimed, ...NOTHING_LEFT };
+  if (also.length === 0) {
+    const { results } = await persist(() => statement.all<ClaimedTask>());
+    return { claimed: results, ...NOTHING_LEFT };
+  }
+  const batch = new Batch(db);
+  const claimed = batch.rows<ClaimedTask>(statement);
+  batch.add(...also);
+  await batch.run(persist);
+  return { claimed: claimed(), ...NOTHING_LEFT };
 }
 
 /** Claims what `first`, a claim under the limits `met`, has left; answers all of `ids` that `holder` then holds. */
@@ -237,22 +242,17 @@ async function answerOf(
   how: Claiming,
 ): Promise<Answer> {
   const list = JSON.stringify(ids);
-  const results = await persist(() =>
-    db.batch([
-      ...statements,
-      db.prepare(OURS).bind(list, holder),
-      db.prepare(leftSql(how)).bind(list, now),
-      ...(how.timers === undefined ? [] : [db.prepare(how.timers).bind(list, now)]),
-    ]),
-  );
-  const at = statements.length;
-  const left = rowsOf<LeftRow>(results, at + 1)[0]!;
-  const turns = [left.at, ...rowsOf<{ at: number }>(results, at + 2).map((row) => row.at)].filter(
-    (each) => each !== null,
-  );
+  const batch = new Batch(db);
+  batch.add(...statements);
+  const claimed = batch.rows<ClaimedTask>(db.prepare(OURS).bind(list, holder));
+  const leftRows = batch.rows<LeftRow>(db.prepare(leftSql(how)).bind(list, now));
+  const { timers } = how;
+  const turns = timers === undefined ? () => [] : batch.rows<{ at: number }>(db.prepare(timers).bind(list, now));
+  await batch.run(persist);
+  const left = leftRows()[0]!;
   return {
-    claimed: rowsOf<ClaimedTask>(results, at),
-    nextTurn: turns.length > 0 ? Math.min(...turns) : null,
+    claimed: claimed(),
+    nextTurn: earliest([left.at, ...turns().map((row) => row.at)]),
     rates: JSON.parse(left.waitsFor) as string[],
     impatient: JSON.parse(left.impatient) as string[],
     gathering: JSON.parse(left.gathering) as string[],

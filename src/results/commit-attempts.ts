@@ -4,12 +4,12 @@ import { BELL_MS, INLINE_PAYLOAD_BYTES, MAX_HISTORY, MAX_PARAM_BYTES } from "../
 import type { Outcome, Settlement } from "../core/settle.ts";
 import { sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import type { AttemptRecord } from "../core/timeline.ts";
-import { persist, rowsOf } from "./d1.ts";
+import { Batch, persist } from "./d1.ts";
 import { OBJECT } from "../core/wake.ts";
 import { cancelledError, endColumns, undoing } from "./ended.ts";
 import { byteLength } from "../core/byte-length.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
-import { releaseStatements, type Released } from "./flows/release.ts";
+import { addRelease, type Released } from "./flows/release.ts";
 import { IS_STILL_LOST } from "./rescue-tasks.ts";
 import { IS_AWAKE } from "./suspend-tasks.ts";
 import { OVERFLOW } from "./task-row.ts";
@@ -159,32 +159,38 @@ export async function commitAttempts(db: D1Database, commits: Commit[]): Promise
 
 async function commitChunk(db: D1Database, chunk: Entry[]): Promise<CommitAnswer> {
   const list = `[${chunk.map((entry) => entry.text).join(",")}]`;
-  const statement = db.prepare(COMMIT).bind(list);
   const large = chunk.filter((entry) => entry.apart !== null);
-  const ids = JSON.stringify(chunk.map((entry) => entry.value.id));
-  const members = JSON.stringify(chunk.filter((entry) => entry.value.mayRelease).map((entry) => entry.value.id));
-  const isReleasing = members !== "[]";
+  const releasing = chunk.filter((entry) => entry.value.mayRelease);
+  const commit = db.prepare(COMMIT).bind(list);
+  if (large.length === 0 && releasing.length === 0) {
+    const { results } = await persist(() => commit.all<Committed>());
+    const held = await allHeld(db, chunk, list, results);
+    return { held, released: [], owed: held.filter(({ owes }) => owes === 1).map(({ id }) => ({ id })) };
+  }
+  const batch = new Batch(db);
+  for (const { value, apart } of large) batch.add(db.prepare(LARGE_RESULT).bind(value.id, value.attempt, apart));
+  const committed = batch.rows<Committed>(commit);
   const at = Math.max(...chunk.map((entry) => entry.value.at));
-  const results =
-    large.length === 0 && !isReleasing
-      ? [await persist(() => statement.all())]
-      : await persist(() =>
-          db.batch([
-            ...large.map((entry) => db.prepare(LARGE_RESULT).bind(entry.value.id, entry.value.attempt, entry.apart)),
-            statement,
-            ...(isReleasing ? [...releaseStatements(db, members, at), owedStatement(db, ids, at)] : []),
-          ]),
-        );
-  let held = rowsOf<Committed>(results, large.length);
-  if (held.length < chunk.length) held = (await persist(() => db.prepare(HELD).bind(list).all<Committed>())).results;
+  const released = releasing.length === 0 ? () => [] : addRelease(batch, db, idsOf(releasing), at);
+  // Includes the ends of other tasks in consequence.
+  const owed = releasing.length === 0 ? null : batch.rows<OwedId>(owedStatement(db, idsOf(chunk), at));
+  await batch.run(persist);
+  const held = await allHeld(db, chunk, list, committed());
   return {
     held,
-    released: isReleasing ? rowsOf<Released>(results, results.length - 2) : [],
-    // Includes the ends of other tasks in consequence.
-    owed: isReleasing
-      ? rowsOf<OwedId>(results, results.length - 1)
-      : held.filter(({ owes }) => owes === 1).map(({ id }) => ({ id })),
+    released: released(),
+    owed: owed?.() ?? held.filter(({ owes }) => owes === 1).map(({ id }) => ({ id })),
   };
+}
+
+/** The commits that hold: those that the call has written, and those that an earlier try of it had. */
+async function allHeld(db: D1Database, chunk: Entry[], list: string, written: Committed[]): Promise<Committed[]> {
+  if (written.length === chunk.length) return written;
+  return (await persist(() => db.prepare(HELD).bind(list).all<Committed>())).results;
+}
+
+function idsOf(entries: Entry[]): string {
+  return JSON.stringify(entries.map((entry) => entry.value.id));
 }
 
 interface Entry {

@@ -186,8 +186,3 @@ export class Batch {
     if (this.#statements.length > 0) this.#results = await by(() => this.#db.batch(this.#statements));
   }
 }
-
-/** The rows of one result of a batch. */
-export function rowsOf<T>(results: D1Result[], index: number): T[] {
-  return (results[index]?.results ?? []) as T[];
-}

@@ -196,24 +196,14 @@ export function settleStatements(db: D1Database, list: string, now: number, ende
   ];
 }
 
-/**
- * To be appended to a batch that may end the tasks of `ids` (a JSON array) at `now`. The last one
- * answers {@link Released}.
- */
-export function releaseStatements(db: D1Database, ids: string, now: number): D1PreparedStatement[] {
-  return [
+/** Adds to a batch that may end the tasks of `ids` (a JSON array) at `now` what follows from their ends. */
+export function addRelease(batch: Batch, db: D1Database, ids: string, now: number): () => Released[] {
+  batch.add(
     ...settleStatements(db, ids, now),
     db.prepare(WAKE_PARENTS).bind(ids, now),
     db.prepare(BEGIN_ERROR).bind(ids),
     db.prepare(INSERT_ERROR).bind(ids, now),
     db.prepare(FINISH).bind(ids, now),
-    db.prepare(RELEASED).bind(ids),
-  ];
-}
-
-/** The same, added to a batch. */
-export function addRelease(batch: Batch, db: D1Database, ids: string, now: number): () => Released[] {
-  const statements = releaseStatements(db, ids, now);
-  batch.add(...statements.slice(0, -1));
-  return batch.rows<Released>(statements.at(-1)!);
+  );
+  return batch.rows<Released>(db.prepare(RELEASED).bind(ids));
 }
