@@ -1,8 +1,7 @@
 /** The run that a task is in. It fences every statement that begins a new one. */
 
-import { OBJECT } from "../core/wake.ts";
 import { persistOr503 } from "./d1.ts";
-import { OVERFLOW } from "./task-row.ts";
+import { COLUMN_LIST } from "./task-row.ts";
 
 /**
  * Whether a row is in one of the runs of ?1, which {@link readRuns} has read: SQL. A call that is repeated, because its answer
@@ -14,10 +13,9 @@ export const IN_RUN = "(id, run) IN (SELECT value->>'id', value->>'run' FROM jso
  * What every statement that begins a new run sets, as SQL: only the history of earlier runs stays. What the task waits for, and
  * until when, each statement sets itself.
  */
-export const RESET = `run = run + 1, failures = 0, crashes = 0, finished_at = NULL, retain_until = NULL, expires_at = NULL,
-  lease_until = NULL, cancel_requested_at = NULL, cancel_reason = NULL, cancel_undo = 0, undo = NULL,
-  error = NULL, progress = NULL, result = NULL, sealed_result = NULL, object = object & ~${OBJECT.undo | OBJECT.awaited},
-  overflow = overflow & ~${OVERFLOW.result}`;
+export const RESET = COLUMN_LIST.filter(({ reset }) => reset !== undefined)
+  .map(({ column, reset }) => `${column} = ${reset}`)
+  .join(", ");
 
 /** The runs that these tasks are in, as JSON. */
 export async function readRuns(db: D1Database, ids: string[]): Promise<string> {

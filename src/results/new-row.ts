@@ -1,27 +1,12 @@
 /** A task that was just stored, as its row, without asking D1 for it. */
 
 import type { NewTask } from "./new-task.ts";
-import type { WholeTaskRow } from "./task-row.ts";
+import { COLUMN_LIST, type WholeTaskRow } from "./task-row.ts";
+
+const INITIAL = Object.fromEntries(
+  COLUMN_LIST.filter(({ initial }) => initial !== undefined).map(({ member, initial }) => [member, initial]),
+) as Omit<WholeTaskRow, keyof NewTask>;
 
 export function newRow(task: NewTask): WholeTaskRow {
-  return {
-    ...task,
-    run: 1,
-    attempt: 0,
-    failures: 0,
-    crashes: 0,
-    leaseUntil: null,
-    startedAt: null,
-    finishedAt: null,
-    retainUntil: null,
-    cancelRequestedAt: null,
-    cancelReason: null,
-    undo: null,
-    object: task.object ?? 0,
-    history: null,
-    progress: null,
-    error: null,
-    overflow: 0,
-    result: null,
-  };
+  return { ...INITIAL, ...task, object: task.object ?? 0, overflow: 0 };
 }

@@ -2,6 +2,7 @@
 
 import type { State } from "../core/states.ts";
 import type { AttemptRecord, Lived } from "../core/timeline.ts";
+import { OBJECT } from "../core/wake.ts";
 
 export interface TaskRow {
   id: string;
@@ -43,57 +44,134 @@ export interface TaskRow {
   overflow: number;
 }
 
-/** A row with both payloads, wherever they lie. */
-export interface WholeTaskRow extends TaskRow {
+/** All columns of a task. The rest is looked at by statements alone, or fetched where it is needed. */
+export interface TaskColumns extends TaskRow {
+  /** JSON text of a {@link FlowNode}. */
+  node: string | null;
+  /** JSON text of its {@link KeyLimit}s. */
+  concurrency: string | null;
+  /** JSON text of its {@link Rate}s. */
+  rates: string | null;
+  /** JSON text of its {@link Circuit}. */
+  circuit: string | null;
+  /** JSON text of `size` and `wait` (ms) of its batch. */
+  batch: string | null;
+  /** JSON text, without what is secret in it; null where the submission gave none, or where it lies beside the row. */
   input: string | null;
+  /** What is secret in it, sealed; null: nothing is. */
+  sealed: string | null;
+  /** The same of its result. */
   result: string | null;
+  sealedResult: string | null;
+  /** 1: a running attempt that was asked to stop undoes its steps. */
+  cancelUndo: number;
+  /** Names the claim that took it, or the call that has begun its run. */
+  holder: string | null;
+  /** Signals ever delivered to it. */
+  signals: number;
+  /** JSON array of the ids of tasks that its handler has spawned. */
+  children: string | null;
 }
+
+/** A row with both payloads, wherever they lie. */
+export type WholeTaskRow = TaskRow & Pick<TaskColumns, "input" | "result">;
 
 /** Bits of `overflow`. */
 export const OVERFLOW = { input: 1, result: 2 } as const;
 
-const NAMES: Record<keyof TaskRow, string> = {
-  id: "id",
-  tenant: "tenant",
-  task: "task",
-  lane: "lane",
-  state: "state",
-  run: "run",
-  attempt: "attempt",
-  failures: "failures",
-  crashes: "crashes",
-  maxAttempts: "max_attempts",
-  dueAt: "due_at",
-  leaseUntil: "lease_until",
-  leaseMs: "lease_ms",
-  createdAt: "created_at",
-  runAt: "run_at",
-  startedAt: "started_at",
-  finishedAt: "finished_at",
-  expiresAt: "expires_at",
-  retentionMs: "retention_ms",
-  retainUntil: "retain_until",
-  cancelRequestedAt: "cancel_requested_at",
-  cancelReason: "cancel_reason",
-  undo: "undo",
-  object: "object",
-  parentId: "parent_id",
-  rootId: "root_id",
-  flowId: "flow_id",
-  nodeKey: "node_key",
-  traceparent: "traceparent",
-  options: "options",
-  tags: "tags",
-  waitingFor: "waiting_for",
-  history: "history",
-  progress: "progress",
-  error: "error",
-  overflow: "overflow",
-};
+/** A column of `tasks`. */
+export interface Column {
+  column: string;
+  /** Not a member of {@link TaskRow}. */
+  isUnread?: true;
+  /**
+   * A submission fills it. Which value holds where a later submission takes over a task that has not started (debounce): the
+   * `last` one, or the `first` one for the task's identity and its links to other tasks.
+   */
+  counts?: "first" | "last";
+  /** How that is read from the JSON object `v`; as it stands there unless given. */
+  read?: (v: string) => string;
+  /** Its value in a new row, where no submission fills it. */
+  initial?: number | null;
+  /** What a new run sets it to, as SQL. Absent: it stays, or each statement that begins a run sets it. */
+  reset?: string;
+}
+
+const first = (column: string) => ({ column, counts: "first" }) as const;
+const last = (column: string) => ({ column, counts: "last" }) as const;
+const unread = { isUnread: true } as const;
+/** Null until a run fills it, and again in the next run. */
+const ofRun = (column: string) => ({ column, initial: null, reset: "NULL" }) as const;
+
+/** The one list of a task's columns: every SELECT, every INSERT, and what a new run resets are made from it. */
+export const COLUMNS = {
+  id: first("id"),
+  tenant: first("tenant"),
+  task: first("task"),
+  lane: last("lane"),
+  state: first("state"),
+  run: { column: "run", initial: 1, reset: "run + 1" },
+  attempt: { column: "attempt", initial: 0 },
+  failures: { column: "failures", initial: 0, reset: "0" },
+  crashes: { column: "crashes", initial: 0, reset: "0" },
+  maxAttempts: last("max_attempts"),
+  dueAt: last("due_at"),
+  leaseUntil: ofRun("lease_until"),
+  leaseMs: last("lease_ms"),
+  createdAt: first("created_at"),
+  runAt: last("run_at"),
+  startedAt: { column: "started_at", initial: null },
+  finishedAt: ofRun("finished_at"),
+  expiresAt: { ...last("expires_at"), reset: "NULL" },
+  retentionMs: last("retention_ms"),
+  retainUntil: ofRun("retain_until"),
+  cancelRequestedAt: ofRun("cancel_requested_at"),
+  cancelReason: ofRun("cancel_reason"),
+  cancelUndo: { column: "cancel_undo", ...unread, reset: "0" },
+  undo: ofRun("undo"),
+  object: {
+    ...first("object"),
+    read: (v) => `COALESCE(${v}->>'object', 0)`,
+    reset: `object & ~${OBJECT.undo | OBJECT.awaited}`,
+  },
+  parentId: first("parent_id"),
+  rootId: first("root_id"),
+  flowId: first("flow_id"),
+  nodeKey: first("node_key"),
+  node: { ...first("node"), ...unread, read: (v) => `jsonb(${v}->>'node')` },
+  waitingFor: first("waiting_for"),
+  concurrency: { ...last("concurrency"), ...unread },
+  rates: { ...last("rates"), ...unread },
+  circuit: { ...last("circuit"), ...unread },
+  batch: { ...last("batch"), ...unread },
+  traceparent: last("traceparent"),
+  options: last("options"),
+  tags: last("tags"),
+  history: { column: "history", initial: null },
+  progress: ofRun("progress"),
+  error: ofRun("error"),
+  overflow: { ...last("overflow"), reset: `overflow & ~${OVERFLOW.result}` },
+  input: { ...last("input"), ...unread },
+  sealed: { ...last("sealed"), ...unread },
+  result: { ...ofRun("result"), ...unread },
+  sealedResult: { column: "sealed_result", ...unread, reset: "NULL" },
+  holder: { column: "holder", ...unread },
+  signals: { column: "signals", ...unread },
+  children: { column: "children", ...unread },
+} as const satisfies Record<keyof TaskColumns, Column>;
+
+/** The members of a row that a submission fills. */
+export type SubmittedMember = {
+  [Member in keyof typeof COLUMNS]: (typeof COLUMNS)[Member] extends { counts: string } ? Member : never;
+}[keyof typeof COLUMNS];
+
+export const COLUMN_LIST: readonly (Column & { member: keyof TaskColumns })[] = (
+  Object.entries(COLUMNS) as [keyof TaskColumns, Column][]
+).map(([member, column]) => ({ member, ...column }));
 
 /** The columns of {@link TaskRow} for a SELECT from `tasks`. */
-export const TASK_COLUMNS = Object.entries(NAMES)
-  .map(([name, column]) => (name === column ? `tasks.${column}` : `tasks.${column} AS ${name}`))
+export const TASK_COLUMNS = COLUMN_LIST.filter(({ isUnread }) => !isUnread)
+  .map(({ member, column }) => (member === column ? `tasks.${column}` : `tasks.${column} AS ${member}`))
   .join(", ");
 
 /** The columns of {@link WholeTaskRow}: payloads are fetched from where they lie. */

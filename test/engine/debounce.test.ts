@@ -8,7 +8,7 @@ import { prepare } from "../../src/engine/prepare.ts";
 import { drainLane, endDrain } from "../../src/results/lanes/drains.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
-import { SUBMISSION_COLUMNS } from "../../src/results/submission-columns.ts";
+import { SUBMITTED } from "../../src/results/submission-columns.ts";
 import { limitedTask, newKey } from "./limited-tasks.ts";
 
 /** What makes a row that task, and places it among others. */
@@ -34,15 +34,15 @@ function submission(options: OptionsInput, now: number, key: string, input: unkn
 
 const shareOf = (key: string) => ({ kind: "debounce", key, ms: 4_000 }) as const;
 
-const listed = Object.values(SUBMISSION_COLUMNS);
-
 describe("the columns of a submission", () => {
   it("are listed, all that the table has, with whose word counts", async () => {
     const { results } = await env.DB.prepare("SELECT name FROM pragma_table_info('tasks')").all<{ name: string }>();
-    expect([...listed.map(({ column }) => column), ...LIVED].toSorted()).toEqual(
+    expect([...SUBMITTED.map(({ column }) => column), ...LIVED].toSorted()).toEqual(
       results.map(({ name }) => name).toSorted(),
     );
-    expect(listed.flatMap(({ column, counts }) => (counts === "first" ? column : []))).toEqual(FIRST);
+    expect(SUBMITTED.flatMap(({ column, counts }) => (counts === "first" ? column : [])).toSorted()).toEqual(
+      FIRST.toSorted(),
+    );
   });
 
   it("are the last submission's, but for those that make it that task", async () => {
@@ -78,11 +78,11 @@ describe("the columns of a submission", () => {
 
     // The same submission alone, as it would be stored by itself.
     const alone = await rowOf(await storeShared(env.DB, last, shareOf(newKey()), NOW + 2_500));
-    for (const { column, counts } of listed) {
+    for (const { column, counts } of SUBMITTED) {
       expect([column, after[column]]).toEqual([column, counts === "first" ? before[column] : alone[column]]);
     }
     // Where they agree it would not show whose it is.
-    const same = listed.filter(({ column, counts }) => counts === "last" && before[column] === alone[column]);
+    const same = SUBMITTED.filter(({ column, counts }) => counts === "last" && before[column] === alone[column]);
     expect(same).toEqual([]);
     const body = await env.DB.prepare("SELECT body FROM payloads WHERE task_id = ?1").bind(id).first("body");
     expect(body).toBe(last.input);

@@ -6,15 +6,17 @@ import { LANES } from "../../src/core/bounds.ts";
 import { tickTask } from "../../src/engine/schedules/task.ts";
 import { RESET } from "../../src/results/ended-runs.ts";
 import { newRow } from "../../src/results/new-row.ts";
-import { SUBMISSION_COLUMNS } from "../../src/results/submission-columns.ts";
-import { TASK_COLUMNS } from "../../src/results/task-row.ts";
+import { SUBMITTED } from "../../src/results/submission-columns.ts";
+import { COLUMN_LIST, TASK_COLUMNS } from "../../src/results/task-row.ts";
 import { failed, newFlow, play, workerOn } from "./flow-tasks.ts";
 import { newTask, newTenant } from "./webhook-tasks.ts";
 
 const noop = { task: "test.noop" };
 const HOUR = 3_600_000;
 
-const listed = Object.values(SUBMISSION_COLUMNS).map(({ column }) => column);
+const SUBMISSION_COLUMNS = Object.fromEntries(SUBMITTED.map((each) => [each.member, each]));
+
+const listed = SUBMITTED.map(({ column }) => column);
 
 async function columns(): Promise<string[]> {
   const { results } = await env.DB.prepare("SELECT name FROM pragma_table_info('tasks')").all<{ name: string }>();
@@ -29,6 +31,12 @@ async function errorTaskOf(flowId: string): Promise<Record<string, unknown>> {
     .first<Record<string, unknown>>();
   return row!;
 }
+
+describe("the list of columns", () => {
+  it("has each column of the table, and no other", async () => {
+    expect(COLUMN_LIST.map(({ column }) => column).toSorted()).toEqual((await columns()).toSorted());
+  });
+});
 
 describe("a new run", () => {
   /** What it keeps of the run before: the submission's word, but for the expiry; its history; and who called for it. */
