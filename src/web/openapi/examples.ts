@@ -1,35 +1,36 @@
 /** An example of each resource, by the id of its schema. */
 
+import type { z } from "zod";
+import { taskSchema } from "../../contract/task.ts";
+
 const id = "task_01kaj3v0wyf7q9r2m8c5t4b6dn";
 
 const at = (second: number) => `2026-11-21T12:00:${String(second).padStart(2, "0")}.000Z`;
 
-const task = {
+const task = completed(taskSchema, {
   id,
   task: "process_item",
   state: "running",
   input: { name: "herb garden" },
-  result: null,
-  error: null,
   progress: { done: 12, total: 30, percent: 40, message: null, data: null, at: at(13) },
   attempt: 1,
   maxAttempts: 3,
   lane: "default",
   tags: { customer: "42" },
-  parentId: null,
   rootId: id,
-  flowId: null,
   createdAt: at(0),
   runAt: at(0),
   startedAt: at(1),
-  finishedAt: null,
-  expiresAt: null,
-  retainUntil: null,
-  cancelRequestedAt: null,
-  waitingFor: null,
-  traceparent: null,
   links: { self: `/v1/tasks/${id}`, events: `/v1/tasks/${id}/events`, cancel: `/v1/tasks/${id}/cancel` },
-};
+});
+
+/** The example with all members of the schema: those that it leaves out are null, where they may be. */
+function completed<T extends object>(schema: z.ZodObject, example: T): T {
+  const members = Object.entries(schema.shape).filter(
+    ([name, member]) => name in example || (member as z.ZodType).safeParse(null).success,
+  );
+  return { ...Object.fromEntries(members.map(([name]) => [name, null])), ...example };
+}
 
 const key = {
   id: "key_01kaj3v0wyf7q9r2m8c5t4b6dn",
