@@ -55,6 +55,21 @@ export interface TaskFilter<Name extends string> {
   /** The type of its error, such as `"timeout"`. */
   error?: string | undefined;
   flowId?: string | undefined;
+  /** The id of a task: what it has spawned or released; with `rootId` all that goes back to it, itself included. */
+  parentId?: string | undefined;
+  rootId?: string | undefined;
+  /** The id of the schedule whose tick it is. */
+  schedule?: string | undefined;
+  /** How long its latest attempt has waited since it could start, and how long it has run: durations. */
+  waitLongerThan?: number | string | undefined;
+  runLongerThan?: number | string | undefined;
+}
+
+export interface ListTasksOptions extends CallOptions {
+  /** Items on a page. */
+  limit?: number | undefined;
+  /** Newest first unless given. The other two list what has ended: the latest end, or the longest run, first. */
+  sort?: "created" | "finished" | "duration" | undefined;
 }
 
 export interface BulkFilter<Name extends string> extends TaskFilter<Name> {

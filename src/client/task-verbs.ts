@@ -11,6 +11,7 @@ import type {
   BulkOptions,
   BulkResult,
   CancelOptions,
+  ListTasksOptions,
   RunOptions,
   Submission,
   SubmitCallOptions,
@@ -83,8 +84,11 @@ export interface TaskVerbs<T extends Tasks> {
    */
   list<Name extends NameOf<T> = NameOf<T>>(
     filter?: TaskFilter<Name>,
-    options?: CallOptions & { limit?: number },
+    options?: ListTasksOptions,
   ): Pages<TaskOf<Named<T, Name>>>;
+
+  /** How many tasks the filter finds: counted, or estimated where they are many. */
+  count(filter?: TaskFilter<NameOf<T>>, options?: CallOptions): Promise<{ estimate: number; isExact: boolean }>;
 
   /**
    * The task's result once it has one. Throws a `TaskFailedError`, `TaskCancelledError` or

@@ -1,7 +1,7 @@
 /** The client's verbs on tasks. */
 
 import type { ProblemResource } from "../contract/problem.ts";
-import type { TaskResource } from "../contract/task.ts";
+import type { TaskList, TaskResource } from "../contract/task.ts";
 import type { Tasks } from "../contract/typed-task.ts";
 import type { CallOptions, Connection } from "./connection.ts";
 import { endedError } from "./ended-errors.ts";
@@ -14,6 +14,7 @@ import type {
   BulkFilter,
   BulkOptions,
   CancelOptions,
+  ListTasksOptions,
   RunOptions,
   SubmitCallOptions,
   SubmitOptions,
@@ -38,14 +39,16 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
     );
   }
 
-  function list(filter: TaskFilter<string> = {}, options: CallOptions & { limit?: number } = {}) {
-    const { signal, limit } = options;
-    const { tags = {}, ...rest } = filter;
-    const byTag = Object.fromEntries(Object.entries(tags).map(([name, value]) => [`tag.${name}`, value]));
+  function list(filter: TaskFilter<string> = {}, { signal, ...options }: ListTasksOptions = {}) {
     return pagesOf((cursor) => {
-      const query = { ...rest, ...byTag, limit, cursor: cursor ?? undefined };
+      const query = { ...queryOf(filter), ...options, cursor: cursor ?? undefined };
       return connection.json<Page<TaskResource>>({ method: "GET", path: "/v1/tasks", query, signal });
     });
+  }
+
+  async function count(filter: TaskFilter<string> = {}, { signal }: CallOptions = {}) {
+    const query = { ...queryOf(filter), count: "estimate", limit: 1 };
+    return (await connection.json<TaskList>({ method: "GET", path: "/v1/tasks", query, signal })).count!;
   }
 
   async function wait(task: TaskRef<string>, options: WaitOptions = {}): Promise<unknown> {
@@ -70,6 +73,7 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
     submit,
     batch,
     list,
+    count,
     wait,
     run: async (task: string, input?: unknown, { within, ...options }: RunOptions = {}) =>
       wait(await submit(task, input, options), { signal: options.signal, within }),
@@ -109,6 +113,10 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
 export function submission({ signal, idempotencyKey, traceparent }: SubmitCallOptions) {
   const headers = { "idempotency-key": idempotencyKey ?? newIdempotencyKey(), traceparent };
   return { method: "POST", headers, repeatable: true, signal } as const;
+}
+
+function queryOf({ tags = {}, ...filter }: TaskFilter<string>) {
+  return { ...filter, ...Object.fromEntries(Object.entries(tags).map(([name, value]) => [`tag.${name}`, value])) };
 }
 
 function pathOf(task: TaskRef<string>): string {

@@ -80,7 +80,14 @@ export type TaskResource = z.output<typeof taskSchema>;
 export type AttemptResource = z.output<typeof attemptSchema>;
 
 export const taskListSchema = z
-  .object({ items: z.array(taskSchema), nextCursor: z.string().nullable() })
+  .object({
+    items: z.array(taskSchema),
+    nextCursor: z.string().nullable(),
+    count: z
+      .object({ estimate: z.int(), isExact: z.boolean() })
+      .optional()
+      .describe("How many the filter finds, with `count=estimate`: counted, or estimated where they are many"),
+  })
   .meta({ id: "TaskList" });
 
 export type TaskList = z.output<typeof taskListSchema>;

@@ -4,6 +4,15 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
 const LATEST = 2 ** 48 - 1;
 
+/** Times of ids and of rows differ by less than this, in ms, where both were set by one request. */
+export const ID_SLACK_MS = 15_000;
+
+/** When this id was made, in ms since the epoch. */
+export function idTime(id: string): number {
+  const time = id.slice(id.indexOf("_") + 1).slice(0, 10);
+  return Array.from(time).reduce((sum, digit) => sum * 32 + ALPHABET.indexOf(digit), 0);
+}
+
 /** The lowest id with this prefix that can have been made at `at` (ms since the epoch) or later. */
 export function firstIdAt(prefix: string, at: number): string {
   const digits = Math.min(Math.max(Math.floor(at), 0), LATEST)

@@ -1,8 +1,9 @@
 /** What a list or a bulk verb selects, and where to look for it. */
 
-import { firstIdAt } from "../core/id-time.ts";
+import { firstIdAt, ID_SLACK_MS, idTime } from "../core/id-time.ts";
 import { LIVE_STATES, type State } from "../core/states.ts";
 import { persistOr503 } from "./d1.ts";
+import { readChildren, readDescendants } from "./family.ts";
 import { readMemberIds } from "./flows/flows.ts";
 
 /** Instants are ms since the epoch, exclusive. */
@@ -20,6 +21,15 @@ export interface TaskFilter {
   /** The type of its error. */
   error?: string | undefined;
   flowId?: string | undefined;
+  /** Ids of tasks: what that task has spawned or released, and all that goes back to it, itself included. */
+  parentId?: string | undefined;
+  rootId?: string | undefined;
+  /** The schedule whose tick it is. */
+  schedule?: string | undefined;
+  /** In ms: of its latest attempt, as {@link WAITED} and {@link RAN} say, until `now`. */
+  waitLongerThan?: number | undefined;
+  runLongerThan?: number | undefined;
+  now?: number | undefined;
   /** Only tasks that are no members of a flow. */
   alone?: boolean | undefined;
 }
@@ -31,6 +41,19 @@ export interface Sql {
   sql: string;
   values: Value[];
 }
+
+/** How long an attempt has waited for its worker since it could start, as SQL whose one parameter is the time now; null while it cannot start. */
+const WAITED = `CASE WHEN tasks.state = 'queued' THEN ?
+  WHEN tasks.state = 'running' OR tasks.finished_at IS NOT NULL THEN COALESCE(tasks.started_at, tasks.finished_at) END - tasks.run_at`;
+
+/** When the latest attempt has ended, as SQL. */
+const ATTEMPT_ENDED = "json_extract(tasks.history, '$[#-1].finishedAt')";
+
+/** How long the latest attempt has run, as SQL with the same parameter. */
+const RAN = `CASE WHEN tasks.state = 'running' THEN ? ELSE ${ATTEMPT_ENDED} END - tasks.started_at`;
+
+/** What tasks that have ended can be sorted by, as SQL. */
+export const SORTS = { finished: "tasks.finished_at", duration: `${ATTEMPT_ENDED} - tasks.started_at` } as const;
 
 /** What a row of `tasks` must fulfil. `flowId` and `ids` are left to {@link placeOf}. */
 export function conditionOf(filter: TaskFilter): Sql {
@@ -54,6 +77,12 @@ export function conditionOf(filter: TaskFilter): Sql {
   if (filter.finishedAfter !== undefined) add("tasks.finished_at > ?", filter.finishedAfter);
   if (filter.finishedBefore !== undefined) add("tasks.finished_at < ?", filter.finishedBefore);
   if (filter.error !== undefined) add("json_extract(tasks.error, '$.type') = ?", filter.error);
+  if (filter.parentId !== undefined) add("tasks.parent_id = ?", filter.parentId);
+  if (filter.rootId !== undefined) add("COALESCE(tasks.root_id, tasks.id) = ?", filter.rootId);
+  if (filter.schedule !== undefined) add("json_extract(tasks.tags, '$.schedule') = ?", filter.schedule);
+  const { now = 0 } = filter;
+  if (filter.waitLongerThan !== undefined) add(`${WAITED} > ?`, now, filter.waitLongerThan);
+  if (filter.runLongerThan !== undefined) add(`${RAN} > ?`, now, filter.runLongerThan);
   return { sql: parts.join(" AND "), values };
 }
 
@@ -70,9 +99,6 @@ export type Place = (before: string | null) => Window;
 
 /** After every id of a task. */
 const NEWEST = "task_z";
-
-/** Times of ids and of rows differ by less than this, in ms, where both were set by one request. */
-const SLACK_MS = 15_000;
 
 // A partial index is used only where the query has its condition word for word.
 const INDEXES = {
@@ -100,14 +126,19 @@ export async function placeOf(db: D1Database, filter: TaskFilter, size: number):
 }
 
 /** Ids that include all that the filter selects; null where none are known. */
-async function namedBy(db: D1Database, { ids, flowId, states }: TaskFilter): Promise<string[] | null> {
-  if (flowId !== undefined) {
-    const members = (await readMemberIds(db, flowId)) ?? [];
-    if (ids === undefined) return members;
-    const named = new Set(ids);
-    return members.filter((id) => named.has(id));
+async function namedBy(db: D1Database, filter: TaskFilter): Promise<string[] | null> {
+  const { tenant, ids, flowId, parentId, rootId, states } = filter;
+  const sets = [
+    ids ?? null,
+    flowId === undefined ? null : ((await readMemberIds(db, flowId)) ?? []),
+    parentId === undefined ? null : await readChildren(db, tenant, parentId),
+    rootId === undefined ? null : await readDescendants(db, tenant, rootId),
+  ].filter((set) => set !== null);
+  if (sets.length > 0) {
+    const [first, ...others] = sets.toSorted((a, b) => a.length - b.length);
+    const known = others.map((set) => new Set(set));
+    return first!.filter((id) => known.every((set) => set.has(id)));
   }
-  if (ids !== undefined) return ids;
   return states?.every((state) => LIVE_STATES.some((live) => live === state)) ? readLive(db) : null;
 }
 
@@ -133,18 +164,24 @@ async function readLive(db: D1Database): Promise<string[] | null> {
  * Goes along the ids. They are in the order of time, so a span of time is a span of ids. Late tasks have ids that are older
  * than their time: below the span they are looked for in an index of their own.
  */
-function walk({ tenant, states, createdAfter, createdBefore, finishedBefore }: TaskFilter): Place {
-  const oldest = createdAfter === undefined ? null : firstIdAt("task", createdAfter - SLACK_MS);
+function walk(filter: TaskFilter): Place {
+  const { tenant, states, createdAfter, createdBefore, finishedBefore, parentId, rootId } = filter;
+  const oldest = createdAfter === undefined ? null : firstIdAt("task", createdAfter - ID_SLACK_MS);
+  // What goes back to a task has an id that is no older.
+  const elder = parentId ?? rootId;
+  const bottom = elder === undefined ? "" : firstIdAt("task", idTime(elder) - ID_SLACK_MS);
   // A task that ended before a time was created before it.
   const latest = Math.min(createdBefore ?? Infinity, finishedBefore ?? Infinity);
-  const newest = latest === Infinity ? NEWEST : firstIdAt("task", latest + SLACK_MS);
+  const newest = latest === Infinity ? NEWEST : firstIdAt("task", latest + ID_SLACK_MS);
   const isBad = states?.every((state) => state === "failed" || state === "cancelled" || state === "expired");
   const index = isBad ? "bad" : tenant === "default" ? "all" : "tenant";
   return (before) => {
     const from = before === null || before > newest ? newest : before;
-    if (oldest === null) return stretchOf(index, tenant, from, "", null);
+    // The parent is gone, so it was no member of a flow: whoever names it was spawned.
+    if (parentId !== undefined) return stretchOf("late", tenant, from, bottom, null);
+    if (oldest === null || oldest <= bottom) return stretchOf(index, tenant, from, bottom, null);
     if (from > oldest) return stretchOf(index, tenant, from, oldest, oldest);
-    return stretchOf("late", tenant, from, "", null);
+    return stretchOf("late", tenant, from, bottom, null);
   };
 }
 

@@ -35,10 +35,10 @@ export function readCursor(
   ]);
 }
 
-/** A page of a list; `nextCursor` is null on the last one. */
-export function page<T>(c: AppContext, items: T[], nextCursor: string | null): Response {
+/** A page of a list; `nextCursor` is null on the last one. `more`: further members of the answer. */
+export function page<T>(c: AppContext, items: T[], nextCursor: string | null, more: object = {}): Response {
   linkNext(c, nextCursor);
-  return answerJson(c, { items, nextCursor });
+  return answerJson(c, { items, nextCursor, ...more });
 }
 
 /** Adds a `Link` header to the next page, if there is one. `path`: where the pages are read, if not at the request's path. */

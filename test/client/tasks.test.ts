@@ -129,6 +129,23 @@ describe("reading", () => {
     expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(all.slice(0, 6).map(({ id }) => id));
     await expect(collect(client.list({ state: ["expired"], tags }))).resolves.toEqual([]);
   });
+
+  it("finds a task's children, sorts what has ended, and counts", async () => {
+    const parent = await client.submit("test.spawn", { task: "test.sleep", input: { ms: 1 }, n: 3 });
+    await client.wait(parent);
+    const ids = async (...args: Parameters<typeof client.list>) =>
+      (await collect(client.list(...args))).map(({ id }) => id);
+    const children = await ids({ parentId: parent.id });
+
+    expect(children).toHaveLength(3);
+    expect(new Set(await ids({ rootId: parent.id }))).toEqual(new Set([parent.id, ...children]));
+    const byEnd = await ids({ rootId: parent.id }, { sort: "finished", limit: 2 });
+    expect(byEnd[0]).toBe(parent.id);
+    expect(new Set(byEnd)).toEqual(new Set([parent.id, ...children]));
+    expect(await client.count({ rootId: parent.id, state: "succeeded" })).toEqual({ estimate: 4, isExact: true });
+    expect(await client.count({ parentId: parent.id, runLongerThan: "1h" })).toEqual({ estimate: 0, isExact: true });
+    expect(await client.deleteAll({ rootId: parent.id }, { dryRun: true })).toEqual({ matched: 4, changed: 0 });
+  });
 });
 
 describe("events", () => {

@@ -7,6 +7,7 @@ import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import type { FlowList } from "../../src/contract/flow.ts";
 import type { TaskList } from "../../src/contract/task.ts";
+import { firstIdAt } from "../../src/core/id-time.ts";
 import { ANY_WAITER, readIdleKeys, readNextWaiters } from "../../src/results/limits/slots.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 import { addChild, fillTable } from "./large-table.ts";
@@ -75,8 +76,14 @@ async function costing<T>(name: string, run: (spent: () => void) => Promise<T>):
   });
 }
 
-/** Follows a list to its end; answers the ids. */
+/** Follows a list to its end; answers the ids, which must be the newest first. */
 async function listAll(query: string, headers = {}): Promise<string[]> {
+  const ids = await readAll(query, headers);
+  expect(ids).toEqual([...new Set(ids)].toSorted().toReversed());
+  return ids;
+}
+
+async function readAll(query: string, headers = {}): Promise<string[]> {
   return costing(`GET ?${query}`, async (spent) => {
     const ids: string[] = [];
     let cursor: string | null = null;
@@ -89,7 +96,6 @@ async function listAll(query: string, headers = {}): Promise<string[]> {
       ids.push(...page.items.map((task) => task.id));
       cursor = page.nextCursor;
     } while (cursor !== null);
-    expect(ids).toEqual([...new Set(ids)].toSorted().toReversed());
     return ids;
   });
 }
@@ -110,6 +116,17 @@ async function bulk(verb: string, body: object): Promise<{ matched: number; chan
     } while (cursor !== undefined);
     return sum;
   });
+}
+
+/** The id of the row `n`, as the table is filled. */
+const idAt = (at: number, n: number) => firstIdAt("task", at).slice(0, 15) + String(n).padStart(16, "0");
+
+async function countMade(after: number): Promise<number> {
+  const rows = `SELECT COUNT(*) AS count FROM tasks
+    WHERE tenant = 'default' AND task = 'test.noop' AND state = 'succeeded' AND created_at > ?1 AND created_at < ?2`;
+  return (await env.DB.prepare(rows)
+    .bind(after, SINCE + COUNT)
+    .first<number>("count"))!;
 }
 
 const iso = (ms: number) => new Date(ms).toISOString();
@@ -182,6 +199,100 @@ describe("a list in a large table", () => {
     expect(await listAll(`flowId=${id}&limit=4`)).toHaveLength(10);
     expect(await listAll(`flowId=${id}&state=failed`)).toEqual([]);
     expect(table[`GET ?flowId=${id}&state=failed`]!.requests).toBe(1);
+  });
+
+  it("finds children and all that goes back to a task, also where that task or one between is gone", async () => {
+    const now = SINCE + COUNT;
+    // A tree: the root has three children, the second of them two of its own. Ids of children have their parent's time.
+    const [root, a, b, c, b1, b2] = [1, 2, 3, 4, 5, 6].map((n) => idAt(now, 3 * COUNT + n)) as [string, ...string[]];
+    const add = async (id: string, parent: string | null, children: (string | undefined)[]) =>
+      env.DB.prepare(
+        `INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, created_at, run_at, retention_ms, parent_id, root_id, children, node)
+         VALUES (?1, 'default', 'test.noop', 'default', 'succeeded', 3, ?2, ?2, 604800000, ?3, ?4, ?5, jsonb(?6))`,
+      )
+        .bind(
+          id,
+          now,
+          parent,
+          root,
+          JSON.stringify(children),
+          parent === null ? null : JSON.stringify({ wakes: parent }),
+        )
+        .run();
+    await add(root, null, [a, b, c]);
+    for (const [id, own] of [
+      [a, []],
+      [b, [b1, b2]],
+      [c, []],
+    ] as const)
+      await add(id!, root, [...own]);
+    for (const id of [b1, b2]) await add(id!, b!, []);
+    const all = [b2, b1, c, b, a, root];
+
+    expect(await listAll(`parentId=${root}`)).toEqual([c, b, a]);
+    expect(await listAll(`rootId=${root}&limit=2`)).toEqual(all);
+    expect(table[`GET ?rootId=${root}&limit=2`]!.rows).toBeLessThanOrEqual(150);
+    expect(await bulk("delete", { filter: { rootId: root }, dryRun: true })).toEqual({ matched: 6, changed: 0 });
+    await env.DB.prepare("DELETE FROM tasks WHERE id = ?1").bind(b).run();
+    expect(await listAll(`rootId=${root}&state=succeeded`)).toEqual(all.filter((id) => id !== b));
+    expect(await listAll(`parentId=${b}`)).toEqual([b2, b1]);
+    await env.DB.prepare("DELETE FROM tasks WHERE id = ?1").bind(root).run();
+    expect(await listAll(`parentId=${root}`)).toEqual([c, a]);
+    await env.DB.prepare("DELETE FROM tasks WHERE root_id = ?1").bind(root).run();
+  });
+
+  it("finds what waited or ran for long", async () => {
+    const slow = [3, 5, 7].map((n) => idAt(SINCE + COUNT - 1_000 + n, COUNT - 1_000 + n));
+    await env.DB.prepare(
+      `UPDATE tasks SET started_at = run_at + 600000,
+         history = json_set(history, '$[#-1].finishedAt', run_at + 600000 + 60000 * CAST(substr(id, -1) AS INTEGER))
+       WHERE id IN (SELECT value FROM json_each(?1))`,
+    )
+      .bind(JSON.stringify(slow))
+      .run();
+    const lately = `createdAfter=${iso(SINCE + COUNT - 1_500)}&createdBefore=${iso(SINCE + COUNT)}&limit=200`;
+
+    expect(await listAll(`waitLongerThan=5m&${lately}`)).toEqual(slow.toReversed());
+    expect(await listAll(`waitLongerThan=600000&${lately}`)).toEqual([]);
+    expect(await listAll(`runLongerThan=4m&${lately}`)).toEqual([slow[2], slow[1]]);
+    expect((await bulk("delete", { filter: { runLongerThan: "4m" }, dryRun: true })).matched).toBe(2);
+    const longest = await readAll(`sort=duration&${lately}`);
+    expect(longest.slice(0, 3)).toEqual(slow.toReversed());
+    expect(longest.toSorted().toReversed()).toEqual(await listAll(`state=succeeded&state=failed&${lately}`));
+  });
+
+  it("sorts by the end, each once, in stretches that stay as they were", async () => {
+    const late = idAt(SINCE + COUNT - 1_500, COUNT - 1_500);
+    await env.DB.prepare("UPDATE tasks SET finished_at = ?2 WHERE id = ?1")
+      .bind(late, SINCE + COUNT + 99)
+      .run();
+    const query = `sort=finished&task=test.noop&createdAfter=${iso(SINCE + COUNT - 20_000)}&createdBefore=${iso(SINCE + COUNT)}&limit=200`;
+    const ids = await readAll(query);
+
+    expect(ids).toHaveLength(await countMade(SINCE + COUNT - 20_000));
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids[0]).toBe(late);
+    // All others ended when they were made.
+    expect(ids.slice(1)).toEqual(ids.slice(1).toSorted().toReversed());
+  });
+
+  it("counts exactly what is little, and estimates what is much", async () => {
+    const count = async (query: string) => {
+      const counted = await costing(`GET ?${query}`, async (spent) => {
+        const page: TaskList = await (await service.fetch(`/v1/tasks?${query}`)).json();
+        spent();
+        return page.count!;
+      });
+      expect(table[`GET ?${query}`]!.statements).toBeLessThanOrEqual(30);
+      return counted;
+    };
+    expect(await count("count=estimate&state=failed")).toEqual({ estimate: 10, isExact: true });
+    const made = `createdAfter=${iso(SINCE + COUNT - 101)}&createdBefore=${iso(SINCE + COUNT)}`;
+    expect(await count(`count=estimate&${made}`)).toEqual({ estimate: 100, isExact: true });
+    const { estimate, isExact } = await count("count=estimate&task=test.noop&limit=1");
+    expect(isExact).toBe(false);
+    expect(estimate / COUNT).toBeGreaterThan(0.8);
+    expect(estimate / COUNT).toBeLessThan(1.2);
   });
 
   it("has full pages where most match, for few rows", async () => {

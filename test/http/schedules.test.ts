@@ -29,7 +29,7 @@ const remove = (id: string) => api.call("DELETE", `/v1/schedules/${id}`);
 
 /** The tasks of its ticks, oldest first. */
 async function tasksOf(id: string): Promise<TaskResource[]> {
-  return (await api.listAll(`tag.schedule=${id}`)).toReversed();
+  return (await api.listAll(`schedule=${id}`)).toReversed();
 }
 
 async function ticked(id: string, count: number): Promise<TaskResource[]> {

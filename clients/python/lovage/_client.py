@@ -138,11 +138,18 @@ class Client:
         finished_before: Optional[Instant] = None,
         error: Optional[str] = None,
         flow_id: Optional[str] = None,
+        parent_id: Optional[str] = None,
+        root_id: Optional[str] = None,
+        schedule: Optional[str] = None,
+        wait_longer_than: Optional[Union[int, str]] = None,
+        run_longer_than: Optional[Union[int, str]] = None,
+        sort: Optional[str] = None,
         limit: Optional[int] = None,
     ) -> "Pages[Task]":
         """Lists tasks, newest first: all of them by iteration, or a page at a time.
 
-        Both ends of a time are exclusive; ``error`` is the type of a task's error.
+        Both ends of a time are exclusive; ``error`` is the type of a task's error. ``sort``: ``finished`` or
+        ``duration``, of what has ended.
         """
         states = [state] if isinstance(state, str) else list(state or [])
         query = [
@@ -156,6 +163,12 @@ class Client:
             ("finishedBefore", wire(finished_before)),
             ("error", error),
             ("flowId", flow_id),
+            ("parentId", parent_id),
+            ("rootId", root_id),
+            ("schedule", schedule),
+            ("waitLongerThan", wait_longer_than),
+            ("runLongerThan", run_longer_than),
+            ("sort", sort),
             ("limit", limit),
         ]
 
@@ -217,7 +230,8 @@ class Client:
 
     def _bulk(self, verb: str, given: Mapping[str, Any], dry_run: bool) -> BulkResult:
         times = ("created_after", "created_before", "finished_after", "finished_before")
-        names = ("state", "task", "lane", "tags", *times, "error", "flow_id", "ids")
+        kin = ("flow_id", "parent_id", "root_id", "schedule", "wait_longer_than", "run_longer_than")
+        names = ("state", "task", "lane", "tags", *times, "error", *kin, "ids")
         body: Dict[str, Any] = {"filter": options_of(given, names), "dryRun": dry_run}
         matched = changed = 0
         while True:

@@ -1,6 +1,6 @@
 /** Lists a tenant's flows, newest first. A statement looks at a bounded number of them, and the next one goes on behind. */
 
-import { firstIdAt } from "../../core/id-time.ts";
+import { firstIdAt, ID_SLACK_MS } from "../../core/id-time.ts";
 import { persistOr503 } from "../d1.ts";
 import type { FlowRow, FlowState } from "./flows.ts";
 
@@ -26,9 +26,6 @@ const LOOKS = 4;
 /** After every id of a flow. */
 const NEWEST = "flow_z";
 
-/** Times of ids and of rows differ by less than this, in ms. */
-const SLACK_MS = 15_000;
-
 const FIND = `
 SELECT id, state, created_at AS createdAt, finished_at AS finishedAt, cancel_requested_at AS cancelRequestedAt, deadline,
   retain_until AS retainUntil
@@ -51,10 +48,10 @@ export async function listFlows(
   limit: number,
 ): Promise<{ items: FlowSummary[]; next: string | null }> {
   const { tenant, states = ALL, createdAfter, createdBefore, finishedAfter, finishedBefore } = filter;
-  const oldest = createdAfter === undefined ? "" : firstIdAt("flow", createdAfter - SLACK_MS);
+  const oldest = createdAfter === undefined ? "" : firstIdAt("flow", createdAfter - ID_SLACK_MS);
   // A flow that ended before a time was created before it.
   const latest = Math.min(createdBefore ?? Infinity, finishedBefore ?? Infinity);
-  const newest = latest === Infinity ? NEWEST : firstIdAt("flow", latest + SLACK_MS);
+  const newest = latest === Infinity ? NEWEST : firstIdAt("flow", latest + ID_SLACK_MS);
   const conditions = [
     tenant,
     `|${states.join("|")}|`,

@@ -20,6 +20,7 @@ import type { TaskFilter } from "../../results/task-filter.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
+import { findShape } from "./find.ts";
 
 /** D1 statements that a verb needs for one page of tasks, and that finding the page needs. */
 const STATEMENTS = { verb: 20, looks: 4 };
@@ -36,6 +37,7 @@ const filterSchema = z
     finishedBefore: instantSchema,
     error: z.string().max(200),
     flowId: z.string(),
+    ...findShape,
     ids: z.array(z.string()).max(10_000),
   })
   .partial()
@@ -151,6 +153,7 @@ function bulk(
       const filter: TaskFilter = {
         ...rest,
         lane,
+        now,
         tenant: principal.tenant,
         ids: ids?.filter(isTaskId),
         states: actsOn.filter((each) => state === undefined || state.includes(each)),

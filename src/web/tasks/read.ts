@@ -7,13 +7,17 @@ import { LANES } from "../../core/bounds.ts";
 import { meant } from "../../core/nearest.ts";
 import { isTerminal, STATES } from "../../core/states.ts";
 import { isTaskId } from "../../engine/ids.ts";
+import { estimateCount } from "../../results/estimate-count.ts";
 import { listTasks } from "../../results/list-tasks.ts";
+import { sortTasks, type Sort } from "../../results/sort-tasks.ts";
+import type { TaskFilter } from "../../results/task-filter.ts";
 import { answerJson } from "../answer-json.ts";
 import { etagOf, matches } from "../etag.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import { confirmWait, oneOrMore, preferredWait } from "../request.ts";
+import { findQuery, isPlaceOf, placeOfText, placeText } from "./find.ts";
 import { findEnded, findRow, linkQuery, retryAfter, showAll, showLive } from "./shared.ts";
 
 export const getTask = operation({
@@ -72,6 +76,7 @@ const listQuery = z
       .optional()
       .meta({ description: "The type of the task's error", examples: ["timeout"] }),
     flowId: z.string().optional(),
+    ...findQuery,
     ...pageQuery,
   })
   .catchall(z.string())
@@ -99,7 +104,7 @@ export const listTasksOperation = operation({
   method: "get",
   path: "/v1/tasks",
   tag: "tasks",
-  summary: "List tasks, newest first",
+  summary: "List tasks, newest first unless sorted otherwise",
   description:
     "`tag.<name>=<value>` filters by a tag, up to 16 of them; `state` may be given more than once. A call reads a bounded number of rows: where few tasks match, a page may hold fewer than `limit`, even none, and the list goes on at its `nextCursor`. The progress of what runs is that of this moment for the first 50 of a page.",
   scope: "read",
@@ -111,9 +116,9 @@ export const listTasksOperation = operation({
     if (query.lane !== undefined && !LANES.some((lane) => lane === query.lane)) {
       refuse("not-found", `There is no lane ${JSON.stringify(query.lane)}.`);
     }
-    const cursor = readCursor(query.cursor, isTaskId);
+    const now = Date.now();
     const tags = Object.entries(query).filter(([name]) => tagParameter.test(name));
-    const filter = {
+    const filter: TaskFilter = {
       tenant: principal.tenant,
       states: query.state,
       task: query.task,
@@ -125,9 +130,34 @@ export const listTasksOperation = operation({
       finishedBefore: query.finishedBefore,
       error: query.error,
       flowId: query.flowId,
+      parentId: query.parentId,
+      rootId: query.rootId,
+      schedule: query.schedule,
+      waitLongerThan: query.waitLongerThan,
+      runLongerThan: query.runLongerThan,
+      now,
     };
-    const found = await listTasks(env.DB, filter, cursor, query.limit ?? 50);
+    const { limit = 50, sort = "created" } = query;
+    const [found, count] = await Promise.all([
+      sort === "created"
+        ? listTasks(env.DB, filter, readCursor(query.cursor, isTaskId), limit)
+        : listSorted(env, filter, sort, query.cursor, limit, now),
+      query.count === undefined ? null : estimateCount(env.DB, filter),
+    ]);
     const items = await showAll(env, principal, found.items);
-    return page(c, items, found.next === null ? null : cursorAfter(found.next));
+    return page(c, items, found.next === null ? null : cursorAfter(found.next), count === null ? {} : { count });
   },
 });
+
+async function listSorted(
+  env: Env,
+  filter: TaskFilter,
+  sort: Sort,
+  cursor: string | undefined,
+  limit: number,
+  now: number,
+) {
+  const text = readCursor(cursor, isPlaceOf(sort));
+  const { items, next } = await sortTasks(env.DB, filter, sort, text === null ? null : placeOfText(text), limit, now);
+  return { items, next: next === null ? null : placeText(sort, next) };
+}

@@ -1,0 +1,57 @@
+/** How many tasks a filter finds: counted as far as a few statements can look, and estimated beyond that. */
+
+import { estimateOver, sampleTimes, type Sample } from "../core/count-estimate.ts";
+import { firstIdAt, idTime } from "../core/id-time.ts";
+import { Batch, persistOr503 } from "./d1.ts";
+import { countMatches } from "./list-tasks.ts";
+import { conditionOf, placeOf, type TaskFilter } from "./task-filter.ts";
+
+/** Statements that count, and the tasks that each of the samples of the rest looks at. */
+const LOOKS = 4;
+const SAMPLES = 4;
+const SAMPLE = 1_000;
+
+/** `isExact`: no sample was needed. */
+export interface CountEstimate {
+  estimate: number;
+  isExact: boolean;
+}
+
+interface Looked {
+  looked: number;
+  found: number;
+  last: string | null;
+}
+
+export async function estimateCount(db: D1Database, filter: TaskFilter): Promise<CountEstimate> {
+  const { found, next } = await countMatches(db, filter, null, LOOKS);
+  if (next === null) return { estimate: found, isExact: true };
+  const place = await placeOf(db, filter, SAMPLE);
+  const rest = place(next);
+  // So many that are named are known only as far as they were looked at.
+  if (rest.last !== undefined) return { estimate: found, isExact: false };
+  const oldest = await persistOr503(() =>
+    db
+      .prepare(`SELECT id FROM tasks WHERE ${rest.sql} ORDER BY id LIMIT 1`)
+      .bind(...rest.values)
+      .first<string>("id"),
+  );
+  if (oldest === null) return { estimate: found, isExact: true };
+  const [from, to] = [idTime(oldest), idTime(next)];
+  const times = sampleTimes(from, to, SAMPLES);
+  const condition = conditionOf(filter);
+  const batch = new Batch(db);
+  const looks = times.map((time) => {
+    const window = place(firstIdAt("task", time));
+    const sql = `SELECT COUNT(*) AS looked, COUNT(*) FILTER (WHERE hit) AS found, MIN(id) AS last FROM (
+      SELECT id, ${condition.sql} AS hit FROM tasks WHERE ${window.sql} ORDER BY id DESC LIMIT ${SAMPLE})`;
+    return batch.first<Looked>(db.prepare(sql).bind(...condition.values, ...window.values));
+  });
+  await batch.run(persistOr503);
+  const samples = times.flatMap((time, i): Sample[] => {
+    const { looked, found: hits, last } = looks[i]!()!;
+    if (last === null) return [];
+    return [{ found: hits, spanMs: time - (looked < SAMPLE ? from : idTime(last)) }];
+  });
+  return { estimate: found + estimateOver(to - from, samples), isExact: false };
+}
