@@ -2,6 +2,7 @@
 
 import { Clock as ClockObject } from "./clock/object.ts";
 import { ownBindings } from "./engine/bindings.ts";
+import { FeedHub } from "./engine/feed/hub.ts";
 import { ProgressObject as ProgressOfTask } from "./progress/object.ts";
 import { AttemptObject as AttemptsObject } from "./worker/attempt-object.ts";
 import { RateObject as RateWaiters } from "./worker/rate-object.ts";
@@ -14,7 +15,8 @@ export class Clock extends ClockObject {
 
 export class ProgressObject extends ProgressOfTask {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, ownBindings(env));
+    const own = ownBindings(env);
+    super(ctx, own, new FeedHub(ctx, own));
   }
 }
 

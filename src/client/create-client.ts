@@ -1,9 +1,11 @@
 /** One client of one service. */
 
+import type { FeedFrame } from "../contract/feed.ts";
 import type { Stats } from "../contract/stats.ts";
 import type { Tasks } from "../contract/typed-task.ts";
 import { auditVerbs, type AuditVerbs } from "./audit.ts";
 import { connect, type CallOptions, type ClientOptions } from "./connection.ts";
+import { followFeed } from "./feed.ts";
 import { flowVerbs, type FlowVerbs } from "./flows.ts";
 import { keyVerbs, type KeyVerbs } from "./keys.ts";
 import { laneVerbs, type LaneVerbs } from "./lanes.ts";
@@ -26,6 +28,8 @@ export interface Client<T extends Tasks> extends TaskVerbs<T> {
   audit: AuditVerbs;
   /** How many tasks there are by state, task and lane, how many end, and how long they wait and run. */
   stats(options?: CallOptions): Promise<Stats>;
+  /** What changes: a frame at once, then one a second while anything does, until the signal aborts. */
+  feed(options?: CallOptions): AsyncGenerator<FeedFrame, void, undefined>;
 }
 
 /**
@@ -48,5 +52,6 @@ export function createClient<T extends Tasks = Tasks>(options: ClientOptions): C
     webhooks: webhookVerbs(connection),
     audit: auditVerbs(connection),
     stats: async ({ signal } = {}) => connection.json({ method: "GET", path: "/v1/stats", signal }),
+    feed: (options) => followFeed(connection, options),
   };
 }

@@ -44,7 +44,7 @@ export async function* follow<Event extends WireEvent>(
   let seen = after;
   for (let tries = 1; ; tries++) {
     const before = seen;
-    for await (const event of listen(connection, `${path}/events`, seen, signal)) {
+    for await (const event of listen<WireEvent>(connection, `${path}/events`, since(seen), signal)) {
       if (event.seq <= seen && event.type !== "done") continue;
       seen = event.seq;
       tries = 1;
@@ -64,19 +64,21 @@ export async function* follow<Event extends WireEvent>(
   }
 }
 
+const since = (seq: number) => ({ "last-event-id": String(seq) });
+
 /** The events of one connection, until it ends in whatever way. */
-async function* listen(
+export async function* listen<Event>(
   connection: Connection,
   path: string,
-  after: number,
+  more: Record<string, string>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<WireEvent, void, undefined> {
-  const headers = { accept: "text/event-stream", "last-event-id": String(after) };
+): AsyncGenerator<Event, void, undefined> {
+  const headers = { accept: "text/event-stream", ...more };
   const body = await connection.stream({ method: "GET", path, headers, patienceMs: PATIENCE_MS, signal });
   const reader = body.getReader();
   const decoder = new TextDecoder();
-  const events: WireEvent[] = [];
-  const parser = createParser({ onEvent: ({ data }) => events.push(JSON.parse(data) as WireEvent) });
+  const events: Event[] = [];
+  const parser = createParser({ onEvent: ({ data }) => events.push(JSON.parse(data) as Event) });
   const hangUp = () => void reader.cancel().catch(() => undefined);
   signal?.addEventListener("abort", hangUp);
   try {

@@ -16,6 +16,7 @@ export {
   TaskFailedError,
   WaitTimeoutError,
 } from "./ended-errors.ts";
+export type { FeedFrame } from "../contract/feed.ts";
 export type { FlowEvent, FollowOptions, TaskEvent } from "./events.ts";
 export type { Page, Pages } from "./pages.ts";
 export {

@@ -126,6 +126,12 @@ export const LOG_EVENTS = {
     means: "Events could not be read from a progress object. The caller gets a 503.",
     fields: { id: "the task or the flow", ...ERROR },
   },
+  feed_not_read: {
+    level: "warn",
+    means:
+      "What has changed could not be read for a tenant's feed. It is tried again, and the next frame says that changes may have been missed.",
+    fields: { tenant: "the tenant", ...ERROR },
+  },
   flow_inputs_not_read: {
     level: "warn",
     means: "What flows pass to claimed tasks could not be read for all of them at once. Each attempt reads its own.",

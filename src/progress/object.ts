@@ -9,6 +9,7 @@ import type { TaskEvent } from "../contract/event.ts";
 import { EVENTS_KEPT_MS } from "../core/bounds.ts";
 import { isTerminal, type State } from "../core/states.ts";
 import { isOver } from "../core/timeline.ts";
+import { tenantOfFeed, type FeedRoom } from "./feed-room.ts";
 import { EventLog, SAVE_EVERY_MS, type Told } from "./event-log.ts";
 import { Heard } from "./heard.ts";
 import { JournalStore } from "./journal-store.ts";
@@ -43,8 +44,12 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   /** When it was last told of an end, in ms since the epoch. Only in memory: a waiter that misses the end looks at the row. */
   #endedAt = 0;
 
-  constructor(ctx: DurableObjectState, env: Env) {
+  readonly #feed: FeedRoom;
+
+  /** `feed`: what it does where its name is that of a feed. */
+  constructor(ctx: DurableObjectState, env: Env, feed: FeedRoom) {
     super(ctx, env);
+    this.#feed = feed;
     this.#journal = new JournalStore(ctx.storage);
   }
 
@@ -128,10 +133,12 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
 
   /**
    * A WebSocket for a listener, which first gets what was kept after `?after=`, then everything as it comes. At `/end`
-   * one for a waiter, which is closed at the next end; 204 where the task has just ended, unless the query has `next`.
+   * one for a waiter, which is closed at the next end; 204 where the task has just ended, unless the query has `next`. At `/feed`
+   * one for a listener of the tenant's feed.
    */
   override async fetch(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/feed") return this.#feed.listen();
     if (pathname === "/end") return this.#wait(searchParams.has("next"));
     const after = Number(searchParams.get("after") ?? 0);
     const { 0: client, 1: server } = new WebSocketPair();
@@ -169,6 +176,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
 
   /** Events are kept for a while after the end; the row says when that was. */
   override async alarm(): Promise<void> {
+    if (tenantOfFeed(this.ctx.id.name) !== null) return this.#feed.alarm();
     const touched = this.#touched;
     const keptUntil = await this.#keptUntil();
     // What arrived while it read the row belongs to a new run.

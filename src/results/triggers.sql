@@ -65,6 +65,18 @@ BEGIN
   WHERE tenant = substr(OLD.tenant, 10) AND webhook_id = OLD.tags ->> '$.webhook' AND id = 'msg_' || substr(OLD.id, 6);
 END;
 
+CREATE TRIGGER feed_made AFTER INSERT ON tasks
+WHEN EXISTS (SELECT 1 FROM feeds WHERE tenant = NEW.tenant AND until > unixepoch() * 1000)
+BEGIN
+  INSERT INTO feed_changes (tenant, task_id) VALUES (NEW.tenant, NEW.id) ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER feed_moved AFTER UPDATE OF state ON tasks
+WHEN NEW.state <> OLD.state AND EXISTS (SELECT 1 FROM feeds WHERE tenant = NEW.tenant AND until > unixepoch() * 1000)
+BEGIN
+  INSERT INTO feed_changes (tenant, task_id) VALUES (NEW.tenant, NEW.id) ON CONFLICT DO NOTHING;
+END;
+
 CREATE TRIGGER places_freed AFTER UPDATE OF state ON tasks
 WHEN NEW.concurrency IS NOT NULL AND OLD.state = 'running' AND NEW.state IN ('queued', 'retrying', 'scheduled', 'waiting')
 BEGIN

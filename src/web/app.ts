@@ -13,6 +13,7 @@ import {
   postFlow,
   retryFlowOperation,
 } from "./flows/operations.ts";
+import { getFeed } from "./feed.ts";
 import { listFlowsOperation } from "./flows/list.ts";
 import { getHealth } from "./health.ts";
 import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
@@ -114,6 +115,7 @@ export const operations: readonly Operation[] = [
   testWebhookOperation,
   listAuditOperation,
   getStats,
+  getFeed,
   getMetrics,
   getHealth,
   describeOperation(() => operations),

@@ -1,7 +1,7 @@
 /** A feed of events in the format that the caller asks for: server-sent events, WebSocket frames, or the past events as JSON. */
 
 import { log } from "../core/log-events.ts";
-import { streamSSE } from "hono/streaming";
+import { streamSSE, type SSEMessage } from "hono/streaming";
 import { z } from "zod";
 import { eventListSchema, type TaskEvent } from "../contract/event.ts";
 import { preferredType } from "./negotiate.ts";
@@ -52,12 +52,16 @@ export interface Feed {
 export async function answerLive(c: AppContext, feed: Feed, given: number | undefined): Promise<Response> {
   // An EventSource that reconnects sends the same address again, and so the old `after`; Last-Event-ID is newer.
   const after = Math.max(given ?? 0, lastEventId(c));
-  if (c.req.header("upgrade")?.toLowerCase() === "websocket") return overWebSocket(c, feed, after);
+  const follow = (signal: AbortSignal) => feed.follow(after, signal);
+  if (isWebSocket(c)) return overWebSocket(c, feed.id, follow);
   const type = preferredType(c, ["application/json", "text/event-stream"]);
-  // The body of an answer to HEAD is never read, so a stream for it would never end.
   if (type === "text/event-stream")
-    return c.req.raw.method === "HEAD" ? c.body(null, 200, SSE_HEADERS) : overSse(c, feed, after);
+    return overSse(c, follow, (event) => ({ id: String(event.seq), event: event.type, data: JSON.stringify(event) }));
   return c.json({ items: await feed.list(after) }, 200);
+}
+
+export function isWebSocket(c: AppContext): boolean {
+  return c.req.header("upgrade")?.toLowerCase() === "websocket";
 }
 
 function lastEventId(c: AppContext): number {
@@ -68,17 +72,23 @@ function lastEventId(c: AppContext): number {
   return id;
 }
 
-/** https://html.spec.whatwg.org/multipage/server-sent-events.html */
-function overSse(c: AppContext, feed: Feed, after: number): Response {
+/** What `follow` yields as server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+export function overSse<T>(
+  c: AppContext,
+  follow: (signal: AbortSignal) => AsyncIterable<T | null>,
+  write: (item: T) => SSEMessage,
+): Response {
+  // The body of an answer to HEAD is never read, so a stream for it would never end.
+  if (c.req.raw.method === "HEAD") return c.body(null, 200, SSE_HEADERS);
   const response = streamSSE(c, async (stream) => {
     const gone = new AbortController();
     stream.onAbort(() => gone.abort());
     c.req.raw.signal.addEventListener("abort", () => gone.abort());
     await stream.write(`retry: ${RECONNECT_MS}\n\n`);
     try {
-      for await (const event of feed.follow(after, gone.signal)) {
-        if (event === null) await stream.write(": still here\n\n");
-        else await stream.writeSSE({ id: String(event.seq), event: event.type, data: JSON.stringify(event) });
+      for await (const item of follow(gone.signal)) {
+        if (item === null) await stream.write(": still here\n\n");
+        else await stream.writeSSE(write(item));
       }
     } catch (error) {
       if (!(error instanceof AccessEndedError)) throw error;
@@ -90,7 +100,12 @@ function overSse(c: AppContext, feed: Feed, after: number): Response {
   return response;
 }
 
-function overWebSocket(c: AppContext, feed: Feed, after: number): Response {
+/** The same as WebSocket frames. `id` names the stream in logs. */
+export function overWebSocket(
+  c: AppContext,
+  id: string,
+  follow: (signal: AbortSignal) => AsyncIterable<unknown>,
+): Response {
   const { 0: client, 1: server } = new WebSocketPair();
   const gone = new AbortController();
   server.accept();
@@ -101,13 +116,13 @@ function overWebSocket(c: AppContext, feed: Feed, after: number): Response {
   });
   const relay = async () => {
     try {
-      for await (const event of feed.follow(after, gone.signal)) {
-        if (event !== null) server.send(JSON.stringify(event));
+      for await (const item of follow(gone.signal)) {
+        if (item !== null) server.send(JSON.stringify(item));
       }
       if (!gone.signal.aborted) server.close(1000, "done");
     } catch (error) {
       if (error instanceof AccessEndedError) return server.close(ACCESS_ENDED, error.message);
-      log("stream_failed", { id: feed.id, error });
+      log("stream_failed", { id, error });
       if (!gone.signal.aborted) server.close(1011, "try again");
     }
   };

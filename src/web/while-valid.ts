@@ -1,6 +1,5 @@
 /** Ends a feed when its link expires, or when the key that opened it or created its link is no longer valid. */
 
-import type { TaskEvent } from "../contract/event.ts";
 import { isStillValid, type Principal } from "./principal.ts";
 
 /** Between two checks. A feed yields about as often, if only null. */
@@ -11,12 +10,8 @@ export class AccessEndedError extends Error {
   override readonly name = "AccessEndedError";
 }
 
-/** The same events until the caller's key or link is no longer valid; then throws an {@link AccessEndedError}. */
-export async function* whileValid(
-  env: Env,
-  principal: Principal,
-  events: AsyncIterable<TaskEvent | null>,
-): AsyncGenerator<TaskEvent | null> {
+/** The same until the caller's key or link is no longer valid; then throws an {@link AccessEndedError}. */
+export async function* whileValid<T>(env: Env, principal: Principal, events: AsyncIterable<T>): AsyncGenerator<T> {
   let lookedAt = Date.now();
   for await (const event of events) {
     const now = Date.now();

@@ -148,6 +148,24 @@ describe("reading", () => {
   });
 });
 
+describe("the feed", () => {
+  it("tells counts at once, then what changes, until its signal aborts", async () => {
+    const gone = new AbortController();
+    const feed = client.feed({ signal: gone.signal });
+    const first = await feed.next();
+    const task = await client.submit("test.noop");
+    const states = new Set<string>();
+    for await (const { changed } of feed) {
+      for (const each of changed) if (each.id === task.id) states.add(each.state);
+      if (states.has("succeeded")) gone.abort(new Error("heard"));
+      if (gone.signal.aborted) break;
+    }
+
+    expect(first.value).toMatchObject({ missed: false, counts: { capped: false } });
+    expect(states).toContain("succeeded");
+  });
+});
+
 describe("events", () => {
   it("follows a task to its end", async () => {
     const task = await client.submit("test.progress", { steps: 3, ms: 300 });

@@ -181,6 +181,7 @@ export const MATRIX: Record<string, Row> = {
 
   listAudit: { right: 200, other: 200 },
   getStats: { right: 200, other: 200 },
+  followFeed: { right: 200, other: 200 },
   getMetrics: { right: 200, other: 200 },
   getHealth: { right: 200 },
   describe: { right: 200 },

@@ -12,6 +12,7 @@ import { eventsOf, type Snapshot } from "../../progress/snapshot.ts";
 import { readState } from "../../results/await-ends.ts";
 import { markObject, readTasks } from "../../results/read-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
+import { ObjectSocket, REOPEN_MS } from "./object-socket.ts";
 import { progressObject, snapshotOf, tellObjects } from "./tell.ts";
 
 /** How often, in ms, a stream without events yields null (`idleMs`) and reads the row's state (`lookMs`). */
@@ -24,9 +25,6 @@ const PACE: Pace = { idleMs: 10_000, lookMs: 30_000 };
 
 /** A listener this many events behind is disconnected from the object, and resumes from the events that it keeps. */
 const MAX_BEHIND = 500;
-
-/** The delay before a broken socket to the object is opened again; it doubles each time, until an event arrives. */
-const REOPEN_MS = { first: 250, longest: 4_000 };
 
 /** The kept events of a task after number `after`. The last is `done` if the task has ended. */
 export async function listEvents(env: Env, row: WholeTaskRow, after: number): Promise<TaskEvent[]> {
@@ -69,7 +67,9 @@ export async function* follow(
       for (const event of await listEvents(env, current, seen)) yield event;
       return;
     }
-    const socket = await ProgressSocket.open(env, current, seen);
+    const object = progressObject(env, current.id);
+    await object.sync(snapshotOf(current));
+    const socket = await ObjectSocket.open<TaskEvent>(object, `https://progress/?after=${seen}`, MAX_BEHIND);
     let quietMs = 0;
     try {
       while (!signal.aborted) {
@@ -103,67 +103,6 @@ export async function* follow(
     yield null;
     await scheduler.wait(pause);
     pause = Math.min(pause * 2, REOPEN_MS.longest);
-  }
-}
-
-/** A hibernating WebSocket to the progress object, which sleeps while it has nothing to send. */
-class ProgressSocket {
-  readonly #socket: WebSocket;
-  readonly #events: TaskEvent[] = [];
-  #closed = false;
-  #wake: (() => void) | null = null;
-
-  private constructor(socket: WebSocket) {
-    this.#socket = socket;
-    socket.addEventListener("message", (message) => {
-      if (this.#closed) return;
-      this.#events.push(JSON.parse(message.data as string) as TaskEvent);
-      if (this.#events.length > MAX_BEHIND) {
-        this.#closed = true;
-        this.close();
-      }
-      this.#wake?.();
-    });
-    const end = () => {
-      this.#closed = true;
-      this.#wake?.();
-    };
-    socket.addEventListener("close", end);
-    socket.addEventListener("error", end);
-    socket.accept();
-  }
-
-  static async open(env: Env, row: WholeTaskRow, after: number): Promise<ProgressSocket> {
-    const object = progressObject(env, row.id);
-    await object.sync(snapshotOf(row));
-    const response = await object.fetch(`https://progress/?after=${after}`, { headers: { Upgrade: "websocket" } });
-    if (!response.webSocket) throw new Error(`the progress object answered ${response.status}`);
-    return new ProgressSocket(response.webSocket);
-  }
-
-  async next(idleMs: number, signal: AbortSignal): Promise<TaskEvent | "idle" | "closed"> {
-    const event = this.#events.shift();
-    if (event) return event;
-    if (this.#closed || signal.aborted) return "closed";
-    let timer = 0;
-    const wake = () => this.#wake?.();
-    signal.addEventListener("abort", wake);
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      timer = setTimeout(resolve, idleMs);
-    });
-    this.#wake = null;
-    clearTimeout(timer);
-    signal.removeEventListener("abort", wake);
-    return this.#events.shift() ?? (this.#closed || signal.aborted ? "closed" : "idle");
-  }
-
-  close(): void {
-    try {
-      this.#socket.close(1000);
-    } catch {
-      // It was closed from the other side.
-    }
   }
 }
 
