@@ -1,5 +1,5 @@
 /**
- * Checks the imports of `src`, or of `bench`, against the table of what each folder ("room") may import. Part of `npm run check`.
+ * Checks the imports of `src`, of `bench` or of `command` against the table of what each folder ("room") may import. Part of `npm run check`.
  *
  *   node scripts/architecture.ts [FOLDER]
  */
@@ -45,6 +45,15 @@ const BENCH_ROOMS: { [room: string]: Room } = {
   runtime: { rooms: [], packages: ["hono", "built-worker"] },
 };
 
+/** The folders of `command`: none imports the scripts, which are not in the package. */
+const COMMAND_FILES = ["failure.ts", "package.ts", "project.ts", "verb.ts"];
+const COMMAND_ROOMS: { [room: string]: Room } = {
+  init: { rooms: COMMAND_FILES },
+  dev: { rooms: [...COMMAND_FILES, ".."] },
+  deploy: { rooms: [...COMMAND_FILES, "dev", ".."] },
+  service: { rooms: [...COMMAND_FILES, "dev", ".."] },
+};
+
 const SQL = /["'`]\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s/;
 
 /** The most lines of a file: a longer one is hard to read as a whole. */
@@ -57,11 +66,12 @@ const ANNOUNCES = "engine/announce.ts";
 type Import = { from: string; to: string };
 
 const root = normalize(process.argv[2] ?? "src");
-const isBench = basename(root) === "bench";
-const rooms = isBench ? BENCH_ROOMS : ROOMS;
+const tables: { [folder: string]: typeof ROOMS } = { bench: BENCH_ROOMS, command: COMMAND_ROOMS };
+const rooms = tables[basename(root)] ?? ROOMS;
 
-/** The files that may contain SQL: `results`, and the objects that have their own database. */
-const speaksSql = isBench ? /^(runtime|sections)\// : /^(results|progress)\//;
+/** The files that may contain SQL: `results`, the objects that have their own database, and what applies migrations. */
+const speakers: { [folder: string]: RegExp } = { bench: /^(runtime|sections)\//, command: /^(deploy|dev)\// };
+const speaksSql = speakers[basename(root)] ?? /^(results|progress)\//;
 
 const files = globSync("**/*.ts", { cwd: root, exclude: ["**/node_modules/**"] }).map((file) =>
   file.split(sep).join("/"),

@@ -5,6 +5,7 @@
  */
 import { execFile } from "node:child_process";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   globSync,
@@ -49,6 +50,7 @@ export async function buildPackage(): Promise<void> {
   const types = ["scripts/types.tsconfig.json", "tsconfig.json", ...everywhere];
   await unlessFresh("lovage", ["src/**", ...types], buildLibrary);
   await unlessFresh("client", ["src/{client,contract,core}/**", ...everywhere], buildModule);
+  await unlessFresh("command", ["command/**", "src/**", "scripts/*.ts", ...everywhere], buildCommand);
   await unlessFresh("migrations", ["src/results/migrations/*.sql", ...everywhere], copyMigrations);
 }
 
@@ -201,6 +203,26 @@ async function buildLibrary(out: string): Promise<void> {
 /** Whether an import names a package, not a file. */
 function isPackage(source: string): boolean {
   return !source.startsWith(".") && !isAbsolute(source);
+}
+
+/** Builds the command `lovage`, which runs on the Node of whoever calls it; packages stay imports. */
+async function buildCommand(out: string): Promise<void> {
+  const vite = await import("vite");
+  await vite.build({
+    ...moduleOptions,
+    build: {
+      ...moduleOptions.build,
+      outDir: out,
+      target: "node22",
+      lib: { entry: { lovage: join(root, "command/lovage.ts") }, formats: ["es"] },
+      rolldownOptions: {
+        checks: QUIET,
+        external: isPackage,
+        output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
+      },
+    },
+  });
+  chmodSync(join(out, "lovage.js"), 0o755);
 }
 
 async function copyMigrations(out: string): Promise<void> {

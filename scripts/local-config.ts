@@ -2,14 +2,15 @@
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Unstable_Config, unstable_getMiniflareWorkerOptions } from "wrangler";
-import type { Plan } from "./plan-config.ts";
+import type { Plan } from "../command/deploy/plan-config.ts";
 
 const root = join(import.meta.dirname, "..");
 
 export const CONFIG_INPUTS = [
   "wrangler.toml",
   "src/results/migrations/*.sql",
-  "scripts/{local,plan}-config.ts",
+  "scripts/local-config.ts",
+  "command/deploy/plan-config.ts",
   "src/core/plan.ts",
 ];
 
@@ -35,7 +36,7 @@ export async function buildConfig(out: string): Promise<void> {
   // Otherwise wrangler would print that it uses .dev.vars, which is not used here.
   process.env["WRANGLER_LOG"] ??= "warn";
   const { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } = await import("wrangler");
-  const { planConfig, writePlanConfig } = await import("./plan-config.ts");
+  const { planConfig, writePlanConfig } = await import("../command/deploy/plan-config.ts");
   const migrations = globSync(join(root, "src/results/migrations/*.sql"))
     .toSorted()
     .map((file) => ({ name: basename(file), statements: unstable_splitSqlQuery(readFileSync(file, "utf8")) }));

@@ -16,7 +16,10 @@ export interface Application {
   routes?: Hono<{ Bindings: Env }>;
 }
 
-type Fixtures = Pick<Env, "FIXTURES">;
+/** Of the bindings; named here, because a project that installs the package describes its own `Env`. */
+interface Fixtures {
+  FIXTURES?: string;
+}
 
 /** Tasks of these names are the system's own: a worker finds them before any of these. */
 const RESERVED = "lovage.";

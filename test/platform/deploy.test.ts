@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { connectCloudflare, type Cloudflare } from "../../scripts/cloudflare.ts";
-import { deploy, type Surroundings } from "../../scripts/deploy.ts";
-import { optionsOf, prepareDeployment, type Deployment } from "../../scripts/deployment.ts";
-import { destroy } from "../../scripts/destroy.ts";
+import { connectCloudflare, type Cloudflare } from "../../command/deploy/cloudflare.ts";
+import { deploy, type Surroundings } from "../../command/deploy/deploy.ts";
+import { optionsOf, prepareDeployment, type Deployment } from "../../command/deploy/deployment.ts";
+import { destroy } from "../../command/deploy/destroy.ts";
 import { fakeCloudflare, type FakeCloudflare } from "./fake-cloudflare.ts";
 
 const MIGRATIONS = readdirSync("src/results/migrations").filter((name) => /^[^.]+\.sql$/.test(name));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { describe, expect, it } from "vitest";
 import { readLocalConfig } from "../../scripts/local-config.ts";
-import { planConfig, PLANS } from "../../scripts/plan-config.ts";
+import { planConfig, PLANS } from "../../command/deploy/plan-config.ts";
 import { STRICT_OPTIONS, readStrictOptions } from "../../scripts/strict/options.ts";
 import { strictWorkers, type WorkerOptions } from "../../scripts/strict/workers.ts";
 

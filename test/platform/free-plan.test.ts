@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { unstable_readConfig } from "wrangler";
-import { planConfig, writePlanConfig } from "../../scripts/plan-config.ts";
+import { planConfig, writePlanConfig } from "../../command/deploy/plan-config.ts";
 import { budgetOf } from "../../src/core/plan.ts";
 
 const root = join(import.meta.dirname, "../..");

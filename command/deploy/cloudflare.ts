@@ -1,10 +1,10 @@
 /** The part of Cloudflare's REST API that a deployment uses, with the login of wrangler. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-
-const WRANGLER = join(import.meta.dirname, "../node_modules/wrangler/bin/wrangler.js");
+import { packageRoot } from "../package.ts";
 
 /** The environment from before the build, which makes wrangler quiet: its output about a deployment must be shown. */
 const inherited = { ...process.env };
@@ -41,11 +41,11 @@ interface Answer {
 
 const PER_PAGE = 100;
 
-/** Connects to the account of CLOUDFLARE_ACCOUNT_ID, or to the only one that the user has. */
-export async function connectCloudflare(given: NodeJS.ProcessEnv = {}): Promise<Cloudflare> {
+/** Connects to the account of CLOUDFLARE_ACCOUNT_ID, or to the only one that the user has. `root`: the project whose wrangler is used. */
+export async function connectCloudflare(given: NodeJS.ProcessEnv = {}, root = packageRoot()): Promise<Cloudflare> {
   const environment = { ...inherited, ...given };
   const base = environment["CLOUDFLARE_API_BASE_URL"] ?? "https://api.cloudflare.com/client/v4";
-  const headers = await credentials(environment);
+  const headers = await credentials(environment, root);
 
   async function call(method: string, path: string, body?: unknown): Promise<Answer> {
     const response = await fetch(base + path, {
@@ -92,7 +92,7 @@ export async function connectCloudflare(given: NodeJS.ProcessEnv = {}): Promise<
       process.stdout.write(`\n> wrangler ${args.join(" ")}\n`);
       // With `CI`, wrangler answers its own prompts: the user has already asked for the deployment.
       const env = { ...environment, CLOUDFLARE_ACCOUNT_ID: accountId, CI: "true" };
-      const code = await exitCode(args, env);
+      const code = await exitCode(args, env, root);
       if (code !== 0) throw new Error(`wrangler ${args.join(" ")} failed (${code}); mend its cause and deploy again`);
     },
   };
@@ -106,23 +106,26 @@ function onlyOne(result: unknown): string {
   throw new Error(`set CLOUDFLARE_ACCOUNT_ID to one of these accounts:\n${names}`);
 }
 
-async function credentials(environment: NodeJS.ProcessEnv): Promise<Record<string, string>> {
+async function credentials(environment: NodeJS.ProcessEnv, root: string): Promise<Record<string, string>> {
   const token = environment["CLOUDFLARE_API_TOKEN"];
   if (token !== undefined) return { authorization: `Bearer ${token}` };
-  const known = await wranglersCredentials(environment);
+  const known = await wranglersCredentials(environment, root);
   if (known !== null) return known;
   if (!process.stdin.isTTY) {
     throw new Error("nobody is logged in: set CLOUDFLARE_API_TOKEN (it may edit Workers scripts, D1 and Queues)");
   }
-  await exitCode(["login"], environment);
-  const granted = await wranglersCredentials(environment);
+  await exitCode(["login"], environment, root);
+  const granted = await wranglersCredentials(environment, root);
   if (granted === null) throw new Error("nobody is logged in: run npx wrangler login");
   return granted;
 }
 
 /** The credentials of `wrangler login` or of the environment; null where there are none. */
-async function wranglersCredentials(environment: NodeJS.ProcessEnv): Promise<Record<string, string> | null> {
-  const args = [WRANGLER, "auth", "token", "--json"];
+async function wranglersCredentials(
+  environment: NodeJS.ProcessEnv,
+  root: string,
+): Promise<Record<string, string> | null> {
+  const args = [wranglerIn(root), "auth", "token", "--json"];
   const answer = await promisify(execFile)(process.execPath, args, { env: environment }).catch(() => null);
   if (answer === null) return null;
   const found = JSON.parse(answer.stdout) as { token?: string; key?: string; email?: string };
@@ -130,9 +133,13 @@ async function wranglersCredentials(environment: NodeJS.ProcessEnv): Promise<Rec
   return { "x-auth-key": found.key ?? "", "x-auth-email": found.email ?? "" };
 }
 
-async function exitCode(args: string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const child = spawn(process.execPath, [WRANGLER, ...args], {
-    cwd: join(import.meta.dirname, ".."),
+function wranglerIn(root: string): string {
+  return join(dirname(createRequire(join(root, "package.json")).resolve("wrangler/package.json")), "bin/wrangler.js");
+}
+
+async function exitCode(args: string[], env: NodeJS.ProcessEnv, root: string): Promise<number> {
+  const child = spawn(process.execPath, [wranglerIn(root), ...args], {
+    cwd: root,
     env,
     stdio: "inherit",
   });

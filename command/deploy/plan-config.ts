@@ -1,18 +1,30 @@
 /**
- * Makes the configuration of a deployment from wrangler.toml, which stays the only description of the bindings: unchanged for the
- * paid plan, changed by the rules below for the free plan. Written below dist/ as JSON, for wrangler and `serve --strict --plan free`.
+ * Makes the configuration of a deployment from the project's own, which stays the only description of the bindings: unchanged for the
+ * paid plan, changed by the rules below for the free plan. Written as JSON, for wrangler and `serve --strict --plan free`.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { experimental_readRawConfig, type Unstable_RawConfig } from "wrangler";
-import { budgetOf } from "../src/core/plan.ts";
+import { budgetOf } from "../../src/core/plan.ts";
+import { packageRoot } from "../package.ts";
+import { databaseOf } from "../project.ts";
 
 export const PLANS = ["paid", "free"] as const;
 
 export type Plan = (typeof PLANS)[number];
 
-const root = join(import.meta.dirname, "..");
+/** A project's configuration, and where those that are made from it are written. */
+export interface ConfigFiles {
+  path: string;
+  made: (name: string) => string;
+}
+
+/** This repository's own. */
+const OWN: ConfigFiles = {
+  path: join(packageRoot(), "wrangler.toml"),
+  made: (name) => join(packageRoot(), "dist", `wrangler.${name}.json`),
+};
 
 /** The free plan's limit for one database: https://developers.cloudflare.com/d1/platform/limits/ */
 const FREE_D1_BYTES = 500_000_000;
@@ -31,44 +43,56 @@ const FREE_RULES: readonly [path: string, value: unknown][] = [
   ["queues.consumers.*.max_retries", 3],
 ];
 
-/** Paths in wrangler.toml, which are relative to the file that they stand in. */
+/** Paths in a configuration, which are relative to the file that they stand in. */
 const FILE_PATHS = ["main", "assets.directory", "d1_databases.*.migrations_dir", "d1_databases.*.migrations_pattern"];
 
-/** Names that are unique in an account. An environment is appended to them; it is put before a queue's name, whose end says its role. */
-const NAMES = ["name", "d1_databases.*.database_name"];
+/** Names of queues; an environment is put before them, because their ends say what they are for. */
 const QUEUES = ["queues.producers.*.queue", "queues.consumers.*.queue", "queues.consumers.*.dead_letter_queue"];
 
-/** The configuration for a plan and an environment, with paths relative to dist/. `changes` are applied last, as the plan's rules are. */
+/** The configuration for a plan and an environment, with paths relative to where it is written. `changes` are applied last, as the plan's rules are. */
 export function planConfig(
   plan: Plan,
   changes: readonly [path: string, value: unknown][] = [],
   env?: string,
+  files: ConfigFiles = OWN,
 ): Unstable_RawConfig {
-  const { rawConfig } = experimental_readRawConfig({ config: join(root, "wrangler.toml") });
+  const { rawConfig } = experimental_readRawConfig({ config: files.path });
   const config = structuredClone(rawConfig);
   if (env !== undefined) separate(config, env);
   for (const [path, value] of [...(plan === "free" ? FREE_RULES : []), ...changes]) change(config, path, () => value);
+  const up = relative(dirname(files.made(plan)), dirname(files.path))
+    .split(sep)
+    .join("/");
   for (const path of FILE_PATHS) {
-    change(config, path, (value) => (typeof value === "string" ? `../${value.replace(/^\.\//, "")}` : value));
+    if (up !== "")
+      change(config, path, (value) => (typeof value === "string" ? `${up}/${value.replace(/^\.\//, "")}` : value));
   }
   return config;
 }
 
-/** Gives an environment its own names: the Worker `lovage-staging` consumes the queue `staging-lovage-high`. */
+/** Lovage's own among a project's queues, as `isLovageQueue` knows them. */
+const QUEUE_NAME = /(?:^|-)lovage-(?:turns-)?(?:high|default|bulk|long|dead)$/;
+
+/** Gives an environment names of its own in the account: the Worker `lovage-staging` consumes the queue `staging-lovage-high`. */
 function separate(config: Unstable_RawConfig, env: string): void {
-  for (const path of NAMES) change(config, path, (name) => (typeof name === "string" ? `${name}-${env}` : name));
-  for (const path of QUEUES) change(config, path, (name) => (typeof name === "string" ? `${env}-${name}` : name));
+  config.name = `${config.name}-${env}`;
+  const database = databaseOf({ d1_databases: config.d1_databases ?? [] });
+  if (database !== undefined) {
+    database.database_name = `${database.database_name}-${env}`;
+    // The configured id is that of the deployment without an environment.
+    delete database.database_id;
+  }
+  const named = (name: unknown) => (typeof name === "string" && QUEUE_NAME.test(name) ? `${env}-${name}` : name);
+  for (const path of QUEUES) change(config, path, named);
   // The account counts by these numbers, so two deployments with one number would share a limit.
   const own = createHash("sha256").update(env).digest().readUInt16BE() * 10_000;
   change(config, "ratelimits.*.namespace_id", (value) => String(Number(value) + own));
-  // The configured id is that of the deployment without an environment.
-  change(config, "d1_databases.*.database_id", () => undefined);
 }
 
-/** Writes the configuration to dist/ and answers its path. */
-export function writePlanConfig(name: string, config: Unstable_RawConfig): string {
-  mkdirSync(join(root, "dist"), { recursive: true });
-  const file = join(root, "dist", `wrangler.${name}.json`);
+/** Writes the configuration and answers its path. */
+export function writePlanConfig(name: string, config: Unstable_RawConfig, files: ConfigFiles = OWN): string {
+  const file = files.made(name);
+  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`);
   return file;
 }

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+/** The command `lovage`. Each verb is loaded only when it is called, so that none waits for what others need. */
+
+import { defineCommand, runCommand, showUsage } from "citty";
+import { fail, Failure } from "./failure.ts";
+import { ownPackage } from "./package.ts";
+
+const VERBS = {
+  init: async () => (await import("./init/verb.ts")).init,
+  dev: async () => (await import("./dev/verb.ts")).dev,
+  deploy: async () => (await import("./deploy/verbs.ts")).deployVerb,
+  destroy: async () => (await import("./deploy/verbs.ts")).destroyVerb,
+};
+
+const main = defineCommand({
+  meta: { name: "lovage", version: ownPackage().version, description: "Asynchronous tasks on Cloudflare" },
+  subCommands: VERBS,
+});
+
+const NODE = 22;
+
+async function run(rawArgs: string[]): Promise<void> {
+  const [verb = ""] = rawArgs;
+  if (verb === "--version" || verb === "-v") return console.log(ownPackage().version);
+  const found = Object.hasOwn(VERBS, verb) ? await VERBS[verb as keyof typeof VERBS]() : null;
+  if (verb === "" || rawArgs.includes("--help") || rawArgs.includes("-h"))
+    return showUsage(found ?? main, found === null ? undefined : main);
+  if (found === null) {
+    throw new Failure(`there is no \`lovage ${verb}\`; there is ${Object.keys(VERBS).join(", ")}`);
+  }
+  if (Number(process.versions.node.split(".")[0]) < NODE) {
+    throw new Failure(`Node ${process.version} is too old, for wrangler too: take Node ${NODE} or later`);
+  }
+  await runCommand(found, { rawArgs: rawArgs.slice(1) });
+}
+
+await run(process.argv.slice(2)).catch(fail);
