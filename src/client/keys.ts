@@ -1,6 +1,6 @@
-/** The client's verbs on keys. All need the scope `admin`. */
+/** The client's verbs on keys. All but `self` need the scope `admin`. */
 
-import type { CreatedKey, KeyResource, NewKey } from "../contract/key.ts";
+import type { CreatedKey, KeyResource, NewKey, OwnKey } from "../contract/key.ts";
 import type { CallOptions, Connection } from "./connection.ts";
 import type { Pages } from "./pages.ts";
 import { resource, type ListOptions } from "./resource.ts";
@@ -17,6 +17,8 @@ export interface KeyVerbs {
   /** Lists keys, newest first, the revoked and expired too. */
   list(options?: ListOptions): Pages<KeyResource>;
   get(id: string, options?: CallOptions): Promise<KeyResource>;
+  /** Whose the key of this client is, and what it may do. Every key may ask. */
+  self(options?: CallOptions): Promise<OwnKey>;
   /** Revokes a key for good. */
   revoke(id: string, options?: CallOptions): Promise<void>;
 }
@@ -27,6 +29,7 @@ export function keyVerbs(connection: Connection): KeyVerbs {
     create: async (key, { signal } = {}) => send("POST", [], { body: key, signal }),
     list: (options) => list([], options),
     get: async (id, { signal } = {}) => send("GET", [id], { signal }),
+    self: async ({ signal } = {}) => send("GET", ["self"], { signal }),
     revoke: async (id, { signal } = {}) => send("DELETE", [id], { signal }),
   };
 }

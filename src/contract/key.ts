@@ -46,6 +46,18 @@ export type KeyResource = z.output<typeof keySchema>;
 /** Only the answer to its creation shows the key itself. */
 export const createdKeySchema = keySchema.extend({ key: z.string() }).meta({ id: "CreatedKey" });
 
+/** The key of the request itself. */
+export const ownKeySchema = z
+  .object({
+    id: z.string().describe("As the audit log names it: `deployment` for the service's own key"),
+    tenant: z.string(),
+    scopes: z.array(scopeSchema),
+    expiresAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: "OwnKey" });
+
+export type OwnKey = z.output<typeof ownKeySchema>;
+
 export type CreatedKey = z.output<typeof createdKeySchema>;
 
 export const keyListSchema = z

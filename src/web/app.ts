@@ -16,7 +16,7 @@ import {
 import { getFeed } from "./feed.ts";
 import { listFlowsOperation } from "./flows/list.ts";
 import { getHealth } from "./health.ts";
-import { createKeyOperation, getKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
+import { createKeyOperation, getKey, getOwnKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { allowedOrigins, EXPOSED, withCommonHeaders, type Answering } from "./every-answer.ts";
 import { describeOperation } from "./openapi/serve.ts";
 import { drainLaneOperation, listLanes, pauseLaneOperation, resumeLaneOperation } from "./lanes.ts";
@@ -98,6 +98,7 @@ export const operations: readonly Operation[] = [
   deleteLimit,
   createKeyOperation,
   listKeysOperation,
+  getOwnKey,
   getKey,
   revokeKeyOperation,
   listLinkKeys,

@@ -1,7 +1,14 @@
 /** `/v1/keys`: API keys. The bootstrap key manages the keys of every tenant, any other admin key those of its own tenant. */
 
 import { z } from "zod";
-import { createdKeySchema, keyListSchema, keySchema, newKeySchema, type KeyResource } from "../contract/key.ts";
+import {
+  createdKeySchema,
+  keyListSchema,
+  keySchema,
+  newKeySchema,
+  ownKeySchema,
+  type KeyResource,
+} from "../contract/key.ts";
 import { createKey } from "../engine/keys/create.ts";
 import { isKeyId } from "../engine/ids.ts";
 import { revokeKey } from "../engine/keys/revoke.ts";
@@ -70,6 +77,21 @@ export const listKeysOperation = operation({
     const keys = await listKeys(env.DB, reach(principal), readCursor(query.cursor, isKeyId), limit + 1);
     const shown = keys.slice(0, limit);
     return page(c, shown.map(present), keys.length > limit ? cursorAfter(shown.at(-1)!.id) : null);
+  },
+});
+
+export const getOwnKey = operation({
+  id: "getOwnKey",
+  method: "get",
+  path: "/v1/keys/self",
+  tag: "keys",
+  summary: "Read what the key of this request may do",
+  scope: "any",
+  answers: { 200: { description: "Its tenant and its scopes", schema: ownKeySchema } },
+  problems: [],
+  handle({ c, principal: { keyId, tenant, scopes, expiresAt } }) {
+    const until = expiresAt === null ? null : new Date(expiresAt).toISOString();
+    return c.json({ id: keyId, tenant, scopes: [...scopes], expiresAt: until }, 200);
   },
 });
 

@@ -63,8 +63,8 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   tag: string;
   summary: string;
   description?: string;
-  /** Null: no key is needed. */
-  scope: Scope | null;
+  /** `any`: every key may call it. Null: no key is needed. */
+  scope: Scope | "any" | null;
   /** It changes the whole deployment, so only the bootstrap key may call it. */
   deployment?: true;
   /** A capability token of this use, for the task `{id}`, is accepted instead of a key. */
@@ -139,9 +139,10 @@ export function lossProblem(losses: readonly Loss[], hasInput = true): Problem {
 async function identify(definition: Operation, c: AppContext, params: Record<string, string>): Promise<Principal> {
   if (definition.scope === null) return NOBODY;
   const byLink = c.req.query("token") !== undefined && c.req.header("authorization") === undefined;
-  if (definition.link || byLink) return authenticateFor(c, params["id"] ?? "", definition.link, definition.scope);
+  const scope = definition.scope === "any" ? null : definition.scope;
+  if (definition.link || byLink) return authenticateFor(c, params["id"] ?? "", definition.link, scope ?? "read");
   const principal = await authenticate(c);
-  demand(principal, definition.scope);
+  if (scope !== null) demand(principal, scope);
   if (definition.deployment) demandDeployment(principal);
   return principal;
 }

@@ -64,6 +64,8 @@ describe("keys", () => {
     await expect(reader.list().page()).resolves.toHaveProperty("items");
     await expect(reader.submit("test.noop")).rejects.toMatchObject({ name: "forbidden", status: 403 });
     expect(await client.keys.get(id)).toEqual({ id, ...shown });
+    const { tenant, scopes, expiresAt } = shown;
+    expect(await reader.keys.self()).toEqual({ id, tenant, scopes, expiresAt });
     expect((await collect(client.keys.list({ limit: 1 }))).map((each) => each.id)).toContain(id);
     await client.keys.revoke(id);
     await expect

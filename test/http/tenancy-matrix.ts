@@ -142,6 +142,7 @@ export const MATRIX: Record<string, Row> = {
 
   createKey: { right: 201, other: 201, request: () => ({ body: { name: "made", scopes: ["read"] } }) },
   listKeys: { right: 200, other: 200 },
+  getOwnKey: { right: 200, other: 200 },
   getKey: {
     right: 200,
     root: 200,
@@ -214,11 +215,12 @@ export type Cell = (typeof CELLS)[number];
 export type Statuses = Record<Cell, number>;
 
 /** What an operation of this scope (null: open to everybody) answers in each cell. */
-export function expected(row: Row, scope: Scope | null): Statuses {
+export function expected(row: Row, scope: Scope | "any" | null): Statuses {
   const { right, other = 404, root = other, deployment = false, link } = row;
   if (scope === null) return Object.fromEntries(CELLS.map((cell) => [cell, right])) as Statuses;
   const of = (status: number) => (deployment ? 403 : status);
-  const scopes = Object.fromEntries(SCOPES.map((each) => [each, of([scope, "admin"].includes(each) ? right : 403)]));
+  const allowed: readonly string[] = scope === "any" ? SCOPES : [scope, "admin"];
+  const scopes = Object.fromEntries(SCOPES.map((each) => [each, of(allowed.includes(each) ? right : 403)]));
   return {
     "no key": 401,
     "mistyped key": 401,
@@ -227,7 +229,7 @@ export function expected(row: Row, scope: Scope | null): Statuses {
     "expired key": 401,
     "key of a revoked maker": 401,
     ...(scopes as Record<Scope, number>),
-    "every scope but its own and admin": 403,
+    "every scope but its own and admin": scope === "any" ? right : 403,
     "other tenant": of(other),
     "other tenant's admin": of(other),
     "default tenant's admin": of(other),

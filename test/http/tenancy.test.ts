@@ -35,8 +35,9 @@ beforeAll(async () => {
 afterAll(() => server?.stop());
 
 /** Null: the operation is open to everybody. */
-function scopeOf(operation: Operation): Scope | null {
-  return (operation.security[0]?.["key"]?.[0] as Scope | undefined) ?? null;
+function scopeOf(operation: Operation): Scope | "any" | null {
+  const scopes = operation.security[0]?.["key"];
+  return scopes === undefined ? null : ((scopes[0] as Scope | undefined) ?? "any");
 }
 
 /** What a caller shows. */
@@ -145,7 +146,7 @@ describe("tenancy", () => {
       const shown: Partial<Record<Cell, Shown>> = {
         ...ended,
         "every scope but its own and admin": { key: (await makeKey(tenant, rest)).key },
-        "other tenant": { key: (await makeKey("other", [scope ?? "read"])).key },
+        "other tenant": { key: (await makeKey("other", [scope === null || scope === "any" ? "read" : scope])).key },
         "other tenant's admin": { key: stranger.key },
         "default tenant's admin": { key: defaultAdmin.key },
         "the deployment's key": { key: server.root.key },

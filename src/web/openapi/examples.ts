@@ -133,6 +133,7 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   },
   Key: key,
   CreatedKey: { ...key, key: `${key.prefix}${"0".repeat(51)}` },
+  OwnKey: { id: key.id, tenant: key.tenant, scopes: key.scopes, expiresAt: null },
   LinkKeyList: {
     items: [
       { id: "p4Qx7mZb", signsFrom: at(0), holdsUntil: "2027-11-22T12:02:00.000Z" },

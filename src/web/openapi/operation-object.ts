@@ -20,15 +20,18 @@ export function operationObject(book: SchemaBook, problems: ProblemBook, operati
     operationId: id,
     tags: [tag],
     summary,
-    description: [operation.description, scope === null ? "Needs no key." : `Needs a key with the scope \`${scope}\`.`]
-      .filter(Boolean)
-      .join("\n\n"),
+    description: [operation.description, neededKey(scope)].filter(Boolean).join("\n\n"),
     // Since OpenAPI 3.1 a list of scopes may stand beside any scheme.
-    security: scope === null ? [] : [{ key: [scope] }, ...(link ? [{ link: [] }] : [])],
+    security: scope === null ? [] : [{ key: scope === "any" ? [] : [scope] }, ...(link ? [{ link: [] }] : [])],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body ? { requestBody: bodyObject(book, operation.describedBody ?? body, example) } : {}),
     responses: { ...Object.fromEntries(answers), ...clashFree(operation, problems.write(problemsOf(operation))) },
   };
+}
+
+function neededKey(scope: Operation["scope"]): string {
+  if (scope === null) return "Needs no key.";
+  return scope === "any" ? "Needs a key, whatever its scopes." : `Needs a key with the scope \`${scope}\`.`;
 }
 
 /** Leaves out problem responses whose status the operation already uses for an answer, as `/health` does. */
