@@ -31,7 +31,7 @@ const ROOMS: { [room: string]: Room } = {
   app: { rooms: ["core", "contract", "outbound", "lovage.ts"] },
   client: { rooms: ["contract"], packages: ["eventsource-parser"] },
   testing: { rooms: ["core"], packages: [] },
-  pages: { rooms: ["contract"], packages: ["swagger-ui-dist"] },
+  pages: { rooms: ["contract", "client"], packages: ["swagger-ui-dist", "preact", "@preact/signals", "cronstrue", "uplot"] },
 };
 
 /** The folders of `bench`. `report` imports no other, so that it can be tested without a measure. */
@@ -73,7 +73,7 @@ const rooms = tables[basename(root)] ?? ROOMS;
 const speakers: { [folder: string]: RegExp } = { bench: /^(runtime|sections)\//, command: /^(deploy|dev)\// };
 const speaksSql = speakers[basename(root)] ?? /^(results|progress)\//;
 
-const files = globSync("**/*.ts", { cwd: root, exclude: ["**/node_modules/**"] }).map((file) =>
+const files = globSync("**/*.{ts,tsx}", { cwd: root, exclude: ["**/node_modules/**"] }).map((file) =>
   file.split(sep).join("/"),
 );
 const faults: string[] = [];

@@ -18,6 +18,7 @@ export {
 } from "./ended-errors.ts";
 export type { FeedFrame } from "../contract/feed.ts";
 export type { FlowEvent, FollowOptions, TaskEvent } from "./events.ts";
+export type { FlowFilter, FlowMember } from "./flows.ts";
 export type { Page, Pages } from "./pages.ts";
 export {
   ConflictError,

@@ -1,0 +1,135 @@
+/** Limits: how much of each is used, how many wait, and who set it. */
+
+import { signal } from "@preact/signals";
+import type { LimitResource } from "../../../contract/limit.ts";
+import { ask } from "../acts.ts";
+import { literal } from "../call.ts";
+import { TextField } from "../parts/fields.tsx";
+import { At } from "../parts/time.tsx";
+import { client, may } from "../session.ts";
+import { tasksHref } from "../tasks/filter.ts";
+import { countWords, durationWords } from "../words.ts";
+
+export function LimitTable({ limits, marked = null }: { limits: readonly LimitResource[]; marked?: string | null }) {
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label="Limits">
+      <table class="list">
+        <thead>
+          <tr>
+            <th scope="col">Limit</th>
+            <th scope="col">Used</th>
+            <th scope="col" class="number">
+              Waiting
+            </th>
+            <th scope="col">Set by</th>
+            <th scope="col">Held until</th>
+            {may("admin") && (
+              <th scope="col">
+                <span class="unseen">Acts</span>
+              </th>
+            )}
+          </tr>
+        </thead>
+        <tbody>
+          {limits.map((limit) => (
+            <tr key={limit.id} data-limit={limit.id} class={marked !== null && limit.key === marked ? "at" : undefined}>
+              <td data-title="Limit">
+                <bdi class="strong">{limit.key ?? limit.task ?? limit.id}</bdi>{" "}
+                <span class="soft">
+                  {limit.kind}
+                  {limit.task !== null && (
+                    <>
+                      {" of "}
+                      <a href={tasksHref({ task: limit.task })}>{limit.task}</a>
+                    </>
+                  )}
+                </span>
+              </td>
+              <td data-title="Used">
+                <Use limit={limit} />
+              </td>
+              <td class="number" data-title="Waiting">
+                {limit.task === null ? (
+                  <a href={tasksHref({ state: "queued" })}>{countWords(limit.waiting)}</a>
+                ) : (
+                  <a href={tasksHref({ state: "queued", task: limit.task })}>{countWords(limit.waiting)}</a>
+                )}
+              </td>
+              <td data-title="Set by">{limit.source === "api" ? "an operator" : `the ${limit.source}`}</td>
+              <td data-title="Held until">
+                <At at={limit.heldUntil} />
+              </td>
+              {may("admin") && (
+                <td class="acts-cell">
+                  <button type="button" class="quiet" onClick={() => askChange(limit)}>
+                    Change…<span class="unseen"> {limit.id}</span>
+                  </button>
+                  {limit.source === "api" && (
+                    <button type="button" class="quiet" onClick={() => askGiveBack(limit)}>
+                      Give back…<span class="unseen"> {limit.id}</span>
+                    </button>
+                  )}
+                </td>
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+export function Use({ limit }: { limit: LimitResource }) {
+  const { used, limit: most, per, tokens } = limit;
+  if (per !== null) {
+    return (
+      <>
+        {countWords(most)} in {durationWords(per)}, {countWords(tokens ?? 0)} may start now
+      </>
+    );
+  }
+  return (
+    <span class="use">
+      <meter min={0} max={most} value={Math.min(most, used ?? 0)} aria-label={`Used of ${limit.id}`} />{" "}
+      {countWords(used ?? 0)} of {countWords(most)}
+    </span>
+  );
+}
+
+function askChange({ id, limit, per }: LimitResource): void {
+  const most = signal(String(limit));
+  const span = signal(per === null ? "" : String(per));
+  const body = () => ({ limit: Number(most.value), ...(per === null ? {} : { per: Number(span.value) }) });
+  const isRight = () => /^[1-9]\d{0,6}$/.test(most.value) && (per === null || /^[1-9]\d{0,8}$/.test(span.value));
+  ask({
+    title: `Change the limit ${id}`,
+    verb: "Change it",
+    words: <p>It holds at once, whatever code and submissions say, until it is given back.</p>,
+    fields: () => (
+      <>
+        <TextField label={per === null ? "Places" : "Starts"} value={most} />
+        {per !== null && <TextField label="In so many ms" value={span} />}
+      </>
+    ),
+    call: () => (isRight() ? { method: "PUT", path: `/v1/limits/${encodeURIComponent(id)}`, body: body() } : null),
+    code: () => `await client.limits.put(${literal(id)}, ${literal(body())});`,
+    run: async () => {
+      await client().limits.put(id, body());
+      return `The limit ${id} is changed`;
+    },
+  });
+}
+
+function askGiveBack({ id }: LimitResource): void {
+  ask({
+    title: `Give back the limit ${id}`,
+    verb: "Give it back",
+    words: <p>What the code or the latest submission says holds again.</p>,
+    call: () => ({ method: "DELETE", path: `/v1/limits/${encodeURIComponent(id)}` }),
+    code: () => `await client.limits.delete(${literal(id)});`,
+    run: async () => {
+      await client().limits.delete(id);
+      return `The limit ${id} is given back`;
+    },
+  });
+}

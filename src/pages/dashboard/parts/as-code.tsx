@@ -1,0 +1,33 @@
+/** A call, to copy: as a line for a shell, and with the typed client. */
+
+import { copy } from "../acts.ts";
+import { curlOf, type Call } from "../call.ts";
+
+export function AsCode({ call, code, isOpen = false }: { call: Call; code: string; isOpen?: boolean }) {
+  const curl = curlOf(call);
+  return (
+    <details class="as-code" open={isOpen}>
+      <summary>As curl and as code</summary>
+      <Copyable text={curl} label="curl" />
+      <Copyable text={code} label="lovage/client" />
+    </details>
+  );
+}
+
+/** Text with a button that copies it. */
+export function Copyable({ text, label }: { text: string; label: string }) {
+  return (
+    <figure class="code">
+      <figcaption>
+        <span>{label}</span>
+        <button type="button" class="quiet" onClick={() => void copy(text, label)}>
+          Copy<span class="unseen"> {label}</span>
+        </button>
+      </figcaption>
+      {/* A region that scrolls must be reachable by keys. */}
+      <pre tabIndex={0} role="group" aria-label={label}>
+        <code>{text}</code>
+      </pre>
+    </figure>
+  );
+}

@@ -1,0 +1,99 @@
+/** One schedule: when it runs, what it ran, and what it submits. */
+
+import { AsCode } from "../parts/as-code.tsx";
+import { Badge } from "../parts/badge.tsx";
+import { JsonView } from "../parts/json-view.tsx";
+import { Empty, Loaded } from "../parts/loading.tsx";
+import { Age, At } from "../parts/time.tsx";
+import { hrefTo } from "../address.ts";
+import { literal } from "../call.ts";
+import { usePolled } from "../polled.ts";
+import { client } from "../session.ts";
+import { tasksHref } from "../tasks/filter.ts";
+import type { ScheduleResource } from "../../../contract/schedule.ts";
+import { rhythmWords } from "./rhythm.ts";
+import { ScheduleActs } from "./schedule-acts.tsx";
+
+const EVERY_MS = 4_000;
+
+export function ScheduleView({ id }: { id: string }) {
+  const read = usePolled(`schedule ${id}`, (signal) => client().schedules.get(id, { signal }), EVERY_MS);
+  return (
+    <>
+      <p class="path">
+        <a href="#/schedules">Schedules</a> / <code>{id}</code>
+      </p>
+      <Loaded from={read}>{(schedule) => <Shown schedule={schedule} />}</Loaded>
+      <AsCode
+        call={{ method: "GET", path: `/v1/schedules/${encodeURIComponent(id)}` }}
+        code={`const { nextRuns } = await client.schedules.get(${literal(id)});`}
+      />
+    </>
+  );
+}
+
+function Shown({ schedule }: { schedule: ScheduleResource }) {
+  const { id, task, input, options, nextRuns, lastRuns, overlap, catchUp, paused, timezone, cron } = schedule;
+  return (
+    <article>
+      <header class="head">
+        <h1>
+          {id} {paused && <Badge state="paused" />}
+        </h1>
+        <p>
+          {rhythmWords(schedule)} {cron !== null && <code>{cron}</code>}{" "}
+          <span class="soft">
+            {timezone}; where runs meet: {overlap}; missed runs: {catchUp}
+          </span>
+        </p>
+        <p>
+          It submits <a href={tasksHref({ task })}>{task}</a>: <a href={tasksHref({ "tag.schedule": id })}>its tasks</a>
+          .
+        </p>
+        <ScheduleActs schedule={schedule} />
+      </header>
+      <div class="two">
+        <section>
+          <h2>Next runs</h2>
+          {nextRuns.length === 0 && <Empty>{paused ? "It is paused." : "It is over."}</Empty>}
+          <ol class="plain">
+            {nextRuns.map((at) => (
+              <li key={at}>
+                <At at={at} /> <span class="soft">{at.slice(0, 16).replace("T", " ")} UTC</span>
+              </li>
+            ))}
+          </ol>
+        </section>
+        <section>
+          <h2>Last runs</h2>
+          {lastRuns.length === 0 && <Empty>It has not run yet.</Empty>}
+          <ol class="plain">
+            {lastRuns.map(({ tick, taskId, missed }) => (
+              <li key={tick}>
+                <At at={tick} />{" "}
+                <span class="soft">
+                  <Age at={tick} /> ago
+                </span>{" "}
+                {taskId === null ? (
+                  <b class="bad">missed: {missed}</b>
+                ) : (
+                  <a href={hrefTo("tasks", taskId)}>{taskId.slice(-8)}</a>
+                )}
+              </li>
+            ))}
+          </ol>
+        </section>
+      </div>
+      <div class="two">
+        <section>
+          <h2>Input</h2>
+          <JsonView value={input} label="input" />
+        </section>
+        <section>
+          <h2>Options</h2>
+          <JsonView value={options} label="options" />
+        </section>
+      </div>
+    </article>
+  );
+}

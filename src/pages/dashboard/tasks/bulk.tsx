@@ -1,0 +1,59 @@
+/** Acts on the selection, or on all that the filter finds. Each counts first, and changes nothing before it is confirmed. */
+
+import { signal } from "@preact/signals";
+import type { BulkFilter } from "../../../client/index.ts";
+import { ask } from "../acts.ts";
+import { literal } from "../call.ts";
+import { CheckField } from "../parts/fields.tsx";
+import { client } from "../session.ts";
+import { many } from "../words.ts";
+import { chooseNone } from "./selection.ts";
+
+type Verb = "cancel" | "retry" | "delete";
+
+const WORDS: Record<Verb, { title: string; done: string; which: string }> = {
+  cancel: { title: "Cancel", done: "cancelled", which: "have not ended" },
+  retry: { title: "Run again", done: "run again", which: "failed, were cancelled or expired" },
+  delete: { title: "Delete", done: "deleted", which: "have ended" },
+};
+
+/** Asks whether to do it. `what` names the tasks. */
+export function askBulk(verb: Verb, filter: BulkFilter<string>, what: string): void {
+  const { title, done, which } = WORDS[verb];
+  const undo = signal(false);
+  const body = () => ({ filter, ...(verb === "cancel" && undo.value ? { undo: true } : {}) });
+  ask({
+    title: `${title}: ${what}`,
+    verb: title,
+    isDanger: verb !== "retry",
+    before: async () => {
+      const { matched } = await run(verb, filter, { dryRun: true });
+      return (
+        <p>
+          <b data-matched>{many(matched, "task")}</b> of them {which} and will be {done}.
+        </p>
+      );
+    },
+    ...(verb === "cancel"
+      ? { fields: () => <CheckField label="Undo the steps that have been completed" value={undo} /> }
+      : {}),
+    call: () => ({ method: "POST", path: `/v1/tasks/${verb}`, body: body() }),
+    code: () => `await client.${verb}All(${literal(filter)});`,
+    run: async () => {
+      const { changed } = await run(verb, filter, undo.value ? { undo: true } : {});
+      chooseNone();
+      return `${many(changed, "task")} ${done}`;
+    },
+  });
+}
+
+function run(verb: Verb, filter: BulkFilter<string>, options: { dryRun?: boolean; undo?: boolean }) {
+  switch (verb) {
+    case "cancel":
+      return client().cancelAll(filter, options);
+    case "retry":
+      return client().retryAll(filter, options);
+    case "delete":
+      return client().deleteAll(filter, options);
+  }
+}

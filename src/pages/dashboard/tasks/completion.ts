@@ -1,0 +1,68 @@
+/** What may follow in the filter bar, with how many tasks each would find. */
+
+import type { Stats } from "../../../contract/stats.ts";
+import { LANES, STATES } from "../states.ts";
+import { countWords } from "../words.ts";
+import { TERM_NAMES } from "./filter.ts";
+
+export interface Completion {
+  /** What stands there instead of the last word. */
+  text: string;
+  words: string;
+}
+
+const MOST = 10;
+
+/** Completions of the last word of `text`. */
+export function completionsOf(text: string, stats: Stats | undefined, seenTags: readonly string[]): Completion[] {
+  const last = /\S*$/.exec(text)?.[0] ?? "";
+  const [, name, begun] = /^([\w.-]+):(.*)$/s.exec(last) ?? [];
+  if (name === undefined || begun === undefined) return namesLike(last, seenTags);
+  return valuesOf(name, stats)
+    .filter(({ value }) => value.startsWith(begun) && value !== begun)
+    .slice(0, MOST)
+    .map(({ value, count }) => ({
+      text: `${name}:${value} `,
+      words: count === undefined ? "" : countWords(count),
+    }));
+}
+
+/** The text with its last word completed. */
+export function completed(text: string, { text: by }: Completion): string {
+  return text.replace(/\S*$/, () => by);
+}
+
+function namesLike(begun: string, seenTags: readonly string[]): Completion[] {
+  const names = TERM_NAMES.filter(([name]) => name !== "tag.").map(([name, words]) => ({ text: `${name}:`, words }));
+  const tags = seenTags.map((tag) => ({ text: `tag.${tag}:`, words: "a tag" }));
+  const all = [...names, ...(tags.length > 0 ? tags : [{ text: "tag.", words: "a tag: tag.customer:42" }])];
+  return all.filter(({ text }) => text.startsWith(begun)).slice(0, MOST);
+}
+
+function valuesOf(name: string, stats: Stats | undefined): { value: string; count?: number }[] {
+  switch (name) {
+    case "state":
+      return STATES.map((state) => ({ value: state, ...counted(stats?.states[state]) }));
+    case "lane":
+      return LANES.map((lane) => ({ value: lane, ...counted(total(stats?.lanes.find((each) => each.lane === lane))) }));
+    case "task":
+      return (stats?.tasks ?? []).map((each) => ({ value: each.task, ...counted(total(each)) }));
+    case "error":
+      return ["timeout", "worker_lost", "dependency_failed", "cancelled", "expired", "invalid_output"].map((value) => ({
+        value,
+      }));
+    case "created":
+    case "finished":
+      return ["5m", "1h", "24h", "7d", ">1h"].map((value) => ({ value }));
+    default:
+      return [];
+  }
+}
+
+function total(figures: Pick<Stats, "states"> | undefined): number | undefined {
+  return figures && Object.values(figures.states).reduce((sum, n) => sum + n, 0);
+}
+
+function counted(count: number | undefined): { count?: number } {
+  return count === undefined ? {} : { count };
+}

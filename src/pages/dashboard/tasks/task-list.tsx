@@ -1,0 +1,104 @@
+/** The list of tasks: live, filtered by what the address says, and still while somebody looks at a row. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { TaskResource } from "../../../contract/task.ts";
+import { here } from "../address.ts";
+import { copy } from "../acts.ts";
+import { curlOf, literal, pathWith, type Call } from "../call.ts";
+import { AsCode } from "../parts/as-code.tsx";
+import { Loaded } from "../parts/loading.tsx";
+import { Pager } from "../parts/pager.tsx";
+import { usePolled } from "../polled.ts";
+import { client } from "../session.ts";
+import { useKeys } from "../shell/keyboard.ts";
+import { many } from "../words.ts";
+import { BulkBar } from "./bulk-bar.tsx";
+import { ColumnPicker } from "./column-picker.tsx";
+import { columnsOf, USUAL } from "./columns.tsx";
+import { FilterBar } from "./filter-bar.tsx";
+import { filterOf, termsOf, textOf } from "./filter.ts";
+import { afterReading } from "./live-list.ts";
+import { NothingFound } from "./nothing-found.tsx";
+import { chooseNone, isAnyChosen } from "./selection.ts";
+import { TaskTable } from "./task-table.tsx";
+
+const LIMIT = 50;
+const EVERY_MS = 2_000;
+const STATS_MS = 30_000;
+
+export function TaskList() {
+  const { query } = here.value;
+  const cursor = query.get("cursor");
+  // Another way of writing the same filter is the same list.
+  const terms = termsOf(query.get("f") ?? "");
+  const text = textOf(terms);
+  const { filter } = filterOf(terms, Date.now());
+
+  const list = usePolled(
+    `tasks ${text} ${cursor ?? ""}`,
+    () => client().list(filter, { limit: LIMIT }).page(cursor),
+    EVERY_MS,
+  );
+  const stats = usePolled("stats", (signal) => client().stats({ signal }), STATS_MS);
+  const { rows, waiting, hold, release } = useHeld(list.data?.items, `${text} ${cursor ?? ""}`);
+
+  useEffect(() => chooseNone, [text]);
+
+  const shown = { ...filter, limit: LIMIT, cursor: cursor ?? undefined };
+  const { tags = {}, ...rest } = shown;
+  const byTag = Object.fromEntries(Object.entries(tags).map(([name, value]) => [`tag.${name}`, value]));
+  const call: Call = { method: "GET", path: pathWith("/v1/tasks", { ...rest, ...byTag }) };
+  useKeys({ l: release, ".": () => void copy(curlOf(call), "curl") });
+
+  const seenTags = [...new Set(rows.flatMap((task) => Object.keys(task.tags)))];
+  return (
+    <>
+      <h1 class="unseen">Tasks</h1>
+      <div class="bar">
+        <FilterBar text={text} stats={stats.data} tags={seenTags} />
+        <ColumnPicker />
+      </div>
+      <BulkBar filter={filter} text={text} />
+      <div class="live" role="status">
+        {waiting > 0 && (
+          <button type="button" class="quiet" onClick={release}>
+            {many(waiting, "new", "new")}
+          </button>
+        )}
+      </div>
+      <Loaded from={list}>
+        {(page) =>
+          rows.length === 0 && page.nextCursor === null ? (
+            <NothingFound terms={terms} />
+          ) : (
+            <>
+              <TaskTable rows={rows} columns={columnsOf(query.get("cols") ?? USUAL)} label="Tasks" onHold={hold} />
+              <Pager nextCursor={page.nextCursor} />
+            </>
+          )
+        }
+      </Loaded>
+      <AsCode
+        call={call}
+        code={`for await (const task of client.list(${literal(filter)})) console.log(task.id, task.state);`}
+      />
+    </>
+  );
+}
+
+/** The rows that are shown, which stay where they are while somebody looks at one, or has selected any. */
+function useHeld(read: readonly TaskResource[] | undefined, key: string) {
+  const [isHeld, setHeld] = useState(false);
+  const shown = useRef<{ key: string; rows: readonly TaskResource[] }>({ key, rows: [] });
+  const stays = (isHeld || isAnyChosen.value) && shown.current.key === key;
+  const { rows, waiting } = afterReading(shown.current.rows, read ?? [], stays);
+  shown.current = { key, rows };
+
+  function release(): void {
+    shown.current = { key, rows: [] };
+    setHeld(false);
+    chooseNone();
+  }
+
+  return { rows, waiting, hold: setHeld, release };
+}

@@ -1,0 +1,93 @@
+/** Tasks as rows. Also without a pointer: j and k go through them, enter opens, x selects. */
+
+import { useEffect, useState } from "preact/hooks";
+import type { TaskResource } from "../../../contract/task.ts";
+import { go, hrefTo } from "../address.ts";
+import { may } from "../session.ts";
+import { useKeys } from "../shell/keyboard.ts";
+import type { Column } from "./columns.tsx";
+import { chooseNone, chosen, isAllChosen, toggle, toggleAll } from "./selection.ts";
+
+export interface TaskTableProps {
+  rows: readonly TaskResource[];
+  columns: readonly Column[];
+  label: string;
+  /** Told when somebody looks at a row, and when no longer. */
+  onHold?: (isHeld: boolean) => void;
+}
+
+export function TaskTable({ rows, columns, label, onHold }: TaskTableProps) {
+  const [at, setAt] = useState(-1);
+  const canSelect = may("cancel") && onHold !== undefined;
+  const ids = rows.map((task) => task.id);
+
+  function move(step: number): void {
+    const next = Math.max(0, Math.min(rows.length - 1, at + step));
+    setAt(next);
+    onHold?.(true);
+    document.querySelectorAll("tr[data-task]")[next]?.scrollIntoView({ block: "nearest" });
+  }
+
+  useEffect(() => {
+    if (at >= rows.length) setAt(rows.length - 1);
+  }, [rows.length]);
+
+  useKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    Enter: () => rows[at] && go(hrefTo("tasks", rows[at].id)),
+    x: () => canSelect && rows[at] && toggle(rows[at].id),
+    Escape: () => {
+      setAt(-1);
+      chooseNone();
+      onHold?.(false);
+    },
+  });
+
+  return (
+    <div class="scroll" role="group" aria-label={label} tabIndex={0}>
+      <table class="list tasks" onPointerEnter={() => onHold?.(true)} onPointerLeave={() => onHold?.(at >= 0)}>
+        <thead>
+          <tr>
+            {canSelect && (
+              <th class="select">
+                <input
+                  type="checkbox"
+                  aria-label="Select all on this page"
+                  checked={ids.length > 0 && (isAllChosen.value || ids.every((id) => chosen.value.has(id)))}
+                  onChange={() => toggleAll(ids)}
+                />
+              </th>
+            )}
+            {columns.map(({ name, title }) => (
+              <th key={name} scope="col" class={`col-${name.replace(/:.*/, "")}`}>
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((task, i) => (
+            <tr key={task.id} data-task={task.id} data-state={task.state} class={i === at ? "at" : undefined}>
+              {canSelect && (
+                <td class="select">
+                  <input
+                    type="checkbox"
+                    aria-label={`Select ${task.task} ${task.id.slice(-8)}`}
+                    checked={isAllChosen.value || chosen.value.has(task.id)}
+                    onChange={() => toggle(task.id)}
+                  />
+                </td>
+              )}
+              {columns.map(({ name, title, cell }) => (
+                <td key={name} class={`col-${name.replace(/:.*/, "")}`} data-title={title}>
+                  {cell(task)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

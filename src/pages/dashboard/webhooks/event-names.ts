@@ -1,0 +1,3 @@
+/** What an endpoint can be told of. */
+
+export const WEBHOOK_EVENT_NAMES = ["task.succeeded", "task.failed", "task.cancelled", "task.expired"] as const;

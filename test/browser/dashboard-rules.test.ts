@@ -1,0 +1,149 @@
+/** The dashboard's rules that need no browser: its filter, its lists, its timeline and its graph. */
+import { describe, expect, it } from "vitest";
+import type { TaskEvent } from "../../src/client/index.ts";
+import type { TaskResource } from "../../src/contract/task.ts";
+import { layoutOf } from "../../src/pages/dashboard/flows/layout.ts";
+import { scaleOf, ticksOf } from "../../src/pages/dashboard/task/scale.ts";
+import { segmentsOf } from "../../src/pages/dashboard/task/segments.ts";
+import { filterOf, tasksHref, termsOf, textOf } from "../../src/pages/dashboard/tasks/filter.ts";
+import { afterReading } from "../../src/pages/dashboard/tasks/live-list.ts";
+
+const NOW = Date.parse("2026-11-28T12:00:00.000Z");
+
+describe("the filter", () => {
+  it("reads what it writes, whatever stands in the values", () => {
+    for (const value of ["plain", "two words", 'a "quote"', String.raw`back\slash`, "<b>", "a:b", "ünï"]) {
+      const terms = [
+        { name: "tag.note", value },
+        { name: "state", value: "failed" },
+      ];
+      expect(termsOf(textOf(terms))).toEqual(terms);
+      expect(new URLSearchParams(tasksHref({ "tag.note": value }).split("?")[1]).get("f")).toBe(
+        textOf(terms.slice(0, 1)),
+      );
+    }
+  });
+
+  it("becomes the API's, with ages as instants", () => {
+    const { filter, faults } = filterOf(
+      termsOf("state:failed,expired task:order.ship lane:bulk tag.customer:42 error:timeout created:2h finished:>1d"),
+      NOW,
+    );
+    expect(faults).toEqual([]);
+    expect(filter).toEqual({
+      state: ["failed", "expired"],
+      task: "order.ship",
+      lane: "bulk",
+      tags: { customer: "42" },
+      error: "timeout",
+      createdAfter: "2026-11-28T10:00:00.000Z",
+      finishedBefore: "2026-11-27T12:00:00.000Z",
+    });
+  });
+
+  it("says what it does not understand, and leaves it out", () => {
+    const { filter, faults } = filterOf(termsOf("state:gone lane:none created:soon word what:ever task:x error:"), NOW);
+    expect(filter).toEqual({ task: "x" });
+    expect(faults).toHaveLength(6);
+  });
+});
+
+describe("a list that is held", () => {
+  const task = (n: number, state = "queued") => ({ id: `task_${n}`, createdAt: iso(n), state }) as TaskResource;
+
+  it("keeps its rows where they are, shows what became of them, and counts what is new", () => {
+    const shown = [task(3), task(2), task(1)];
+    const read = [task(5), task(4), task(3, "running")];
+    const held = afterReading(shown, read, true);
+    expect(held.rows.map(({ id, state }) => [id, state])).toEqual([
+      ["task_3", "running"],
+      ["task_2", "queued"],
+      ["task_1", "queued"],
+    ]);
+    expect(held.waiting).toBe(2);
+    expect(afterReading(shown, read, false)).toEqual({ rows: read, waiting: 0 });
+  });
+});
+
+describe("the timeline", () => {
+  it("folds a long wait, keeps the rest to scale, and never goes back", () => {
+    const scale = scaleOf(0, 1_000_000, [
+      { start: 1_000, end: 998_000 },
+      { start: 998_000, end: 998_500 },
+    ]);
+    expect(scale.folds).toEqual([{ start: 1_000, end: 998_000 }]);
+    const places = Array.from({ length: 101 }, (_, i) => scale.at(i * 10_000));
+    expect(places.toSorted((a, b) => a - b)).toEqual(places);
+    expect(places[0]).toBe(0);
+    expect(places.at(-1)).toBeCloseTo(1);
+    // What is not folded: one second before the fold and two after it.
+    expect((1 - scale.at(998_000)) / scale.at(1_000)).toBeCloseTo(2);
+    for (const tick of ticksOf(scale)) expect(tick <= 1_000 || tick >= 998_000).toBe(true);
+  });
+
+  it("tells the states one after the other, the last one open while the task lives", () => {
+    const events = [
+      { seq: 1, type: "state", at: iso(0), data: { state: "queued", attempt: 0 } },
+      { seq: 2, type: "state", at: iso(5), data: { state: "running", attempt: 1 } },
+      { seq: 3, type: "state", at: iso(9), data: { state: "retrying", attempt: 1 } },
+    ] as TaskEvent[];
+    const live = { createdAt: iso(0), finishedAt: null, state: "retrying", attempt: 1 } as TaskResource;
+    const segments = segmentsOf(live, events, NOW + 20_000);
+    expect(
+      segments.map(({ state, start, end, isOpen }) => [state, (start - NOW) / 1_000, (end - NOW) / 1_000, isOpen]),
+    ).toEqual([
+      ["queued", 0, 5, false],
+      ["running", 5, 9, false],
+      ["retrying", 9, 20, true],
+    ]);
+  });
+});
+
+describe("the graph of a flow", () => {
+  const node = (key: string, needs: string[] = []) => ({ key, needs, state: "queued" as const });
+
+  it("folds a group of more than twenty, and draws each need once", () => {
+    const parts = Array.from({ length: 300 }, (_, i) => node(`parts.${i}`, ["start"]));
+    const { boxes, edges, layers } = layoutOf([
+      node("start"),
+      ...parts,
+      node(
+        "end",
+        parts.map(({ key }) => key),
+      ),
+    ]);
+    expect(boxes.map(({ keys, layer }) => [keys.length, layer])).toEqual([
+      [1, 0],
+      [300, 1],
+      [1, 2],
+    ]);
+    expect(edges).toHaveLength(2);
+    expect(layers).toBe(3);
+  });
+
+  it("gives every box a place of its own, and long edges a way past the boxes", () => {
+    const { boxes, edges } = layoutOf([
+      node("a"),
+      node("b", ["a"]),
+      node("c", ["b"]),
+      node("d", ["c", "a"]),
+      node("e", ["a"]),
+    ]);
+    const places = boxes.map(({ layer, row }) => `${layer} ${row}`);
+    const ways = edges.flatMap(({ from, through }) => {
+      const { layer } = boxes.find(({ id }) => id === from)!;
+      return through.map((row, i) => `${layer + i + 1} ${row}`);
+    });
+    expect(ways).toHaveLength(2);
+    expect(new Set([...places, ...ways]).size).toBe(7);
+  });
+
+  it("places a chain of thousands", () => {
+    const chain = Array.from({ length: 5_000 }, (_, i) => node(String(i), i === 0 ? [] : [String(i - 1)]));
+    expect(layoutOf(chain.toReversed()).layers).toBe(5_000);
+  });
+});
+
+function iso(second: number): string {
+  return new Date(NOW + second * 1_000).toISOString();
+}
