@@ -31,7 +31,10 @@ const ROOMS: { [room: string]: Room } = {
   app: { rooms: ["core", "contract", "outbound", "lovage.ts"] },
   client: { rooms: ["contract"], packages: ["eventsource-parser"] },
   testing: { rooms: ["core"], packages: [] },
-  pages: { rooms: ["contract", "client"], packages: ["swagger-ui-dist", "preact", "@preact/signals", "cronstrue", "uplot"] },
+  pages: {
+    rooms: ["contract", "client"],
+    packages: ["swagger-ui-dist", "preact", "@preact/signals", "cronstrue", "uplot"],
+  },
 };
 
 /** The folders of `bench`. `report` imports no other, so that it can be tested without a measure. */

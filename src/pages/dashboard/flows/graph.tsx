@@ -67,7 +67,7 @@ function Node({ flowId, box, node }: { flowId: string; box: Box; node: FlowMembe
     ? `${many(box.keys.length, "task")} ${node.task.task}: ${counts.join(", ")}`
     : `${node.key}: ${node.task.task}, ${node.task.state}`;
   return (
-    <a href={href} class="node" data-state={state} data-key={box.id} aria-label={words}>
+    <a href={href} class="node" data-state={state} data-key={box.id}>
       <g transform={`translate(${xOf(box)},${yOf(box)})`}>
         <title>{words}</title>
         {isStack && <rect class="behind" x={4} y={-4} width={WIDTH} height={HEIGHT} rx={8} />}
