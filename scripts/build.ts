@@ -66,6 +66,15 @@ export async function clientSize(): Promise<number> {
   return gzipSync(bundle.output[0].code).length;
 }
 
+/** What the dashboard loads first, in bytes gzipped; the pages must be built. */
+export function dashboardSize(): number {
+  const files = [
+    join(dist, "pages/dashboard.html"),
+    ...globSync(join(dist, "pages/assets/{dashboard,rolldown-runtime}-*")),
+  ];
+  return files.reduce((sum, file) => sum + gzipSync(readFileSync(file)).length, 0);
+}
+
 async function unlessFresh(name: string, inputs: string[], make: (out: string) => Promise<void>): Promise<void> {
   const out = join(dist, name);
   const stamp = join(dist, `.${name}-built`);
@@ -234,4 +243,5 @@ if (import.meta.main) {
   await build();
   await buildPackage();
   console.log(`lovage/client: ${await clientSize()} bytes gzipped`);
+  console.log(`dashboard: ${dashboardSize()} bytes gzipped`);
 }

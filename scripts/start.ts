@@ -9,6 +9,7 @@ import { fail, serve } from "./serve.ts";
 const root = join(import.meta.dirname, "..");
 const PAGES = [
   ["/", "Demo page"],
+  ["/dashboard", "Dashboard"],
   ["/docs", "API reference"],
   ["/dashboard", "Dashboard"],
 ] as const;

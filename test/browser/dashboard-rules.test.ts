@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/client/index.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
+import { dashboardSize } from "../../scripts/build.ts";
 import { layoutOf } from "../../src/pages/dashboard/flows/layout.ts";
 import { scaleOf, ticksOf } from "../../src/pages/dashboard/task/scale.ts";
 import { segmentsOf } from "../../src/pages/dashboard/task/segments.ts";
@@ -142,6 +143,11 @@ describe("the graph of a flow", () => {
     const chain = Array.from({ length: 5_000 }, (_, i) => node(String(i), i === 0 ? [] : [String(i - 1)]));
     expect(layoutOf(chain.toReversed()).layers).toBe(5_000);
   });
+});
+
+it("loads at most 100 KB, gzipped, before it shows anything", () => {
+  expect(dashboardSize()).toBeGreaterThan(10_000);
+  expect(dashboardSize()).toBeLessThan(100 * 1_024);
 });
 
 function iso(second: number): string {
