@@ -3,6 +3,7 @@
 import { createParser } from "eventsource-parser";
 import type { TaskEvent as WireEvent } from "../contract/event.ts";
 import type { FlowResource } from "../contract/flow.ts";
+import type { StepEventData } from "../contract/step.ts";
 import type { TaskResource } from "../contract/task.ts";
 import { backoff, type CallOptions, type Connection } from "./connection.ts";
 import { pause } from "./deadline.ts";
@@ -16,6 +17,7 @@ export interface FollowOptions extends CallOptions {
 /** An event of a task, told apart by its `type`. */
 export type TaskEvent<Task = TaskResource> = { seq: number; at: string } & (
   | { type: "state"; data: { state: TaskResource["state"]; attempt: number; cancelRequestedAt?: string } }
+  | { type: "step"; data: StepEventData }
   | { type: "progress"; data: NonNullable<TaskResource["progress"]> }
   | { type: "log"; data: { level: "debug" | "info" | "warn" | "error"; message: string; data?: unknown } }
   | { type: "output"; data: unknown }

@@ -1,6 +1,7 @@
 /** What a client can do with tasks. */
 
 import type { Explanation } from "../contract/explanation.ts";
+import type { StepResource } from "../contract/step.ts";
 import type { InputOf, Named, NameOf, OutputOf, SubmitArgs, TaskOf, Tasks } from "../contract/typed-task.ts";
 import type { CallOptions } from "./connection.ts";
 import type { FollowOptions, TaskEvent } from "./events.ts";
@@ -157,6 +158,15 @@ export interface TaskVerbs<T extends Tasks> {
 
   /** Sends a signal, any JSON value, to a task that waits for it or will. After a broken connection it is not sent again. */
   signal(task: TaskRef<string>, name: string, body?: unknown, options?: CallOptions): Promise<void>;
+
+  /**
+   * Lists the steps of a durable task, with its sleeps, waits and children, in the order in which they began.
+   *
+   * @example
+   * const task = await client.submit("process_item", { name: "tea", steps: 1, pause: "10ms" });
+   * for await (const { name, kind, startedAt, finishedAt } of client.steps(task)) console.log(name, kind, startedAt, finishedAt);
+   */
+  steps(task: TaskRef<string>, options?: CallOptions): Pages<StepResource>;
 
   /** Why a task is where it is: what it waits for, what holds it back. */
   explain(task: TaskRef<string>, options?: CallOptions): Promise<Explanation>;

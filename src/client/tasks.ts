@@ -1,6 +1,7 @@
 /** The client's verbs on tasks. */
 
 import type { ProblemResource } from "../contract/problem.ts";
+import type { StepResource } from "../contract/step.ts";
 import type { TaskList, TaskResource } from "../contract/task.ts";
 import type { Tasks } from "../contract/typed-task.ts";
 import type { CallOptions, Connection } from "./connection.ts";
@@ -100,6 +101,11 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
         signal,
       });
     },
+    steps: (task: TaskRef<string>, { signal }: CallOptions = {}) =>
+      pagesOf((cursor) => {
+        const query = { cursor: cursor ?? undefined };
+        return connection.json<Page<StepResource>>({ method: "GET", path: `${pathOf(task)}/steps`, query, signal });
+      }),
     explain: async (task: TaskRef<string>, { signal }: CallOptions = {}) =>
       connection.json({ method: "GET", path: `${pathOf(task)}/explain`, signal }),
     cancelAll: bulk("cancel"),

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 
-export const EVENT_TYPES = ["state", "progress", "log", "output", "signal", "done"] as const;
+export const EVENT_TYPES = ["state", "step", "progress", "log", "output", "signal", "done"] as const;
 
 export const eventSchema = z
   .object({

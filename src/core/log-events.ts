@@ -227,6 +227,11 @@ export const LOG_EVENTS = {
     means: "The clock could not look after schedules. It tries again in seconds.",
     fields: { ...ERROR },
   },
+  steps_not_read: {
+    level: "warn",
+    means: "The steps of a task could not be read from its progress object. The caller gets a 503.",
+    fields: { id: "the task", ...ERROR },
+  },
   stream_failed: {
     level: "warn",
     means: "A stream of events broke off. The client opens it again, and goes on where it was.",

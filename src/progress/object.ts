@@ -8,20 +8,22 @@ import { DurableObject } from "cloudflare:workers";
 import type { TaskEvent } from "../contract/event.ts";
 import { EVENTS_KEPT_MS } from "../core/bounds.ts";
 import { isTerminal, type State } from "../core/states.ts";
+import { eventNumber } from "../core/event-numbers.ts";
+import type { JournalEntry } from "../core/journal.ts";
 import { isOver } from "../core/timeline.ts";
 import { tenantOfFeed, type FeedRoom } from "./feed-room.ts";
 import { EventLog, SAVE_EVERY_MS, type Told } from "./event-log.ts";
 import { Heard } from "./heard.ts";
-import { JournalStore } from "./journal-store.ts";
+import { JournalStore, type Written } from "./journal-store.ts";
 import {
   ENDED_CODE,
   eventsOf,
   type FlowNews,
-  type JournalEntry,
   type NewEvent,
   type ProgressApi,
   type Report,
   type Snapshot,
+  type Steps,
 } from "./snapshot.ts";
 
 /** Between two looks at a task that is still alive. */
@@ -110,14 +112,42 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   }
 
   /** The journal of this run, for this attempt and no earlier one. */
-  async openJournal(run: number, attempt: number): Promise<JournalEntry[] | null> {
+  async openJournal(run: number, attempt: number, snapshot?: Snapshot): Promise<JournalEntry[] | null> {
     await this.#setAlarm();
-    return this.#journal.open(run, attempt);
+    const entries = this.#journal.open(run, attempt);
+    if (entries === null || snapshot === undefined || isOver(snapshot.moments, this.#log.head.seq)) return entries;
+    // What the journal tells has its numbers behind that of the attempt's start.
+    this.#push(eventsOf(snapshot, this.#log.head.seq), { endedAt: null });
+    this.#save();
+    return entries;
   }
 
   /** Stores the results of durable calls; false where the attempt is no longer the latest. */
   async writeJournal(attempt: number, entries: JournalEntry[]): Promise<boolean> {
-    return this.#journal.write(attempt, entries);
+    const written = this.#journal.write(attempt, entries);
+    this.#tell(written ?? []);
+    return written !== null;
+  }
+
+  /** Receives steps that have begun and not ended. */
+  async beginSteps(attempt: number, entries: JournalEntry[]): Promise<void> {
+    this.#tell(this.#journal.begin(attempt, entries));
+  }
+
+  /** The journal as readers see it. */
+  async steps(): Promise<Steps> {
+    return this.#journal.read();
+  }
+
+  /** Stored in the same turn as the journal, so that each of its changes is told once. Nothing is told of an attempt that is over. */
+  #tell(written: Written): void {
+    const { run, attempt } = this.#journal.opened;
+    const { seq } = this.#log.head;
+    if (written.length === 0 || seq < eventNumber(run, attempt, "running")) return;
+    if (seq >= eventNumber(run, attempt, "after")) return;
+    const events = written.map(({ at, data }) => ({ type: "step" as const, at: new Date(at).toISOString(), data }));
+    this.#push(events, { endedAt: null });
+    this.#save();
   }
 
   /** Called at the end of a task that is only awaited. */
@@ -178,23 +208,35 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   override async alarm(): Promise<void> {
     if (tenantOfFeed(this.ctx.id.name) !== null) return this.#feed.alarm();
     const touched = this.#touched;
-    const keptUntil = await this.#keptUntil();
+    const kept = await this.#kept();
     // What arrived while it read the row belongs to a new run.
     if (this.#touched !== touched) await this.ctx.storage.setAlarm(Date.now() + EVENTS_KEPT_MS);
-    else if (keptUntil > Date.now()) await this.ctx.storage.setAlarm(keptUntil);
-    else await this.#clear();
+    else if (kept === null) await this.#clear();
+    else if (kept.events > Date.now()) await this.ctx.storage.setAlarm(kept.events);
+    else if (this.#journal.isEmpty) await this.#clear();
+    else {
+      // The journal is kept as long as the task: a retry may begin at one of its steps. The deletion clears it.
+      this.#clearLog();
+      await this.ctx.storage.setAlarm(Math.max(kept.task, Date.now()) + EVENTS_KEPT_MS);
+    }
   }
 
-  /** In ms since the epoch. A flow's object is kept as long as the flow, because it holds the numbers of the flow's events. */
-  async #keptUntil(): Promise<number> {
+  /**
+   * Until when the events are kept and the task itself, in ms since the epoch; null: the task is gone. A flow's object is kept
+   * as long as the flow, because it holds the numbers of the flow's events.
+   */
+  async #kept(): Promise<{ events: number; task: number } | null> {
     const id = this.ctx.id.name ?? "";
     const table = id.startsWith("flow_") ? "flows" : "tasks";
-    const row = await this.env.DB.prepare(`SELECT state, finished_at AS finishedAt FROM ${table} WHERE id = ?1`)
+    const row = await this.env.DB.prepare(
+      `SELECT state, finished_at AS finishedAt, retain_until AS retainUntil FROM ${table} WHERE id = ?1`,
+    )
       .bind(id)
-      .first<{ state: State; finishedAt: number | null }>();
-    if (row === null) return 0;
+      .first<{ state: State; finishedAt: number | null; retainUntil: number | null }>();
+    if (row === null) return null;
     const isOver = table === "tasks" && isTerminal(row.state);
-    return isOver ? (row.finishedAt ?? 0) + EVENTS_KEPT_MS : Date.now() + LOOK_AGAIN_MS;
+    const events = isOver ? (row.finishedAt ?? 0) + EVENTS_KEPT_MS : Date.now() + LOOK_AGAIN_MS;
+    return { events, task: row.retainUntil ?? 0 };
   }
 
   #push(events: Told[], head: Parameters<EventLog["append"]>[1]): void {
@@ -232,10 +274,15 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     this.#log.save();
   }
 
-  async #clear(): Promise<void> {
+  #clearLog(): void {
     if (this.#saving !== null) clearTimeout(this.#saving);
     this.#saving = null;
     this.#log.clear();
+    this.ctx.storage.sql.exec("DROP TABLE IF EXISTS log");
+  }
+
+  async #clear(): Promise<void> {
+    this.#clearLog();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }

@@ -2,7 +2,7 @@
 
 import type { TaskEvent } from "../contract/event.ts";
 import type { TaskResource } from "../contract/task.ts";
-import type { TaskError } from "../core/errors.ts";
+import type { JournalEntry } from "../core/journal.ts";
 import { since, type Moment } from "../core/timeline.ts";
 
 /** A task's state, by its row. Sending the same snapshot again, or an old one, changes nothing. */
@@ -50,31 +50,15 @@ export interface Report {
   last: boolean;
 }
 
-/** What a durable task has done, or has begun to wait for. */
-export interface JournalEntry {
-  /** Kind, name and how often the name came before: `step:charge#1`. */
-  key: string;
-  /** The number of the attempt that wrote it. */
-  attempt: number;
-  /** Places in the order of beginnings and ends of the run's entries; no end: it is still waited for. */
-  began: number;
-  ended: number | null;
-  /** JSON text of the value, once it has ended. */
-  value: string | null;
-  /** What the step threw. */
-  error: (TaskError & { retryable: boolean }) | null;
-  /** Until when it waits, in ms since the epoch. */
-  until: number | null;
-  /** The number of the signal that it took. */
-  signal: number | null;
-  /** An attempt wrote it after a failure that is tried again; the handler may then take another path and not make this call again. */
-  loose?: true;
-  /** The step says how to undo it. */
-  undo?: true;
-}
-
 /** The code with which an object closes a waiter's WebSocket when the task has ended. */
 export const ENDED_CODE = 4_000;
+
+/** Both without the values of steps. */
+export interface Steps {
+  entries: JournalEntry[];
+  /** Steps that have begun and not ended. */
+  begun: JournalEntry[];
+}
 
 /** What others may ask of a progress object. Written out because the platform's own RPC types refuse `unknown`. */
 export interface ProgressApi {
@@ -86,10 +70,17 @@ export interface ProgressApi {
   latestProgress(): Promise<TaskEvent | null>;
   /** Adds an event from outside of the task, whose state was `snapshot`. */
   note(snapshot: Snapshot, event: NewEvent): Promise<void>;
-  /** The entries of this run's journal. From now on earlier attempts may not write to it; null where this attempt may not either. */
-  openJournal(run: number, attempt: number): Promise<JournalEntry[] | null>;
+  /**
+   * The entries of this run's journal. From now on earlier attempts may not write to it; null where this attempt may not either.
+   * `snapshot`: the task as the attempt began.
+   */
+  openJournal(run: number, attempt: number, snapshot?: Snapshot): Promise<JournalEntry[] | null>;
   /** Keeps entries, all or none; false where the attempt may not write any more. */
   writeJournal(attempt: number, entries: JournalEntry[]): Promise<boolean>;
+  /** Receives steps that have begun and not ended. */
+  beginSteps(attempt: number, entries: JournalEntry[]): Promise<void>;
+  /** The journal as readers see it, in the order of beginnings, without the values. */
+  steps(): Promise<Steps>;
   /** The task, or the flow, has ended: tells those who wait for it, and keeps nothing. */
   ended(): Promise<void>;
   destroy(): Promise<void>;

@@ -42,6 +42,7 @@ import { getEvents } from "./tasks/events.ts";
 import { explainTask } from "./tasks/explain.ts";
 import { getTask, listTasksOperation } from "./tasks/read.ts";
 import { sendSignal } from "./tasks/signals.ts";
+import { listSteps } from "./tasks/steps.ts";
 import { submitBatch, submitTask } from "./tasks/submit.ts";
 import {
   listDeliveriesOperation,
@@ -69,6 +70,7 @@ export const operations: readonly Operation[] = [
   bulkDelete,
   getTask,
   getEvents,
+  listSteps,
   explainTask,
   cancelTask,
   retryTask,

@@ -7,13 +7,8 @@
 import type { Child, SignalOptions, SpawnOptions, StepOptions } from "../core/task.ts";
 import { check } from "../core/check.ts";
 import { durationMs, type Duration } from "../core/duration.ts";
-import {
-  AttemptAborted,
-  ChildFailedError,
-  NonRetryableError,
-  SignalTimeoutError,
-  StepMismatchError,
-} from "../core/errors.ts";
+import { AttemptAborted, NonRetryableError, StepMismatchError } from "../core/errors.ts";
+import type { JournalEntry } from "../core/journal.ts";
 import { faults } from "../core/problems.ts";
 import { MAX_CRASHES } from "../core/bounds.ts";
 import type { Ending } from "../core/settle.ts";
@@ -22,12 +17,12 @@ import { isTerminal } from "../core/states.ts";
 import type { UndoFailure } from "../core/undo.ts";
 import { spawn } from "../engine/spawn.ts";
 import { suspend, type Pending } from "../engine/suspend.ts";
-import type { JournalEntry } from "../progress/snapshot.ts";
 import { openEnds } from "../engine/sealing/tasks.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { readEnds } from "../results/flows/values.ts";
 import { readSignal, type StoredSignal } from "../results/signals.ts";
 import { Journal } from "./journal.ts";
+import { childFailure, tooLate } from "./call-errors.ts";
 import { reached, UnreachableError } from "./reached.ts";
 import type { Reporter } from "./reporter.ts";
 import { failureOf, isSteering, textOf, thrownAgain, tryStep } from "./step.ts";
@@ -49,6 +44,8 @@ export class Durable {
   readonly #undos: Undos;
   readonly #suspended = Promise.withResolvers<Ending>();
   readonly #pending = new Set<Pending>();
+  /** The children that the handler has called into being, by the first id of each call. */
+  readonly #children = new Map<string, Pick<JournalEntry, "label" | "startedAt">>();
   /** Numbers of the signals that waits of this task have taken, or that were discarded. */
   readonly #taken = new Set<number>();
   #active = 0;
@@ -72,13 +69,18 @@ export class Durable {
     this.#yieldAfter = yieldAfter;
     this.#reporter = reporter;
     // A tenth of the attempt's time limit, so that a changed handler is detected before the limit.
-    this.#journal = new Journal(env, task, (yieldAfter - task.startedAt) / 5, onUndoable);
+    this.#journal = new Journal(env, task, (yieldAfter - task.startedAt) / 5, onUndoable, () => reporter.scrubber);
     this.#undos = new Undos(this.#journal, signal, task.crashes + 1 < MAX_CRASHES);
   }
 
   /** Resolves to the attempt's end when every call of the handler waits. */
   get suspended(): Promise<Ending> {
     return this.#suspended.promise;
+  }
+
+  /** The attempt has ended. */
+  close(): void {
+    this.#journal.close();
   }
 
   /** Whether the journal of the progress object was used. */
@@ -99,6 +101,7 @@ export class Durable {
       // Yields only after the attempt has added to the journal: otherwise the task might never end.
       if (Date.now() > this.#yieldAfter && this.#journal.hasAdvanced) return this.#wait({ until: Date.now() });
       let value: T;
+      this.#journal.running(entry);
       try {
         value = await tryStep(fn, options, this.#signal);
       } catch (error) {
@@ -137,7 +140,11 @@ export class Durable {
         return schema ? schema.parse(body) : (body as T);
       }
       const until = entry.until ?? (timeout === undefined ? null : Date.now() + durationMs(timeout));
-      if (entry.until === null && until !== null) await this.#journal.keep({ ...entry, until });
+      let isKept = entry.until !== null;
+      if (until !== null && !isKept) {
+        await this.#journal.keep({ ...entry, until });
+        isKept = true;
+      }
 
       for (let signal = await this.#take(name); signal !== null; signal = await this.#take(name)) {
         const body: unknown = JSON.parse(signal.body);
@@ -156,6 +163,8 @@ export class Durable {
         await this.#journal.end({ ...entry, until, error: failureOf(late) });
         throw late;
       }
+      // So that readers see what the task waits for.
+      if (!isKept) await this.#journal.keep(entry);
       return this.#wait({ until, signal: name });
     });
   }
@@ -180,7 +189,7 @@ export class Durable {
       const entry = await this.#begin("spawn", task);
       if (entry.value !== null) {
         const ids = JSON.parse(entry.value) as string[];
-        if (ids.length === inputs.length) return ids;
+        if (ids.length === inputs.length) return this.#spawned(ids, task, entry);
         throw new StepMismatchError(
           `an earlier attempt spawned ${ids.length} of ${task} where this one wants ${inputs.length} (${entry.key})`,
         );
@@ -188,8 +197,13 @@ export class Durable {
       const ids = await reached(spawn(this.#env, this.#task, entry.key, task, inputs, options));
       if (ids === null) throw new AttemptAborted("lost", "the task was asked to stop, or is in another attempt");
       await this.#journal.end({ ...entry, value: JSON.stringify(ids) });
-      return ids;
+      return this.#spawned(ids, task, entry);
     });
+  }
+
+  #spawned(ids: string[], label: string, { startedAt }: JournalEntry): string[] {
+    this.#children.set(ids[0]!, { label, ...(startedAt === undefined ? {} : { startedAt }) });
+    return ids;
   }
 
   async #results(ids: string[]): Promise<unknown[]> {
@@ -207,11 +221,12 @@ export class Durable {
       if (failed === undefined && ids.some((id) => ended.get(id)!.state !== "succeeded")) {
         return this.#wait({ until: null, tasks: ids });
       }
-      if (entry.value === null) await this.#journal.end({ ...entry, value: "null" });
-      if (failed !== undefined) {
-        const { state, error } = ended.get(failed)!;
-        throw new ChildFailedError(failed, state, error);
+      const failure = failed === undefined ? null : childFailure(failed, ended);
+      if (entry.value === null) {
+        const shown = failure === null ? {} : { shown: { type: failure.name, message: failure.message } };
+        await this.#journal.end({ ...entry, ...this.#children.get(ids[0]!), ...shown, value: "null" });
       }
+      if (failure !== null) throw failure;
       const opened = await openEnds(this.#env, ended);
       return ids.map((id) => opened.get(id)!.result);
     });
@@ -281,5 +296,3 @@ export class Durable {
 }
 
 const never = async (): Promise<never> => new Promise(() => undefined);
-
-const tooLate = (name: string) => new SignalTimeoutError(`no signal ${JSON.stringify(name)} came in time`);

@@ -1,15 +1,19 @@
 /** The journal of a durable task, as one of its attempts reads and writes it. */
 
 import { AttemptAborted, NonRetryableError, type TaskError } from "../core/errors.ts";
+import { nameIn, type JournalEntry } from "../core/journal.ts";
 import { OBJECT } from "../core/wake.ts";
-import { progressObject } from "../engine/events/tell.ts";
-import type { JournalEntry } from "../progress/snapshot.ts";
+import type { Scrubber } from "../core/secret.ts";
+import { liveSnapshotOf, progressObject } from "../engine/events/tell.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { persist } from "../results/d1.ts";
 import { reached } from "./reached.ts";
 import { markObject } from "../results/read-tasks.ts";
 import { historyOf } from "../results/task-row.ts";
 import { Replay } from "./journal-replay.ts";
+
+/** A step that lasts longer than this is told as begun while it runs; a shorter one with its end, in the same call. */
+const TOLD_AFTER_MS = 1_000;
 
 const NAME = /^[^\n]{1,200}$/;
 
@@ -32,6 +36,7 @@ export class Journal {
   readonly #task: ClaimedTask;
   readonly #patienceMs: number;
   readonly #onUndoable: () => void;
+  readonly #scrubber: () => Scrubber | null;
   #isUndoable: boolean;
   readonly #uses = new Map<string, number>();
   #opened: Promise<Opened> | null = null;
@@ -40,13 +45,26 @@ export class Journal {
   #group: Group | null = null;
   #writing: Promise<void> = Promise.resolve();
   #hasAdvanced = false;
+  /** Steps that have begun, and that nobody has been told of. */
+  readonly #begun = new Map<string, JournalEntry>();
+  #telling: ReturnType<typeof setTimeout> | null = null;
 
-  /** `patienceMs` is that of the {@link Replay}; `onUndoable` is called when a step ends that can be undone, if none has before. */
-  constructor(env: Env, task: ClaimedTask, patienceMs: number, onUndoable: () => void) {
+  /**
+   * `patienceMs` is that of the {@link Replay}; `onUndoable` is called when a step ends that can be undone, if none has before;
+   * `scrubber` masks the input's secrets in what readers see.
+   */
+  constructor(
+    env: Env,
+    task: ClaimedTask,
+    patienceMs: number,
+    onUndoable: () => void,
+    scrubber: () => Scrubber | null,
+  ) {
     this.#env = env;
     this.#task = task;
     this.#patienceMs = patienceMs;
     this.#onUndoable = onUndoable;
+    this.#scrubber = scrubber;
     this.#isUndoable = (task.object & OBJECT.undo) !== 0;
   }
 
@@ -72,7 +90,21 @@ export class Journal {
     if (name !== "" && !NAME.test(name)) throw new NonRetryableError("a name is one line of at most 200 characters");
     const known = entries.get(key);
     await replay.turn(key, known?.ended ?? known?.began ?? Infinity);
-    return known ?? this.#blank(key);
+    if (known === undefined) return this.#blank(key);
+    // A failed call that is tried again begins now.
+    return known.ended === null && known.startedAt === undefined ? { ...known, startedAt: Date.now() } : known;
+  }
+
+  /** A step runs now: if it lasts, readers are told before it ends. */
+  running(entry: JournalEntry): void {
+    this.#begun.set(entry.key, entry);
+    this.#telling ??= setTimeout(() => void this.#tellBegun(), TOLD_AFTER_MS);
+  }
+
+  /** The attempt has ended: no step of it runs any more. */
+  close(): void {
+    if (this.#telling !== null) clearTimeout(this.#telling);
+    this.#begun.clear();
   }
 
   /** Stores the result or failure of a call. */
@@ -84,7 +116,8 @@ export class Journal {
       this.#onUndoable();
     }
     this.#hasAdvanced = true;
-    await this.keep({ ...entry, ended: ++this.#position });
+    this.#begun.delete(entry.key);
+    await this.keep({ ...entry, ended: ++this.#position, finishedAt: Date.now() });
   }
 
   /** Stores the entry of a call. Throws an `AttemptAborted` where the task is in another attempt. */
@@ -97,7 +130,7 @@ export class Journal {
     }
     this.#group ??= this.#nextGroup();
     const kept = Promise.withResolvers<boolean>();
-    this.#group.entries.push({ ...entry, attempt: this.#task.attempt });
+    this.#group.entries.push(this.#shown({ ...entry, attempt: this.#task.attempt }));
     this.#group.kept.push(kept);
     if (!(await kept.promise)) throw new AttemptAborted("lost", "the task is in another attempt");
   }
@@ -109,7 +142,8 @@ export class Journal {
 
   /** Stores that a step was undone, or why it was not, under a separate key. It has no `ended`, because no handler asks for it. */
   async keepUndone(key: string, error: TaskError | null): Promise<void> {
-    await this.keep({ ...this.#blank(key), value: JSON.stringify(error) });
+    const shown = this.#scrubber()?.value(error) ?? error;
+    await this.keep({ ...this.#blank(key), finishedAt: Date.now(), value: JSON.stringify(shown) });
   }
 
   /** Discards a signal, so that no wait takes it again. */
@@ -153,7 +187,8 @@ export class Journal {
   async #read(): Promise<Opened> {
     const { id, run, attempt, object } = this.#task;
     if (!(object & OBJECT.used)) await reached(markObject(this.#env.DB, id, OBJECT.used));
-    const all = await reached(persist(async () => this.#object.openJournal(run, attempt)));
+    const snapshot = liveSnapshotOf(this.#task);
+    const all = await reached(persist(async () => this.#object.openJournal(run, attempt, snapshot)));
     if (all === null) throw new AttemptAborted("lost", "the task is in another attempt");
     for (const entry of all) {
       this.#position = Math.max(this.#position, entry.began, entry.ended ?? 0);
@@ -167,7 +202,8 @@ export class Journal {
     );
     const entries = new Map(all.map((entry) => [entry.key, entry]));
     for (const entry of behind) entries.set(entry.key, { ...entry, loose: true });
-    for (const entry of again) entries.set(entry.key, { ...entry, ended: null, error: null, until: null });
+    for (const { startedAt: _, finishedAt: __, shown: ___, ...entry } of again)
+      entries.set(entry.key, { ...entry, ended: null, error: null, until: null });
     // Stored, because they cannot be told from the others once the failed call has been tried again.
     const changed = [...behind, ...again].map(({ key }) => entries.get(key)!);
     if (changed.length > 0) await reached(persist(async () => this.#object.writeJournal(attempt, changed)));
@@ -189,7 +225,36 @@ export class Journal {
   #blank(key: string): JournalEntry {
     const { attempt } = this.#task;
     const began = ++this.#position;
-    return { key, attempt, began, ended: null, value: null, error: null, until: null, signal: null };
+    const startedAt = Date.now();
+    return { key, attempt, began, ended: null, value: null, error: null, until: null, signal: null, startedAt };
+  }
+
+  /** The entry with what readers see in place of what must stay secret. */
+  #shown(entry: JournalEntry): JournalEntry {
+    const scrubber = this.#scrubber();
+    if (scrubber === null) return entry;
+    const name = nameIn(entry.key);
+    const label = scrubber.text(entry.label ?? name);
+    const { error } = entry;
+    const shown =
+      entry.shown ?? (error === null ? undefined : { type: error.type, message: error.message, data: error.data });
+    return {
+      ...entry,
+      ...(label === name ? {} : { label }),
+      ...(shown === undefined ? {} : { shown: scrubber.value(shown) }),
+    };
+  }
+
+  /** Steps that last are told one after the other; what cannot be told is told with their ends. */
+  async #tellBegun(): Promise<void> {
+    const now = Date.now();
+    const old = [...this.#begun.values()].filter(({ startedAt = 0 }) => now - startedAt >= TOLD_AFTER_MS);
+    for (const { key } of old) this.#begun.delete(key);
+    this.#telling = this.#begun.size === 0 ? null : setTimeout(() => void this.#tellBegun(), TOLD_AFTER_MS);
+    if (old.length === 0) return;
+    const { attempt } = this.#task;
+    const entries = old.map((entry) => this.#shown({ ...entry, attempt }));
+    await this.#object.beginSteps(attempt, entries).catch(() => undefined);
   }
 
   get #object() {

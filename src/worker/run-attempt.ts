@@ -38,6 +38,7 @@ export async function runAttempt(env: Env, { task, definition, bounds, control }
   const yieldAfter = task.startedAt + bounds.hardMs / 2;
   const durable = new Durable(env, task, control.signal, yieldAfter, reporter, () => control.undoable());
   const ending = await handle(env, definition, task, control.signal, reporter, durable);
+  durable.close();
   await reporter.finish();
   return {
     ending,

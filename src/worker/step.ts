@@ -2,9 +2,9 @@
 
 import type { TryOptions } from "../core/task.ts";
 import { describeError, NonRetryableError, RetryAfterError, StepMismatchError } from "../core/errors.ts";
+import type { JournalEntry } from "../core/journal.ts";
 import { MAX_PAYLOAD_BYTES } from "../core/bounds.ts";
 import { retryDelay, retryPolicy } from "../core/retry.ts";
-import type { JournalEntry } from "../progress/snapshot.ts";
 import { byteLength } from "../core/byte-length.ts";
 import { Snoozed } from "./snoozed.ts";
 

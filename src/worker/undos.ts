@@ -4,8 +4,8 @@
  */
 
 import { describeError, type AttemptAborted, type TaskError } from "../core/errors.ts";
+import { stepName, type JournalEntry } from "../core/journal.ts";
 import type { UndoFailure } from "../core/undo.ts";
-import type { JournalEntry } from "../progress/snapshot.ts";
 import type { Journal } from "./journal.ts";
 
 /** How long to wait, after the handler has ended or only waits, for its other branches to come to their steps. */
@@ -113,11 +113,6 @@ function undoable(entries: Iterable<JournalEntry>): JournalEntry[] {
 /** The journal key under which the outcome of an undo is kept. */
 function undoKey(key: string): string {
   return `undo:${key}`;
-}
-
-/** The name of a step as its handler gave it, with `#n` for the nth step of that name from the second on. */
-function stepName(key: string): string {
-  return key.slice("step:".length).replace(/#1$/, "");
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -54,8 +54,9 @@ function silentWhere(isSilent: Silence): Env {
   const DB = databaseOver(async (statements) =>
     listen(statements[0]!.sql.includes("FROM signals") ? "readSignal" : "another", () => executeOn(env.DB)(statements)),
   );
-  const getByName = (id: string): Pick<ProgressApi, "openJournal" | "writeJournal" | "report"> => ({
-    openJournal: (run, attempt) => listen("openJournal", () => progressObject(env, id).openJournal(run, attempt)),
+  const getByName = (id: string): Pick<ProgressApi, "openJournal" | "writeJournal" | "beginSteps" | "report"> => ({
+    openJournal: (...args) => listen("openJournal", () => progressObject(env, id).openJournal(...args)),
+    beginSteps: (...args) => listen("beginSteps", () => progressObject(env, id).beginSteps(...args)),
     writeJournal: (attempt, entries) =>
       listen("writeJournal", () => progressObject(env, id).writeJournal(attempt, entries)),
     report: (report) => listen("report", () => progressObject(env, id).report(report)),

@@ -1,6 +1,7 @@
 /** Durable tasks: steps that are not run again, naps and children that hold no worker. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/contract/event.ts";
+import type { StepEventData, StepResource } from "../../src/contract/step.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { startHookReceiver, type HookReceiver } from "../faults/hook-receiver.ts";
 import { apiOf, type Api } from "./api.ts";
@@ -56,6 +57,21 @@ describe("steps", () => {
     expect(task).toMatchObject({ state: "succeeded", attempt: 2, result: ["s1", "s2", "s3", "s4"] });
     expect(outcomesOf(task)).toEqual(["failed", "succeeded"]);
     expect(stepsOf(id)).toEqual(["s1 in 1", "s2 in 1", "s3 in 2", "s4 in 2"]);
+
+    const first = await api.get<{ items: StepResource[]; nextCursor: string }>(`/v1/tasks/${id}/steps?limit=3`);
+    const rest = await api.get<{ items: StepResource[] }>(`/v1/tasks/${id}/steps?cursor=${first.body.nextCursor}`);
+    const listed = [...first.body.items, ...rest.body.items].map(({ name, kind, attempt }) => [name, kind, attempt]);
+    expect(listed).toEqual([
+      ["s1", "step", 1],
+      ["s2", "step", 1],
+      ["s3", "step", 2],
+      ["s4", "step", 2],
+    ]);
+    const { body } = await api.get<{ items: TaskEvent[] }>(`/v1/tasks/${id}/events`);
+    const told = body.items.filter(({ type }) => type === "step").map(({ data }) => data as StepEventData);
+    expect(told.map(({ name, phase }) => `${name} ${phase}`)).toEqual(
+      ["s1", "s2", "s3", "s4"].flatMap((name) => [`${name} started`, `${name} finished`]),
+    );
   });
 
   it("that fail are run again, and those before them are not", async () => {
@@ -144,9 +160,15 @@ describe("a nap", () => {
     expect(told(events)).toEqual([
       "state queued 0",
       "state running 1",
+      "before started 1",
+      "before finished 1",
+      "sleep started 1",
       "state waiting 1",
       "state queued 1",
       "state running 2",
+      "sleep finished 2",
+      "after started 2",
+      "after finished 2",
       "state succeeded 2",
       "done succeeded 2",
     ]);
@@ -159,8 +181,8 @@ describe("a nap", () => {
 
 function told(events: TaskEvent[]): string[] {
   return events.map(({ type, data }) => {
-    const { state, attempt } = data as { state: string; attempt: number };
-    return `${type} ${state} ${attempt}`;
+    const { state, attempt, name, phase } = data as { state: string } & StepEventData;
+    return type === "step" ? `${name} ${phase} ${attempt}` : `${type} ${state} ${attempt}`;
   });
 }
 

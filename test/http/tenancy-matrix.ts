@@ -94,6 +94,7 @@ export const MATRIX: Record<string, Row> = {
   deleteTasks: { right: 200, other: 200, request: bulk(endedTask) },
   getTask: { right: 200, link: "read", request: about(taskThatWaits) },
   getTaskEvents: { right: 200, link: "read", request: about(taskThatWaits) },
+  listTaskSteps: { right: 200, link: "read", request: about(taskThatWaits) },
   explainTask: { right: 200, request: about(taskThatWaits) },
   cancelTask: { right: 200, link: "cancel", request: about(taskThatWaits) },
   retryTask: { right: 202, request: about(endedTask) },

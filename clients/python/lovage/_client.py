@@ -205,6 +205,15 @@ class Client:
         """
         self._connection.json("POST", f"{_path(task)}/signals/{quote(name, safe='')}", body=body)
 
+    def steps(self, task: TaskRef) -> "Pages[Dict[str, Any]]":
+        """Lists the steps of a durable task, with its sleeps, waits and children, in the order in which they began."""
+
+        def page(cursor: Optional[str]) -> "Page[Dict[str, Any]]":
+            raw = self._connection.json("GET", f"{_path(task)}/steps", query=[("cursor", cursor)])
+            return Page(raw["items"], raw["nextCursor"])
+
+        return Pages(page)
+
     def explain(self, task: TaskRef) -> Dict[str, Any]:
         """Why a task is where it is: ``{"state", "summary", "reasons", …}``, as the service tells it."""
         return self._connection.json("GET", f"{_path(task)}/explain")  # type: ignore[no-any-return]

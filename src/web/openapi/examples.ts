@@ -131,6 +131,21 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
       { seq: 14_000_001, type: "progress", at: at(13), data: task.progress },
     ],
   },
+  StepList: {
+    items: [
+      {
+        name: "charge",
+        kind: "step",
+        startedAt: at(1),
+        finishedAt: at(2),
+        attempt: 1,
+        error: null,
+        until: null,
+      },
+      { name: "approve", kind: "signal", startedAt: at(2), finishedAt: null, attempt: 1, error: null, until: at(50) },
+    ],
+    nextCursor: null,
+  },
   Key: key,
   CreatedKey: { ...key, key: `${key.prefix}${"0".repeat(51)}` },
   OwnKey: { id: key.id, tenant: key.tenant, scopes: key.scopes, expiresAt: null },

@@ -1,0 +1,157 @@
+/** What is told of the steps of a durable task, and what of them can be read. */
+import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import type { TaskContext } from "../../src/core/task.ts";
+import type { StepNews } from "../../src/core/journal.ts";
+import { readSteps } from "../../src/engine/events/steps.ts";
+import { listEvents } from "../../src/engine/events/follow.ts";
+import { deleteEnded } from "../../src/engine/delete.ts";
+import { jumpTo, passTime, realTime } from "./passing-time.ts";
+import { DurableTask, effects, type Handler } from "./durable-task.ts";
+
+beforeAll(passTime);
+afterAll(realTime);
+
+const newsOf = async (task: DurableTask) =>
+  (await listEvents(env, await task.row(), 0))
+    .filter(({ type }) => type === "step")
+    .map(({ data }) => data as StepNews);
+
+const phasesOf = async (task: DurableTask) =>
+  (await newsOf(task)).map(({ kind, name, phase, attempt }) => `${kind} ${name} ${phase} in ${attempt}`);
+
+const stepsOf = async (task: DurableTask) => (await readSteps(env, await task.row())).map(({ step }) => step);
+
+const summaryOf = async (task: DurableTask) =>
+  (await stepsOf(task)).map(
+    ({ kind, name, attempt, finishedAt }) => `${kind} ${name} ${attempt} ${finishedAt !== null}`,
+  );
+
+const everything =
+  (did: ReturnType<typeof effects>): Handler =>
+  async (ctx: TaskContext) => {
+    await did.step(ctx, "a");
+    await did.step(ctx, "a");
+    await ctx.sleep("1h");
+    await ctx.waitForSignal("go", { schema: z.object({ ok: z.boolean() }) });
+    await ctx.call("test.noop", null).catch(() => null);
+    return did.step(ctx, "b");
+  };
+
+describe("the steps of a task", () => {
+  it("are told once each, with their sleeps, signals and children, and can be read", async () => {
+    const task = await DurableTask.store(everything(effects()));
+    await task.attempt();
+    expect(await summaryOf(task)).toEqual(["step a 1 true", "step a#2 1 true", "sleep sleep 1 false"]);
+    await evictDurableObject(env.PROGRESS.getByName(task.id));
+    await task.attempt();
+    expect(await summaryOf(task)).toContain("signal go 2 false");
+    await task.send("go", { ok: true });
+    await task.attempt();
+    const child = (await stepsOf(task)).at(-1)!;
+    expect(child).toMatchObject({ kind: "child", name: "test.noop", finishedAt: null, error: null });
+    await env.DB.prepare('UPDATE tasks SET state = \'failed\', error = \'{"type":"E","message":"no"}\' WHERE id = ?1')
+      .bind(child.taskIds![0])
+      .run();
+    await task.attempt();
+    expect(await phasesOf(task)).toEqual([
+      "step a started in 1",
+      "step a finished in 1",
+      "step a#2 started in 1",
+      "step a#2 finished in 1",
+      "sleep sleep started in 1",
+      "sleep sleep finished in 2",
+      "signal go started in 2",
+      "signal go finished in 3",
+      "child test.noop started in 3",
+      "child test.noop failed in 4",
+      "step b started in 4",
+      "step b finished in 4",
+    ]);
+    const steps = await stepsOf(task);
+    expect(steps.map(({ name }) => name)).toEqual(["a", "a#2", "sleep", "go", "test.noop", "b"]);
+    for (const { startedAt, finishedAt } of steps) expect(finishedAt! >= startedAt!).toBe(true);
+    expect(steps[4]).toMatchObject({ error: { type: "ChildFailedError" } });
+    // An hour passed in the sleep alone.
+    expect(Date.parse(steps[2]!.finishedAt!) - Date.parse(steps[2]!.startedAt!)).toBeGreaterThanOrEqual(3_600_000);
+    const numbers = (await task.events()).map(({ seq }) => seq);
+    expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
+  });
+
+  it("tell of a failure, and of the next try", async () => {
+    let fails = true;
+    const task = await DurableTask.store(async (ctx) =>
+      ctx.step("shaky", () => {
+        if (fails) throw new RangeError("no");
+      }),
+    );
+    await task.attempt();
+    expect(await stepsOf(task)).toMatchObject([{ name: "shaky", error: { type: "RangeError", message: "no" } }]);
+    fails = false;
+    await task.attempt();
+    expect(await phasesOf(task)).toEqual([
+      "step shaky started in 1",
+      "step shaky failed in 1",
+      "step shaky started in 2",
+      "step shaky finished in 2",
+    ]);
+    expect(await stepsOf(task)).toMatchObject([{ name: "shaky", attempt: 2, error: null }]);
+  });
+
+  it("that last are told while they run, and once", async () => {
+    const goOn = Promise.withResolvers<void>();
+    const task = await DurableTask.store(async (ctx) => ctx.step("long", () => goOn.promise));
+    const running = task.attempt();
+    await expect.poll(() => phasesOf(task), { timeout: 20_000 }).toEqual(["step long started in 1"]);
+    expect(await stepsOf(task)).toMatchObject([{ name: "long", finishedAt: null }]);
+    goOn.resolve();
+    await running;
+    expect(await phasesOf(task)).toEqual(["step long started in 1", "step long finished in 1"]);
+    expect(await summaryOf(task)).toEqual(["step long 1 true"]);
+  });
+
+  it("are told once where answers are lost", async () => {
+    let losing = true;
+    const task = await DurableTask.store(async (ctx) => void (await ctx.step("a", () => 1)), {
+      isSilent: (call) => losing && call === "writeJournal" && ((losing = false), "after"),
+    });
+    await task.attempt();
+    expect(await phasesOf(task)).toEqual(["step a started in 1", "step a finished in 1"]);
+  });
+
+  it("are not told by an attempt that is over, nor behind the end", async () => {
+    const begun = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const task = await DurableTask.store(async (ctx) => {
+      await ctx.step("a", () => 1);
+      begun.resolve();
+      await goOn.promise;
+      await ctx.step("b", () => 2);
+    });
+    const claimed = await task.claim();
+    const late = task.run(claimed);
+    await begun.promise;
+    await task.end(claimed, { outcome: "failed", error: { type: "E", message: "no" }, retryable: false });
+    await listEvents(env, await task.row(), 0);
+    goOn.resolve();
+    await late;
+    expect(await phasesOf(task)).toEqual(["step a started in 1", "step a finished in 1"]);
+    expect((await task.events()).at(-1)?.type).toBe("done");
+  });
+
+  it("are read as long as the task is there, and events for an hour", async () => {
+    const task = await DurableTask.store(async (ctx) => void (await ctx.step("a", () => 1)));
+    await task.attempt();
+    await listEvents(env, await task.row(), 0);
+    jumpTo(Date.now() + 2 * 3_600_000);
+    const stub = env.PROGRESS.getByName(task.id);
+    await runDurableObjectAlarm(stub);
+    expect(await task.events()).toEqual([]);
+    expect(await summaryOf(task)).toEqual(["step a 1 true"]);
+    const row = await task.row();
+    expect(await deleteEnded(env, [task.id])).toBe(1);
+    expect(await readSteps(env, row)).toEqual([]);
+  });
+});
