@@ -3,6 +3,8 @@
 import type { Explanation } from "../contract/explanation.ts";
 import type { StepResource } from "../contract/step.ts";
 import type { InputOf, Named, NameOf, OutputOf, SubmitArgs, TaskOf, Tasks } from "../contract/typed-task.ts";
+import type { TaskChangeInput } from "../contract/task-change.ts";
+import type { SignalWait } from "../contract/wait.ts";
 import type { CallOptions } from "./connection.ts";
 import type { FollowOptions, TaskEvent } from "./events.ts";
 import type { Pages } from "./pages.ts";
@@ -147,6 +149,37 @@ export interface TaskVerbs<T extends Tasks> {
   ): Promise<TaskOf<Named<T, Name>>>;
 
   /**
+   * Changes a task that has not started. A `ConflictError`: it has.
+   *
+   * @example
+   * const task = await client.submit("process_item", { name: "soup" }, { delay: "1h" });
+   * await client.change(task, { runAt: new Date(Date.now() + 60_000).toISOString(), lane: "bulk" });
+   */
+  change<Name extends NameOf<T> = NameOf<T>>(
+    task: TaskRef<Name>,
+    change: Omit<TaskChangeInput, "input"> & { input?: InputOf<Named<T, Name>> },
+    options?: CallOptions,
+  ): Promise<TaskOf<Named<T, Name>>>;
+
+  /** Starts a task now that has not started. */
+  runNow<Name extends NameOf<T> = NameOf<T>>(
+    task: TaskRef<Name>,
+    options?: CallOptions,
+  ): Promise<TaskOf<Named<T, Name>>>;
+
+  /** Holds back a task that has not started, until it is resumed. */
+  pause<Name extends NameOf<T> = NameOf<T>>(
+    task: TaskRef<Name>,
+    options?: CallOptions,
+  ): Promise<TaskOf<Named<T, Name>>>;
+
+  /** Lets a paused task start at its time, or now where that is over. */
+  resume<Name extends NameOf<T> = NameOf<T>>(
+    task: TaskRef<Name>,
+    options?: CallOptions,
+  ): Promise<TaskOf<Named<T, Name>>>;
+
+  /**
    * Removes an ended task and all that belongs to it.
    *
    * @example
@@ -167,6 +200,14 @@ export interface TaskVerbs<T extends Tasks> {
    * for await (const { name, kind, startedAt, finishedAt } of client.steps(task)) console.log(name, kind, startedAt, finishedAt);
    */
   steps(task: TaskRef<string>, options?: CallOptions): Pages<StepResource>;
+
+  /**
+   * Lists what waits for a signal, the newest tasks first.
+   *
+   * @example
+   * for await (const { taskId, name, schema, until } of client.waits()) console.log(taskId, name, schema, until);
+   */
+  waits(options?: CallOptions): Pages<SignalWait>;
 
   /** Why a task is where it is: what it waits for, what holds it back. */
   explain(task: TaskRef<string>, options?: CallOptions): Promise<Explanation>;

@@ -4,6 +4,7 @@ import type { ProblemResource } from "../contract/problem.ts";
 import type { StepResource } from "../contract/step.ts";
 import type { TaskList, TaskResource } from "../contract/task.ts";
 import type { Tasks } from "../contract/typed-task.ts";
+import type { SignalWait } from "../contract/wait.ts";
 import type { CallOptions, Connection } from "./connection.ts";
 import { endedError } from "./ended-errors.ts";
 import { follow, type FollowOptions } from "./events.ts";
@@ -70,6 +71,11 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
         }),
       );
 
+  const moving =
+    (verb: string) =>
+    async (task: TaskRef<string>, { signal }: CallOptions = {}) =>
+      connection.json({ method: "POST", path: `${pathOf(task)}/${verb}`, repeatable: true, signal });
+
   const verbs = {
     submit,
     batch,
@@ -91,6 +97,11 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
       }),
     retry: async (task: TaskRef<string>, { signal, input }: CallOptions & { input?: unknown } = {}) =>
       connection.json({ method: "POST", path: `${pathOf(task)}/retry`, body: { input }, signal }),
+    change: async (task: TaskRef<string>, body: unknown, { signal }: CallOptions = {}) =>
+      connection.json({ method: "PATCH", path: pathOf(task), body, repeatable: true, signal }),
+    runNow: moving("run-now"),
+    pause: moving("pause"),
+    resume: moving("resume"),
     delete: async (task: TaskRef<string>, { signal }: CallOptions = {}) =>
       connection.json({ method: "DELETE", path: pathOf(task), signal }),
     signal: async (task: TaskRef<string>, name: string, body: unknown = null, { signal }: CallOptions = {}) => {
@@ -105,6 +116,11 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
       pagesOf((cursor) => {
         const query = { cursor: cursor ?? undefined };
         return connection.json<Page<StepResource>>({ method: "GET", path: `${pathOf(task)}/steps`, query, signal });
+      }),
+    waits: ({ signal }: CallOptions = {}) =>
+      pagesOf((cursor) => {
+        const query = { cursor: cursor ?? undefined };
+        return connection.json<Page<SignalWait>>({ method: "GET", path: "/v1/waits", query, signal });
       }),
     explain: async (task: TaskRef<string>, { signal }: CallOptions = {}) =>
       connection.json({ method: "GET", path: `${pathOf(task)}/explain`, signal }),

@@ -9,6 +9,7 @@ export const REASON_CODES = [
   "ended",
   "queued",
   "scheduled",
+  "paused",
   "retrying",
   "lane_paused",
   "concurrency",

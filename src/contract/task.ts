@@ -61,6 +61,7 @@ export const taskSchema = z
     expiresAt: instant.nullable(),
     retainUntil: instant.nullable(),
     cancelRequestedAt: instant.nullable(),
+    pausedAt: instant.optional().describe("Since when it is held back by hand; there only while it is"),
     waitingFor: z.unknown(),
     omitted: z
       .array(z.enum([...OMITTABLE, "error", "tags"]))

@@ -58,6 +58,17 @@ export interface Wait {
   tasks: string[][];
   /** How many signals it had already seen when it began to wait. */
   heard: number;
+  /** What is asked of each of the signals. */
+  asked?: AskedSignal[];
+}
+
+/** A signal that somebody is to send. Instants are ms since the epoch. */
+export interface AskedSignal {
+  since: number;
+  /** When the wait times out; null: never. */
+  until: number | null;
+  /** The JSON Schema of its body; null: any JSON. */
+  schema: unknown;
 }
 
 /** What a settlement needs to know of the running attempt. */

@@ -48,6 +48,8 @@ export const ARROWS = {
   submit: { from: [], to: ["scheduled", "queued", "waiting"] },
   /** The start time has come, or the next attempt is due, or a sleep is over. */
   start: { from: ["scheduled", "retrying", "waiting"], to: ["queued"] },
+  /** Its start was moved by hand, before its first start: to another time, to now, or until it is resumed. */
+  change: { from: ["scheduled", "queued"], to: ["scheduled", "queued"] },
   /** A worker node takes the task for one attempt. */
   claim: { from: ["queued"], to: ["running"] },
   /** The attempt ended by returning a value that fits. */

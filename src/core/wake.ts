@@ -4,6 +4,7 @@
  */
 
 import { BELL_MS, DEFAULT_RETENTION_MS, HELD_LOOK_MS } from "./bounds.ts";
+import { NO_START } from "./settle.ts";
 import { isTerminal, type State } from "./states.ts";
 
 /** The part of a row that {@link wake} decides by. Instants are ms since the epoch. */
@@ -17,6 +18,8 @@ export interface Sleeper {
   retainUntil: number | null;
   finishedAt: number | null;
   retentionMs: number;
+  /** Since when it is held back by hand. */
+  pausedAt?: number | null;
   /** What its progress object must be told: see {@link OBJECT}. */
   object: number;
 }
@@ -54,6 +57,7 @@ export function wake(row: Sleeper, now: number, heldUntil = 0): Wake {
     return { do: "postpone", dueAt: sooner(row, Math.min(heldUntil, now + HELD_LOOK_MS)) };
   }
   if (row.state === "queued") return { do: "ring", dueAt: sooner(row, nextBell(row, now)) };
+  if (row.pausedAt) return { do: "postpone", dueAt: row.expiresAt ?? NO_START };
   if (row.runAt <= now) return { do: "start" };
   return { do: "postpone", dueAt: sooner(row, row.runAt) };
 }

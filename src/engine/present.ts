@@ -49,11 +49,16 @@ export function presentTask(row: WholeTaskRow, view: View = {}): TaskResource {
     expiresAt: isoOrNull(row.expiresAt),
     retainUntil: isoOrNull(row.retainUntil),
     cancelRequestedAt: isoOrNull(row.cancelRequestedAt),
+    ...(isPaused(row) ? { pausedAt: iso(row.pausedAt!) } : {}),
     waitingFor: presentWait(row),
     ...(omitted.length > 0 ? { omitted } : {}),
     traceparent: row.traceparent,
     links: { self, events: `${self}/events`, cancel: `${self}/cancel` },
   };
+}
+
+function isPaused({ state, pausedAt }: TaskRow): boolean {
+  return pausedAt !== null && (state === "scheduled" || state === "waiting");
 }
 
 /** Up to this many characters, parsing a value and writing it again costs less than a {@link JsonText}. */
@@ -78,7 +83,7 @@ export function presentStub(row: WholeTaskRow): TaskResource {
 function presentWait(row: TaskRow): unknown {
   const wait = jsonOf<Partial<Wait>>(row.waitingFor);
   if (wait === null || wait.until === undefined) return wait;
-  const { heard: _, until, ...rest } = wait;
+  const { heard: _, asked: __, until, ...rest } = wait;
   return { ...rest, until: isoOrNull(until) };
 }
 

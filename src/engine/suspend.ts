@@ -3,14 +3,14 @@
  * is written by the commit, like every other.
  */
 
-import type { Ending } from "../core/settle.ts";
+import type { AskedSignal, Ending } from "../core/settle.ts";
 
 /** A durable call that waits. */
 export interface Pending {
   /** The time that wakes it, in ms since the epoch; null: none does. */
   until: number | null;
-  /** The name of a signal that wakes it. */
-  signal?: string;
+  /** A signal that wakes it. */
+  signal?: { name: string } & Omit<AskedSignal, "until">;
   /** The ids of tasks whose ends wake it. */
   tasks?: string[];
 }
@@ -18,11 +18,14 @@ export interface Pending {
 /** How an attempt ends whose calls all wait: whatever comes first wakes the task. `heard`: how many signals it had been sent when it was claimed. */
 export function suspend(pending: readonly Pending[], heard: number): Ending {
   const times = pending.map((each) => each.until).filter((until) => until !== null);
-  const signals = pending.flatMap((each) => (each.signal === undefined ? [] : [each.signal]));
+  const waits = pending.flatMap(({ signal, until }) => (signal === undefined ? [] : [{ ...signal, until }]));
+  const signals = waits.map(({ name }) => name);
+  const asked = waits.map(({ since, until, schema }) => ({ since, until, schema }));
   const tasks = pending.flatMap((each) => (each.tasks === undefined ? [] : [each.tasks]));
   const type = pending.length > 1 ? "several" : signals.length > 0 ? "signal" : tasks.length > 0 ? "tasks" : "sleep";
+  const until = times.length > 0 ? Math.min(...times) : null;
   return {
     outcome: "suspended",
-    wait: { type, until: times.length > 0 ? Math.min(...times) : null, signals, tasks, heard },
+    wait: { type, until, signals, tasks, heard, ...(asked.length === 0 ? {} : { asked }) },
   };
 }

@@ -21,11 +21,15 @@ const WAIT_AGAIN = waitAgain(`SELECT id FROM tasks WHERE ${GUARD}`);
 const NO_LARGE_INPUT = `
 DELETE FROM payloads WHERE kind = 'input' AND task_id IN (SELECT id FROM tasks WHERE ${GUARD})`;
 
-// Keys that the submission itself named stay.
-const LIMITS = `rates = ?4, concurrency = (
+/** The limits in a parameter, and those that the task's submission itself named: SQL. */
+export function withOwnLimits(limits: string): string {
+  return `(
   SELECT CASE WHEN COUNT(*) > 0 THEN json_group_array(json(value)) END FROM (
-    SELECT value FROM json_each(?3)
+    SELECT value FROM json_each(${limits})
     UNION ALL SELECT value FROM json_each(tasks.concurrency) WHERE value->>'key' LIKE '${submissionKey("%", "%")}'))`;
+}
+
+const LIMITS = `rates = ?4, concurrency = ${withOwnLimits("?3")}`;
 
 const INLINE_INPUT = `UPDATE tasks SET ${LIMITS}, sealed = ?5, input = ?2, overflow = overflow & ~${OVERFLOW.input} WHERE ${GUARD}`;
 

@@ -16,6 +16,8 @@ export interface TaskRow {
   crashes: number;
   maxAttempts: number;
   dueAt: number | null;
+  /** Since when it is held back by hand, before its first start. */
+  pausedAt: number | null;
   leaseUntil: number | null;
   leaseMs: number | null;
   createdAt: number;
@@ -116,6 +118,7 @@ export const COLUMNS = {
   crashes: { column: "crashes", initial: 0, reset: "0" },
   maxAttempts: last("max_attempts"),
   dueAt: last("due_at"),
+  pausedAt: ofRun("paused_at"),
   leaseUntil: ofRun("lease_until"),
   leaseMs: last("lease_ms"),
   createdAt: first("created_at"),

@@ -37,6 +37,7 @@ import {
 } from "./schedules/resource.ts";
 import { getStats } from "./stats.ts";
 import { bulkCancel, bulkDelete, bulkRetry } from "./tasks/bulk.ts";
+import { changeTaskOperation, pauseTask, resumeTask, runTaskNow } from "./tasks/change.ts";
 import { cancelTask, deleteTask, retryTask } from "./tasks/control.ts";
 import { getEvents } from "./tasks/events.ts";
 import { explainTask } from "./tasks/explain.ts";
@@ -44,6 +45,7 @@ import { getTask, listTasksOperation } from "./tasks/read.ts";
 import { sendSignal } from "./tasks/signals.ts";
 import { listSteps } from "./tasks/steps.ts";
 import { submitBatch, submitTask } from "./tasks/submit.ts";
+import { listWaitsOperation } from "./tasks/waits.ts";
 import {
   listDeliveriesOperation,
   replayDeliveries,
@@ -74,8 +76,13 @@ export const operations: readonly Operation[] = [
   explainTask,
   cancelTask,
   retryTask,
+  changeTaskOperation,
+  runTaskNow,
+  pauseTask,
+  resumeTask,
   deleteTask,
   sendSignal,
+  listWaitsOperation,
   postFlow,
   listFlowsOperation,
   getFlow,

@@ -13,6 +13,7 @@ import { faults } from "../core/problems.ts";
 import { MAX_CRASHES } from "../core/bounds.ts";
 import type { Ending } from "../core/settle.ts";
 import { assertSignalName } from "../core/signal-name.ts";
+import { jsonSchemaOf } from "../core/signal-schema.ts";
 import { isTerminal } from "../core/states.ts";
 import type { UndoFailure } from "../core/undo.ts";
 import { spawn } from "../engine/spawn.ts";
@@ -165,7 +166,8 @@ export class Durable {
       }
       // So that readers see what the task waits for.
       if (!isKept) await this.#journal.keep(entry);
-      return this.#wait({ until, signal: name });
+      const since = entry.startedAt ?? Date.now();
+      return this.#wait({ until, signal: { name, since, schema: jsonSchemaOf(schema) } });
     });
   }
 

@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { TaskContext } from "../../src/core/task.ts";
 import type { StepNews } from "../../src/core/journal.ts";
+import type { AskedSignal } from "../../src/core/settle.ts";
+import { listWaits, type WaitRow } from "../../src/results/waits.ts";
 import { readSteps } from "../../src/engine/events/steps.ts";
 import { listEvents } from "../../src/engine/events/follow.ts";
 import { deleteEnded } from "../../src/engine/delete.ts";
@@ -39,6 +41,52 @@ const everything =
     await ctx.call("test.noop", null).catch(() => null);
     return did.step(ctx, "b");
   };
+
+describe("a wait for a signal", () => {
+  const waitsOf = async (tenant: string) => {
+    const rows: WaitRow[] = [];
+    for (let more = true; more;) {
+      const found = await listWaits(env.DB, tenant, rows.at(-1) ?? null, 1);
+      more = found.length > 1;
+      rows.push(...found.slice(0, 1));
+    }
+    return rows;
+  };
+
+  it("is listed for its tenant with the schema of its body, page by page, until it is over", async () => {
+    const both = await DurableTask.store((ctx) =>
+      Promise.race([
+        ctx.waitForSignal("approve", { schema: z.strictObject({ ok: z.boolean() }), timeout: "2h" }),
+        ctx.waitForSignal("refuse"),
+      ]),
+    );
+    const other = await DurableTask.store((ctx) => ctx.waitForSignal("other"));
+    await DurableTask.store((ctx) => ctx.sleep("1d")).then((task) => task.attempt());
+    const before = Date.now();
+    await both.attempt();
+    await other.attempt();
+    const { tenant } = await both.row();
+    const waits = await waitsOf(tenant);
+    expect(waits.map(({ taskId, name, place }) => [taskId, name, place])).toEqual([
+      [both.id, "approve", 0],
+      [both.id, "refuse", 1],
+    ]);
+    const [approve, refuse] = waits.map(({ asked }) => JSON.parse(asked!) as AskedSignal);
+    expect(approve).toMatchObject({ schema: { type: "object", required: ["ok"], additionalProperties: false } });
+    expect(approve!.since).toBeGreaterThanOrEqual(before);
+    expect(approve!.until! - approve!.since).toBeGreaterThanOrEqual(2 * 3_600_000);
+    expect(refuse).toMatchObject({ schema: null, until: null });
+    expect((await both.row()).waitingFor).toContain('"signals":["approve","refuse"]');
+
+    // As release 0.2.0 wrote it.
+    await env.DB.prepare("UPDATE tasks SET waiting_for = json_remove(waiting_for, '$.asked') WHERE id = ?1")
+      .bind(both.id)
+      .run();
+    expect(await waitsOf(tenant)).toMatchObject([{ asked: null, name: "approve" }, { name: "refuse" }]);
+    await both.send("refuse", null);
+    expect(await waitsOf(tenant)).toEqual([]);
+  });
+});
 
 describe("the steps of a task", () => {
   it("are told once each, with their sleeps, signals and children, and can be read", async () => {

@@ -98,12 +98,17 @@ export const MATRIX: Record<string, Row> = {
   explainTask: { right: 200, request: about(taskThatWaits) },
   cancelTask: { right: 200, link: "cancel", request: about(taskThatWaits) },
   retryTask: { right: 202, request: about(endedTask) },
+  changeTask: { right: 200, request: about(taskThatWaits, { maxAttempts: 2 }) },
+  runTaskNow: { right: 200, request: about(taskThatWaits) },
+  pauseTask: { right: 200, request: about(taskThatWaits) },
+  resumeTask: { leaves: "at most one entry", right: 200, request: about(taskThatWaits) },
   deleteTask: { right: 204, request: about(endedTask) },
   sendSignal: {
     right: 202,
     link: "signal",
     request: async (owner) => ({ path: { id: await taskThatWaits(owner), name: "go" }, body: {} }),
   },
+  listWaits: { right: 200, other: 200 },
 
   submitFlow: { leaves: "no entry", right: 202, other: 202, request: () => ({ body: { chain: [submission] } }) },
   listFlows: { right: 200, other: 200 },

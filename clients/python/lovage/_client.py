@@ -214,6 +214,15 @@ class Client:
 
         return Pages(page)
 
+    def waits(self) -> "Pages[Dict[str, Any]]":
+        """Lists what waits for a signal, the newest tasks first."""
+
+        def page(cursor: Optional[str]) -> "Page[Dict[str, Any]]":
+            raw = self._connection.json("GET", "/v1/waits", query=[("cursor", cursor)])
+            return Page(raw["items"], raw["nextCursor"])
+
+        return Pages(page)
+
     def explain(self, task: TaskRef) -> Dict[str, Any]:
         """Why a task is where it is: ``{"state", "summary", "reasons", …}``, as the service tells it."""
         return self._connection.json("GET", f"{_path(task)}/explain")  # type: ignore[no-any-return]

@@ -44,6 +44,7 @@ async function find(env: Env, row: TaskRow, now: number): Promise<Finding[]> {
         ...(row.cancelRequestedAt === null ? {} : { cancelRequestedAt: iso(row.cancelRequestedAt) }),
       });
     case "scheduled":
+      if (row.pausedAt !== null) return only({ code: "paused", since: iso(row.pausedAt), runAt });
       return only({ code: "scheduled", runAt }, byTimer(row.runAt, now));
     case "retrying": {
       const { failures, maxAttempts } = row;
@@ -60,7 +61,9 @@ async function waitingFor(env: Env, row: TaskRow, now: number): Promise<Finding[
   const wait = jsonOf<Omit<Partial<Wait>, "type"> & { type: string }>(row.waitingFor);
   if (wait === null || wait.type === "needs") {
     const { ids, more, front } = await readUnfinishedNeeds(env.DB, row.id);
-    return [{ reason: { code: "waiting_tasks", taskIds: ids, more, front }, start: null }];
+    const paused: Finding[] =
+      row.pausedAt === null ? [] : [{ reason: { code: "paused", since: iso(row.pausedAt) }, start: null }];
+    return [{ reason: { code: "waiting_tasks", taskIds: ids, more, front }, start: null }, ...paused];
   }
   const reasons: Reason[] = [];
   const until = iso(wait.until ?? null);

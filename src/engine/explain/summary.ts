@@ -26,6 +26,8 @@ function sentence(reason: Reason): string {
       return `it is queued on the lane ${said("lane")}, ${place} in line, and ${reason["undoing"] ? "undoes its steps" : "starts"} as soon as a worker takes it`;
     case "scheduled":
       return `it is scheduled to start at ${said("runAt")}`;
+    case "paused":
+      return `it is paused since ${said("since")}, and starts only once it is resumed`;
     case "retrying":
       return `it failed ${said("failures")} of ${said("maxAttempts")} times and is tried again at ${said("runAt")}`;
     case "lane_paused":

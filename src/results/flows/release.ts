@@ -95,9 +95,9 @@ const START = "MAX(?2 + COALESCE(tasks.node->>'delay', 0), COALESCE(tasks.node->
 const release = (ended: string) => `
 WITH RECURSIVE ${gone(ended)}
 UPDATE tasks SET
-  state = CASE WHEN ${START} > ?2 THEN 'scheduled' ELSE 'queued' END,
+  state = CASE WHEN ${START} > ?2 OR tasks.paused_at IS NOT NULL THEN 'scheduled' ELSE 'queued' END,
   run_at = ${START},
-  due_at = MIN(CASE WHEN ${START} > ?2 THEN ${START} ELSE ?2 + ${BELL_MS} END, COALESCE(tasks.expires_at, ${NO_START})),
+  due_at = MIN(CASE WHEN tasks.paused_at IS NOT NULL THEN ${NO_START} WHEN ${START} > ?2 THEN ${START} ELSE ?2 + ${BELL_MS} END, COALESCE(tasks.expires_at, ${NO_START})),
   waiting_for = NULL,
   parent_id = (
     SELECT need.id FROM tasks AS need

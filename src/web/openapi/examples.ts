@@ -146,6 +146,19 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     ],
     nextCursor: null,
   },
+  SignalWaitList: {
+    items: [
+      {
+        taskId: id,
+        task: "order.exchange",
+        name: "returned",
+        schema: { type: "object", properties: { parcels: { type: "integer" } }, required: ["parcels"] },
+        since: at(1),
+        until: "2026-12-21T12:00:01.000Z",
+      },
+    ],
+    nextCursor: null,
+  },
   Key: key,
   CreatedKey: { ...key, key: `${key.prefix}${"0".repeat(51)}` },
   OwnKey: { id: key.id, tenant: key.tenant, scopes: key.scopes, expiresAt: null },

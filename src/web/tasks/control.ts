@@ -2,18 +2,13 @@
 
 import { z } from "zod";
 import { taskSchema } from "../../contract/task.ts";
-import { ProblemError } from "../../core/problems.ts";
 import { ARROWS, isTerminal, type State } from "../../core/states.ts";
 import { cancel } from "../../engine/cancel.ts";
 import { deleteEnded } from "../../engine/delete.ts";
-import { checkInput } from "../../engine/prepare.ts";
+import { prepareInput } from "../../engine/new-input.ts";
 import { admit } from "../../engine/quota.ts";
-import { prepareLimits } from "../../engine/limits/prepare.ts";
 import { retry } from "../../engine/retry.ts";
-import { sealTaken, withoutSecretKeys } from "../../engine/sealing/tasks.ts";
-import type { NewInput } from "../../results/retry-tasks.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
-import { findTask } from "../../engine/registry.ts";
 import { answerJson } from "../answer-json.ts";
 import { operation } from "../operation.ts";
 import { demand } from "../principal.ts";
@@ -92,7 +87,7 @@ export const retryTask = operation({
   async handle({ c, env, principal, params, body, audit }) {
     const before = await findRow(env, principal, params["id"]!);
     if (body.input !== undefined) demand(principal, "submit");
-    const input = body.input === undefined ? null : await newInput(env, before.tenant, before.task, body.input);
+    const input = body.input === undefined ? null : await prepareInput(env, before.tenant, before.task, body.input);
     await admit(env, before.tenant, { tasks: 1, bytes: input?.text?.length ?? 0 }, Date.now());
     const entry = audit(before.id, { detail: { newInput: input !== null } });
     const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now(), entry);
@@ -145,20 +140,4 @@ function whyNotAgain({ state, flowId }: WholeTaskRow): string {
     return `Only a failed, cancelled or expired task runs again; this one is ${state}.`;
   }
   return `All that it needs must have succeeded, and what depends on it must not be at work. Once the flow has ended, POST /v1/flows/${flowId}/retry runs again all that failed.`;
-}
-
-async function newInput(env: Env, tenant: string, task: string, input: unknown): Promise<NewInput> {
-  const definition = findTask(task, env);
-  if (!definition) refuse("unknown-task", `No task is called ${JSON.stringify(task)} here any more.`);
-  const checked = checkInput(env, definition, input);
-  if (!checked.ok) throw new ProblemError(checked.problem);
-  const limits = prepareLimits(definition, { task }, checked.value, tenant);
-  if (!limits.ok) throw new ProblemError(limits.problem);
-  const text = checked.input ?? "null";
-  return {
-    text,
-    sealed: await sealTaken(env, ["input", tenant, task, text], checked.taken),
-    concurrency: await withoutSecretKeys(env, limits.concurrency, limits.secretKeys),
-    rates: await withoutSecretKeys(env, limits.rates, limits.secretKeys),
-  };
 }
