@@ -136,7 +136,7 @@ export interface TaskVerbs<T extends Tasks> {
   ): Promise<TaskOf<Named<T, Name>>>;
 
   /**
-   * Runs a failed, cancelled or expired task again, with another input if one is given.
+   * Runs a failed, cancelled or expired task again, with another input if one is given; `from` a step on, where one is named.
    *
    * @example
    * const task = await client.submit("process_item", { name: "soup" }, { delay: "1h" });
@@ -145,7 +145,7 @@ export interface TaskVerbs<T extends Tasks> {
    */
   retry<Name extends NameOf<T> = NameOf<T>>(
     task: TaskRef<Name>,
-    options?: CallOptions & { input?: InputOf<Named<T, Name>> },
+    options?: CallOptions & { input?: InputOf<Named<T, Name>>; from?: string },
   ): Promise<TaskOf<Named<T, Name>>>;
 
   /**

@@ -95,8 +95,8 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
         repeatable: true,
         signal,
       }),
-    retry: async (task: TaskRef<string>, { signal, input }: CallOptions & { input?: unknown } = {}) =>
-      connection.json({ method: "POST", path: `${pathOf(task)}/retry`, body: { input }, signal }),
+    retry: async (task: TaskRef<string>, { signal, ...body }: CallOptions & { input?: unknown; from?: string } = {}) =>
+      connection.json({ method: "POST", path: `${pathOf(task)}/retry`, body, signal }),
     change: async (task: TaskRef<string>, body: unknown, { signal }: CallOptions = {}) =>
       connection.json({ method: "PATCH", path: pathOf(task), body, repeatable: true, signal }),
     runNow: moving("run-now"),

@@ -172,6 +172,38 @@ export function stepsOf(entries: readonly JournalEntry[], begun: readonly Journa
   return steps.toSorted((a, b) => a.began - b.began);
 }
 
+/** Where a new run begins, and what follows for what it keeps. */
+export interface Resumption {
+  /** Everything that ended before this place is kept. */
+  before: number;
+  /** A step that is kept can be undone, if the run ends badly. */
+  isUndoable: boolean;
+  /** A step that would be kept was undone: its result holds no longer. */
+  wasUndone: boolean;
+}
+
+/** The run that begins anew at a call, by its name as readers see it: of several the step, and of those the first. Null: there is none. */
+export function resumeAt(
+  name: string,
+  entries: readonly JournalEntry[],
+  begun: readonly JournalEntry[],
+): Resumption | null {
+  const found = [...entries, ...begun].flatMap((entry) => {
+    const parsed = parse(entry);
+    const isOne = parsed !== null && !parsed.isUndo && parsed.kind !== "join" && parsed.name === name;
+    return isOne ? [{ isStep: parsed.kind === "step", before: entry.began }] : [];
+  });
+  const [first] = found.toSorted((a, b) => Number(b.isStep) - Number(a.isStep) || a.before - b.before);
+  if (first === undefined) return null;
+  const kept = entries.filter(({ ended }) => ended !== null && ended < first.before);
+  const undone = new Set(entries.map(({ key }) => key));
+  return {
+    before: first.before,
+    isUndoable: kept.some(({ undo }) => undo),
+    wasUndone: kept.some(({ key }) => undone.has(`undo:${key}`)),
+  };
+}
+
 function errorOf({ error, shown }: JournalEntry): TaskError | null {
   if (shown !== undefined) return shown;
   if (error === null) return null;

@@ -33,6 +33,8 @@ export interface Origin {
 
 /** What a submission asks for beyond the row's columns; JSON in the row's `options`. */
 export interface RunOptions {
+  /** Set by a retry: this run keeps of the journal what had ended before this place. */
+  from?: { run: number; before: number };
   timeoutMs?: number;
   softTimeoutMs?: number;
   retry?: RetryOptions;

@@ -21,10 +21,11 @@ export class JournalStore {
   }
 
   /**
-   * The entries of this run. A new run begins with none; an attempt that opens it fences those before it.
+   * The entries of this run. A new run begins with those that had ended before the place `keepBefore`, or with none; an attempt
+   * that opens it fences those before it.
    * Null where the attempt itself is fenced.
    */
-  open(run: number, attempt: number): JournalEntry[] | null {
+  open(run: number, attempt: number, keepBefore = 0): JournalEntry[] | null {
     const opened = this.opened;
     if (attempt < opened.attempt || run < opened.run) return null;
     // A value has a column of its own: as text within the JSON of the rest it could be twice as long, and a row holds 2 MB.
@@ -32,7 +33,7 @@ export class JournalStore {
       "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, entry TEXT NOT NULL, value TEXT) WITHOUT ROWID",
     );
     if (run > opened.run) {
-      this.#storage.sql.exec("DELETE FROM entries");
+      this.#storage.sql.exec("DELETE FROM entries WHERE COALESCE(entry->>'ended', ?1) >= ?1", keepBefore);
       if (this.#has("begun")) this.#storage.sql.exec("DELETE FROM begun");
     }
     this.#storage.kv.put<Opened>("journal", { run, attempt });

@@ -112,9 +112,9 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
   }
 
   /** The journal of this run, for this attempt and no earlier one. */
-  async openJournal(run: number, attempt: number, snapshot?: Snapshot): Promise<JournalEntry[] | null> {
+  async openJournal(run: number, attempt: number, snapshot?: Snapshot, keepBefore = 0): Promise<JournalEntry[] | null> {
     await this.#setAlarm();
-    const entries = this.#journal.open(run, attempt);
+    const entries = this.#journal.open(run, attempt, keepBefore);
     if (entries === null || snapshot === undefined || isOver(snapshot.moments, this.#log.head.seq)) return entries;
     // What the journal tells has its numbers behind that of the attempt's start.
     this.#push(eventsOf(snapshot, this.#log.head.seq), { endedAt: null });

@@ -72,9 +72,9 @@ export interface ProgressApi {
   note(snapshot: Snapshot, event: NewEvent): Promise<void>;
   /**
    * The entries of this run's journal. From now on earlier attempts may not write to it; null where this attempt may not either.
-   * `snapshot`: the task as the attempt began.
+   * `snapshot`: the task as the attempt began. A new run keeps what had ended before the place `keepBefore` in that of the run before.
    */
-  openJournal(run: number, attempt: number, snapshot?: Snapshot): Promise<JournalEntry[] | null>;
+  openJournal(run: number, attempt: number, snapshot?: Snapshot, keepBefore?: number): Promise<JournalEntry[] | null>;
   /** Keeps entries, all or none; false where the attempt may not write any more. */
   writeJournal(attempt: number, entries: JournalEntry[]): Promise<boolean>;
   /** Receives steps that have begun and not ended. */

@@ -8,6 +8,7 @@ import { Batch, persistOr503 } from "./d1.ts";
 import { IN_RUN, readRuns, RESET } from "./ended-runs.ts";
 import { byteLength } from "../core/byte-length.ts";
 import { MAY_RUN_AGAIN, MEMBERS_OF_FLOWS, reopenStatements, waitAgain, type Reopened } from "./flows/reopen.ts";
+import { OBJECT } from "../core/wake.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 const GUARD = `${IN_RUN} AND state IN ${sqlStates(ARROWS.retry.from)} AND ${MAY_RUN_AGAIN}`;
@@ -48,6 +49,21 @@ export interface NewInput {
   rates: string | null;
 }
 
+/** Where a task's new run begins in its journal. */
+export interface RetryFrom {
+  /** The run whose journal it is. */
+  run: number;
+  /** What had ended before this place is kept. */
+  before: number;
+  /** A step that is kept can be undone. */
+  isUndoable: boolean;
+}
+
+// A column of its own is not needed: the worker reads the options anyway, and a later run does not go by this one's.
+const FROM = `
+UPDATE tasks SET options = json_set(COALESCE(options, '{}'), '$.from', json_object('run', run, 'before', ?3)), object = object | ?4
+WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state IN ('queued', 'waiting')`;
+
 /** A task whose new run this call has begun. */
 export interface Retried {
   id: string;
@@ -70,7 +86,7 @@ WHERE id IN (${ids}) AND holder = ?2 AND state IN ('queued', 'scheduled', 'waiti
  * is given, and answers those whose new run this call has begun. `caller` names the call: of two that
  * come at once only one begins the run. What depends on a member of a flow waits for it again, and the flow
  * is open again if it had ended; see {@link MAY_RUN_AGAIN} for tasks that stay as they are.
- * `flows` are those of which any of `ids` is a member.
+ * `flows` are those of which any of `ids` is a member. `from`: where in its journal the one task of `ids` begins.
  */
 export async function retryTasks(
   db: D1Database,
@@ -80,8 +96,10 @@ export async function retryTasks(
   flows: Reopened[],
   now: number,
   audit: Audit | null = null,
+  from: RetryFrom | null = null,
 ): Promise<Retried[]> {
   const runs = await readRuns(db, ids);
+  if (from !== null && (JSON.parse(runs) as { run: number }[]).some(({ run }) => run !== from.run)) return [];
   const list = JSON.stringify(ids);
   const batch = new Batch(db);
   batch.add(...auditStatements(db, audit, `SELECT COUNT(*) FROM tasks WHERE ${GUARD}`, [runs]));
@@ -99,6 +117,7 @@ export async function retryTasks(
     // Those of `ids` that depend on others of them wait, too; the rest are queued.
     ...(flows.length === 0 ? [] : [db.prepare(WAIT_AGAIN).bind(runs, caller)]),
     db.prepare(RETRY).bind(runs, now, caller),
+    ...(from === null ? [] : [db.prepare(FROM).bind(list, caller, from.before, from.isUndoable ? OBJECT.undo : 0)]),
     ...(flows.length === 0 ? [] : reopenStatements(db, list, flows, now)),
   );
   const again = batch.rows<Retried>(

@@ -5,11 +5,12 @@ import { nameIn, type JournalEntry } from "../core/journal.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { Scrubber } from "../core/secret.ts";
 import { liveSnapshotOf, progressObject } from "../engine/events/tell.ts";
+import type { RunOptions } from "../engine/prepare.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { persist } from "../results/d1.ts";
 import { reached } from "./reached.ts";
 import { markObject } from "../results/read-tasks.ts";
-import { historyOf } from "../results/task-row.ts";
+import { historyOf, jsonOf } from "../results/task-row.ts";
 import { Replay } from "./journal-replay.ts";
 
 /** A step that lasts longer than this is told as begun while it runs; a shorter one with its end, in the same call. */
@@ -188,7 +189,9 @@ export class Journal {
     const { id, run, attempt, object } = this.#task;
     if (!(object & OBJECT.used)) await reached(markObject(this.#env.DB, id, OBJECT.used));
     const snapshot = liveSnapshotOf(this.#task);
-    const all = await reached(persist(async () => this.#object.openJournal(run, attempt, snapshot)));
+    const from = jsonOf<RunOptions>(this.#task.options)?.from;
+    const keepBefore = from?.run === run ? from.before : 0;
+    const all = await reached(persist(async () => this.#object.openJournal(run, attempt, snapshot, keepBefore)));
     if (all === null) throw new AttemptAborted("lost", "the task is in another attempt");
     for (const entry of all) {
       this.#position = Math.max(this.#position, entry.began, entry.ended ?? 0);

@@ -7,7 +7,11 @@ import type { TaskContext } from "../../src/core/task.ts";
 import type { StepNews } from "../../src/core/journal.ts";
 import type { AskedSignal } from "../../src/core/settle.ts";
 import { listWaits, type WaitRow } from "../../src/results/waits.ts";
-import { readSteps } from "../../src/engine/events/steps.ts";
+import { NonRetryableError } from "../../src/core/errors.ts";
+import { retry } from "../../src/engine/retry.ts";
+import { cancelTasks } from "../../src/results/cancel-tasks.ts";
+import { quietEnv } from "./webhook-tasks.ts";
+import { findStep, readSteps } from "../../src/engine/events/steps.ts";
 import { listEvents } from "../../src/engine/events/follow.ts";
 import { deleteEnded } from "../../src/engine/delete.ts";
 import { jumpTo, passTime, realTime } from "./passing-time.ts";
@@ -201,5 +205,99 @@ describe("the steps of a task", () => {
     const row = await task.row();
     expect(await deleteEnded(env, [task.id])).toBe(1);
     expect(await readSteps(env, row)).toEqual([]);
+  });
+});
+
+describe("a retry from a step", () => {
+  const background = { waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined) };
+
+  const retryFrom = async (task: DurableTask, name: string) => {
+    const from = await findStep(env, await task.row(), name);
+    return retry(quietEnv(), background, [task.id], null, Date.now(), null, from);
+  };
+
+  it("keeps what had ended before it, over a crash too, and does the rest again", async () => {
+    const did = effects();
+    let fails = true;
+    const task = await DurableTask.store(async (ctx) => {
+      const results = [await did.step(ctx, "a")];
+      await ctx.sleep(0);
+      results.push(await did.step(ctx, "b"), await did.step(ctx, "b"));
+      if (fails) throw new NonRetryableError("no");
+      return [...results, await did.step(ctx, "c")];
+    });
+    await task.attempt();
+    expect(await task.row()).toMatchObject({ state: "failed" });
+    expect(await retryFrom(task, "b#2")).toEqual([task.id]);
+    const first = await task.claim();
+    await task.run(first, async () => Promise.reject(new Error("lost")));
+    await task.end(first, { outcome: "crashed" });
+    fails = false;
+    expect(await task.attempt()).toMatchObject({ outcome: "succeeded", result: '["a","b","b","c"]' });
+    expect(did.done).toEqual(["a", "b", "b", "b", "c"]);
+    expect((await stepsOf(task)).map(({ name, attempt }) => `${name} ${attempt}`)).toEqual([
+      "a 1",
+      "sleep 1",
+      "b 1",
+      "b#2 3",
+      "c 3",
+    ]);
+  });
+
+  it("does not hold for the run after it", async () => {
+    const did = effects();
+    const task = await DurableTask.store(async (ctx) => {
+      await did.step(ctx, "a");
+      await did.step(ctx, "b");
+      throw new NonRetryableError("no");
+    });
+    await task.attempt();
+    await retryFrom(task, "b");
+    await task.attempt();
+    await retry(quietEnv(), background, [task.id], null, Date.now());
+    await task.attempt();
+    expect(did.done).toEqual(["a", "b", "b", "a", "b"]);
+  });
+
+  it("is refused in words where the step is unknown, or the run is not the one that was read", async () => {
+    const task = await DurableTask.store(async (ctx) => {
+      await ctx.step("charge", () => 1);
+      throw new NonRetryableError("no");
+    });
+    await task.attempt();
+    await expect(findStep(env, await task.row(), "chrage")).rejects.toMatchObject({
+      problem: {
+        name: "invalid-body",
+        errors: [{ pointer: "/from", detail: "no step has this name; did you mean charge?" }],
+      },
+    });
+    const from = await findStep(env, await task.row(), "charge");
+    const stale = { ...from, run: from.run - 1 };
+    expect(await retry(quietEnv(), background, [task.id], null, Date.now(), null, stale)).toEqual([]);
+  });
+
+  it("keeps no step that was undone, and has those undone that it keeps", async () => {
+    const did: string[] = [];
+    const handler: Handler = async (ctx) => {
+      await ctx.step("a", () => 1, { undo: () => void did.push("undo a") });
+      await ctx.step("b", () => 2);
+      await ctx.sleep("1h");
+      throw new NonRetryableError("no");
+    };
+    const task = await DurableTask.store(handler);
+    await task.attempt();
+    await cancelTasks(env.DB, [task.id], null, Date.now());
+    await retryFrom(task, "b");
+    await task.attempt();
+    await task.attempt();
+    expect(await task.row()).toMatchObject({ state: "queued" });
+    await task.attempt();
+    expect(await task.row()).toMatchObject({ state: "failed" });
+    expect(did).toEqual(["undo a"]);
+    const row = await task.row();
+    await expect(findStep(env, row, "b")).rejects.toMatchObject({ problem: { name: "conflict" } });
+    expect(await findStep(env, row, "a")).toMatchObject({ isUndoable: false });
+    expect(await stepsOf(task)).toMatchObject([{ name: "a", undoError: null }, { name: "b" }, { name: "sleep" }]);
+    expect((await newsOf(task)).at(-1)).toMatchObject({ name: "a", phase: "undone", error: null });
   });
 });

@@ -1,6 +1,7 @@
 /** Durable tasks: steps that are not run again, naps and children that hold no worker. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/contract/event.ts";
+import type { ProblemResource } from "../../src/contract/problem.ts";
 import type { StepEventData, StepResource } from "../../src/contract/step.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { startHookReceiver, type HookReceiver } from "../faults/hook-receiver.ts";
@@ -92,6 +93,8 @@ describe("steps", () => {
     try {
       const { id } = await api.submit("test.steps", { steps: 3, url: refusing.url }, { maxAttempts: 1 });
       expect(await api.waitForEnd(id)).toMatchObject({ state: "failed", attempt: 1 });
+      const unknown = await api.post<ProblemResource>(`/v1/tasks/${id}/retry`, { from: "s9" });
+      expect([unknown.status, unknown.body.errors?.[0]?.pointer]).toEqual([422, "/from"]);
       expect((await api.post(`/v1/tasks/${id}/retry`)).status).toBe(202);
       expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded", attempt: 2, result: ["s1", "s2", "s3"] });
       expect(refusing.of(id).map((hook) => hook.step)).toEqual(["s1", "s2", "s1", "s2", "s3"]);

@@ -186,12 +186,12 @@ class Client:
         body = present(reason=reason, undo=undo)
         return Task.of(self._connection.json("POST", f"{_path(task)}/cancel", body=body, repeatable=True))
 
-    def retry(self, task: TaskRef, *, input: Any = ABSENT) -> Task:
-        """Runs a failed, cancelled or expired task again, with another input if one is given.
+    def retry(self, task: TaskRef, *, input: Any = ABSENT, from_step: Optional[str] = None) -> Task:
+        """Runs a failed, cancelled or expired task again, with another input if one is given, and from a step on.
 
         After a broken connection it is not asked for again.
         """
-        body = {} if input is ABSENT else {"input": input}
+        body = {**({} if input is ABSENT else {"input": input}), **({} if from_step is None else {"from": from_step})}
         return Task.of(self._connection.json("POST", f"{_path(task)}/retry", body=body))
 
     def delete(self, task: TaskRef) -> None:

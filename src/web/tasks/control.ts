@@ -4,6 +4,7 @@ import { z } from "zod";
 import { taskSchema } from "../../contract/task.ts";
 import { ARROWS, isTerminal, type State } from "../../core/states.ts";
 import { cancel } from "../../engine/cancel.ts";
+import { findStep } from "../../engine/events/steps.ts";
 import { deleteEnded } from "../../engine/delete.ts";
 import { prepareInput } from "../../engine/new-input.ts";
 import { admit } from "../../engine/quota.ts";
@@ -73,8 +74,12 @@ export const retryTask = operation({
   scope: "cancel",
   audits: "task.retry",
   description:
-    "Its history is kept. `input` replaces the input it had, and needs the scope `submit` too. What depends on a member of a flow runs again after it, and a flow that has ended is open again.",
-  body: optionalBody(z.strictObject({ input: z.unknown().optional() }).meta({ id: "Retry" })),
+    "Its history is kept. With `from`, the name of a step, what a durable task had finished before that step is kept too, and it goes on there; without it all steps run again. `input` replaces the input it had, and needs the scope `submit` too. What depends on a member of a flow runs again after it, and a flow that has ended is open again.",
+  body: optionalBody(
+    z
+      .strictObject({ input: z.unknown().optional(), from: z.string().min(1).max(250).optional() })
+      .meta({ id: "Retry" }),
+  ),
   example: { input: { name: "herb garden" } },
   answers: {
     202: {
@@ -83,14 +88,18 @@ export const retryTask = operation({
       headers: ["Location", "Retry-After"],
     },
   },
-  problems: ["not-found", "unknown-task", "conflict", "invalid-input", "quota-exceeded"],
+  problems: ["not-found", "unknown-task", "conflict", "invalid-input", "quota-exceeded", "unavailable"],
   async handle({ c, env, principal, params, body, audit }) {
     const before = await findRow(env, principal, params["id"]!);
     if (body.input !== undefined) demand(principal, "submit");
+    if (body.from !== undefined && !mayRetry(before)) refuse("conflict", whyNotAgain(before));
+    const from = body.from === undefined ? null : await findStep(env, before, body.from);
     const input = body.input === undefined ? null : await prepareInput(env, before.tenant, before.task, body.input);
     await admit(env, before.tenant, { tasks: 1, bytes: input?.text?.length ?? 0 }, Date.now());
-    const entry = audit(before.id, { detail: { newInput: input !== null } });
-    const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now(), entry);
+    const entry = audit(before.id, {
+      detail: { newInput: input !== null, ...(from === null ? {} : { from: body.from }) },
+    });
+    const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now(), entry, from);
     if (again === undefined) refuse("conflict", whyNotAgain(before));
     const row = await findRow(env, principal, before.id);
     pointTo(c, row);
@@ -135,8 +144,13 @@ function refuseMember(flowId: string): never {
   );
 }
 
-function whyNotAgain({ state, flowId }: WholeTaskRow): string {
-  if (!(ARROWS.retry.from as readonly State[]).includes(state) || flowId === null) {
+function mayRetry({ state }: WholeTaskRow): boolean {
+  return (ARROWS.retry.from as readonly State[]).includes(state);
+}
+
+function whyNotAgain(row: WholeTaskRow): string {
+  const { state, flowId } = row;
+  if (!mayRetry(row) || flowId === null) {
     return `Only a failed, cancelled or expired task runs again; this one is ${state}.`;
   }
   return `All that it needs must have succeeded, and what depends on it must not be at work. Once the flow has ended, POST /v1/flows/${flowId}/retry runs again all that failed.`;
