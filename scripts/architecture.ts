@@ -33,7 +33,7 @@ const ROOMS: { [room: string]: Room } = {
   testing: { rooms: ["core"], packages: [] },
   pages: {
     rooms: ["contract", "client"],
-    packages: ["swagger-ui-dist", "preact", "@preact/signals", "cronstrue", "uplot"],
+    packages: ["swagger-ui-dist", "preact", "@preact/signals", "cronstrue"],
   },
 };
 

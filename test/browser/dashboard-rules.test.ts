@@ -27,7 +27,9 @@ describe("the filter", () => {
 
   it("becomes the API's, with ages as instants", () => {
     const { filter, faults } = filterOf(
-      termsOf("state:failed,expired task:order.ship lane:bulk tag.customer:42 error:timeout created:2h finished:>1d"),
+      termsOf(
+        "state:failed,expired task:order.ship lane:bulk tag.customer:42 error:timeout parent:task_1 wait:>5m created:2h finished:>1d",
+      ),
       NOW,
     );
     expect(faults).toEqual([]);
@@ -37,15 +39,20 @@ describe("the filter", () => {
       lane: "bulk",
       tags: { customer: "42" },
       error: "timeout",
+      parentId: "task_1",
+      waitLongerThan: 300_000,
       createdAfter: "2026-11-28T10:00:00.000Z",
       finishedBefore: "2026-11-27T12:00:00.000Z",
     });
   });
 
   it("says what it does not understand, and leaves it out", () => {
-    const { filter, faults } = filterOf(termsOf("state:gone lane:none created:soon word what:ever task:x error:"), NOW);
+    const { filter, faults } = filterOf(
+      termsOf("state:gone lane:none created:soon word what:ever task:x error: toString:x wait:long"),
+      NOW,
+    );
     expect(filter).toEqual({ task: "x" });
-    expect(faults).toHaveLength(6);
+    expect(faults).toHaveLength(8);
   });
 });
 

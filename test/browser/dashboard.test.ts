@@ -214,6 +214,22 @@ describe("a task", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("shows the tasks that it has made, on its timeline and by a list", async () => {
+    const task = await api.submit("test.spawn", { task: "test.noop", input: null, n: 2 });
+    await api.waitForEnd(task.id);
+    const { page, complaints } = await openDashboard(browser, server.url, {
+      key: server.key,
+      at: `/tasks/${task.id}?tab=related`,
+    });
+    await expect.poll(() => page.locator(".stretch[data-kind=child]").count(), { timeout: SOON_MS }).toBe(2);
+    await page.getByRole("link", { name: "All that goes back to the same task" }).click();
+    await expect.poll(() => page.locator("tr[data-task]").count(), { timeout: SOON_MS }).toBe(3);
+    await page.getByText("3 tasks").waitFor();
+    await page.getByLabel("Order").selectOption("duration");
+    await expect.poll(() => page.locator("tr[data-task]").first().getAttribute("data-task")).toBe(task.id);
+    expect(complaints).toEqual([]);
+  });
+
   it("is submitted again with another input, by a form from its schema", async () => {
     const task = await api.waitForEnd((await api.submit("test.sleep", { ms: 1 }, { tags: { test: "form" } })).id);
     const { page, complaints } = await openDashboard(browser, server.url, {

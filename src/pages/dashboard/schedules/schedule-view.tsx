@@ -47,8 +47,7 @@ function Shown({ schedule }: { schedule: ScheduleResource }) {
           </span>
         </p>
         <p>
-          It submits <a href={tasksHref({ task })}>{task}</a>: <a href={tasksHref({ "tag.schedule": id })}>its tasks</a>
-          .
+          It submits <a href={tasksHref({ task })}>{task}</a>: <a href={tasksHref({ schedule: id })}>its tasks</a>.
         </p>
         <ScheduleActs schedule={schedule} />
       </header>

@@ -1,50 +1,60 @@
-/** The tasks around a task: where it came from, what it waits for, and its flow. */
+/** The tasks around a task: those that go back to the same one, those that it waits for, and its flow. */
 
+import type { TaskResource } from "../../../contract/task.ts";
 import { hrefTo } from "../address.ts";
 import { Empty, Loaded } from "../parts/loading.tsx";
-import { ONCE, usePolled } from "../polled.ts";
+import { usePolled } from "../polled.ts";
 import { client } from "../session.ts";
 import { columnsOf } from "../tasks/columns.tsx";
+import { tasksHref } from "../tasks/filter.ts";
 import { TaskTable } from "../tasks/task-table.tsx";
-import type { TaskResource } from "../../../contract/task.ts";
 import type { TabProps } from "./tab-props.ts";
 
 const MOST = 50;
+const EVERY_MS = 5_000;
 
 export function Related({ task }: TabProps) {
-  const ids = relatedTo(task);
-  const read = usePolled(`related ${ids.join()}`, (signal) => readAll(ids, signal), ONCE);
-  if (ids.length === 0 && task.flowId === null)
-    return <Empty>It was submitted by itself, and waits for no other.</Empty>;
+  const { id, rootId, flowId } = task;
+  const waited = waitedFor(task);
+  const read = usePolled(`kin ${id} ${waited.join()}`, (signal) => readKin(rootId, waited, signal), EVERY_MS);
   return (
     <>
-      {task.flowId !== null && (
+      {flowId !== null && (
         <p>
-          It is a member of the flow <a href={hrefTo("flows", task.flowId)}>{task.flowId}</a>.
+          It is a member of the flow <a href={hrefTo("flows", flowId)}>{flowId}</a>.
         </p>
       )}
       <Loaded from={read}>
-        {(rows) =>
-          rows.length === 0 ? (
-            <></>
-          ) : (
-            <TaskTable rows={rows} columns={columnsOf("state,task,why,age")} label="Related tasks" />
-          )
-        }
+        {(kin) => {
+          const rows = kin.filter((each) => each.id !== id);
+          if (rows.length === 0)
+            return <Empty>It was submitted by itself, has made no other, and waits for none.</Empty>;
+          return (
+            <>
+              <p>
+                <a href={tasksHref({ root: rootId })}>All that goes back to the same task</a>
+              </p>
+              <TaskTable rows={rows} columns={columnsOf("state,task,why,run,age")} label="Related tasks" />
+            </>
+          );
+        }}
       </Loaded>
     </>
   );
 }
 
-/** The ids of its parent, its root, and those that it waits for. */
-function relatedTo({ id, parentId, rootId, waitingFor }: TaskResource): string[] {
-  const waited = ((waitingFor as { tasks?: string[][] } | null)?.tasks ?? []).flat();
-  const ids = [parentId, rootId, ...waited].filter((each): each is string => each !== null && each !== id);
-  return [...new Set(ids)].slice(0, MOST);
+/** The ids of the tasks that it waits for. */
+function waitedFor({ waitingFor }: TaskResource): string[] {
+  const groups = (waitingFor as { tasks?: string[][] } | null)?.tasks ?? [];
+  return groups.flat().slice(0, MOST);
 }
 
-/** Those that are still there. */
-async function readAll(ids: readonly string[], signal: AbortSignal): Promise<TaskResource[]> {
-  const read = await Promise.allSettled(ids.map((id) => client().get(id, { signal }) as Promise<TaskResource>));
-  return read.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+/** The latest that go back to this root, and those of these ids that are still there. */
+async function readKin(rootId: string, ids: readonly string[], signal: AbortSignal): Promise<TaskResource[]> {
+  const { items } = await client().list({ rootId }, { limit: MOST, signal }).page();
+  const known = new Set(items.map((each) => each.id));
+  const others = ids.filter((each) => !known.has(each));
+  const read = await Promise.allSettled(others.map((each) => client().get(each, { signal })));
+  const found = read.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  return [...items, ...found] as TaskResource[];
 }

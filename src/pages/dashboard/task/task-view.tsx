@@ -21,6 +21,8 @@ import { useSteps } from "./steps.ts";
 const EVERY_MS = 5_000;
 const WHY_MS = 2_000;
 const ENDED_MS = 60_000;
+/** So many of its children are drawn. */
+const CHILDREN = 30;
 
 export function TaskView({ id }: { id: string }) {
   const read = usePolled(`task ${id}`, (signal) => client().get(id, { signal }) as Promise<TaskResource>, EVERY_MS);
@@ -44,6 +46,14 @@ function Shown({ task, events }: { task: TaskResource; events: readonly TaskEven
     hasEnded ? ENDED_MS : WHY_MS,
   );
   const steps = useSteps(task, events);
+  const children = usePolled(
+    `children ${task.id}`,
+    async (signal) => {
+      const { items } = await client().list({ parentId: task.id }, { limit: CHILDREN, signal }).page();
+      return items;
+    },
+    hasEnded ? ENDED_MS : EVERY_MS,
+  );
   const latest = events.findLast((event) => event.type === "progress");
   const progress = latest?.type === "progress" && task.state === "running" ? latest.data : task.progress;
   return (
@@ -68,7 +78,7 @@ function Shown({ task, events }: { task: TaskResource; events: readonly TaskEven
         <Facts task={task} />
         <TaskActs task={task} />
       </header>
-      <Timeline task={task} events={events} steps={steps} children={[]} />
+      <Timeline task={task} events={events} steps={steps} children={children.data ?? []} />
       <Tabs task={task} events={events} tab={here.value.query.get("tab") ?? "values"} />
     </article>
   );

@@ -54,6 +54,9 @@ function valuesOf(name: string, stats: Stats | undefined): { value: string; coun
     case "created":
     case "finished":
       return ["5m", "1h", "24h", "7d", ">1h"].map((value) => ({ value }));
+    case "wait":
+    case "run":
+      return ["10s", "1m", "5m", "1h"].map((value) => ({ value }));
     default:
       return [];
   }

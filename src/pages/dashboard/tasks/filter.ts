@@ -17,9 +17,16 @@ export const TERM_NAMES: readonly (readonly [string, string])[] = [
   ["tag.", "a tag: tag.customer:42"],
   ["error", "the type of its error"],
   ["flow", "the id of its flow"],
+  ["schedule", "the id of its schedule"],
+  ["parent", "the id of the task that has made it"],
+  ["root", "the id of the task that it goes back to"],
+  ["wait", "5m: waits or has waited for longer"],
+  ["run", "1h: runs or has run for longer"],
   ["created", "2h: in the last two hours; >2h: before that; or a time"],
   ["finished", "the same for its end"],
 ];
+
+const IDS: Readonly<Record<string, string>> = { flow: "flowId", parent: "parentId", root: "rootId" };
 
 /** Reads `state:failed tag.customer:"a b"`. */
 export function termsOf(text: string): Term[] {
@@ -58,8 +65,12 @@ export function filterOf(terms: readonly Term[], now: number): { filter: TaskFil
       const time = timeOf(value, now);
       if (time === null) fault('is no time: write "2h", ">2h" or "2026-11-28T12:00:00Z"');
       else filter[`${name}${time.isBefore ? "Before" : "After"}`] = time.at;
-    } else if (name === "flow") filter["flowId"] = value;
-    else if (name === "task" || name === "error") filter[name] = value;
+    } else if (name === "wait" || name === "run") {
+      const span = value.replace(/^>/, "");
+      if (msOf(span) === null) fault("is no duration: write 5m");
+      else filter[`${name}LongerThan`] = msOf(span);
+    } else if (Object.hasOwn(IDS, name)) filter[IDS[name]!] = value;
+    else if (name === "task" || name === "error" || name === "schedule") filter[name] = value;
     else if (name === "") fault("is no term: write name:value");
     else fault(`there is no term ${name}`);
   }

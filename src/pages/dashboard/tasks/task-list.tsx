@@ -1,13 +1,15 @@
 /** The list of tasks: live, filtered by what the address says, and still while somebody looks at a row. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { FeedFrame, TaskFilter } from "../../../client/index.ts";
 import type { TaskResource } from "../../../contract/task.ts";
-import { here } from "../address.ts";
+import { change, here } from "../address.ts";
 import { copy } from "../acts.ts";
 import { curlOf, literal, pathWith, type Call } from "../call.ts";
 import { AsCode } from "../parts/as-code.tsx";
 import { Loaded } from "../parts/loading.tsx";
 import { Pager } from "../parts/pager.tsx";
+import { isFed, useFeed } from "../feed.ts";
 import { usePolled } from "../polled.ts";
 import { client } from "../session.ts";
 import { useKeys } from "../shell/keyboard.ts";
@@ -24,7 +26,15 @@ import { TaskTable } from "./task-table.tsx";
 
 const LIMIT = 50;
 const EVERY_MS = 2_000;
+/** While the feed tells of every change. */
+const FED_MS = 15_000;
 const STATS_MS = 30_000;
+const COUNT_MS = 15_000;
+
+const SORTS = [
+  ["finished", "latest end first"],
+  ["duration", "longest run first"],
+] as const;
 
 export function TaskList() {
   const { query } = here.value;
@@ -34,17 +44,24 @@ export function TaskList() {
   const text = textOf(terms);
   const { filter } = filterOf(terms, Date.now());
 
+  const sort = SORTS.find(([name]) => name === query.get("sort"))?.[0];
+  const key = `${text} ${cursor ?? ""} ${sort ?? ""}`;
+
   const list = usePolled(
-    `tasks ${text} ${cursor ?? ""}`,
-    () => client().list(filter, { limit: LIMIT }).page(cursor),
-    EVERY_MS,
+    `tasks ${key}`,
+    () => client().list(filter, { limit: LIMIT, sort }).page(cursor),
+    isFed.value ? FED_MS : EVERY_MS,
   );
+  const count = usePolled(`count ${text}`, (signal) => client().count(filter, { signal }), COUNT_MS);
+  useFeed((frame) => {
+    if (concerns(frame, filter, list.data?.items ?? [])) list.refresh();
+  });
   const stats = usePolled("stats", (signal) => client().stats({ signal }), STATS_MS);
-  const { rows, waiting, hold, release } = useHeld(list.data?.items, `${text} ${cursor ?? ""}`);
+  const { rows, waiting, hold, release } = useHeld(list.data?.items, key);
 
   useEffect(() => chooseNone, [text]);
 
-  const shown = { ...filter, limit: LIMIT, cursor: cursor ?? undefined };
+  const shown = { ...filter, limit: LIMIT, sort, cursor: cursor ?? undefined };
   const { tags = {}, ...rest } = shown;
   const byTag = Object.fromEntries(Object.entries(tags).map(([name, value]) => [`tag.${name}`, value]));
   const call: Call = { method: "GET", path: pathWith("/v1/tasks", { ...rest, ...byTag }) };
@@ -56,6 +73,18 @@ export function TaskList() {
       <h1 class="unseen">Tasks</h1>
       <div class="bar">
         <FilterBar text={text} stats={stats.data} tags={seenTags} />
+        <select
+          aria-label="Order"
+          value={sort ?? ""}
+          onChange={(event) => change({ sort: event.currentTarget.value, cursor: undefined })}
+        >
+          <option value="">newest first</option>
+          {SORTS.map(([name, words]) => (
+            <option key={name} value={name}>
+              {words}
+            </option>
+          ))}
+        </select>
         <ColumnPicker />
       </div>
       <BulkBar filter={filter} text={text} />
@@ -73,6 +102,12 @@ export function TaskList() {
           ) : (
             <>
               <TaskTable rows={rows} columns={columnsOf(query.get("cols") ?? USUAL)} label="Tasks" onHold={hold} />
+              {count.data !== undefined && (
+                <p class="total soft">
+                  {count.data.isExact ? "" : "about "}
+                  {many(count.data.estimate, "task")}
+                </p>
+              )}
               <Pager nextCursor={page.nextCursor} />
             </>
           )
@@ -84,6 +119,15 @@ export function TaskList() {
       />
     </>
   );
+}
+
+/** Whether a change may be one of this list. */
+function concerns({ changed, missed }: FeedFrame, filter: TaskFilter<string>, rows: readonly TaskResource[]): boolean {
+  if (missed) return true;
+  const shown = new Set(rows.map(({ id }) => id));
+  const fits = ({ task, lane }: FeedFrame["changed"][number]) =>
+    (filter.task ?? task) === task && (filter.lane ?? lane) === lane;
+  return changed.some((each) => shown.has(each.id) || fits(each));
 }
 
 /** The rows that are shown, which stay where they are while somebody looks at one, or has selected any. */
