@@ -11,8 +11,6 @@ import { writeJson } from "../core/json.ts";
 import { staticFaults } from "../core/partial-input.ts";
 import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/bounds.ts";
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
-import type { RetryOptions } from "../core/retry.ts";
-import type { WebhookEvent } from "../core/webhook.ts";
 import { scrubFaults, Secrets, takeOut, type Taken } from "../core/secret.ts";
 import type { Share } from "../core/share.ts";
 import { firstLook } from "../core/wake.ts";
@@ -20,6 +18,7 @@ import { byteLength } from "../core/byte-length.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { findTask, taskNames } from "./registry.ts";
 import { prepareLimits } from "./limits/prepare.ts";
+import { runOptionsOf } from "./run-options.ts";
 import { whyNoSealKey } from "./sealing/key.ts";
 import { whyNoTarget } from "./webhooks/target.ts";
 
@@ -29,17 +28,6 @@ export interface Origin {
   traceparent: string | null;
   /** Prefix of the `debounce` keys, where the whole tenant does not share them. */
   debounces?: string | null;
-}
-
-/** What a submission asks for beyond the row's columns; JSON in the row's `options`. */
-export interface RunOptions {
-  /** Set by a retry: this run keeps of the journal what had ended before this place. */
-  from?: { run: number; before: number };
-  timeoutMs?: number;
-  softTimeoutMs?: number;
-  retry?: RetryOptions;
-  /** Told of this task's end. Messages are signed with its own secret (sealed), or without one with the tenant's. Never shown. */
-  webhook?: { url: string; events?: WebhookEvent[] | undefined; secret?: string | undefined };
 }
 
 export type Prepared = { ok: true; task: NewTask; share?: Share } | { ok: false; problem: Problem };
@@ -104,15 +92,7 @@ export function prepareSubmission(
     const fault = { pointer: "/options/webhook/url", detail: noTarget };
     return refuse(problem("invalid-body", "Webhooks do not go to this address.", [fault]));
   }
-  const { webhook } = options;
-  // Without a seal key the secret is stored as it is, and sealed when it is used after a key is configured.
-  const signing = webhook?.secret !== undefined && whyNoSealKey(env) === null ? webhook.secret : null;
-  const run: RunOptions = {
-    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
-    ...(options.softTimeout === undefined ? {} : { softTimeoutMs: options.softTimeout }),
-    ...(options.retry === undefined ? {} : { retry: options.retry }),
-    ...(webhook === undefined ? {} : { webhook: signing === null ? webhook : { ...webhook, secret: undefined } }),
-  };
+  const { run, signing } = runOptionsOf(options, () => whyNoSealKey(env) === null);
   const limits = prepareLimits(definition, submission, checked.value, origin.tenant);
   if (!limits.ok) return limits;
   const { concurrency, rates, secretKeys } = limits;

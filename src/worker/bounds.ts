@@ -3,7 +3,7 @@
 import type { TaskDefinition } from "../core/task.ts";
 import { DEFAULT_TIMEOUT_MS } from "../core/bounds.ts";
 import { DEFAULT_RETRY, retryPolicy, type RetryPolicy } from "../core/retry.ts";
-import type { RunOptions } from "../engine/prepare.ts";
+import type { RunOptions } from "../engine/run-options.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { jsonOf } from "../results/task-row.ts";
 

@@ -5,7 +5,7 @@ import { nameIn, type JournalEntry } from "../core/journal.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { Scrubber } from "../core/secret.ts";
 import { liveSnapshotOf, progressObject } from "../engine/events/tell.ts";
-import type { RunOptions } from "../engine/prepare.ts";
+import type { RunOptions } from "../engine/run-options.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { persist } from "../results/d1.ts";
 import { reached } from "./reached.ts";

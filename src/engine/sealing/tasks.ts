@@ -6,7 +6,7 @@ import { putBack, takeOut, type Taken } from "../../core/secret.ts";
 import type { Ended, Known } from "../../core/flows/value.ts";
 import type { ClaimedTask } from "../../results/claim-tasks.ts";
 import type { NewTask } from "../../results/new-task.ts";
-import type { RunOptions } from "../prepare.ts";
+import type { RunOptions } from "../run-options.ts";
 import { macs, open, seal } from "./seal.ts";
 import { sealTaskSecret } from "../webhooks/secret.ts";
 

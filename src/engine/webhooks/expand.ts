@@ -14,7 +14,7 @@ import { storeDeliveries } from "../../results/webhooks/store-deliveries.ts";
 import { jsonOf, OVERFLOW, type WholeTaskRow } from "../../results/task-row.ts";
 import type { WebhookRow } from "../../results/webhooks/row.ts";
 import { namedTaskId } from "../ids.ts";
-import type { RunOptions } from "../prepare.ts";
+import type { RunOptions } from "../run-options.ts";
 import { presentTask } from "../present.ts";
 import { newDelivery, type Happening, type Listener } from "./delivery.ts";
 import { newWebhookSecret, sealEndpointSecret, sealTaskSecret } from "./secret.ts";
