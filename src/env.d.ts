@@ -20,7 +20,7 @@ interface Env {
   DEMO_LIMIT?: RateLimit;
   /** Counts the requests of those keys that were made with `rateLimited`. */
   KEY_LIMIT?: RateLimit;
-  /** The bootstrap key: every scope, any tenant. Without it only stored keys are accepted. */
+  /** The service's own key: every scope, any tenant. Without it only stored keys are accepted. */
   API_KEY?: string;
   /** What signs links, 32 characters or more each, separated by commas: the first signs, the others hold still. Without it the clock keeps random ones. */
   LINK_KEY?: string;

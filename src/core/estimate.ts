@@ -51,8 +51,8 @@ export interface FullKey {
   startedAts: readonly number[];
 }
 
-/** The start of the task at `position` in a key's line, if the tasks before it take as long as such tasks did lately. */
-export function byPlaces(
+/** The start of the task at `position` among a key's waiters, if the tasks before it take as long as such tasks did lately. */
+export function bySlots(
   { limit, startedAts }: FullKey,
   position: number,
   run: Histogram,

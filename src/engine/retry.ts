@@ -1,7 +1,7 @@
 /** Runs ended tasks again. */
 
 import type { Audit } from "../results/audit.ts";
-import { readFlowsOf } from "../results/flows/reopen.ts";
+import { readFlowsToReopen } from "../results/flows/reopen.ts";
 import { retryTasks, type NewInput, type RetryFrom } from "../results/retry-tasks.ts";
 import { announce } from "./announce.ts";
 import { withFreshIds } from "./flows/error-tasks.ts";
@@ -20,7 +20,7 @@ export async function retry(
   audit: Audit | null = null,
   from: RetryFrom | null = null,
 ): Promise<string[]> {
-  const flows = (await readFlowsOf(env.DB, ids)).map((flow) => ({
+  const flows = (await readFlowsToReopen(env.DB, ids)).map((flow) => ({
     ...flow,
     onError: flow.onError === null ? null : withFreshIds(flow.onError),
   }));

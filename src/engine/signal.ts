@@ -38,12 +38,12 @@ export async function signal(
   if (isStorageHeld(env)) throw new RefusalError("full");
   await admit(env, task.tenant, { signals: 1, bytes: body.length }, now);
   const { kept, released } = await addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID(), audit);
-  if (!kept) return explain(env, task, linkId);
+  if (!kept) return refuseSignal(env, task, linkId);
   background.waitUntil(announce(env, { released }, now));
   if (task.object & TOLD) background.waitUntil(tell(env, task, name, body, now));
 }
 
-async function explain(env: Env, { id }: TaskRow, linkId: string | null): Promise<never> {
+async function refuseSignal(env: Env, { id }: TaskRow, linkId: string | null): Promise<never> {
   if (linkId !== null && (await isLinkUsed(env.DB, linkId))) {
     refuse("conflict", "This address was good for one signal, and has been used.");
   }

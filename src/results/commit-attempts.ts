@@ -171,9 +171,9 @@ async function commitChunk(db: D1Database, chunk: Entry[]): Promise<CommitAnswer
   for (const { value, apart } of large) batch.add(db.prepare(LARGE_RESULT).bind(value.id, value.attempt, apart));
   const committed = batch.rows<Committed>(commit);
   const at = Math.max(...chunk.map((entry) => entry.value.at));
-  const released = releasing.length === 0 ? () => [] : addRelease(batch, db, idsOf(releasing), at);
+  const released = releasing.length === 0 ? () => [] : addRelease(batch, db, idList(releasing), at);
   // Includes the ends of other tasks in consequence.
-  const owed = releasing.length === 0 ? null : batch.rows<OwedId>(owedStatement(db, idsOf(chunk), at));
+  const owed = releasing.length === 0 ? null : batch.rows<OwedId>(owedStatement(db, idList(chunk), at));
   await batch.run(persist);
   const held = await allHeld(db, chunk, list, committed());
   return {
@@ -189,7 +189,7 @@ async function allHeld(db: D1Database, chunk: Entry[], list: string, written: Co
   return (await persist(() => db.prepare(HELD).bind(list).all<Committed>())).results;
 }
 
-function idsOf(entries: Entry[]): string {
+function idList(entries: Entry[]): string {
   return JSON.stringify(entries.map((entry) => entry.value.id));
 }
 

@@ -19,18 +19,18 @@ export const IS_AWAKE = `(v.wait IS NOT NULL AND (
   json_array_length(v.wait, '$.signals') > 0 AND tasks.signals > v.wait->>'heard'
   OR ${anyGroupEnded("v.wait")}))`;
 
-const wake = (at: string) => `state = 'queued', run_at = ${at}, due_at = ${at} + ${BELL_MS}, waiting_for = NULL`;
+const queuedAt = (at: string) => `state = 'queued', run_at = ${at}, due_at = ${at} + ${BELL_MS}, waiting_for = NULL`;
 
 /** Queues the parents of the tasks ?1, a JSON array, that wait for nothing more at the time ?2. */
 export const WAKE_PARENTS = `
-UPDATE tasks SET ${wake("?2")}
+UPDATE tasks SET ${queuedAt("?2")}
 WHERE state = 'waiting'
   AND id IN (SELECT task.node->>'wakes' FROM tasks AS task WHERE task.id IN (SELECT value FROM json_each(?1)))
   AND ${anyGroupEnded("tasks.waiting_for")}`;
 
 /** Queues the task ?1, at the time ?3, where it waits for a signal of the name ?2 and the delivery ?4 was kept. */
 export const WAKE_BY_SIGNAL = `
-UPDATE tasks SET ${wake("?3")}
+UPDATE tasks SET ${queuedAt("?3")}
 WHERE id = ?1 AND state = 'waiting'
   AND EXISTS (SELECT 1 FROM json_each(tasks.waiting_for, '$.signals') AS wanted WHERE wanted.value = ?2)
   AND EXISTS (SELECT 1 FROM signals WHERE delivery = ?4 AND task_id = ?1)`;

@@ -33,7 +33,7 @@ export const listAuditOperation = operation({
   problems: ["invalid-cursor"],
   async handle({ c, env, principal, query }) {
     const { cursor, limit = 50, since, until, tenant, ...filter } = query;
-    if (tenant !== undefined && tenant !== principal.tenant && !principal.isBootstrap) {
+    if (tenant !== undefined && tenant !== principal.tenant && !principal.isServiceKey) {
       refuse("forbidden", "Only the service's own key may name another tenant.");
     }
     const last = until === undefined ? LATEST_AUDIT : firstIdAt("audit", until + 1);
@@ -42,7 +42,7 @@ export const listAuditOperation = operation({
       env.DB,
       {
         ...filter,
-        tenant: tenant ?? (principal.isBootstrap ? null : principal.tenant),
+        tenant: tenant ?? (principal.isServiceKey ? null : principal.tenant),
         from: firstIdAt("audit", since ?? 0),
         before: after < last ? after : last,
       },

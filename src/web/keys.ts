@@ -1,4 +1,4 @@
-/** `/v1/keys`: API keys. The bootstrap key manages the keys of every tenant, any other admin key those of its own tenant. */
+/** `/v1/keys`: API keys. The service's own key manages the keys of every tenant, any other admin key those of its own tenant. */
 
 import { z } from "zod";
 import {
@@ -40,7 +40,7 @@ export const createKeyOperation = operation({
       ]);
     }
     const tenant = body.tenant ?? principal.tenant;
-    if (!principal.isBootstrap && tenant !== principal.tenant) {
+    if (!principal.isServiceKey && tenant !== principal.tenant) {
       refuse("forbidden", "Only the service's own key may name another tenant.");
     }
     const wanted = {
@@ -133,7 +133,7 @@ export const revokeKeyOperation = operation({
 
 /** The tenant whose keys this caller manages; null: every tenant. */
 function reach(principal: Principal): string | null {
-  return principal.isBootstrap ? null : principal.tenant;
+  return principal.isServiceKey ? null : principal.tenant;
 }
 
 function noSuchKey(): never {

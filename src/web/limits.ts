@@ -122,8 +122,8 @@ export const deleteLimit = operation({
   },
 });
 
-function readerOf({ tenant, isBootstrap }: Principal): LimitReader {
-  return { tenant, isOperator: isBootstrap };
+function readerOf({ tenant, isServiceKey }: Principal): LimitReader {
+  return { tenant, isOperator: isServiceKey };
 }
 
 function nameOf(id: string): AskedName {

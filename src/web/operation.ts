@@ -65,7 +65,7 @@ export interface Operation<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   description?: string;
   /** `any`: every key may call it. Null: no key is needed. */
   scope: Scope | "any" | null;
-  /** It changes the whole deployment, so only the bootstrap key may call it. */
+  /** It changes the whole deployment, so only the service's own key may call it. */
   deployment?: true;
   /** A capability token of this use, for the task `{id}`, is accepted instead of a key. */
   link?: LinkUse;

@@ -12,12 +12,12 @@ import type { AppContext } from "./app-context.ts";
 import { refuse } from "./problem.ts";
 import { countRequest } from "./rate-limit.ts";
 
-/** `keyId`: the caller's key, or the key that created the link; {@link DEPLOYMENT} for the bootstrap key, {@link SYSTEM} for none. */
+/** `keyId`: the caller's key, or the key that created the link; {@link DEPLOYMENT} for the service's own key, {@link SYSTEM} for none. */
 export interface Principal extends KeyMaker {
   tenant: string;
   scopes: ReadonlySet<Scope>;
-  /** The bootstrap key may name any tenant, and only it may change what belongs to the deployment. */
-  isBootstrap: boolean;
+  /** The service's own key may name any tenant, and only it may change what belongs to the deployment. */
+  isServiceKey: boolean;
   /** The caller uses a capability link, which opens one task and cannot create further links. */
   isLink: boolean;
   /** The id of the link. */
@@ -29,7 +29,7 @@ export const NOBODY: Principal = {
   keyId: SYSTEM,
   tenant: "",
   scopes: new Set(),
-  isBootstrap: false,
+  isServiceKey: false,
   isLink: false,
   expiresAt: null,
   rateOf: null,
@@ -38,15 +38,15 @@ export const NOBODY: Principal = {
 /** Longest text of an IP address: IPv6 with an IPv4 part. */
 const MAX_ADDRESS = 45;
 
-/** The tenant of the bootstrap key. */
+/** The tenant of the service's own key. */
 const DEFAULT_TENANT = "default";
 
-const BOOTSTRAP: Principal = {
+const SERVICE_KEY: Principal = {
   ...NOBODY,
   keyId: DEPLOYMENT,
   tenant: DEFAULT_TENANT,
   scopes: new Set(SCOPES),
-  isBootstrap: true,
+  isServiceKey: true,
 };
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
@@ -58,7 +58,7 @@ export async function authenticate(c: AppContext): Promise<Principal> {
   if (key === undefined) unauthorized("Send Authorization: Bearer <key>.");
   const { API_KEY } = c.env;
   const isGuessable = isTooShort(c);
-  if (API_KEY && !isGuessable && (await isDeployments(c.env, key))) return BOOTSTRAP;
+  if (API_KEY && !isGuessable && (await isDeployments(c.env, key))) return SERVICE_KEY;
   const known = await findKey(c.env, key, Date.now());
   if (known === null && isGuessable) {
     const detail = `API_KEY has fewer than ${MIN_SECRET_LENGTH} characters, so it is refused everywhere but on this machine itself. Set a longer one: \`npx wrangler secret put API_KEY\`.`;
@@ -69,7 +69,7 @@ export async function authenticate(c: AppContext): Promise<Principal> {
   return ofKey(known);
 }
 
-/** A bootstrap key that is too short counts as none, except on loopback: elsewhere it could be guessed. */
+/** Where it is too short, the service's own key counts as none, except on loopback: elsewhere it could be guessed. */
 function isTooShort({ env, req }: AppContext): boolean {
   if (!env.API_KEY || env.API_KEY.length >= MIN_SECRET_LENGTH) return false;
   return !LOOPBACK.test(new URL(req.url).hostname);
@@ -116,7 +116,7 @@ export function may({ scopes }: Principal, scope: Scope): boolean {
 
 /** Throws 403 where this is not the service's own key. */
 export function demandDeployment(principal: Principal): void {
-  if (principal.isBootstrap) return;
+  if (principal.isServiceKey) return;
   refuse("forbidden", "This is the deployment's, not a tenant's: only the service's own key (`API_KEY`) may do it.");
 }
 
@@ -143,13 +143,13 @@ export async function authenticateFor(
     refuse("forbidden", "This token was made for another signal.");
   }
   const { tenant, id: linkId, expiresAt } = link;
-  return { ...maker, tenant, scopes: new Set([scope]), isBootstrap: false, isLink: true, linkId, expiresAt };
+  return { ...maker, tenant, scopes: new Set([scope]), isServiceKey: false, isLink: true, linkId, expiresAt };
 }
 
 /** The key that created the link, if it is still valid; the link's requests count towards that key's rate limit. */
 async function makerOf(c: AppContext, { maker }: Link): Promise<Principal> {
   if (maker === SYSTEM) return NOBODY;
-  if (maker === DEPLOYMENT) return BOOTSTRAP;
+  if (maker === DEPLOYMENT) return SERVICE_KEY;
   const known = await findKeyById(c.env, maker, Date.now());
   if (known === null) unauthorized("The key that made this link is expired or revoked.", ', error="invalid_token"');
   await count(c, known);
@@ -166,7 +166,7 @@ function unauthorized(detail: string, challenge = ""): never {
   refuse("unauthorized", detail, undefined, { "WWW-Authenticate": `Bearer realm="lovage"${challenge}` });
 }
 
-/** Cached digests of the bootstrap key: the environment of an isolate does not change. */
+/** Cached digests of the service's own key: the environment of an isolate does not change. */
 const ownDigests = new WeakMap<Env, ArrayBuffer>();
 
 /** Compares digests, so that the time of the comparison reveals neither the key nor its length. */

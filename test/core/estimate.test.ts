@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  byPlaces,
+  bySlots,
   byProgress,
   byRunTimes,
   byTimer,
@@ -72,16 +72,16 @@ describe("the start under a key whose places are taken", () => {
     [3, NOW - 600 + 2 * P50],
     [6, NOW - 200 + 3 * P50],
   ])("of number %i in line comes when so many have ended", (position, at) => {
-    expect(byPlaces(line, position, RUN, NOW)).toEqual({ at, from: "run_times" });
+    expect(bySlots(line, position, RUN, NOW)).toEqual({ at, from: "run_times" });
   });
 
   it("comes later where the limit was lowered below those that run", () => {
-    expect(byPlaces({ ...line, limit: 1 }, 1, RUN, NOW)).toEqual({ at: NOW - 200 + P50, from: "run_times" });
+    expect(bySlots({ ...line, limit: 1 }, 1, RUN, NOW)).toEqual({ at: NOW - 200 + P50, from: "run_times" });
   });
 
   it("is not known where nothing ran lately, or who has the place should have ended long ago", () => {
-    expect(byPlaces(line, 1, histogramOf(), NOW)).toBe(null);
-    expect(byPlaces({ limit: 1, startedAts: [NOW - 60_000] }, 1, RUN, NOW)).toBe(null);
+    expect(bySlots(line, 1, histogramOf(), NOW)).toBe(null);
+    expect(bySlots({ limit: 1, startedAts: [NOW - 60_000] }, 1, RUN, NOW)).toBe(null);
   });
 });
 
@@ -114,7 +114,7 @@ it("is never in the past, whatever it is made from", () => {
           byRunTimes(begin, recent, NOW),
           byWaitTimes(begin, recent, NOW),
           byProgress(begin, n * 2, at, NOW),
-          byPlaces({ limit: Math.max(1, starts.length - 1), startedAts: starts }, n, recent, NOW),
+          bySlots({ limit: Math.max(1, starts.length - 1), startedAts: starts }, n, recent, NOW),
         ];
         expect(estimates.filter((estimate) => estimate !== null && estimate.at <= NOW)).toEqual([]);
         expect(turnUnder({ tat: at, interval: n, tolerance: n }, n, NOW)).toBeGreaterThanOrEqual(NOW);

@@ -98,7 +98,7 @@ export class AssembledWorker {
     delete (this.env as Partial<Env>).BOOT_AT;
   }
 
-  /** A request with the bootstrap key. What it leaves in `waitUntil` is done when this answers. */
+  /** A request with the service's own key. What it leaves in `waitUntil` is done when this answers. */
   async fetch(
     path: string,
     init: { method?: string; body?: unknown; headers?: Record<string, string> } = {},

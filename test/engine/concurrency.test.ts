@@ -39,8 +39,8 @@ const SLEEPS: Ending = {
 };
 const SNOOZED: Ending = { outcome: "snoozed", delayMs: 0 };
 
-/** Whether the clock is told that a task waits for a place. */
-async function inLine(): Promise<boolean> {
+/** Whether the clock is told that a task waits for a slot. */
+async function hasWaiters(): Promise<boolean> {
   return (await glance(env.DB, Date.now(), 0)).hasWaiters;
 }
 
@@ -332,10 +332,10 @@ describe("the next in line", () => {
     const ids = await insertLimited(2, { concurrency: [{ key, limit: 1 }] });
     const { claimed } = await claimAt(ids);
     await commit(hearingEnv().env, [ending(claimed[0]!)]);
-    expect(await inLine()).toBe(true);
+    expect(await hasWaiters()).toBe(true);
     const { env: bindings, rung } = hearingEnv();
     const now = Date.now() + 60_000;
-    expect(await keepWaiters(bindings, now, await inLine(), 200)).toBe(now + 3_000);
+    expect(await keepWaiters(bindings, now, await hasWaiters(), 200)).toBe(now + 3_000);
     expect(rung()).toContain(ids[1]);
   });
 
@@ -345,8 +345,8 @@ describe("the next in line", () => {
     ).run();
     const concurrency = [{ key: newKey(), limit: 1 }];
     await insertTasks(env.DB, [limitedTask({ concurrency }, { state: "scheduled", runAt: Date.now() + 1e9 })]);
-    expect(await inLine()).toBe(false);
-    expect(await keepWaiters(hearingEnv().env, Date.now() + 120_000, await inLine(), 200)).toBe(null);
+    expect(await hasWaiters()).toBe(false);
+    expect(await keepWaiters(hearingEnv().env, Date.now() + 120_000, await hasWaiters(), 200)).toBe(null);
   });
 
   it("knows who is before it", async () => {

@@ -105,7 +105,7 @@ describe("the key that signs links", () => {
     expect((await call("/v1/link-keys/rotate", { body: {}, at: at(one) })).status).toBe(409);
   });
 
-  it("is replaced by the deployment's own key alone: with an overlap what was signed holds, without one it ends", async () => {
+  it("is replaced by the service's own key alone: with an overlap what was signed holds, without one it ends", async () => {
     const admin = await makeKey({});
     expect((await call("/v1/link-keys/rotate", { body: {}, key: admin.key })).status).toBe(403);
     const { links } = await submitLinked();
@@ -234,7 +234,7 @@ describe("a link", () => {
     expect(exp).toBeLessThanOrEqual(Math.ceil(Date.parse(expiresAt) / 1000));
   });
 
-  it("of the deployment's own key ends when that is replaced; those of no key stay", async () => {
+  it("of the service's own key ends when that is replaced; those of no key stay", async () => {
     const { links } = await submitLinked();
     const item = await (
       await call("/item", { body: { name: "x" }, key: null })

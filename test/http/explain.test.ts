@@ -67,8 +67,8 @@ interface Case {
   estimate?: object;
 }
 
-/** Takes the two places of a key, and submits two more under it. */
-async function lackPlaces(task: "test.sleep" | "test.stubborn") {
+/** Takes the two slots of a key, and submits two more under it. */
+async function lackSlots(task: "test.sleep" | "test.stubborn") {
   const concurrency = { key: newKey(), limit: 2 };
   const submit = async () => (await api.submit(task, { ms: 20_000 }, { concurrency })).id;
   const heldBy = [await submit(), await submit()];
@@ -145,7 +145,7 @@ const cases: Case[] = [
     code: "concurrency",
     state: "queued",
     summary: /^The key \S+ has all of its 2 places taken, by task_\S+ and task_\S+, and it is number 2 in line\.$/,
-    bring: () => lackPlaces("test.sleep"),
+    bring: () => lackSlots("test.sleep"),
   },
   {
     code: "concurrency",
@@ -153,7 +153,7 @@ const cases: Case[] = [
     state: "queued",
     summary: /^The key \S+ has all of its 2 places taken, by task_\S+ and task_\S+, and it is number 2 in line\.$/,
     estimate: startFrom("run_times"),
-    bring: () => lackPlaces("test.stubborn"),
+    bring: () => lackSlots("test.stubborn"),
   },
   {
     code: "rate_limit",

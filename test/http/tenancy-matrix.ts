@@ -14,7 +14,7 @@ export type Row = {
   right: number;
   /** To the same kind of key of another tenant; 404 unless the operation names nothing that anybody owns. */
   other?: number;
-  /** To the deployment's own key, where that is not what another tenant's is answered. */
+  /** To the service's own key, where that is not what another tenant's is answered. */
   root?: number;
   /** It is the deployment's: every other key is refused. */
   deployment?: true;

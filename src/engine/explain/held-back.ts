@@ -2,7 +2,7 @@
 
 import type { Reason } from "../../contract/explanation.ts";
 import { ownKey, type KeyLimit } from "../../core/concurrency.ts";
-import { byPlaces, byTimer, byWaitTimes, turnUnder } from "../../core/estimate.ts";
+import { bySlots, byTimer, byWaitTimes, turnUnder } from "../../core/estimate.ts";
 import type { Rate } from "../../core/share.ts";
 import { readGathering } from "../../results/claim-batches.ts";
 import { readBuckets, readConstraints } from "../../results/explain.ts";
@@ -37,18 +37,18 @@ export async function heldBack(env: Env, row: TaskRow, now: number): Promise<Fin
     const { until, ...gathering } = batch;
     findings.push({ reason: { code: "batching", ...gathering, until: iso(until) }, start: byTimer(until, now) });
   }
-  return findings.length > 0 ? findings : [await inLine(env, row, now)];
+  return findings.length > 0 ? findings : [await waitingForWorker(env, row, now)];
 }
 
 async function underKeys(env: Env, row: TaskRow, limits: KeyLimit[], now: number): Promise<Finding[]> {
   const keys = limits.map((each) => each.key);
-  const full = (await readKeyWaiters(env.DB, row, keys)).filter((line) => line.used >= line.limit);
+  const full = (await readKeyWaiters(env.DB, row, keys)).filter((waiters) => waiters.used >= waiters.limit);
   if (full.length === 0) return [];
   const { run } = await recentPerformance(env, row.tenant, row.task, now);
-  return full.map((line) => {
-    const { key, limit, heldBy, position, capped } = line;
+  return full.map((waiters) => {
+    const { key, limit, heldBy, position, capped } = waiters;
     const reason = { code: "concurrency", key: ownKey(key), limit, heldBy, position, capped } as const;
-    return { reason, start: capped ? null : byPlaces(line, position, run, now) };
+    return { reason, start: capped ? null : bySlots(waiters, position, run, now) };
   });
 }
 
@@ -65,7 +65,7 @@ async function underRates(env: Env, row: TaskRow, rates: Rate[], now: number): P
   return findings;
 }
 
-async function inLine(env: Env, row: TaskRow, now: number): Promise<Finding> {
+async function waitingForWorker(env: Env, row: TaskRow, now: number): Promise<Finding> {
   const place = await readPlaceInLane(env.DB, row, now);
   const undoing = row.undo === null ? {} : { undoing: true };
   const reason: Reason = { code: "queued", since: iso(row.runAt), lane: row.lane, ...place, ...undoing };

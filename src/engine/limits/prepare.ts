@@ -53,7 +53,7 @@ export function prepareLimits(
     const faults = failed.map((what) => ({ pointer: "/input", detail: `gives no key for the ${what}` }));
     return { ok: false, problem: problem("invalid-input", detail, faults) };
   }
-  return { ok: true, concurrency: jsonOf(strictest(all)), rates: jsonOf(rates), secretKeys };
+  return { ok: true, concurrency: listText(strictest(all)), rates: listText(rates), secretKeys };
 }
 
 /** Whether the key is another one without the secret parts of the input, or contains one of them. */
@@ -100,6 +100,6 @@ function strictest(all: KeyLimit[]): KeyLimit[] {
   return [...byKey].map(([key, limits]) => ({ key, limit: Math.min(...limits.map((each) => each.limit)) }));
 }
 
-function jsonOf(list: readonly unknown[]): string | null {
+function listText(list: readonly unknown[]): string | null {
   return list.length > 0 ? JSON.stringify(list) : null;
 }

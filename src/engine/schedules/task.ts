@@ -29,7 +29,7 @@ export interface Ticking {
 export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, now: number, behind = 0): NewTask {
   const { tenant, spec, input, secrets = NO_SECRETS } = schedule;
   const { task } = spec;
-  const options = withWebhookSecret(spec.options, secrets.webhook);
+  const options = withSigningSecret(spec.options, secrets.webhook);
   const given = input === null ? {} : { input: putBack(JSON.parse(input), secrets.taken) };
   const submission = { task, ...given, ...(options === undefined ? {} : { options }) };
   const prepared = prepareSubmission(env, submission, { tenant, traceparent: null }, id, tick);
@@ -46,7 +46,7 @@ export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, 
   };
 }
 
-function withWebhookSecret(options: ScheduleSpec["options"], secret: string | null): ScheduleSpec["options"] {
+function withSigningSecret(options: ScheduleSpec["options"], secret: string | null): ScheduleSpec["options"] {
   return secret === null || !options?.webhook ? options : { ...options, webhook: { ...options.webhook, secret } };
 }
 

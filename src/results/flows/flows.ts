@@ -60,7 +60,7 @@ export interface NewFlow {
 export const FLOW_COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS finishedAt,
   cancel_requested_at AS cancelRequestedAt, deadline, overdue, retain_until AS retainUntil, result`;
 
-const insertSql = (condition: string) => `
+const insertFlowSql = (condition: string) => `
 INSERT INTO flows (id, tenant, state, created_at, finished_at, ids, result, on_error, deadline, retain_until, sources)
 SELECT :flowId, :tenant, :state, :createdAt, :finishedAt, jsonb(:ids), :result, :onError, :deadline, :retainUntil, jsonb(:sources)
 WHERE ${lanesAccept(":lanes", ":createdAt")} AND ${condition}
@@ -97,7 +97,7 @@ export async function insertFlow(
   const batch = new Batch(db);
   if (claim) addClaim(batch, db, claim);
   const raised = addRaised(batch, db, flow.tasks);
-  batch.add(named(db, insertSql(claim ? IS_CLAIMED : "true"), values));
+  batch.add(named(db, insertFlowSql(claim ? IS_CLAIMED : "true"), values));
   addInsert(batch, db, flow.tasks, { guard: `EXISTS (${STORED})`, values: { flowId: flow.id } });
   const remembered = claim && addRemembered(batch, db, claim);
   const stored = batch.first(named(db, STORED, values));

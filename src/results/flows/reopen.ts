@@ -60,7 +60,7 @@ export interface Reopened {
 }
 
 /** The flows that these tasks are members of, each with the tasks for its failure: JSON text, null where there are none. */
-export async function readFlowsOf(db: D1Database, ids: string[]): Promise<Reopened[]> {
+export async function readFlowsToReopen(db: D1Database, ids: string[]): Promise<Reopened[]> {
   const { results } = await persistOr503(() =>
     db
       .prepare(`SELECT id, on_error AS onError FROM flows WHERE id IN (${FLOWS})`)

@@ -62,15 +62,15 @@ FROM (SELECT ?1 AS key) AS known LEFT JOIN buckets ON buckets.key = known.key`;
 
 /** Concurrency limits by their keys. */
 export async function readSlots(db: D1Database, range: KeyRange, limit: number): Promise<SlotsRow[]> {
-  return readEach<SlotsRow>(db, PLACES, await readKeys(db, "limits", range, limit));
+  return readEach<SlotsRow>(db, PLACES, await readLimitKeys(db, "limits", range, limit));
 }
 
 /** Rates by their keys. One that has no row is full. */
 export async function readBucketRows(db: D1Database, range: KeyRange, limit: number): Promise<BucketRow[]> {
-  return readEach<BucketRow>(db, BUCKETS, await readKeys(db, "buckets", range, limit));
+  return readEach<BucketRow>(db, BUCKETS, await readLimitKeys(db, "buckets", range, limit));
 }
 
-async function readKeys(
+async function readLimitKeys(
   db: D1Database,
   table: "limits" | "buckets",
   { from, before, after, also }: KeyRange,
