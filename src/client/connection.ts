@@ -37,7 +37,7 @@ export interface Call extends CallOptions {
   repeatable?: boolean;
   /** Repeats for this long, however often. */
   patienceMs?: number;
-  /** How long the service may think. */
+  /** How long the service may take to answer. */
   thinkingMs?: number;
 }
 
@@ -60,10 +60,10 @@ const CAP_MS = 8_000;
 /** A service that asks for more than this is left to the caller. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
-/** A service that says nothing for this long is as good as gone. */
+/** A service that sends nothing for this long is treated as unreachable. */
 const ANSWER_WITHIN_MS = 30_000;
 
-/** Answers of something between here and the service that could not reach it. */
+/** Answers of a proxy that could not reach the service. */
 const UNREACHED = [502, 504];
 
 /** Answers that say that nothing was done. */
@@ -84,7 +84,7 @@ export function connect(options: ClientOptions): Connection {
         return await once(url, init);
       } catch (error) {
         call.signal?.throwIfAborted();
-        // What an earlier try has removed is not there any more.
+        // An earlier try of this request has removed it.
         if (tries > 1 && call.method === "DELETE" && isProblem(error, [404])) return undefined as T;
         const isLast = call.patienceMs === undefined ? tries > retries : Date.now() > giveUpAt;
         if (isLast || !mayRepeat(call, error)) throw error;

@@ -19,12 +19,12 @@ export class TaskFailedError extends TaskEndedError {
   override readonly name = "TaskFailedError";
 }
 
-/** Somebody cancelled it. */
+/** The task was cancelled. */
 export class TaskCancelledError extends TaskEndedError {
   override readonly name = "TaskCancelledError";
 }
 
-/** It had not started by its expiry. */
+/** The task had not started by its expiry. */
 export class TaskExpiredError extends TaskEndedError {
   override readonly name = "TaskExpiredError";
 }
@@ -39,7 +39,7 @@ export class FlowEndedError extends Error {
   }
 }
 
-/** It had not ended when the time to wait was up. It goes on. */
+/** The task had not ended when the time to wait was up; it goes on. */
 export class WaitTimeoutError extends Error {
   override readonly name = "WaitTimeoutError";
 }

@@ -33,10 +33,10 @@ export class LovageProblem extends Error {
 /** 401: there is no key, or one that is unknown, expired or revoked. */
 export class UnauthorizedError extends LovageProblem {}
 
-/** 404 or 410: there is nothing, or nothing of this key's tenant, or it is past its retention. */
+/** 404 or 410: it does not exist, belongs to another tenant, or is past its retention. */
 export class NotFoundError extends LovageProblem {}
 
-/** 409: it stands in a way that does not allow what was asked. */
+/** 409: the state of the task or flow does not allow what was asked. */
 export class ConflictError extends LovageProblem {}
 
 /** 422: the input, or another part of the body, does not fit its schema. */
@@ -65,14 +65,14 @@ export function problemOf(problem: ProblemResource, headers?: Headers): LovagePr
   return new Problem(problem, retryAfterMs(headers?.get("retry-after")), headers?.get("request-id"));
 }
 
-/** The error for an answer that is none of success, whoever gave it. */
+/** The error for an answer that is no success, also for one of a proxy. */
 export async function problemIn(response: Response): Promise<LovageProblem> {
   const text = await response.text().catch(() => "");
   let body: Partial<ProblemResource> = {};
   try {
     body = JSON.parse(text) as typeof body;
   } catch {
-    // Something between here and the service answered in its own words.
+    // A proxy answered, not the service.
   }
   const { status } = response;
   const title = body.title ?? `The answer was ${status}`;

@@ -2,7 +2,7 @@
 
 let mountedAt = "";
 
-/** Said once, when the code is loaded: `""`, or a path such as `/jobs`. Every isolate of a deployment says the same. */
+/** Set once, when the code is loaded: `""`, or a path such as `/jobs`. Every isolate of a deployment says the same. */
 export function mountAddresses(path: string): void {
   mountedAt = path;
 }

@@ -22,8 +22,8 @@ export const REASON_CODES = [
 ] as const;
 
 /**
- * Further members depend on the code: ids, keys, instants. Where there is a line, `position` is the task's place in it, 1 for the
- * next; `capped` says that only so much of the line was looked at, and the task may stand further back.
+ * Further members depend on the code: ids, keys, instants. Where tasks wait one behind the other, `position` is the
+ * task's place among them, 1 for the next; `capped` says that only the first of them were read, and the task may stand further back.
  */
 export const reasonSchema = z.looseObject({ code: z.enum(REASON_CODES) }).meta({ id: "Reason" });
 

@@ -14,7 +14,7 @@ export type GraphNode =
 /** Never there at run time. */
 declare const types: unique symbol;
 
-/** A node, a {@link GraphNode} in truth, that must be passed a `Passed` (`unknown`: it does not mind) and results in a `Result`. */
+/** A node, a {@link GraphNode} in truth, that must be passed a `Passed` (`unknown`: anything) and results in a `Result`. */
 export interface FlowNode<in Passed, out Result> {
   readonly [types]: (passed: Passed) => Result;
 }
@@ -41,7 +41,7 @@ export type PassedToAll<Nodes extends readonly AnyNode[]> = [Nodes[number]] exte
   ? Passed
   : unknown;
 
-/** Data as a node: its types are the business of who makes it. */
+/** Data as a node; the caller answers for its types. */
 export function asNode<Passed, Result>(data: object): FlowNode<Passed, Result> {
   return data as FlowNode<Passed, Result>;
 }

@@ -10,7 +10,7 @@ export const laneSchema = z
     name: z.enum(LANES),
     paused: z.boolean(),
     draining: z.boolean(),
-    /** Why it is paused or draining, if somebody said. */
+    /** Why it is paused or draining, where a reason was given. */
     reason: z.string().nullable(),
     /** When that ends by itself. */
     until: z.iso.datetime().nullable(),

@@ -20,7 +20,7 @@ export const limitSchema = z
     tenant: z.string().nullable(),
     /** Null: of the whole task. */
     key: z.string().nullable(),
-    /** Places, or starts in `per`. */
+    /** Slots, or starts in `per`. */
     limit: z.int(),
     /** In ms; null where it is no rate. */
     per: z.number().nullable(),

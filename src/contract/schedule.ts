@@ -23,7 +23,7 @@ const cronSchema = z
   .string()
   .max(MAX_CRON)
   .superRefine((text, ctx) => {
-    // What is too long is refused already, and is not read.
+    // A text that is too long was refused before; it is not parsed.
     const why = text.length > MAX_CRON ? null : whyNoCron(text);
     if (why !== null) ctx.addIssue(why);
   })

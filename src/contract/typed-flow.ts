@@ -4,7 +4,7 @@ import type { FlowResource } from "./flow.ts";
 import type { FlowNode, GraphNode } from "./flow-node.ts";
 import type { TaskResource } from "./task.ts";
 
-/** A graph that is passed nothing: written with types, or plain data whose result type is unknown. */
+/** A graph that takes nothing from before it: written with types, or plain data whose result type is unknown. */
 export type Graph<Result> = FlowNode<undefined, Result> | GraphNode;
 
 /** Runs once when the flow fails. */

@@ -21,25 +21,25 @@ import { countOwned } from "../results/count-owned.ts";
 import { addUse, NOTHING, readUse, type TenantUse } from "../results/usage.ts";
 import { within } from "../results/within.ts";
 
-/** What an isolate knows of a tenant's row is that old at most before it refuses anything. */
+/** Before an isolate refuses anything, it reads the tenant's row again where its copy is older than this. */
 const KNOWN_FOR_MS = 5_000;
 
-/** In how many seconds it is worth asking again: the clock has counted anew by then, and schedules and keys go by hand. */
+/** `Retry-After` in seconds. By then the clock has counted tasks, bytes and signals again; schedules and keys are removed by hand. */
 const AGAIN_SECONDS = { counted: 15, owned: 60 } as const;
 
-/** What an isolate lets in without telling, as a part of the quota. */
+/** An isolate lets in this part of a quota, a hundredth, before it adds it to the tenant's row. */
 const UNTOLD_PART = 100;
 
-/** A row that does not come in this time keeps nobody waiting. */
+/** A request waits this long for the tenant's row, and then goes by what is known. */
 const PATIENCE_MS = 3_000;
 
-/** Tenants of whom something is remembered. */
+/** Tenants that one isolate remembers at most. */
 const MAX_TENANTS = 1_000;
 
 interface Known {
   /** What the tenant's row said. */
   used: Use;
-  /** Let in by this isolate since, less what has ended in it. */
+  /** Let in by this isolate since, less what has ended in it: not yet added to the row. */
   untold: Use;
   /** Until when the row is not asked again; 0: it was never asked. In ms since the epoch. */
   until: number;
@@ -59,7 +59,7 @@ export function useOf(tasks: readonly { input: string | null }[]): Use {
   return { ...NOTHING, tasks: tasks.length, bytes: tasks.reduce((sum, { input }) => sum + (input?.length ?? 0), 0) };
 }
 
-/** Lets so much more of a tenant in, or throws 429. */
+/** Counts `more` in the tenant's use, or throws 429 where that would pass a quota. */
 export async function admit(env: Env, tenant: string, more: Partial<Use>, now: number): Promise<void> {
   const added = { ...NOTHING, ...more };
   const quotas = quotasFor(env, tenant);
@@ -89,7 +89,7 @@ export async function admitFirst(
   return { admitted, refusal };
 }
 
-/** Does a part of a larger work; where a quota refuses it, the refusal tells what was done before. */
+/** Does a part of a larger piece of work. Where a quota refuses it, the refusal has the counts of what was done before. */
 export async function withCounts<T>(counts: () => ProblemMembers, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -104,13 +104,13 @@ export function isOverQuota(error: unknown): error is ProblemError {
   return error instanceof ProblemError && error.problem.name === "quota-exceeded";
 }
 
-/** Notes what came to be, or (negative) is gone, without asking whether there is room. */
+/** Adds what was made, or what is gone (negative), to the tenant's use. Refuses nothing. */
 export function note(tenant: string, change: Partial<Use>): void {
   const own = remembered(tenant);
   own.untold = sumOf(own.untold, { ...NOTHING, ...change });
 }
 
-/** What this isolate has not told yet, which the caller is about to tell. */
+/** Takes what this isolate has not added to the tenants' rows yet; the caller adds it. */
 export function takeUntold(): TenantUse[] {
   const changes: TenantUse[] = [];
   for (const [tenant, own] of known) {
@@ -121,14 +121,17 @@ export function takeUntold(): TenantUse[] {
   return changes;
 }
 
-/** Throws 429 where the tenant has as many as it may. Those that are made at the same moment may pass it. */
+/** Throws 429 where the tenant has as many as it may. Requests at the same moment may pass the quota. */
 export async function demandRoomFor(env: Env, what: "schedules" | "keys", tenant: string, now: number): Promise<void> {
   const max = quotasFor(env, tenant)[what];
   const used = await countOwned(env.DB, what, tenant, max, now);
   if (used >= max) throw refusalOf(what, max, used);
 }
 
-/** How much of each quota a tenant uses, as far as is known here, and when the clock last counted (ms since the epoch; null: it has not). */
+/**
+ * How much of each quota a tenant uses, as far as is known here, and when the clock last counted (ms since the epoch; null:
+ * it has not).
+ */
 export async function describeQuotas(
   env: Env,
   tenant: string,
@@ -167,7 +170,7 @@ function refusalOf(quota: QuotaName, limit: number, used: number): ProblemError 
   );
 }
 
-/** Which quota so much more would pass, as far as this isolate knows. */
+/** The quota that `more` would pass, as far as this isolate knows; null: none. */
 function reachedBy(tenant: string, quotas: Quotas, more: Use): keyof Use | null {
   const used = usedOf(tenant);
   return USED_NAMES.find((name) => more[name] > 0 && used[name] + more[name] > quotas[name]) ?? null;
@@ -183,7 +186,7 @@ async function lookFor(env: Env, tenant: string, quotas: Quotas, more: Use, now:
   );
   if ((isMuch || reached() !== null) && own.until <= now) {
     await ask(env, tenant, own, now);
-    // Whatever has ended without a word, since its isolate died, is found by counting.
+    // An isolate that died has not reported what had ended in it; counting finds that.
     if (reached() !== null)
       await clockOf(env)
         .recount()
@@ -192,9 +195,12 @@ async function lookFor(env: Env, tenant: string, quotas: Quotas, more: Use, now:
   return reached();
 }
 
-/** Tells the tenant's row what was let in, and hears what others have. Where it does not answer, nobody is refused for that. */
+/**
+ * Adds what was let in to the tenant's row, and reads what other isolates have added. Where D1 does not answer, nothing is
+ * refused for that.
+ */
 async function ask(env: Env, tenant: string, own: Known, now: number): Promise<void> {
-  // Requests that come while this one asks go by what was known, instead of asking too.
+  // Concurrent requests do not ask too: they go by what is known.
   own.until = now + KNOWN_FOR_MS;
   const change = { tenant, ...own.untold };
   tell(own);

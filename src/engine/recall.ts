@@ -1,4 +1,4 @@
-/** Answers a request again whose key has made something before. */
+/** Answers a repeated request, which is known by its key, with what the first one has made. */
 
 import { problem } from "../core/problems.ts";
 import { readTasks } from "../results/read-tasks.ts";
@@ -6,7 +6,7 @@ import type { Prepared } from "./prepare.ts";
 import { findMade, type Made, type RequestKey } from "./request-key.ts";
 import type { Answer, Submitted } from "./submitted.ts";
 
-/** The answer to a request whose key has made something before; null where it has not, or there is none. */
+/** The answer to a repeated request; null where this is the first one with its key, or it has no key. */
 export async function recall(
   env: Env,
   prepared: readonly Prepared[],

@@ -29,8 +29,9 @@ let withFixtures = offered;
 let declared: readonly DeclaredSchedule[] = [];
 
 /**
- * Makes this the isolate's application. The platform constructs the Durable Objects itself, so nothing can be handed to them:
- * they, the consumer and the web node all ask here. Throws a `RangeError` for two tasks of one name, or a name of the system's own.
+ * Makes this the isolate's application. The platform constructs the Durable Objects itself, so nothing can be passed to them:
+ * they, the consumer and the web node all read it from here. Throws a `RangeError` for two tasks of one name, or a name of
+ * the system's own.
  */
 export function register({ tasks, fixtures = [], schedules = [] }: Application): void {
   offered = byName(tasks);
@@ -61,7 +62,7 @@ function byName(definitions: readonly TaskDefinition[]): ReadonlyMap<string, Tas
   const map = new Map(definitions.map((definition) => [definition.name, definition]));
   const reserved = definitions.find((definition) => definition.name.startsWith(RESERVED));
   if (reserved) throw new RangeError(`task ${reserved.name}: names that begin with ${RESERVED} are the system's own`);
-  // A second task of the same name would silently take the first one's submissions.
+  // Otherwise the second task of a name would get all submissions of the first, without an error.
   const twice = definitions.find(
     (definition, at) => definitions.findIndex(({ name }) => name === definition.name) < at,
   );

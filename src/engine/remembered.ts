@@ -1,4 +1,4 @@
-/** A map that forgets what it learned too long ago, and the oldest of what is too much. */
+/** A map whose entries live for `ms` at most, and of which it keeps the `max` that were set last. */
 export class Remembered<Value> {
   readonly #values = new Map<string, { value: Value; until: number }>();
   readonly #ms: number;

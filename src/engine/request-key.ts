@@ -15,7 +15,7 @@ export interface RequestKey {
   olderFingerprints?: readonly string[];
 }
 
-/** What the first request with a key has made, and of what in it this request has the rights of its maker. */
+/** What the first request with a key has made, and for which parts of it this request has the rights of the maker. */
 export interface Made<T> {
   made: T;
   isOwn: (id: string) => boolean;
@@ -23,7 +23,7 @@ export interface Made<T> {
 
 /**
  * What the first request with this key has made, parsed; null where there was none, or no key. Asked before a request
- * is refused: what is too late, too much or unknown by now may have been accepted when the key was new.
+ * is refused: what would be refused now (over a quota, an unknown task) may have been accepted with the first request.
  */
 export async function findMade<T>(env: Env, request: RequestKey | null, now: number): Promise<Made<T> | null> {
   if (request === null) return null;
@@ -31,7 +31,7 @@ export async function findMade<T>(env: Env, request: RequestKey | null, now: num
   return remembered && madeBefore<T>(request, remembered);
 }
 
-/** The same, where it was read already. Throws a 422 problem where its body was another. */
+/** The same, from what was read already. Throws a 422 problem where the first request had another body. */
 export function madeBefore<T>(request: RequestKey, remembered: Remembered): Made<T> {
   const { fingerprint, made, madeBy, others } = remembered;
   if ([request.fingerprint, ...(request.olderFingerprints ?? [])].includes(fingerprint)) {

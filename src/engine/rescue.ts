@@ -1,4 +1,4 @@
-/** Gives back tasks whose attempt was cut off: the lease ran out. */
+/** Ends attempts that were cut off, because their lease ran out; their tasks are queued again, or fail. */
 
 import { DEFAULT_RETRY } from "../core/retry.ts";
 import { settle } from "../core/settle.ts";

@@ -8,8 +8,9 @@ import { withFreshIds } from "./flows/error-tasks.ts";
 import type { Background } from "./store.ts";
 
 /**
- * Starts a new run of those that failed, were cancelled or expired; answers which. What depends on members of flows
- * runs after them again, and flows that have ended are open again. `from`: where in its journal the one task begins.
+ * Starts a new run of those of `ids` that failed, were cancelled or expired, and answers their ids. Where they are members of
+ * flows, the tasks that depend on them wait for them again, and flows that have ended are open again. `from` is
+ * the place in its journal from which a single task goes on.
  */
 export async function retry(
   env: Env,

@@ -32,7 +32,7 @@ export async function signal(
   linkId: string | null = null,
   audit: Audit | null = null,
 ): Promise<void> {
-  // Numbers may be longer than they were written.
+  // Numbers may be written longer in JSON than the caller wrote them, so the request's own size does not bound this.
   if (byteLength(body) > MAX_PAYLOAD_BYTES)
     refuse("payload-too-large", `A signal may be ${MAX_PAYLOAD_BYTES} bytes long.`);
   if (isStorageHeld(env)) throw new RefusalError("full");

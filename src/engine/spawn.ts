@@ -16,8 +16,8 @@ import { isOverQuota } from "./quota.ts";
 import { storeCounted, takeIn } from "./take-in.ts";
 
 /**
- * Submits one child for each input; their ids follow from the parent's run and `key`, so doing it
- * again makes nothing again. Null where the parent may not go on. Throws a `storage-full` problem while the database has no
+ * Submits one child for each input; their ids follow from the parent's run and `key`, so a
+ * repetition stores nothing more. Null where the parent must stop. Throws a `storage-full` problem while the database has no
  * room: the parent then waits and asks again.
  */
 export async function spawn(
@@ -46,7 +46,7 @@ export async function spawn(
   return children.map((child) => child.id);
 }
 
-/** Over its quota the handler gets an error, which the retry policy tries again later. */
+/** Over the tenant's quota the handler gets an error: its attempt fails, and the retry policy says when the next one starts. */
 async function takeInChildren(env: Env, tenant: string, children: NewTask[], now: number): Promise<void> {
   try {
     await takeIn(env, tenant, children, now, "accepted");

@@ -1,6 +1,6 @@
 /**
- * Keeps room in the database. Before it is full nothing new is let in, while what was accepted goes on and the purge
- * makes room; the rest is for results.
+ * Keeps room in the database. Near its limit the service refuses new work, while accepted tasks go on and the purge
+ * makes room; what is left is for results.
  */
 
 import { persistOr503, RefusalError } from "../results/d1.ts";
@@ -9,11 +9,11 @@ import { measure, sizeSeen } from "../results/size.ts";
 /** D1's hard limit on the paid plan (https://developers.cloudflare.com/d1/platform/limits/). */
 const D1_MAX_BYTES = 10_000_000_000;
 
-/** From this part of the maximum on nothing new is accepted, until the database is below that one. */
+/** The parts of the maximum from which new work is refused, and below which it is accepted again. */
 const REFUSED_FROM = 0.9;
 const ACCEPTED_BELOW = 0.88;
 
-/** From here on accepted work begets none either: ticks of schedules and children wait, and signals are refused. */
+/** The part from which accepted work stores no more work either: ticks of schedules and children wait, and signals are refused. */
 const HELD_FROM = 0.97;
 
 /** How often an isolate that refuses asks how large the database is, if no other answer tells. */
@@ -22,7 +22,7 @@ const MEASURED_FOR_MS = 5_000;
 let isRefusing = false;
 let measuredAt = 0;
 
-/** How large the database is and may be, as far as this isolate knows. */
+/** The size of the database and its maximum, as far as this isolate knows. */
 export interface Storage {
   /** Null while no answer of D1 has told. */
   sizeBytes: number | null;
@@ -52,7 +52,7 @@ export async function demandStorage(env: Env, now: number): Promise<void> {
   throw new RefusalError("full");
 }
 
-/** Whether even accepted work must wait with what it would store. */
+/** Whether accepted work too must wait before it stores more. */
 export function isStorageHeld(env: Env): boolean {
   const { sizeBytes, maxBytes } = storageOf(env);
   return sizeBytes !== null && sizeBytes >= HELD_FROM * maxBytes;

@@ -1,6 +1,6 @@
 /**
- * Stores single submissions of concurrent requests together. Those that come while another write is on its way share the
- * next one: D1 takes one write at a time, so under load this is where the throughput is.
+ * Stores single submissions of concurrent requests together. Those that come during a write share the
+ * next one. D1 takes one write at a time, so under load this decides the throughput.
  *
  * One request leads: it writes a few groups in its own `waitUntil`, then hands the lead to one of those that still wait.
  * An invocation is cut off 30 s after its response and has 1,000 D1 statements, so none leads for as long as requests come.
@@ -13,23 +13,23 @@ import type { NewTask } from "../results/new-task.ts";
 import { within } from "../results/within.ts";
 import { storeAll, type Background } from "./store.ts";
 
-/** A leader writes at most so many groups, and begins none after so long. */
+/** A leader writes at most this many groups, and begins none after this time. */
 export const GROUPS_PER_LEAD = 8;
 const LEAD_MS = 2_000;
 
 /** Tasks of one group. */
 const MAX_GROUP = 500;
 
-/** Characters of input that travel together; one task may have a megabyte. */
+/** Characters of input in one group; one task may have a megabyte. */
 const MAX_GROUP_LENGTH = 2_000_000;
 
-/** Inputs that do not go into their rows: each is a statement of its own. */
+/** Inputs in one group that are too large for their rows: each is a statement of its own. */
 const MAX_LARGE = 20;
 
-/** A leader that has begun no group for so long may be dead: another request takes the lead and what was under way. */
+/** A leader that has begun no group for this long may be dead: another request takes the lead, and the group that was being written. */
 export const PATIENCE_MS = 3_000;
 
-/** A task on its way, and what its own request hears. */
+/** A task that is to be stored, and the promises that its own request waits for. */
 interface Waiting {
   task: NewTask;
   isSettled: boolean;
@@ -60,7 +60,7 @@ export async function storeTogether(env: Env, background: Background, task: NewT
   mine.stored.promise.catch(() => undefined);
   waiting.push(mine);
   const storing = follow(env, background, mine);
-  // A caller who hangs up takes neither its task nor the lead with it.
+  // Goes on where the caller closes the connection: otherwise its task, or the lead, would be lost.
   background.waitUntil(storing.catch(() => undefined));
   return storing;
 }
@@ -75,7 +75,7 @@ async function follow(env: Env, background: Background, mine: Waiting): Promise<
   }
 }
 
-/** What a dead leader was writing is written again: the same ids make nothing twice. */
+/** Writes again what a dead leader was writing: tasks that are stored already, by their ids, stay as they are. */
 function takeLead(env: Env, background: Background, mine: Waiting): Lead {
   mine.turn = Promise.withResolvers();
   const orphans = lead?.group ?? [];
@@ -87,14 +87,14 @@ function takeLead(env: Env, background: Background, mine: Waiting): Lead {
   return own;
 }
 
-/** All I/O is the leader's own; the others only wait for promises that it resolves. */
+/** Only the leader does I/O; the other requests wait for promises that it resolves. */
 async function writeGroups(env: Env, background: Background, own: Lead): Promise<void> {
   const until = Date.now() + LEAD_MS;
   for (let written = 0; written < GROUPS_PER_LEAD && waiting.length > 0 && Date.now() <= until; written++) {
     own.until = Date.now() + PATIENCE_MS;
     own.group = nextGroup();
     const isWritten = await write(env, background, own.group);
-    // It took so long that another has taken the lead.
+    // The write took so long that another request has taken the lead.
     if (lead !== own) return;
     if (!isWritten) break;
   }
@@ -103,7 +103,7 @@ async function writeGroups(env: Env, background: Background, own: Lead): Promise
   next?.turn.resolve("lead");
 }
 
-/** Writes the group and tells each of its requests. Answers whether it could; never throws. */
+/** Writes the group and resolves the promises of its requests. Answers whether D1 has written it; never throws. */
 async function write(env: Env, background: Background, group: Waiting[]): Promise<boolean> {
   const tell = (say: (each: Waiting) => void) => {
     for (const each of group) {

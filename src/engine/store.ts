@@ -1,4 +1,4 @@
-/** Stores submissions that passed their checks, and rings for those that start at once. */
+/** Stores submissions that passed their checks, and sends messages for those that start at once. */
 
 import type { Share } from "../core/share.ts";
 import type { Drain } from "../results/lanes/drains.ts";
@@ -14,7 +14,7 @@ export interface Background {
   waitUntil(promise: Promise<unknown>): void;
 }
 
-/** Stores these tasks in one transaction and rings for them afterwards; answers why some were refused, by their ids. */
+/** Stores these tasks in one transaction and sends messages for them afterwards; answers the drains that refused some, by their ids. */
 export async function storeAll(
   env: Env,
   background: Background,
@@ -26,7 +26,7 @@ export async function storeAll(
   return refused;
 }
 
-/** Stores these tasks only if nobody holds the key; answers what the key's holder has made, null where a lane refuses them. */
+/** Stores these tasks only if no request holds the key; answers what the key's holder has made, null where a lane refuses them. */
 export async function storeOnce(
   env: Env,
   background: Background,
@@ -38,7 +38,7 @@ export async function storeOnce(
   return remembered;
 }
 
-/** Stores this task unless another one stands for it; answers the id of the one that does, null where its lane refuses it. */
+/** Stores this task unless another one serves its submission; answers the id of the task that does, null where its lane refuses it. */
 export async function storeShare(
   env: Env,
   background: Background,
@@ -51,7 +51,7 @@ export async function storeShare(
   return id;
 }
 
-/** A cache's key is the input itself, which may be long. */
+/** The key of a cache is the input, which may be long: its hash is stored. */
 async function hashed(env: Env, task: NewTask, share: Share): Promise<Share> {
   if (share.kind !== "cache") return share;
   const name = await nameOfInput(env, task, share.key);

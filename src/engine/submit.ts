@@ -15,7 +15,7 @@ import { storeTogether } from "./store-together.ts";
 import type { Answer, Submitted } from "./submitted.ts";
 import { storeCounted, takeIn } from "./take-in.ts";
 
-/** The ids of the tasks that stand for items which share one, by their places. */
+/** For items that share a task (debounce, throttle, cache): the id of that task, by the item's index. */
 type Shared = ReadonlyMap<number, string>;
 
 /** Stores the tasks that passed their checks. Throws a 503 problem where they cannot be stored, 429 over the tenant's quota. */
@@ -35,7 +35,7 @@ export async function submit(
   }
   let made: ReadonlySet<string> | undefined;
   const store = async () => {
-    // The tasks' own INSERT asks for the key otherwise. A window may have passed since the first request with this key.
+    // Otherwise the statement that stores the tasks looks for the key. Since the first request a window may have passed.
     if (tasks.length === 0 || prepared.some((each) => each.ok && each.share)) {
       const earlier = await recall(env, prepared, request, now);
       if (earlier) return earlier;
@@ -48,12 +48,12 @@ export async function submit(
   return storeCounted(tasks, store, (answered, { id }) => (made ??= madeBy(answered)).has(id));
 }
 
-/** The ids of the tasks that came to be by this request. */
+/** The ids of the tasks that this request has made. */
 function madeBy({ items, replayed }: Answer): ReadonlySet<string> {
   return new Set(replayed ? [] : items.flatMap((each) => (each.ok && each.isOwn ? [each.row.id] : [])));
 }
 
-/** What keeps these out now: it is thrown only once no earlier request with the same key is known. */
+/** Why these tasks are not let in now; null: they are. The caller throws it only if no earlier request had the same key. */
 async function whyNotIn(env: Env, tasks: NewTask[], now: number): Promise<{ error: unknown } | null> {
   try {
     if (tasks.length > 0) await takeIn(env, tasks[0]!.tenant, tasks, now);
@@ -63,7 +63,7 @@ async function whyNotIn(env: Env, tasks: NewTask[], now: number): Promise<{ erro
   }
 }
 
-/** Finds or stores the task that stands for each item that shares one. An item that its lane refuses has failed. */
+/** Finds or stores the task of each item that shares one. An item that its lane refuses gets a problem. */
 async function shareAll(
   env: Env,
   background: Background,
@@ -85,7 +85,7 @@ async function shareAll(
   }
 }
 
-/** Stores what shares no task. Each task is stored or refused by itself. */
+/** Stores the items that share no task. Each task is stored or refused by itself. */
 async function storeNew(
   env: Env,
   background: Background,
@@ -109,8 +109,8 @@ async function storePlain(env: Env, background: Background, tasks: NewTask[]): P
 }
 
 /**
- * Stores what shares no task together with the key, all or nothing: what a lane refuses has failed before the others are
- * stored. So the key is nobody's where nothing was stored.
+ * Stores the items that share no task together with the key, all or nothing: an item that a lane refuses gets its problem before
+ * the others are stored. So no request holds the key where nothing was stored.
  */
 async function storeForKey(
   env: Env,
@@ -137,7 +137,7 @@ function plainOf(items: Prepared[], shared: Shared): NewTask[] {
   return items.flatMap((each, i) => (each.ok && !shared.has(i) ? [each.task] : []));
 }
 
-/** The same items, where those `among` these tasks have failed whose lane drains now. */
+/** The same items; those of the tasks `among` whose lane drains now have its problem. */
 async function refuseDrained(
   env: Env,
   items: Prepared[],
@@ -148,7 +148,7 @@ async function refuseDrained(
   return refuse(items, (task) => (among.has(task) ? drains.find((each) => each.name === task.lane) : undefined), now);
 }
 
-/** The same items, where those that a lane refuses have failed for it. */
+/** The same items; those that a lane refuses have its problem. */
 function refuse(items: Prepared[], by: (task: NewTask) => Drain | undefined, now: number): Prepared[] {
   return items.map((each): Prepared => {
     const drain = each.ok ? by(each.task) : undefined;
@@ -172,12 +172,12 @@ function claimOf(items: Prepared[], request: RequestKey, now: number, shared: Sh
   };
 }
 
-/** The tasks that this request makes, if nobody's stands for them. */
+/** The ids that the items' tasks have if this request makes them. */
 function idsOf(items: Prepared[]): ReadonlySet<string> {
   return new Set(items.flatMap((each) => (each.ok ? [each.task.id] : [])));
 }
 
-/** Items that share a task are answered with the one that stands for them; the others are as they were stored. */
+/** Reads the tasks that items share; the other items are answered as they were stored. */
 async function answer(env: Env, items: Prepared[], shared: Shared): Promise<Answer> {
   const found = shared.size === 0 ? [] : await readTasks(env.DB, [...shared.values()]);
   const rows = new Map(found.map((row) => [row.id, row]));

@@ -3,11 +3,11 @@
 import type { Problem } from "../core/problems.ts";
 import type { WholeTaskRow } from "../results/task-row.ts";
 
-/** One item's fate. It is its own where this request has made the task, and was not answered with one that another has made. */
+/** One item: its task, or why it was refused. `isOwn`: this request has made the task, not an earlier one. */
 export type Submitted = { ok: true; row: WholeTaskRow; isOwn: boolean } | { ok: false; problem: Problem };
 
 export interface Answer {
   items: Submitted[];
-  /** The request was a repetition: the items are those of the first one. */
+  /** The request repeats an earlier one, whose items these are. */
   replayed: boolean;
 }

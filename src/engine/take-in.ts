@@ -1,4 +1,4 @@
-/** Lets work in: what every submission passes before it is stored, whoever makes it. */
+/** Lets work in: what every submission passes before it is stored, from a request, a handler or a flow. */
 
 import { RefusalError } from "../results/d1.ts";
 import type { NewTask } from "../results/new-task.ts";
@@ -7,8 +7,8 @@ import { sealTasks } from "./sealing/tasks.ts";
 import { demandStorage, isStorageHeld } from "./storage.ts";
 
 /**
- * Lets these tasks of one tenant in, and seals what is secret in them. `new` work is refused before the database is full; what
- * `accepted` work begets is let in for longer. Throws a 503 `storage-full` where there is no room, a 429 over the tenant's quota.
+ * Lets these tasks of one tenant in, and seals what is secret in them. `new` work is refused before the database is full; tasks
+ * that `accepted` work submits are let in for longer. Throws a 503 `storage-full` where there is no room, a 429 over the tenant's quota.
  */
 export async function takeIn(
   env: Env,

@@ -1,6 +1,6 @@
 /**
  * Which addresses a task or a webhook may call: the public internet, and nothing that only this
- * network can reach. It stands alone, and judges an address before anything is sent to it.
+ * network can reach. It checks an address before anything is sent to it.
  *
  * It sees names, not what they resolve to, as a Worker cannot resolve them the way `fetch` will. A
  * public name that points to a private address (on purpose, or after the check: DNS rebinding) passes.

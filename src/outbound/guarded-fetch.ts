@@ -3,7 +3,7 @@
 import { NonRetryableError } from "../core/errors.ts";
 import { assertPublicTarget, type OutboundPolicy } from "./guard.ts";
 
-/** A request whose address somebody else chose. */
+/** A request to an address that a caller named. */
 export interface GuardedRequest {
   url: string;
   method: string;
@@ -14,7 +14,7 @@ export interface GuardedRequest {
   signal: AbortSignal;
 }
 
-/** No honest chain is longer. */
+/** Redirects that are followed at most. */
 const MAX_REDIRECTS = 10;
 
 /** Not sent on to another origin: the caller trusted only the first one with them. */

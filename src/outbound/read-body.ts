@@ -8,7 +8,7 @@ export async function* readBytes(
   if (body === null) return;
   const reader = body.getReader();
   const stop = () => {
-    // The read that waits then ends; that it was cut off is told by the signal.
+    // Ends the read that waits; the signal's reason says why.
     reader.cancel(signal.reason).catch(() => {});
   };
   signal.addEventListener("abort", stop, { once: true });

@@ -1,6 +1,6 @@
 /** The Retry-After header (RFC 9110 §10.2.3): seconds, or an HTTP date. */
 
-/** However long a server asks to be left alone, the task comes back after a day. */
+/** The longest wait, whatever the server asks for: a day. */
 const MAX_DELAY_MS = 86_400_000;
 
 const HTTP_DATE = /^[A-Z][a-z]{2,8},? /;

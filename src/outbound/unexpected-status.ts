@@ -3,7 +3,7 @@
 import { NonRetryableError, RetryAfterError } from "../core/errors.ts";
 import { retryAfterMs } from "./retry-after.ts";
 
-/** An answer that another attempt may better; the task's own policy says when. */
+/** An answer after which another attempt may succeed; the task's retry policy says when. */
 export class UnexpectedStatusError extends Error {
   override readonly name = "UnexpectedStatusError";
   readonly data: unknown;

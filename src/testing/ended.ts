@@ -1,4 +1,4 @@
-/** Both ends of a handler in a plain unit test, by the schemas of its definition. */
+/** Checks a handler's input and its result in a plain unit test, by the schemas of its definition. */
 
 import type { TaskDefinition } from "../core/task.ts";
 import { durationMs } from "../core/duration.ts";
@@ -7,7 +7,7 @@ import { faults } from "../core/problems.ts";
 import { endingOf } from "../core/settle.ts";
 import { plain } from "./fake-durable.ts";
 
-/** How an attempt ended by what its handler gave. */
+/** How an attempt ended, as its handler returned or threw. */
 export interface Ended<Result> {
   outcome: "succeeded" | "failed";
   /** As its caller reads it; null unless it succeeded. */

@@ -47,7 +47,7 @@ export function nothingTold(): Told {
   return { progress: [], logs: [], outputs: [] };
 }
 
-/** What is a task's own, whether it runs alone or with others. */
+/** The members of the context that belong to one task, also in a batch. */
 export function fakeItem(options: ContextOptions, told: Told): BatchItem {
   const { id = FAKE_ID } = options;
   return {

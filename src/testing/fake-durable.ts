@@ -23,7 +23,7 @@ export interface Spawned {
 /** Runs a child to its end: its result, or a thrown error. */
 export type RunChild = (task: TaskDefinition | string, input: unknown, id: string) => Promise<unknown>;
 
-/** What the undo functions of the completed steps came to. */
+/** Which undo functions ran, and which failed. */
 export interface Undone {
   /** Names of the steps, in the order in which they were undone. */
   steps: string[];
@@ -32,7 +32,7 @@ export interface Undone {
 
 export class FakeDurable {
   readonly journal: Journal;
-  /** Names of the steps that ran, as opposed to those that were remembered. */
+  /** Names of the steps that ran, without those whose results were in the journal. */
   readonly steps: string[] = [];
   readonly #undos: { step: string; undo: () => Promise<unknown> }[] = [];
   /** How long each sleep was to be, in ms. */
@@ -135,7 +135,7 @@ export class FakeDurable {
   }
 
   #settle(): void {
-    // What a call gave may make the handler begin another.
+    // The result of a call may make the handler begin another one.
     setTimeout(() => {
       if (this.#active === 0 && this.#waitsFor !== null) this.#suspend(this.#waitsFor);
     }, 0);

@@ -8,7 +8,7 @@ import type { ScheduleRow } from "../../results/schedules/row.ts";
 import { announce } from "../announce.ts";
 import { planOf, specOf } from "./plan.ts";
 
-/** No tick comes while it is paused, and none is made up for later. Answers the schedule; null where there is none. */
+/** Pauses a schedule: it does not tick, and the ticks of that time are not made up for. Answers the schedule; null where there is none. */
 export async function pauseSchedule(
   env: Env,
   tenant: string,
@@ -19,7 +19,7 @@ export async function pauseSchedule(
   return change(env, tenant, id, now, audit, (row) => (row.paused ? row : { ...row, paused: 1, nextAt: null }));
 }
 
-/** It ticks again from now on, in the phase that it had. Answers the schedule; null where there is none. */
+/** Resumes a schedule: it ticks again from now on, in the phase that it had. Answers the schedule; null where there is none. */
 export async function resumeSchedule(
   env: Env,
   tenant: string,
@@ -33,7 +33,7 @@ export async function resumeSchedule(
   });
 }
 
-/** Changes what is there until nobody else has meanwhile. */
+/** Reads the schedule, decides and stores; again where another call has changed it in between. */
 async function change(
   env: Env,
   tenant: string,

@@ -1,4 +1,4 @@
-/** Makes the schedules be those that the deployment declares. */
+/** Brings the stored schedules in line with those that the deployment declares. */
 
 import { log } from "../../core/log-events.ts";
 import { putScheduleSchema, scheduleIdSchema, type DeclaredSchedule } from "../../contract/schedule.ts";
@@ -13,8 +13,8 @@ import { auditOf, systemActor } from "../audit.ts";
 import { putSchedule } from "./put.ts";
 
 /**
- * Makes, changes and removes them; whether one is paused stays as it is unless it says so. One that
- * does not fit is noted and left out. Throws where the database does not answer.
+ * Makes, changes and removes schedules; one stays paused or not unless its declaration says so. A
+ * declaration that does not fit is logged and left out. Throws where the database does not answer.
  */
 export async function declareSchedules(env: Env, declared: readonly DeclaredSchedule[], now: number): Promise<void> {
   for (const { id, ...raw } of declared) {

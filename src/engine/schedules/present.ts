@@ -40,7 +40,7 @@ function nextRuns(row: ScheduleRow): number[] {
   return [row.nextAt, ...nextTicks(rhythm, row.nextAt, NEXT_RUNS - 1)];
 }
 
-/** What signs a webhook is shown to nobody. */
+/** Without the secret that signs its webhook, which no answer shows. */
 function withoutSecrets(options: Record<string, unknown>): Record<string, unknown> {
   const { webhook } = options as { webhook?: Record<string, unknown> };
   if (webhook === undefined) return options;

@@ -18,7 +18,7 @@ import { planOf, specOf } from "./plan.ts";
 import { demandRoomFor } from "../quota.ts";
 import { demandStorage } from "../storage.ts";
 
-/** Upserts of one schedule that come between a read and its write; each of them got its way, so this ends. */
+/** How often a put reads again because another one came between its read and its write. Each time another put succeeds, so this ends. */
 const MAX_TRIES = 100;
 
 /** Whose schedule is put, and by whom. */
@@ -34,7 +34,7 @@ export interface WrittenSchedule {
 }
 
 /**
- * Makes the schedule be as written; nothing is stored where it is so already. Throws a problem where
+ * Stores the schedule as written, unless it is so already. Throws a problem where
  * the task would be refused, or the schedule is declared in code.
  */
 export async function putSchedule(
@@ -78,7 +78,7 @@ interface CheckedInput {
   secrets: Secrets | undefined;
 }
 
-/** Every tick's task is checked now, so that a mistake does not wait for the first of them. */
+/** Checks the task of its ticks now, so that the caller learns of a mistake before the first tick. */
 function checkTask(env: Env, tenant: string, raw: ScheduleInput, now: number): CheckedInput {
   const { task, input, options } = raw;
   const body = { task, ...(input === undefined ? {} : { input }), ...(options === undefined ? {} : { options }) };
@@ -123,7 +123,7 @@ function wantedOf(
   return { tenant, id, source, spec, input: input.text, paused, anchor: timing.anchor, nextAt: paused ? null : nextAt };
 }
 
-/** Sealed twice, the same is never the same text. */
+/** Compares what is sealed by its plain text: sealing the same value again gives another text. */
 async function hasSameSecrets(env: Env, row: ScheduleRow, secrets: Secrets | undefined): Promise<boolean> {
   if (row.sealed === null || secrets === undefined) return row.sealed === null && secrets === undefined;
   const opened = await openSchedule(env, row).catch(() => null);

@@ -16,8 +16,9 @@ import { demandStorage } from "../storage.ts";
 import { tickTask } from "./task.ts";
 
 /**
- * Makes the task of a tick at `now`, whatever is live and also while the schedule is paused, and answers it; null where there is
- * no such schedule. Throws a 503 problem while the task's lane drains or the database is nearly full. Its ticks come when they would have come.
+ * Makes the task of a tick at `now`, whatever its overlap says and also while the schedule is paused, and answers it; null where
+ * there is no such schedule. Throws a 503 problem while the task's lane drains or the database is nearly full. The next ticks
+ * stay as they are.
  */
 export async function runSchedule(
   env: Env,

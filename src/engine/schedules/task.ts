@@ -23,8 +23,9 @@ export interface Ticking {
 
 /**
  * The task that is made at `now` of the tick at `tick`, which may be past: its delay and its expiry are counted from the tick.
- * Its definition may have changed since the schedule was put; what would be refused now is made all
- * the same, and fails where it can be seen; meanwhile it is under the limits of its whole task. `behind`: see {@link FlowNode}.
+ * Its definition may have changed since the schedule was put: a task that would be refused now is
+ * made all the same and then fails, so that its error is seen. Until then the limits of the whole task apply to it. `behind`:
+ * see {@link FlowNode}.
  */
 export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, now: number, behind = 0): NewTask {
   const { tenant, spec, input, secrets = NO_SECRETS } = schedule;
@@ -41,7 +42,7 @@ export function tickTask(env: Env, schedule: Ticking, id: string, tick: number, 
     runAt,
     dueAt: firstLook(made.state === "queued" ? "queued" : "scheduled", runAt, made.expiresAt, now),
     tags: JSON.stringify({ ...options?.tags, schedule: schedule.id, tick: new Date(tick).toISOString() }),
-    // The end of a tick's task is asked whom it releases: with `overlap: "queue"`, the next one's.
+    // A task with a node releases others when it ends: with `overlap: "queue"` the task of the next tick.
     node: JSON.stringify(behind > 0 ? { behind } : {}),
   };
 }
@@ -50,7 +51,7 @@ function withSigningSecret(options: ScheduleSpec["options"], secret: string | nu
   return secret === null || !options?.webhook ? options : { ...options, webhook: { ...options.webhook, secret } };
 }
 
-/** The input without what is secret in it, also by what the definition calls so now. */
+/** The input without its secrets: those that were taken out when it was put, and those that the definition names now. */
 function maskedInput(env: Env, { spec, input, secrets = NO_SECRETS }: Ticking): Pick<NewTask, "input" | "secrets"> {
   const paths = findTask(spec.task, env)?.secret?.input ?? [];
   if (input === null || (paths.length === 0 && secrets.taken.length === 0)) return { input };

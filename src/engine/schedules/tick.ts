@@ -17,7 +17,7 @@ import { tickTask, type Ticking } from "./task.ts";
 /** Schedules looked at in one go. */
 const CHUNK = 500;
 
-/** Bytes of tasks that are made in one transaction; the least that a task counts for. */
+/** Bytes of tasks that are made in one transaction, and how many a task counts for at least. */
 const PARCEL_BYTES = 2_000_000;
 const TASK_BYTES = 1_000;
 
@@ -28,7 +28,7 @@ interface Looked {
   bytes: number;
 }
 
-/** Whether more may be due, and whether some could not be dealt with. */
+/** Whether more schedules may be due, and whether some could not be ticked. */
 export interface Round {
   more: boolean;
   failed: boolean;
@@ -36,7 +36,10 @@ export interface Round {
 
 const NOBODY: Waiting = { lanes: [], tasks: [] };
 
-/** Does what is due at `now` and does not wait, for a chunk of schedules; nothing while the database has no room: then ticks come late. */
+/**
+ * Makes the tasks of a chunk of schedules that are due at `now` and not among `waiting`. Makes none while the database has no
+ * room: then ticks come late.
+ */
 export async function tickDueSchedules(env: Env, now: number, waiting = NOBODY): Promise<Round> {
   const due = await readDueSchedules(env.DB, now, waiting, CHUNK);
   if (due.length > 0 && isStorageHeld(env)) return { more: false, failed: true };
@@ -61,7 +64,7 @@ export async function tickDueSchedules(env: Env, now: number, waiting = NOBODY):
   return { more: due.length === CHUNK, failed };
 }
 
-/** One schedule that cannot be dealt with must not keep the others back. */
+/** Null, and a log event, where this schedule cannot be ticked: it must not hold up the others. */
 async function orNoted<T>({ tenant, id }: DueSchedule, decide: () => T | Promise<T>): Promise<T | null> {
   try {
     return await decide();
@@ -79,7 +82,7 @@ function lookOf(row: DueSchedule, now: number): Looked {
   return { row, ticking: { tenant: row.tenant, id: row.id, spec }, look, bytes: look.ticks.length * each };
 }
 
-/** Answers whether all of it could be made. */
+/** Makes the tasks of these schedules in one transaction. Answers whether all of them could be ticked. */
 async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
   const withInput = parcel.filter(({ row }) => row.inputBytes > 0).map(({ row }) => row);
   const inputs = withInput.length > 0 ? await readInputs(env.DB, withInput) : [];
@@ -113,7 +116,7 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
   return schedules.length === parcel.length;
 }
 
-/** A tick over the tenant's quota is missed, as the schedule then shows; it goes on with the next one. */
+/** Ticks over the tenant's quota make no task: the schedule shows them as missed, and goes on with the next one. */
 function missedOf({ tenant, id }: DueSchedule, ticks: number[], refusal: ProblemError | null): MissedTick[] {
   if (refusal === null) return [];
   log("ticks_over_quota", { tenant, schedule: id, ticks: ticks.length });

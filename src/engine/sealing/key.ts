@@ -13,12 +13,12 @@ export interface SealKey {
 
 const SHAPE = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/;
 
-/** What was read of a configuration, by its text: a cache, and nothing more. */
+/** Keys by the text of the configuration that they were read from: only a cache. */
 const read = new Map<string, readonly SealKey[]>();
 const derived = new Map<string, CryptoKey>();
 const MAX_CACHED = 100;
 
-/** In the order of the configuration; none where there is none, or not one that can be read. */
+/** The keys in the order of the configuration; none where it names none, or cannot be read. */
 export function sealKeys({ SEAL_KEY = "" }: Pick<Env, "SEAL_KEY">): readonly SealKey[] {
   const known = read.get(SEAL_KEY);
   if (known) return known;
@@ -50,7 +50,7 @@ export async function deriveKey({ id, bytes }: SealKey, use: Use): Promise<Crypt
   return key;
 }
 
-/** Null where it cannot be read. */
+/** The keys of a configuration; null where it cannot be read. */
 function parse(text: string): SealKey[] | null {
   const keys: SealKey[] = [];
   for (const part of text.split(",")) {

@@ -1,6 +1,6 @@
 /**
- * Seals and opens what is secret: AES-256-GCM, bound to what it belongs to, so that it cannot be moved to where somebody
- * else would get it. A sealed text is `sealed:<key's id>:<nonce>.<ciphertext>`.
+ * Seals and opens what is secret: AES-256-GCM, bound to what it belongs to: moved to another task or tenant, it
+ * cannot be opened. A sealed text is `sealed:<key's id>:<nonce>.<ciphertext>`.
  */
 
 import { deriveKey, sealKeys, type SealKey } from "./key.ts";
@@ -9,7 +9,7 @@ const NONCE_BYTES = 12;
 const PREFIX = "sealed:";
 
 /**
- * What a sealed text is bound to: it opens only beside the very same words. A task's secrets are bound to the text that
+ * What a sealed text is bound to: it opens only with the same values. A task's secrets are bound to the text that
  * they were taken out of, so that they go with copies of it, and with nothing else.
  */
 export type Binding =
@@ -54,7 +54,7 @@ export async function open(env: Env, binding: Binding, sealed: string): Promise<
   }
 }
 
-/** Whether a text that may be sealed is. */
+/** Whether the text is sealed. */
 export function isSealed(text: string): boolean {
   return text.startsWith(PREFIX);
 }
@@ -66,8 +66,8 @@ export function isCurrent(env: Env, sealed: string): boolean {
 }
 
 /**
- * What may be compared with, in the place of a text that must not be guessed: HMAC under each of the keys, that of the first
- * key first. None where no key is configured.
+ * Stands for a secret text where texts are compared: its HMAC under each of the keys, that of the first key first. So the stored
+ * value does not let anybody guess the text. None where no key is configured.
  */
 export async function macs(env: Env, text: string): Promise<string[]> {
   return Promise.all(sealKeys(env).map((key) => macWith(key, text)));

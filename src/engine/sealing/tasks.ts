@@ -10,7 +10,7 @@ import type { RunOptions } from "../run-options.ts";
 import { macs, open, seal } from "./seal.ts";
 import { sealTaskSecret } from "../webhooks/secret.ts";
 
-/** Seals what was taken out of these; those without secrets stay as they are. What is not sealed is not stored. */
+/** Seals what was taken out of these tasks; those without secrets stay as they are. A task whose secrets are not sealed is not stored. */
 export async function sealTasks(env: Env, tasks: readonly NewTask[]): Promise<void> {
   for (const task of tasks) {
     const { secrets, sealed, tenant, input } = task;
@@ -22,7 +22,7 @@ export async function sealTasks(env: Env, tasks: readonly NewTask[]): Promise<vo
   }
 }
 
-/** Limits (JSON) whose secret keys are known by what tells nothing of them. */
+/** The limits (JSON) with each of `secretKeys` replaced by its HMAC, which tells nothing of the key. */
 export async function withoutSecretKeys(
   env: Env,
   limits: string | null | undefined,
@@ -64,7 +64,7 @@ export async function openInput(
   return putBack(value, JSON.parse(await open(env, ["input", tenant, task, text], sealed)) as Taken[]);
 }
 
-/** The result as it is stored: JSON text without what is secret in it, and that, sealed. */
+/** The result as it is stored: JSON text without its secrets, and the secrets, sealed. */
 export async function sealResult(
   env: Env,
   definition: TaskDefinition,
@@ -90,7 +90,7 @@ async function openEnd(env: Env, end: Ended, { tenant, task, text, sealed }: Non
   return { ...end, result: putBack(JSON.parse(text), taken) };
 }
 
-/** A name for the input of a task that shares its run with equal ones; of one with secrets, a name that tells nothing of them. */
+/** What an input is compared by where tasks of the same input share a run. With secrets in it, a name that tells nothing of them. */
 export async function nameOfInput(env: Env, { secrets }: NewTask, text: string): Promise<string> {
   if (secrets === undefined || secrets.taken.length === 0) return text;
   return (await macs(env, `${text}\n${JSON.stringify(secrets.taken)}`))[0]!;

@@ -1,7 +1,7 @@
 /**
- * Counts ends and attempts in this isolate's memory, and writes the sums down now and then, a row for each tenant and
- * minute; the clock folds them into hours and totals. So figures cost next to no rows of their own. What a kill takes with
- * it is the last seconds' counts.
+ * Counts ends and attempts in this isolate's memory, and writes the sums every few seconds, a row for each tenant and
+ * minute; the clock folds them into hours and totals. So figures cost almost no rows of their own. A kill loses the counts of
+ * the last seconds.
  */
 
 import { log } from "../../core/log-events.ts";
@@ -14,8 +14,8 @@ import { note, takeUntold } from "../quota.ts";
 import { addRollups, beginningOf, SPANS, UNFOLDED_SPAN } from "../../results/rollups.ts";
 
 /**
- * The first count after a rest is written soon, and the next ones not before this: a consumer's invocation, which is cut
- * off 30 s after its handler returned, has time for both.
+ * The first count after a pause is written after `SOON_MS`, the next ones at most every `EVERY_MS`: a consumer's invocation, which
+ * is cut off 30 s after its handler returned, has time for both.
  */
 const EVERY_MS = 15_000;
 const SOON_MS = 1_000;
@@ -25,19 +25,19 @@ let counted = new Map<string, Map<number, Counts>>();
 let since: number | null = null;
 let writtenAt = 0;
 
-/** Attempts that were cut off or gave up their place say nothing about how long the work takes. */
+/** Outcomes whose attempts are measured: one that was cut off, snoozed or suspended does not tell how long the work takes. */
 const MEASURED: readonly Outcome[] = ["succeeded", "failed", "timeout", "cancelled"];
 
 /**
- * Counts the attempts that have ended with these changes, and the tasks. One that ended without an attempt has done so at `at`.
- * Answers whether there was one: no attempt's event is there to write it down.
+ * Counts the attempts that have ended with these changes, and the tasks. A task without an attempt has ended at `at`.
+ * Answers whether there was one: then no attempt's event will write the counts, so the caller must.
  */
 export function observe(changes: readonly Change[], at: number): boolean {
   let isUnwritten = false;
   for (const { tenant, task, lane, state, outcome, runAt, startedAt, finishedAt } of changes) {
     if (tenant === undefined || task === undefined) continue;
     const isAttempt = outcome !== undefined && typeof finishedAt === "number";
-    // Deliveries are not their tenant's tasks: endpoints have lists of them.
+    // Deliveries do not count as tasks of their tenant: endpoints have lists of them.
     if (isAttempt && task === WEBHOOK_TASK) continue;
     if (!isAttempt && !isTerminal(state)) continue;
     const counts = countsOf(tenant, isAttempt ? finishedAt : at);
@@ -68,12 +68,12 @@ function getOrInsert<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   return made;
 }
 
-/** In how many ms what was counted is to be written; null where nothing was. */
+/** In how many ms the counts are to be written; null where there are none. */
 export function untilWritten(now: number): number | null {
   return since === null ? null : Math.max(0, Math.max(since + SOON_MS, writtenAt + EVERY_MS) - now);
 }
 
-/** Writes down what was counted since the last time. Never throws. */
+/** Writes the counts since the last write. Never throws. */
 export async function writeCounts(env: Env): Promise<void> {
   if (since === null) return;
   const rollups = [...counted].flatMap(([tenant, minutes]) =>

@@ -1,4 +1,4 @@
-/** What was counted lately of a tenant's tasks. */
+/** The counts of a tenant's tasks in the last hour and day. */
 
 import { newPerformance, performances, sumOf, type Counts, type Performance } from "../../core/counts.ts";
 import { sizeOf } from "../../core/histogram.ts";

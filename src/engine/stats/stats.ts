@@ -1,4 +1,4 @@
-/** A tenant's figures, from the rollups and from what is on its way: never from what has ended. */
+/** A tenant's figures, from the rollups and the rows of live tasks; rows of ended tasks are not read. */
 
 import type { Stats, StatsWindow } from "../../contract/stats.ts";
 import { newPerformance, performances, type Kind, type Performance } from "../../core/counts.ts";

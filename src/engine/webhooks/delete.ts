@@ -1,4 +1,4 @@
-/** Removes an endpoint: nobody is told through it any more, also not of what happened before. */
+/** Removes an endpoint: no more deliveries are made to it, also not of earlier events. */
 
 import type { Audit } from "../../results/audit.ts";
 import { beginRemoval } from "../../results/webhooks/change.ts";
@@ -9,8 +9,8 @@ import { cancel } from "../cancel.ts";
 const CHUNK = 500;
 
 /**
- * Answers whether there was one. First it is paused, so that nothing new comes; cut off after that,
- * it stays paused and can be removed again.
+ * Answers whether there was one. First it is paused, so that no new deliveries are made; where the removal is cut off after
+ * that, the endpoint stays paused, and the removal can be repeated.
  */
 export async function removeWebhook(
   env: Env,

@@ -1,9 +1,9 @@
-/** Delivers what ends have left in the outbox. */
+/** Makes the deliveries of the ends that are in the outbox. */
 
 import { announce } from "../announce.ts";
 import { expandSome } from "./expand.ts";
 
-/** Ends looked at in one go. */
+/** Ends that are read at once. */
 const CHUNK = 100;
 
 /** Delivers all that is owed, oldest first, while it may go on; answers whether some could not be delivered, and whether more is left. */

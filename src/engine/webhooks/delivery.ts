@@ -23,7 +23,7 @@ export const deliveryInputSchema = z.object({
   payload: z.object({ type: z.string(), timestamp: z.string(), data: z.unknown() }),
 });
 
-/** Who is told. */
+/** The receiver of an event. */
 export interface Listener {
   tenant: string;
   webhookId: string;
@@ -33,7 +33,7 @@ export interface Listener {
   secret?: string;
 }
 
-/** What is told. */
+/** The event. */
 export interface Happening {
   type: string;
   /** When it happened, in ms since the epoch. */
@@ -89,7 +89,10 @@ function receiverOf({ tenant, webhookId, url }: Listener): string {
   return `webhook:${tenant}:${url === undefined ? webhookId : new URL(url).origin}`;
 }
 
-/** As the listener wants it; where that would be too large to store, without its largest members. */
+/**
+ * The delivery task's input, with the payload that the listener asked for; where that is too large to store, without its
+ * largest members.
+ */
 function inputOf(listener: Listener, happening: Happening, messageId: string): string {
   const { webhookId, url, secret } = listener;
   const { type, at, task, data } = happening;
@@ -111,7 +114,7 @@ function inputOf(listener: Listener, happening: Happening, messageId: string): s
   return input(without(told, OMITTABLE));
 }
 
-/** What to try to leave out, from nothing on: of what is there the largest first. */
+/** Which members to leave out, in the order in which to try: none, the largest, the two largest, and so on. */
 function* omissions(told: Partial<TaskResource>): Generator<Omittable[]> {
   yield [];
   const sizes = new Map(OMITTABLE.map((member) => [member, JSON.stringify(told[member] ?? null).length]));

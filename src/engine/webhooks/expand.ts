@@ -1,7 +1,7 @@
 /**
- * Turns what is owed into deliveries. Every step may be the last one: until the transaction that
- * stores the deliveries, the outbox says what is owed, and after it their rows are due by themselves.
- * Done twice, it makes the same ids, and so nothing twice. `engine/announce.ts` rings for the deliveries.
+ * Turns what is owed into deliveries. It may be killed at every step: until the transaction that stores the deliveries, the
+ * outbox says what is owed, and after it the clock finds the deliveries by their timers. A repetition makes the same ids, and so
+ * stores nothing more. `engine/announce.ts` sends the messages for the deliveries.
  */
 
 import { log } from "../../core/log-events.ts";
@@ -19,10 +19,10 @@ import { presentTask } from "../present.ts";
 import { newDelivery, type Happening, type Listener } from "./delivery.ts";
 import { newWebhookSecret, sealEndpointSecret, sealTaskSecret } from "./secret.ts";
 
-/** Ends looked at in one go. */
+/** Ends that are read at once. */
 const CHUNK = 100;
 
-/** Deliveries stored in one transaction, about. What an end with a large payload makes goes alone. */
+/** About how many deliveries one transaction stores. An end with a large payload has a transaction of its own. */
 const GROUP = 100;
 
 /** The delivery tasks that were stored, and whether some of what is owed could not be expanded. */
@@ -31,7 +31,7 @@ export interface Expanded {
   failed: boolean;
 }
 
-/** Expands what is owed for these tasks. Never fails: what is left over is the clock's. */
+/** Expands what is owed for these tasks. Never throws: the clock expands what is left. */
 export async function expandFor(env: Env, tasks: readonly OwedId[]): Promise<Expanded> {
   const all: Expanded = { deliveries: [], failed: false };
   for (let i = 0; i < tasks.length; i += CHUNK) {
@@ -48,7 +48,10 @@ export async function expandFor(env: Env, tasks: readonly OwedId[]): Promise<Exp
   return all;
 }
 
-/** The same for what is owed of these tasks, or of any (null), oldest first; `owed` is how many ends that were. Throws where D1 does not answer. */
+/**
+ * The same for what is owed of these tasks, or of any (null), oldest first; `owed` is the number of ends. Throws where D1
+ * does not answer.
+ */
 export async function expandSome(env: Env, ids: string[] | null, limit: number): Promise<Expanded & { owed: number }> {
   const { owed, webhooks } = await readOwed(env.DB, ids, limit);
   const deliveries: Change[] = [];
@@ -67,7 +70,7 @@ function groupsOf(owed: Owed[], webhooks: WebhookRow[]): Owed[][] {
   return groups;
 }
 
-/** One that cannot be delivered must not keep the others back. */
+/** Expands the ends one by one where they cannot be expanded together: one that fails must not hold up the others. */
 async function tryToExpand(env: Env, group: Owed[], webhooks: WebhookRow[], stored: Change[]): Promise<boolean> {
   try {
     stored.push(...(await expand(env, group, webhooks)));
@@ -94,7 +97,7 @@ async function expand(env: Env, ends: Owed[], webhooks: WebhookRow[]): Promise<C
   const byId = new Map(rows.map((row) => [row.id, row]));
   const told = ends.flatMap((end) => {
     const row = byId.get(end.taskId);
-    // Gone before anybody was told: nothing is left to tell.
+    // The task was removed before its end was delivered.
     if (!row) return [];
     const happening = happeningOf(end, row);
     return listenersOf(end, row, webhooks, happening.type).map((listener) => ({ end, listener, happening }));
@@ -121,14 +124,14 @@ async function expand(env: Env, ends: Owed[], webhooks: WebhookRow[]): Promise<C
   return deliveries.map(({ task: { id, lane, state, dueAt } }) => ({ id, lane, state, dueAt }));
 }
 
-/** One that was submitted before there was a key is sealed by now. */
+/** Seals a secret that was submitted before a key was configured. */
 async function withSealedSecret(env: Env, listener: Listener): Promise<Listener> {
   const { tenant, url, secret } = listener;
   if (url === undefined || secret === undefined) return listener;
   return { ...listener, secret: await sealTaskSecret(env, tenant, url, secret) };
 }
 
-/** The task as it ended, even where another run has begun since; the result that it had then is omitted, for the row may have none or another by now. */
+/** The task as it ended. Where another run has begun since, the row may hold another result or none, so the result is omitted. */
 function happeningOf(end: Owed, row: WholeTaskRow): Happening {
   const { state, attempt, finishedAt, error } = end;
   const retainUntil = finishedAt + row.retentionMs;

@@ -1,6 +1,6 @@
 /**
- * Signing secrets as Standard Webhooks writes them: `whsec_` and base64. They are sealed where they are stored, as soon as
- * there is a key to seal with; one from before is sealed when it is next used, or by the clock.
+ * Signing secrets as Standard Webhooks writes them: `whsec_` and base64. They are stored sealed, once a
+ * key to seal with is configured; the clock, or the next use, seals those that were stored before.
  */
 
 import { log } from "../../core/log-events.ts";
@@ -37,7 +37,10 @@ export async function openTaskSecret(env: Env, tenant: string, url: string, secr
   return isSealed(secret) ? open(env, ["webhook", tenant, url], secret) : secret;
 }
 
-/** Seals secrets of the endpoint that are not, or under another key than the one that seals now. Never throws for what cannot be opened. */
+/**
+ * Seals those secrets of the endpoint that are plain, or sealed with another key than the first. Does not throw for one that
+ * cannot be opened.
+ */
 export async function resealEndpoint(env: Env, row: WebhookRow): Promise<void> {
   const stored = secretsOf(row);
   if (whyNoSealKey(env) !== null || stored.every(({ secret }) => isCurrent(env, secret))) return;

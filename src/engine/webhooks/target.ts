@@ -6,7 +6,7 @@ import { outboundPolicy, whyRefused } from "../../outbound/guard.ts";
 export function whyNoTarget(env: Env, url: string): string | null {
   const reason = whyRefused(url, outboundPolicy(env));
   if (reason !== null || new URL(url).protocol === "https:") return reason;
-  // What is allowed here and refused on a stricter day is this machine.
+  // An address that only the stricter policy refuses is this machine.
   const isLoopback = whyRefused(url, { allowLoopback: false }) !== null;
   return isLoopback ? null : "webhooks go over https";
 }

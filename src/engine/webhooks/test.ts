@@ -1,4 +1,4 @@
-/** Sends an endpoint an event that stands for nothing but a test. */
+/** Sends an endpoint a test event. */
 
 import { TEST_EVENT } from "../../core/webhook.ts";
 import type { Audit } from "../../results/audit.ts";
