@@ -18,7 +18,7 @@ const HEALTHY_WITHIN_MS = 240_000;
 
 export interface Outcome {
   addresses: string[];
-  /** The bootstrap key, where this deployment created it. */
+  /** The service's own key, where this deployment created it. */
   apiKey: string | null;
   /** Whether anything was created, applied or uploaded. */
   changed: boolean;
