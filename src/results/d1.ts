@@ -28,6 +28,12 @@ const CALLER_PATIENCE_MS = 10_000;
 const CALL_MS = 35_000;
 
 /**
+ * After a call of this length, others get a turn. On one machine D1 runs in the thread of the Worker, and that thread looks for
+ * requests only when it has to wait for something: calls one after another would keep all others out.
+ */
+const LONG_CALL_MS = 50;
+
+/**
  * Runs a call to D1 in the background until it answers. D1 repeats no write by itself, and may have applied the one
  * whose answer was lost: callers pass only statements that are guarded or idempotent.
  * Throws D1's error where all tries fail, the database is full or the statement is wrong.
@@ -120,6 +126,7 @@ async function ask<T>(call: () => Promise<T>, ms: number): Promise<T> {
     if (answer === "late") throw new SilentError(`no answer from D1 within ${Math.round(ms)} ms`);
     noteAnswer(sentAt);
     noteSize(answer, Date.now());
+    if (Date.now() - sentAt >= LONG_CALL_MS) await scheduler.wait(0);
     return answer;
   } catch (error) {
     const trouble = troubleOf(error);

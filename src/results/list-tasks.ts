@@ -95,17 +95,18 @@ async function look<Row extends { id: string }>(
   condition: Sql,
   limit: number,
 ): Promise<{ hits: Row[]; last: string | null }> {
-  // The last row is looked for only where the page is short: a full page shows where to go on.
+  // The last row is looked for only where the page is short, as a full page shows where to go on, and nothing else says it.
+  const isLastKnown = window.last !== undefined;
   const sql = `
     WITH page AS MATERIALIZED (
       SELECT id FROM (SELECT * FROM tasks WHERE ${window.sql} ORDER BY id DESC LIMIT ${STRETCH.page}) AS tasks
       WHERE ${condition.sql} LIMIT ?),
     last AS MATERIALIZED (
-      SELECT id FROM tasks WHERE ${window.sql}
+      SELECT id FROM tasks WHERE ${isLastKnown ? "FALSE" : window.sql}
       ORDER BY id DESC LIMIT (SELECT COUNT(*) FROM page) < ? OFFSET ${STRETCH.page - 1})
     SELECT ${columns}, looked.hit FROM (SELECT id, 1 AS hit FROM page UNION ALL SELECT id, 0 FROM last) AS looked
     CROSS JOIN tasks ON tasks.id = looked.id`;
-  const values = [...window.values, ...condition.values, limit, ...window.values, limit];
+  const values = [...window.values, ...condition.values, limit, ...(isLastKnown ? [] : window.values), limit];
   const { results } = await persistOr503(() =>
     db
       .prepare(sql)

@@ -106,7 +106,9 @@ export const ACCEPTED = {
   values: {},
 } satisfies Condition;
 
-const INSERT = insertSql("SELECT value AS v FROM json_each(:tasks)");
+// Each task's JSON is parsed once: without the LIMIT, which keeps the inner SELECT from being merged into the outer one, SQLite
+// would parse it for every column.
+const INSERT = insertSql("SELECT jsonb(value) AS v FROM json_each(:tasks) LIMIT -1");
 
 /**
  * Stores these tasks in a transaction, where the condition holds and unless they are there. With `isTold` the returned function
@@ -138,14 +140,15 @@ export function overflows(task: NewTask): boolean {
   );
 }
 
-/** The task as the statements read it. */
+/** The task as the statements read it. A member that is not there is read as NULL. */
 export function storedText(task: NewTask): string {
   const apart = overflows(task);
-  return JSON.stringify({
+  const stored: Partial<StoredTask> = {
     ...task,
     overflow: apart ? OVERFLOW.input : 0,
     input: apart ? null : task.input,
-  } satisfies Partial<StoredTask>);
+  };
+  return JSON.stringify(Object.fromEntries(Object.entries(stored).filter(([, value]) => value !== null)));
 }
 
 /** The tasks as JSON parameters, each below what D1 takes. */

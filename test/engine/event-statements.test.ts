@@ -1,5 +1,6 @@
 /** How many D1 statements and subrequests each kind of event makes, on each plan: printed, and held below the platform's limits. */
 import { afterAll, describe, expect, it } from "vitest";
+import type { FlowResource } from "../../src/contract/flow.ts";
 import { budgetOf } from "../../src/core/plan.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 
@@ -117,7 +118,13 @@ describe.each(["paid", "free"] as const)("an event on the %s plan", (plan) => {
     service.queued.splice(0);
     await post(`/v1/flows/${id}/cancel`);
     const map = { map: { task: "test.noop", inputs: many(10_000, 1) } };
-    await during("submit a flow of 10,000", () => post("/v1/flows", map));
+    const large = await during("submit a flow of 10,000", () => post("/v1/flows", map));
+    const flow = await large.json<FlowResource>();
+    expect(flow).toMatchObject({ state: "running", counts: { queued: 10_000 }, nextCursor: null });
+    expect(new Set(flow.nodes.map(({ key }) => key)).size).toBe(10_000);
+    // As it was stored, without being read again.
+    const [read] = (await (await service.fetch(`/v1/flows/${flow.id}?limit=1`)).json<FlowResource>()).nodes;
+    expect(flow.nodes[0]).toEqual(read);
     service.queued.splice(0);
     expect(tooMany).toEqual([]);
   }, 120_000);

@@ -376,6 +376,11 @@ describe("a bulk verb in a large table", () => {
     expect(await bulk(verb, { filter, dryRun: true })).toEqual({ matched, changed: 0 });
   });
 
+  it("looks for ten thousand named tasks, and reads each once", async () => {
+    const ids = Array.from({ length: 10_000 }, (_, i) => `task_01jzzzzzzzzzzzzzzzzzzz${String(i).padStart(7, "0")}`);
+    expect(await bulk("cancel", { filter: { ids } })).toEqual({ matched: 0, changed: 0 });
+  });
+
   it("counts many, a bounded number at a time", async () => {
     expect((await bulk("delete", { filter: { task: "test.noop" }, dryRun: true })).matched).toBe(COUNT - 30);
   });

@@ -6,18 +6,21 @@ import type { TaskResource } from "../../contract/task.ts";
 import type { Progress } from "../../core/task.ts";
 import { MAX_NODES, type Source } from "../../core/flows/flow.ts";
 import { taskIdsOf, ValueGoneError, valueOf } from "../../core/flows/value.ts";
-import { STATES } from "../../core/states.ts";
+import { STATES, type State } from "../../core/states.ts";
 import type { FlowSummary } from "../../results/flows/list.ts";
 import type { FlowNode } from "../../results/flows/node.ts";
 import { readEnds, readFailure } from "../../results/flows/values.ts";
 import {
+  newFlowRow,
   readKeys,
   readMembers,
   readOutline,
   type FlowRow,
   type Member,
+  type NewFlow,
   type Outline,
 } from "../../results/flows/flows.ts";
+import { newRow } from "../../results/new-row.ts";
 import { runningProgress } from "../events/live-progress.ts";
 import { presentStub, presentTask, type View } from "../present.ts";
 
@@ -30,7 +33,6 @@ export async function presentFlow(
   view: View = {},
 ): Promise<FlowResource> {
   const all = await readOutline(env.DB, row.id);
-  const counts = Map.groupBy(all, (member) => member.state);
   const rest = all.filter((member) => member.id > cursor);
   const page = rest.slice(0, Math.min(limit, howManyFit(rest)));
   const shown = await readMembers(
@@ -38,22 +40,49 @@ export async function presentFlow(
     page.map((member) => member.id),
   );
   const [keys, progress] = await Promise.all([keysOf(env, shown), runningProgress(env, shown)]);
-  const outcome = view.stub ? { result: null, error: null } : await outcomeOf(env, row);
+  return {
+    ...presentSummary(row),
+    ...(view.stub ? { result: null, error: null } : await outcomeOf(env, row)),
+    counts: countsOf(all),
+    nodes: await presentNodes(shown, keys, progress, view),
+    nextCursor: page.length < rest.length ? page.at(-1)!.id : null,
+  };
+}
+
+/** The same for a flow that was just stored, without asking D1 for it. */
+export async function presentNew(env: Env, flow: NewFlow, view: View = {}): Promise<FlowResource> {
+  const { tasks } = flow;
+  const row = newFlowRow(flow);
+  const fit = howManyFit(tasks.map((task) => ({ bytes: (task.input?.length ?? 0) + (task.node?.length ?? 0) })));
+  const keys = new Map(tasks.map((task) => [task.id, task.nodeKey ?? ""]));
+  const shown = tasks.slice(0, fit).map((task): Member => ({ ...newRow(task), node: task.node }));
+  return {
+    ...presentSummary(row),
+    ...(await outcomeOf(env, row)),
+    counts: countsOf(tasks),
+    nodes: await presentNodes(shown, keys, new Map(), view),
+    nextCursor: fit < tasks.length ? tasks[fit - 1]!.id : null,
+  };
+}
+
+function countsOf(all: { state: State }[]): FlowResource["counts"] {
+  const counts = Map.groupBy(all, (member) => member.state);
+  return Object.fromEntries(STATES.flatMap((state) => (counts.has(state) ? [[state, counts.get(state)!.length]] : [])));
+}
+
+async function presentNodes(
+  shown: Member[],
+  keys: ReadonlyMap<string, string>,
+  progress: ReadonlyMap<string, Progress>,
+  view: View,
+): Promise<FlowResource["nodes"]> {
   const nodes: FlowResource["nodes"] = [];
   for (const [i, member] of shown.entries()) {
     // Lets other requests of the isolate run.
     if (i % AT_ONCE === AT_ONCE - 1) await scheduler.wait(0);
     nodes.push(presentNode(member, keys, progress, view));
   }
-  return {
-    ...presentSummary(row),
-    ...outcome,
-    counts: Object.fromEntries(
-      STATES.flatMap((state) => (counts.has(state) ? [[state, counts.get(state)!.length]] : [])),
-    ),
-    nodes,
-    nextCursor: page.length < rest.length ? page.at(-1)!.id : null,
-  };
+  return nodes;
 }
 
 /** A flow in a list. */
@@ -82,7 +111,7 @@ const PAGE_BYTES = 8_388_608;
 const AT_ONCE = 500;
 
 /** How many of these members fit into one page: at least one. */
-function howManyFit(members: Outline[]): number {
+function howManyFit(members: Pick<Outline, "bytes">[]): number {
   let before = 0;
   const beyond = members.findIndex((member) => {
     const isBeyond = before >= PAGE_BYTES;

@@ -25,17 +25,20 @@ const MAX_ROW_BYTES = 1_500_000;
 /** Values that the tasks of `onError` take together: each task stores its own copy of what it takes. */
 const MAX_ERROR_SOURCES = 20_000;
 
+/** Tasks of a flow that are prepared in one go; then other requests of the isolate run. */
+const AT_ONCE = 250;
+
 /** Compiles a flow that came over the wire. Throws a 422 with the faults of the graph. */
-export function compileFlow(env: Env, body: unknown, origin: Origin, now: number): NewFlow {
+export async function compileFlow(env: Env, body: unknown, origin: Origin, now: number): Promise<NewFlow> {
   const { plan, faults: found, deadline: given } = planFlow(body, newTaskIds);
   const deadline = given === undefined ? null : readDeadline(given, now, found);
   const id = newId("flow");
   const members = new Members(env, origin, now, { id, rootId: plan.tasks[0]?.id ?? null }, found);
   const sharing = new Sharing(plan.tasks);
-  const tasks = members.prepare(plan.tasks, (source) => sharing.stored(source));
+  const tasks = await members.prepare(plan.tasks, (source) => sharing.stored(source));
   // The tasks of `onError` get new ids when the flow fails again, so they share no sources.
   if (found.length === 0) refuseHeavyErrors(plan.onError, found);
-  const onError = members.prepare(plan.onError, (source) => source, { onError: 1 });
+  const onError = await members.prepare(plan.onError, (source) => source, { onError: 1 });
   const { shared } = sharing;
   if (found.length === 0) refuseLongRow(onError, plan.result, shared, found);
   if (found.length > 0) {
@@ -103,9 +106,10 @@ class Members {
     this.#found = found;
   }
 
-  prepare(all: PlannedTask[], stored: Stored, extra: FlowNode = {}): NewTask[] {
+  async prepare(all: PlannedTask[], stored: Stored, extra: FlowNode = {}): Promise<NewTask[]> {
     const members: NewTask[] = [];
-    for (const planned of all) {
+    for (const [i, planned] of all.entries()) {
+      if (i % AT_ONCE === 0 && all.length > AT_ONCE) await scheduler.wait(0);
       if (this.#found.length > MAX_FAULTS) break;
       const prepared = prepareNode(this.#env, planned, this.#origin, this.#now);
       if (!prepared.ok) {

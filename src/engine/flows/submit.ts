@@ -10,12 +10,15 @@ import { findMade, madeBefore, type Made, type RequestKey } from "../request-key
 import type { Background } from "../store.ts";
 import { storeCounted, takeIn } from "../take-in.ts";
 
-/** From this many tasks on, other requests of the isolate run between planning and storing. */
-const MANY_TASKS = 500;
+interface SubmittedFlow {
+  id: string;
+  made: NewFlow | null;
+  isOwn: boolean;
+}
 
 /**
- * Stores the flow and sends messages for the tasks that start it. Returns its id, whether an earlier request has made it
- * (`replayed`), and whether this request or one of the same API key has (`isOwn`). Throws a 422 with every fault of the graph.
+ * Stores the flow and sends messages for the tasks that start it. Returns its id, the flow where this request has made it (`made`; null:
+ * an earlier one has), and whether this request or one of the same API key has (`isOwn`). Throws a 422 with every fault of the graph.
  */
 export async function submitFlow(
   env: Env,
@@ -24,12 +27,10 @@ export async function submitFlow(
   origin: Origin,
   request: RequestKey | null,
   now: number,
-): Promise<{ id: string; replayed: boolean; isOwn: boolean }> {
+): Promise<SubmittedFlow> {
   let flow: NewFlow;
   try {
-    flow = compileFlow(env, body, origin, now);
-    // Planning a large graph has blocked the other requests for long enough.
-    if (flow.tasks.length > MANY_TASKS) await scheduler.wait(0);
+    flow = await compileFlow(env, body, origin, now);
     // The tasks of `onError` count too: when the flow fails and they are stored, they can no longer be refused.
     await takeIn(env, origin.tenant, [...flow.tasks, ...flow.onError], now);
   } catch (refusal) {
@@ -55,9 +56,9 @@ export async function submitFlow(
   const inserted = await storeCounted([...flow.tasks, ...flow.onError], store, ({ earlier }) => earlier === null);
   if (inserted.earlier !== null) return replayOf(inserted.earlier);
   background.waitUntil(announce(env, { moved: flow.tasks, raised: inserted.raised, lookAt: flow.deadline }, now));
-  return { id: flow.id, replayed: false, isOwn: true };
+  return { id: flow.id, made: flow, isOwn: true };
 }
 
-function replayOf({ made: id, isOwn }: Made<string>): { id: string; replayed: boolean; isOwn: boolean } {
-  return { id, replayed: true, isOwn: isOwn(id) };
+function replayOf({ made: id, isOwn }: Made<string>): SubmittedFlow {
+  return { id, made: null, isOwn: isOwn(id) };
 }

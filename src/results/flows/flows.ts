@@ -56,6 +56,13 @@ export interface NewFlow {
   shared: StoredSource[];
 }
 
+/** A flow that was just stored, as its row, without asking D1 for it. */
+export function newFlowRow({ id, tenant, state, createdAt, deadline, retainUntil, result }: NewFlow): FlowRow {
+  const finishedAt = state === "running" ? null : createdAt;
+  const row = { id, tenant, state, createdAt, finishedAt, cancelRequestedAt: null, deadline, overdue: 0, retainUntil };
+  return { ...row, result: JSON.stringify(result) };
+}
+
 /** The columns of {@link FlowRow} for a SELECT from `flows`. */
 export const FLOW_COLUMNS = `id, tenant, state, created_at AS createdAt, finished_at AS finishedAt,
   cancel_requested_at AS cancelRequestedAt, deadline, overdue, retain_until AS retainUntil, result`;
@@ -68,6 +75,9 @@ ON CONFLICT DO NOTHING`;
 
 const STORED = "SELECT 1 FROM flows WHERE id = :flowId";
 
+/** With more tasks than this, writing the statements and sending them each take so long that others get a turn in between. */
+const MANY_TASKS = 250;
+
 /**
  * Stores a flow and its tasks, all or nothing: only if each of its lanes accepts and, with a key, no other request holds it. Answers
  * whether it is stored, what the key's holder has made, and the concurrency keys that have more slots now. Safe to repeat.
@@ -78,6 +88,8 @@ export async function insertFlow(
   lanes: string[],
   claim?: IdempotencyClaim,
 ): Promise<{ stored: boolean; remembered: Remembered | null; raised: string[] }> {
+  const takesTime = flow.tasks.length > MANY_TASKS;
+  if (takesTime) await scheduler.wait(0);
   for (const task of flow.onError) demandSealed(task);
   const values = {
     ...(claim && claimValues(claim)),
@@ -101,6 +113,7 @@ export async function insertFlow(
   addInsert(batch, db, flow.tasks, { guard: `EXISTS (${STORED})`, values: { flowId: flow.id } });
   const remembered = claim && addRemembered(batch, db, claim);
   const stored = batch.first(named(db, STORED, values));
+  if (takesTime) await scheduler.wait(0);
   await batch.run(persistOr503);
   return { stored: stored() !== null, remembered: remembered?.() ?? null, raised: raised() };
 }
@@ -129,6 +142,16 @@ export async function lookUp<Row>(
   }
   await batch.run(persistOr503);
   return parts.flatMap((rows) => rows());
+}
+
+/** The same in a transaction for each statement, so that a database on this machine serves others in between. */
+async function lookUpInTurns<Row>(db: D1Database, ids: string[], sql: string): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (let i = 0; i < ids.length; i += LOOKED_UP) {
+    if (i > 0) await scheduler.wait(0);
+    for (const row of await lookUp<Row>(db, ids.slice(i, i + LOOKED_UP), sql)) rows.push(row);
+  }
+  return rows;
 }
 
 /** Whether a task is among those that {@link lookUp} asks for. */
@@ -172,7 +195,7 @@ const VARYING = ["input", "result", "error", "progress", "history", "node"]
 export async function readOutline(db: D1Database, flowId: string): Promise<Outline[]> {
   const ids = (await readMemberIds(db, flowId)) ?? [];
   const sql = `SELECT id, state, ${VARYING} AS bytes FROM tasks WHERE ${LOOKED_FOR}`;
-  return inOrder(await lookUp<Outline>(db, ids, sql));
+  return inOrder(await lookUpInTurns<Outline>(db, ids, sql));
 }
 
 /** A member of a flow, with its place in the graph: JSON text. */
@@ -183,7 +206,7 @@ export interface Member extends WholeTaskRow {
 /** These members, in the order of their ids. */
 export async function readMembers(db: D1Database, ids: string[]): Promise<Member[]> {
   const sql = `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result, json(tasks.node) AS node FROM tasks WHERE ${LOOKED_FOR}`;
-  return withLargePayloads(db, inOrder(await lookUp<Member>(db, ids, sql)));
+  return withLargePayloads(db, inOrder(await lookUpInTurns<Member>(db, ids, sql)));
 }
 
 function inOrder<Row extends { id: string }>(rows: Row[]): Row[] {

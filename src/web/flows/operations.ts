@@ -2,15 +2,16 @@
 
 import { admit } from "../../engine/quota.ts";
 import { z } from "zod";
-import { deadlineSchema, flowSchema, flowSubmissionSchema } from "../../contract/flow.ts";
+import { deadlineSchema, flowSchema, flowSubmissionSchema, type FlowResource } from "../../contract/flow.ts";
 import { followFlow, listFlowEvents } from "../../engine/flows/follow.ts";
-import { presentFlow } from "../../engine/flows/read.ts";
+import { presentFlow, presentNew } from "../../engine/flows/read.ts";
 import { MAX_EDGES, MAX_NODES } from "../../core/flows/flow.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { deadlineAt } from "../../engine/flows/deadline.ts";
 import { deleteFlow } from "../../engine/delete.ts";
 import { cancelFlow, retryFlow } from "../../engine/flows/control.ts";
 import { submitFlow } from "../../engine/flows/submit.ts";
+import type { View } from "../../engine/present.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
 import { waitForFlow } from "../../engine/events/await-end.ts";
 import { countAgain } from "../../results/flows/retry.ts";
@@ -18,7 +19,7 @@ import { readFlow, readMemberAt, readMissing, type FlowRow } from "../../results
 import { requestKey } from "../idempotency.ts";
 import { answerLive, live } from "../live.ts";
 import type { AppContext } from "../app-context.ts";
-import { answerJson } from "../answer-json.ts";
+import { answerLong } from "../answer-json.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, linkNext, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
@@ -65,15 +66,19 @@ export const postFlow = operation({
   async handle({ c, env, principal, body }) {
     const key = await requestKey(c, principal, body);
     const origin = { tenant: principal.tenant, traceparent: traceparentOf(c) };
-    const { id, replayed, isOwn } = await submitFlow(env, c.executionCtx, body, origin, key, Date.now());
-    if (replayed) c.header("Idempotency-Replayed", "true");
+    const { id, made, isOwn } = await submitFlow(env, c.executionCtx, body, origin, key, Date.now());
+    if (made === null) c.header("Idempotency-Replayed", "true");
     const wait = preferredWait(c);
+    if (made !== null && wait === null) {
+      pointTo(c, made);
+      return answerLong(c, finish(c, await presentNew(env, made, viewOf(principal))), "nodes", 202);
+    }
     const flow = await lookFor(env, principal, id, wait, c.req.raw.signal);
     if (flow === null) refuse("gone", `The flow ${id} that this request made is gone.`);
     confirmWait(c, wait);
     pointTo(c, flow);
     const shown = await show(c, principal, flow, { isOwn });
-    return answerJson(c, shown, wait !== null && flow.state !== "running" ? 200 : 202);
+    return answerLong(c, shown, "nodes", wait !== null && flow.state !== "running" ? 200 : 202);
   },
 });
 
@@ -102,7 +107,7 @@ export const getFlow = operation({
     const flow = await findFlow(env, principal, params["id"]!, wait, c.req.raw.signal);
     confirmWait(c, wait);
     if (flow.state === "running") c.header("Retry-After", "1");
-    return answerJson(c, await show(c, principal, flow, { cursor, limit: query.limit }), 200);
+    return answerLong(c, await show(c, principal, flow, { cursor, limit: query.limit }), "nodes");
   },
 });
 
@@ -153,7 +158,7 @@ export const cancelFlowOperation = operation({
     } else if (before.state !== "cancelled") refuse("conflict", `The flow has ended: it is ${before.state}.`);
     const flow = await findFlow(env, principal, before.id);
     if (flow.state === "running") pointTo(c, flow);
-    return answerJson(c, await show(c, principal, flow), flow.state === "running" ? 202 : 200);
+    return answerLong(c, await show(c, principal, flow), "nodes", flow.state === "running" ? 202 : 200);
   },
 });
 
@@ -197,7 +202,7 @@ export const retryFlowOperation = operation({
     }
     const flow = await findFlow(env, principal, before.id);
     pointTo(c, flow);
-    return answerJson(c, await show(c, principal, flow), 202);
+    return answerLong(c, await show(c, principal, flow), "nodes", 202);
   },
 });
 
@@ -243,7 +248,7 @@ async function lookFor(
 }
 
 /** Sets the headers that say where to read the flow, and when to ask again. */
-function pointTo(c: AppContext, flow: FlowRow): void {
+function pointTo(c: AppContext, flow: Pick<FlowRow, "id" | "state">): void {
   c.header("Location", `/v1/flows/${flow.id}`);
   if (flow.state === "running") c.header("Retry-After", "1");
 }
@@ -255,8 +260,16 @@ async function show(
   flow: FlowRow,
   { cursor = "", limit, isOwn = false }: { cursor?: string; limit?: number | undefined; isOwn?: boolean } = {},
 ) {
-  const view = { texts: true, stacks: principal.scopes.has("admin"), stub: !isOwn && !may(principal, "read") };
-  const shown = await presentFlow(c.env, flow, cursor, limit, view);
+  const view = { ...viewOf(principal), stub: !isOwn && !may(principal, "read") };
+  return finish(c, await presentFlow(c.env, flow, cursor, limit, view));
+}
+
+function viewOf(principal: Principal): View {
+  return { texts: true, stacks: principal.scopes.has("admin") };
+}
+
+/** The flow with its cursor as clients see it. */
+function finish(c: AppContext, shown: FlowResource): FlowResource {
   const nextCursor = shown.nextCursor === null ? null : cursorAfter(shown.nextCursor);
   linkNext(c, nextCursor, shown.links.self);
   return { ...shown, nextCursor };
