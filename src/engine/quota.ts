@@ -68,6 +68,36 @@ export async function admit(env: Env, tenant: string, more: Partial<Use>, now: n
   note(tenant, added);
 }
 
+/** The same for `work` that makes it; gives back what it did not make, see {@link keepOnly}. */
+export async function admitTo<T>(
+  env: Env,
+  tenant: string,
+  more: Partial<Use>,
+  now: number,
+  work: () => Promise<T>,
+  made: (answer: T) => Partial<Use>,
+): Promise<T> {
+  await admit(env, tenant, more, now);
+  return keepOnly(tenant, more, work, made);
+}
+
+/** Does the work for which this much of a tenant was let in, and gives back what `made` does not find in its answer: all where it fails. */
+export async function keepOnly<T>(
+  tenant: string,
+  admitted: Partial<Use>,
+  work: () => Promise<T>,
+  made: (answer: T) => Partial<Use>,
+): Promise<T> {
+  let kept: Partial<Use> = {};
+  try {
+    const answer = await work();
+    kept = made(answer);
+    return answer;
+  } finally {
+    for (const name of USED_NAMES) note(tenant, { [name]: (kept[name] ?? 0) - (admitted[name] ?? 0) });
+  }
+}
+
 /** Lets as many of these in, in their order, as there is room for, about; answers how many, and why no more. */
 export async function admitFirst(
   env: Env,

@@ -12,7 +12,7 @@ import { RefusalError } from "../results/d1.ts";
 import { addSignal, isLinkUsed, MAX_SIGNALS } from "../results/signals.ts";
 import type { TaskRow } from "../results/task-row.ts";
 import { announce } from "./announce.ts";
-import { admit } from "./quota.ts";
+import { admitTo } from "./quota.ts";
 import { isStorageHeld } from "./storage.ts";
 import type { Background } from "./store.ts";
 import { liveSnapshotOf, progressObject } from "./events/tell.ts";
@@ -36,8 +36,9 @@ export async function signal(
   if (byteLength(body) > MAX_PAYLOAD_BYTES)
     refuse("payload-too-large", `A signal may be ${MAX_PAYLOAD_BYTES} bytes long.`);
   if (isStorageHeld(env)) throw new RefusalError("full");
-  await admit(env, task.tenant, { signals: 1, bytes: body.length }, now);
-  const { kept, released } = await addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID(), audit);
+  const more = { signals: 1, bytes: body.length };
+  const add = () => addSignal(env.DB, task.id, name, body, now, linkId ?? crypto.randomUUID(), audit);
+  const { kept, released } = await admitTo(env, task.tenant, more, now, add, (added) => (added.kept ? more : {}));
   if (!kept) return refuseSignal(env, task, linkId);
   background.waitUntil(announce(env, { released }, now));
   if (task.object & TOLD) background.waitUntil(tell(env, task, name, body, now));

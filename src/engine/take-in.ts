@@ -2,7 +2,7 @@
 
 import { RefusalError } from "../results/d1.ts";
 import type { NewTask } from "../results/new-task.ts";
-import { admit, note, useOf } from "./quota.ts";
+import { admit, keepOnly, useOf } from "./quota.ts";
 import { sealTasks } from "./sealing/tasks.ts";
 import { demandStorage, isStorageHeld } from "./storage.ts";
 
@@ -33,19 +33,7 @@ export async function storeCounted<T>(
   store: () => Promise<T>,
   isMade: (stored: T, task: NewTask) => boolean,
 ): Promise<T> {
-  try {
-    const stored = await store();
-    giveBack(tasks.filter((task) => !isMade(stored, task)));
-    return stored;
-  } catch (error) {
-    giveBack(tasks);
-    throw error;
-  }
-}
-
-function giveBack(tasks: readonly NewTask[]): void {
   const [first] = tasks;
-  if (first === undefined) return;
-  const { tasks: count, bytes } = useOf(tasks);
-  note(first.tenant, { tasks: -count, bytes: -bytes });
+  if (first === undefined) return store();
+  return keepOnly(first.tenant, useOf(tasks), store, (stored) => useOf(tasks.filter((task) => isMade(stored, task))));
 }

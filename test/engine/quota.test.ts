@@ -1,13 +1,14 @@
 /** The tenant's quota on tasks that have not ended. */
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { countUsage, wantCount } from "../../src/clock/usage.ts";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import type { ScheduleResource } from "../../src/contract/schedule.ts";
 import type { Stats } from "../../src/contract/stats.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { DEFAULT_QUOTAS, quotasOf } from "../../src/core/quotas.ts";
+import { replay } from "../../src/engine/webhooks/replay.ts";
 import { spawn } from "../../src/engine/spawn.ts";
 import { tickDueSchedules } from "../../src/engine/schedules/tick.ts";
 import { routes } from "../../src/app/routes.ts";
@@ -52,6 +53,9 @@ async function callWith(quotas: unknown, method: string, path: string, body: unk
 }
 
 const later = { task: "test.noop", options: { delay: "1h" } };
+
+// What is started on this lane stays queued.
+beforeAll(async () => void (await call("", "POST", "/v1/lanes/bulk/pause")));
 
 describe("the quota on live tasks", () => {
   it("refuses what is beyond it, and lets go on when some have ended", async () => {
@@ -197,8 +201,35 @@ describe("quotas", () => {
     });
   });
 
+  it("count nothing of what was let in and not made", async () => {
+    const key = await keyOf("in-vain");
+    const quotas = { tenants: { "in-vain": { tasks: 2, signals: 2 } } };
+    const request = (method: string, path: string, body?: unknown) => callWith(quotas, method, path, body, key);
+    const bound = { ...env, QUOTAS: JSON.stringify(quotas) };
+    await request("PUT", "/v1/schedules/minutely", { every: "1m", task: "test.noop", options: { lane: "bulk" } });
+    const live = await (await request("POST", "/v1/schedules/minutely/run", {})).json<TaskResource>();
+    const background = { waitUntil: () => undefined };
+    const outcomes = [];
+    for (let i = 1; i <= 3; i++) {
+      outcomes.push((await request("POST", `/v1/tasks/${live.id}/retry`, {})).status);
+      await tickDueSchedules(bound, Date.now() + i * 70_000);
+      outcomes.push(await replay(bound, background, "in-vain", ["msg_a"], Date.now()));
+    }
+    expect(outcomes).toEqual([409, 0, 409, 0, 409, 0]);
+    expect((await request("POST", "/v1/tasks", later)).status).toBe(202);
+    expect((await request("POST", "/v1/tasks", later)).status).toBe(429);
+
+    await request("POST", `/v1/tasks/${live.id}/cancel`, {});
+    for (let i = 0; i < 3; i++) {
+      expect((await request("POST", `/v1/tasks/${live.id}/signals/go`, 1)).status).toBe(409);
+    }
+    const other = await (await request("GET", "/v1/tasks?state=scheduled")).json<{ items: TaskResource[] }>();
+    expect((await request("POST", `/v1/tasks/${other.items[0]!.id}/signals/go`, 1)).status).toBe(202);
+  });
+
   it("end a bulk retry with what was done before, and hold for all members of a flow that runs again", async () => {
     const key = await keyOf("again");
+    const later = { task: "test.noop", options: { delay: "1h", lane: "bulk" } };
     const within = (tasks: number) => ({ tenants: { again: { tasks } } });
     const post = (tasks: number, path: string, body: unknown = {}) => callWith(within(tasks), "POST", path, body, key);
     const { items } = await (

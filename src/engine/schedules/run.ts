@@ -9,7 +9,7 @@ import { announce } from "../announce.ts";
 import { demandAccepting } from "../lanes/drain.ts";
 import { newTaskIds } from "../ids.ts";
 import { specOf } from "./plan.ts";
-import { admit, useOf } from "../quota.ts";
+import { admitTo, useOf } from "../quota.ts";
 import { openSchedule } from "../sealing/schedule.ts";
 import { sealTasks } from "../sealing/tasks.ts";
 import { demandStorage } from "../storage.ts";
@@ -29,22 +29,23 @@ export async function runSchedule(
 ): Promise<WholeTaskRow | null> {
   const [taskId] = newTaskIds(1);
   await demandStorage(env, now);
-  for (let isAdmitted = false; ;) {
+  for (;;) {
     const row = await readSchedule(env.DB, tenant, id);
     if (row === null) return null;
     const secrets = await openSchedule(env, row);
     const task = tickTask(env, { tenant, id, spec: specOf(row), input: row.input, secrets }, taskId!, now, now);
     await sealTasks(env, [task]);
     await demandAccepting(env, [task.lane], now);
-    if (!isAdmitted) await admit(env, tenant, useOf([task]), now);
-    isAdmitted = true;
     const { revision, nextAt, lastTask } = row;
     const ticks = [{ at: now, task }];
     const schedule = { tenant, id, revision, nextAt, overlap: "allow" as const, manual: true, lastTask, ticks, audit };
-    await announce(env, { ...(await tickSchedules(env.DB, [schedule], now)), lookAt: task.dueAt }, now);
-    const made = await readTask(env.DB, tenant, taskId!);
+    const use = useOf([task]);
+    const make = async () => {
+      await announce(env, { ...(await tickSchedules(env.DB, [schedule], now)), lookAt: task.dueAt }, now);
+      return readTask(env.DB, tenant, taskId!);
+    };
+    const made = await admitTo(env, tenant, use, now, make, (row) => (row === null ? {} : use));
     // Nothing was made where the schedule has changed since it was read.
-    if (made === null) continue;
-    return made;
+    if (made !== null) return made;
   }
 }

@@ -2,13 +2,14 @@
 
 import { log } from "../../core/log-events.ts";
 import type { ProblemError } from "../../core/problems.ts";
+import type { Use } from "../../core/quotas.ts";
 import { lookAt, MAX_TICKS_PER_LOOK, type Look } from "../../core/schedule.ts";
 import { readDueSchedules, readInputs, type DueSchedule, type Waiting } from "../../results/schedules/read.ts";
 import { tickSchedules, type MissedTick, type ScheduleTicks } from "../../results/schedules/tick.ts";
 import { announce } from "../announce.ts";
 import { namedTaskId } from "../ids.ts";
 import { planOf, specOf } from "./plan.ts";
-import { admitFirst } from "../quota.ts";
+import { admitFirst, note } from "../quota.ts";
 import { openSchedule } from "../sealing/schedule.ts";
 import { sealTasks } from "../sealing/tasks.ts";
 import { isStorageHeld } from "../storage.ts";
@@ -88,6 +89,7 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
   const inputs = withInput.length > 0 ? await readInputs(env.DB, withInput) : [];
   const byKey = new Map(inputs.map((row) => [`${row.tenant}/${row.id}`, row]));
   const schedules: ScheduleTicks[] = [];
+  const letIn: { id: string; tenant: string; use: Use }[] = [];
   for (const { row, ticking, look } of parcel) {
     const { tenant, id, revision, lastTask } = row;
     const { nextAt, overlap } = look;
@@ -102,6 +104,7 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
       now,
     );
     const admitted = look.ticks.slice(0, room.admitted);
+    letIn.push(...admitted.map((_, i) => ({ id: ids[i]!, tenant, use: each })));
     const missed = missedOf(row, look.ticks.slice(room.admitted), room.refusal);
     const ticks = await orNoted(row, async () => {
       const secrets = await openSchedule(env, { ...row, input, sealed });
@@ -112,7 +115,15 @@ async function send(env: Env, parcel: Looked[], now: number): Promise<boolean> {
     });
     if (ticks) schedules.push({ tenant, id, revision, nextAt, overlap, manual: false, lastTask, ticks, missed });
   }
-  await announce(env, await tickSchedules(env.DB, schedules, now), now);
+  const made = new Set<string>();
+  try {
+    const ticked = await tickSchedules(env.DB, schedules, now);
+    for (const id of ticked.made) made.add(id);
+    await announce(env, ticked, now);
+  } finally {
+    // A tick whose task would have overlapped with another made none.
+    for (const { id, tenant, use } of letIn) if (!made.has(id)) note(tenant, { tasks: -use.tasks, bytes: -use.bytes });
+  }
   return schedules.length === parcel.length;
 }
 

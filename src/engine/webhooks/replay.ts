@@ -7,7 +7,7 @@ import type { Audit } from "../../results/audit.ts";
 import { listDeliveryIds } from "../../results/webhooks/read-deliveries.ts";
 import { replayTasks } from "../../results/webhooks/replay.ts";
 import { announce } from "../announce.ts";
-import { admit, withCounts } from "../quota.ts";
+import { admit, note, withCounts } from "../quota.ts";
 import { deliveryTaskIdOf } from "./ids.ts";
 import type { Background } from "../store.ts";
 
@@ -20,7 +20,10 @@ export async function replay(
   now: number,
   audit: Audit | null = null,
 ): Promise<number> {
-  await admit(env, tenant, { tasks: messageIds.length }, now);
+  const more = { tasks: messageIds.length };
+  await admit(env, tenant, more, now);
+  // A tenant that has no room replays nothing; but deliveries do not count as its tasks.
+  note(tenant, { tasks: -more.tasks });
   const queued = await replayTasks(env.DB, messageIds.map(deliveryTaskIdOf), now, audit);
   background.waitUntil(announce(env, { ring: queued, lookAt: queued.length > 0 ? now + BELL_MS : null }, now));
   return queued.length;

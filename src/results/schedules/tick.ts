@@ -100,11 +100,20 @@ UPDATE schedules SET next_at = v.value->>'nextAt', revision = revision + 1,
     ORDER BY tick DESC LIMIT ${MAX_LAST_RUNS}) AS latest)
 FROM json_each(?1) AS v WHERE ${unchanged("v.value")}`;
 
-const QUEUED = `
-SELECT id, lane, state FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'`;
+const MADE = "SELECT id, lane, state FROM tasks WHERE id IN (SELECT value FROM json_each(?1))";
 
-/** Makes the tasks of these ticks. Safe to repeat; a schedule that has changed since is left alone. */
-export async function tickSchedules(db: D1Database, schedules: ScheduleTicks[], now: number): Promise<Changes> {
+const isQueued = ({ state }: Change) => state === "queued";
+
+/**
+ * Makes the tasks of these ticks, and answers the ids of those that are there now (`made`). Safe to repeat; a schedule that has
+ * changed since is left alone.
+ */
+export async function tickSchedules(
+  db: D1Database,
+  schedules: ScheduleTicks[],
+  now: number,
+): Promise<Changes & { made: string[] }> {
+  const made: string[] = [];
   const moved: Change[] = [];
   const released: Change[] = [];
   const owed: OwedId[] = [];
@@ -112,21 +121,23 @@ export async function tickSchedules(db: D1Database, schedules: ScheduleTicks[], 
   const others = schedules.filter((each) => !replacing.includes(each));
   if (others.length > 0) {
     const batch = new Batch(db);
-    const queued = addTicks(batch, db, others);
+    const ticked = addTicks(batch, db, others);
     await batch.run(persist);
-    moved.push(...queued());
+    made.push(...ticked().map(({ id }) => id));
+    moved.push(...ticked().filter(isQueued));
   }
   for (const each of replacing) {
     const batch = new Batch(db);
-    const queued = addTicks(batch, db, [each]);
+    const ticked = addTicks(batch, db, [each]);
     const cancellation = addCancel(batch, db, replacedBy(each), REPLACED, now, each.ticks.at(-1)!.task.id);
     await batch.run(persist);
     const replaced = cancellation();
-    moved.push(...queued(), ...replaced.moved);
+    made.push(...ticked().map(({ id }) => id));
+    moved.push(...ticked().filter(isQueued), ...replaced.moved);
     released.push(...replaced.released);
     owed.push(...replaced.owed);
   }
-  return { moved, released, owed };
+  return { moved, released, owed, made };
 }
 
 function addTicks(batch: Batch, db: D1Database, schedules: ScheduleTicks[]): () => Change[] {
@@ -149,7 +160,7 @@ function addTicks(batch: Batch, db: D1Database, schedules: ScheduleTicks[]): () 
     ...(pairs === "[]" ? [] : [db.prepare(WAIT).bind(pairs), db.prepare(LINK).bind(pairs)]),
     db.prepare(MOVE).bind(JSON.stringify(schedules.map(moveOf))),
   );
-  return batch.rows<Change>(db.prepare(QUEUED).bind(JSON.stringify(tasks.map((task) => task.id))));
+  return batch.rows<Change>(db.prepare(MADE).bind(JSON.stringify(tasks.map((task) => task.id))));
 }
 
 function moveOf({ tenant, id, revision, nextAt, manual, ticks, missed = [] }: ScheduleTicks) {

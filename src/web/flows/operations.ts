@@ -1,6 +1,6 @@
 /** The operations on flows. */
 
-import { admit } from "../../engine/quota.ts";
+import { admitTo } from "../../engine/quota.ts";
 import { z } from "zod";
 import { deadlineSchema, flowSchema, flowSubmissionSchema, type FlowResource } from "../../contract/flow.ts";
 import { followFlow, listFlowEvents } from "../../engine/flows/follow.ts";
@@ -192,9 +192,10 @@ export const retryFlowOperation = operation({
     if (typeof deadline === "object" && deadline !== null) {
       throw new ProblemError(problem("invalid-body", "The flow could not end in time.", [deadline]));
     }
-    await admit(env, before.tenant, { tasks: await countAgain(env.DB, before, from) }, now);
+    const more = { tasks: await countAgain(env.DB, before, from) };
     const entry = audit(before.id, { detail: { from: body.from ?? null } });
-    if ((await retryFlow(env, c.executionCtx, before, from, now, deadline, entry)) === 0) {
+    const run = () => retryFlow(env, c.executionCtx, before, from, now, deadline, entry);
+    if ((await admitTo(env, before.tenant, more, now, run, (moved) => (moved > 0 ? more : {}))) === 0) {
       const missing = await readMissing(env.DB, before.id);
       if (missing.length > 0)
         refuse("conflict", `Tasks of this flow are gone, and their results with them: ${missing.join(", ")}.`);

@@ -9,7 +9,7 @@ import { ARROWS, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../
 import { cancel } from "../../engine/cancel.ts";
 import { deleteEnded, deleteFlow } from "../../engine/delete.ts";
 import { isFlowId, isTaskId } from "../../engine/ids.ts";
-import { admitFirst, withCounts } from "../../engine/quota.ts";
+import { admitFirst, keepOnly, withCounts } from "../../engine/quota.ts";
 import { retry } from "../../engine/retry.ts";
 import type { Background } from "../../engine/store.ts";
 import type { Audit } from "../../results/audit.ts";
@@ -178,7 +178,10 @@ function bulk(
         matched += page.items.length;
         const room = verb === "retry" ? await roomFor(env, principal.tenant, page.items.length, now) : null;
         const items = room === null ? page.items : page.items.slice(0, room.admitted);
-        if (items.length > 0) changed += await act(acting, items);
+        const run = () => act(acting, items);
+        const admitted = { tasks: room?.admitted ?? 0 };
+        if (room !== null) changed += await keepOnly(principal.tenant, admitted, run, (tasks) => ({ tasks }));
+        else if (items.length > 0) changed += await run();
         if (room?.refusal)
           await withCounts(
             () => ({ matched, changed }),

@@ -7,7 +7,7 @@ import { cancel } from "../../engine/cancel.ts";
 import { findStep } from "../../engine/events/steps.ts";
 import { deleteEnded } from "../../engine/delete.ts";
 import { prepareInput } from "../../engine/new-input.ts";
-import { admit } from "../../engine/quota.ts";
+import { admitTo } from "../../engine/quota.ts";
 import { retry } from "../../engine/retry.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import { answerJson } from "../answer-json.ts";
@@ -95,11 +95,13 @@ export const retryTask = operation({
     if (body.from !== undefined && !mayRetry(before)) refuse("conflict", whyNotAgain(before));
     const from = body.from === undefined ? null : await findStep(env, before, body.from);
     const input = body.input === undefined ? null : await prepareInput(env, before.tenant, before.task, body.input);
-    await admit(env, before.tenant, { tasks: 1, bytes: input?.text?.length ?? 0 }, Date.now());
+    const more = { tasks: 1, bytes: input?.text?.length ?? 0 };
     const entry = audit(before.id, {
       detail: { newInput: input !== null, ...(from === null ? {} : { from: body.from }) },
     });
-    const [again] = await retry(env, c.executionCtx, [before.id], input, Date.now(), entry, from);
+    const now = Date.now();
+    const run = () => retry(env, c.executionCtx, [before.id], input, now, entry, from);
+    const [again] = await admitTo(env, before.tenant, more, now, run, ({ length }) => (length > 0 ? more : {}));
     if (again === undefined) refuse("conflict", whyNotAgain(before));
     const row = await findRow(env, principal, before.id);
     pointTo(c, row);
