@@ -19,6 +19,7 @@ export const REASON_CODES = [
   "sleeping",
   "circuit_open",
   "batching",
+  "unknown_task",
 ] as const;
 
 /**

@@ -119,3 +119,9 @@ export type Lane = (typeof LANES)[number];
 
 /** Returns `value` if it is from `min` to `max`; otherwise throws a `RangeError` that names `what`. */
 export type Between = (what: string, value: number, min: number, max: number) => number;
+
+/** A task whose name the running code does not know is tried again after this, in ms, */
+export const UNKNOWN_TASK_MS = 10_000;
+
+/** and fails after this many attempts: about an hour in which a deployment may bring it. */
+export const UNKNOWN_TASK_TRIES = 360;

@@ -1,6 +1,6 @@
 /** Checks any value against a schema. */
 
-import type { z } from "zod";
+import { z } from "zod";
 import type { SchemaIssue } from "./problems.ts";
 
 export type Checked<T> = { success: true; data: T } | { success: false; issues: readonly SchemaIssue[] };
@@ -8,8 +8,10 @@ export type Checked<T> = { success: true; data: T } | { success: false; issues: 
 /** Like `safeParse`, but a value with more faults than the library's stack holds gives one fault of the whole value. */
 export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z.output<S>> {
   try {
-    const parsed = schema.safeParse(value, { error: briefly() });
-    return parsed.success ? { success: true, data: parsed.data } : { success: false, issues: parsed.error.issues };
+    const known: KnownNames = new WeakMap();
+    const parsed = schema.safeParse(value, { error: briefly(known) });
+    if (parsed.success) return { success: true, data: parsed.data };
+    return { success: false, issues: withKnown(parsed.error.issues, known) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return { success: false, issues: [{ code: "custom", path: [], message: "has more faults than can be listed" }] };
@@ -19,11 +21,31 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z
 /** Issues that get a message of their own. More than are ever listed, because issues in the branches of a union are not listed. */
 const MAX_WORDED = 10_000;
 
-/** Keeps messages that are not shown short: those that list unknown members, and those after {@link MAX_WORDED} issues. */
-function briefly(): (issue: { code?: string }) => string | undefined {
+/** The names that an object's schema knows, by the list of those that it does not. */
+type KnownNames = WeakMap<object, readonly string[]>;
+
+interface RawIssue {
+  code?: string | undefined;
+  keys?: unknown;
+  inst?: unknown;
+}
+
+/**
+ * Keeps messages that are not shown short: those that list unknown members, and those after {@link MAX_WORDED} issues. Notes which
+ * members would have been `known`.
+ */
+function briefly(known: KnownNames): (issue: RawIssue) => string | undefined {
   let issues = 0;
-  return ({ code }) => {
-    if (code === "unrecognized_keys") return "unknown members";
-    return ++issues > MAX_WORDED ? "Invalid input" : undefined;
+  return ({ code, keys, inst }) => {
+    if (code !== "unrecognized_keys") return ++issues > MAX_WORDED ? "Invalid input" : undefined;
+    if (Array.isArray(keys) && inst instanceof z.ZodObject) known.set(keys, Object.keys(inst.shape));
+    return "unknown members";
   };
+}
+
+function withKnown(issues: readonly SchemaIssue[], known: KnownNames): readonly SchemaIssue[] {
+  return issues.map((issue) => {
+    const names = issue.keys === undefined ? undefined : known.get(issue.keys);
+    return names === undefined ? issue : { ...issue, known: names };
+  });
 }

@@ -97,8 +97,13 @@ export function defineTask<
   B extends BatchOption | undefined = undefined,
 >(options: TaskOptions<Name, Input, Output, B>): TaskDefinition<Name, Input, Output> {
   const { name, lane = "default" } = options;
-  if (!NAME.test(name)) throw new RangeError(`not a task name: ${JSON.stringify(name)}`);
-  if (!LANES.includes(lane)) throw new RangeError(`task ${name}: no lane ${JSON.stringify(lane)}`);
+  if (!NAME.test(name)) {
+    const rule = "up to 100 letters, digits, dots, dashes and underscores, the first a letter, digit or underscore";
+    throw new RangeError(`not a task name: ${JSON.stringify(name)}; a name has ${rule}`);
+  }
+  if (!LANES.includes(lane)) {
+    throw new RangeError(`task ${name}: no lane ${JSON.stringify(lane)}; the lanes are ${LANES.join(", ")}`);
+  }
   const between: Between = (what, value, min, max) => {
     if (!(value >= min && value <= max))
       throw new RangeError(`task ${name}: ${what} must be ${min} to ${max}, is ${value}`);

@@ -89,7 +89,7 @@ const MAX_DATA = 16_000;
 /** Any thrown thing as a {@link TaskError}, bounded in size. */
 export function describeError(thrown: unknown): TaskError {
   if (!(thrown instanceof Error)) {
-    return { type: "Error", message: clip(typeof thrown === "string" ? thrown : stringify(thrown), MAX_MESSAGE) };
+    return { type: "Error", message: clip(messageOf(thrown), MAX_MESSAGE) };
   }
   const error: TaskError = {
     type: clip(textOf(thrown.name) || "Error", MAX_TYPE),
@@ -102,6 +102,13 @@ export function describeError(thrown: unknown): TaskError {
   }
   if (thrown.stack) error.stack = clip(textOf(thrown.stack), MAX_STACK);
   return error;
+}
+
+/** Of what was thrown and is no error. */
+function messageOf(thrown: unknown): string {
+  if (thrown === undefined || thrown === null || thrown === "")
+    return `the handler threw ${thrown === "" ? "an empty text" : thrown}; throw an Error that says what went wrong`;
+  return typeof thrown === "string" ? thrown : stringify(thrown);
 }
 
 /** A handler may have put anything in the place of an error's texts. */

@@ -23,6 +23,12 @@ const ATTEMPT = { ...TASK, attempt: "the number of the attempt" } as const;
 const SCHEDULE = { tenant: "the schedule's tenant", schedule: "the schedule's id" } as const;
 
 export const LOG_EVENTS = {
+  task_unknown: {
+    level: "error",
+    means:
+      "The running code has no task of this name. The task is tried again every 10 s, for an hour in all, so that a deployment can bring it; then it fails. Every thirtieth try is logged.",
+    fields: { ...ATTEMPT, task: "the name", triesLeft: "how often it is tried again" },
+  },
   attempt_died: {
     level: "warn",
     means:

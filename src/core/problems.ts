@@ -1,5 +1,6 @@
 /** A refusal: which kind of problem it is, what is said of it, and which parts of the request are at fault. */
 
+import { meant } from "./nearest.ts";
 import type { ProblemName } from "./problem-kinds.ts";
 import type { QuotaName } from "./quotas.ts";
 
@@ -103,7 +104,11 @@ export interface SchemaIssue {
   path: readonly PropertyKey[];
   message: string;
   keys?: readonly string[];
+  /** The names that are known where `keys` are not. */
+  known?: readonly string[];
   errors?: readonly (readonly SchemaIssue[])[];
+  /** What is wrong with a member's name. */
+  issues?: readonly SchemaIssue[];
 }
 
 /** A schema's issues as faults below `base`, as many as are of use; an unknown member is pointed at by its own name. */
@@ -113,8 +118,8 @@ export function faults(issues: readonly SchemaIssue[], base: readonly PropertyKe
     const add = (detail: string, ...inside: PropertyKey[]) =>
       found.push({ pointer: pointer([...base, ...issue.path, ...inside].map(shortened)), detail });
     if (issue.code === "unrecognized_keys" && issue.keys) {
-      for (const key of issue.keys.slice(0, MAX_FAULTS + 1)) add("unknown member", key);
-    } else add(issue.message);
+      for (const key of issue.keys.slice(0, MAX_FAULTS + 1)) add(`unknown member${meant(key, issue.known ?? [])}`, key);
+    } else add((issue.code === "invalid_key" ? issue.issues?.[0]?.message : undefined) ?? issue.message);
     if (found.length > MAX_FAULTS) break;
   }
   return found;

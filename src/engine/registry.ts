@@ -44,6 +44,11 @@ export function findTask(name: string, env: Fixtures): TaskDefinition | undefine
   return known(env).get(name);
 }
 
+/** Whether a worker can run tasks of that name: the system's own, too. */
+export function isKnown(name: string, env: Fixtures): boolean {
+  return name.startsWith(RESERVED) || findTask(name, env) !== undefined;
+}
+
 /** The names that {@link findTask} knows, in the order in which the tasks are listed. */
 export function taskNames(env: Fixtures): string[] {
   return [...known(env).keys()];

@@ -3,6 +3,7 @@
 import type { TaskDefinition } from "../core/task.ts";
 import { durationMs } from "../core/duration.ts";
 import type { TaskError } from "../core/errors.ts";
+import { whyLost } from "../core/lost.ts";
 import { faults } from "../core/problems.ts";
 import { endingOf } from "../core/settle.ts";
 import { plain } from "./fake-durable.ts";
@@ -33,6 +34,8 @@ export async function returned(definition: TaskDefinition, result: unknown): Pro
   if (!output.success) {
     return invalid("the handler's result does not fit the task's output schema", faults(output.error.issues));
   }
+  const loss = whyLost("the handler's result", output.data);
+  if (loss !== null) return invalid(loss.message, [loss.lost]);
   return { outcome: "succeeded", result: plain(output.data), error: null, retryable: null, retryAfterMs: null };
 }
 

@@ -7,6 +7,7 @@ import { boundOf, countUpTo, sizeOf, type Histogram } from "../core/histogram.ts
 import { describeLanes } from "../engine/lanes/lanes.ts";
 import { writeCounts } from "../engine/stats/observe.ts";
 import { describeQuotas } from "../engine/quota.ts";
+import { isKnown } from "../engine/registry.ts";
 import { storageOf } from "../engine/storage.ts";
 import { countLiveByTask, type TaskCount } from "../results/live-counts.ts";
 import { readRollups, SPANS } from "../results/rollups.ts";
@@ -42,7 +43,7 @@ export const getMetrics = operation({
     const { sizeBytes, maxBytes } = storageOf(env);
     const kinds = performances(totals, ({ task, lane }) => `${task} ${lane}`);
     const metrics = [
-      ...taskMetrics(live.counts, kinds),
+      ...taskMetrics(live.counts, kinds, (task) => isKnown(task, env)),
       ...laneMetrics(lanes),
       ...quotaMetrics(quotas),
       gauge("lovage_counts_capped", "1 where there is too much on its way to count: gauges are then lower bounds.", [
@@ -70,12 +71,23 @@ function gauge(name: string, help: string, samples: Sample[]): Metric {
   return { name, type: "gauge", help, samples };
 }
 
-function taskMetrics(live: TaskCount[], kinds: ReadonlyMap<string, Performance>): Metric[] {
+function taskMetrics(
+  live: TaskCount[],
+  kinds: ReadonlyMap<string, Performance>,
+  isKnown: (task: string) => boolean,
+): Metric[] {
   const all = [...kinds].map(([kind, performance]) => {
     const [task = "", lane = ""] = kind.split(" ");
     return { labels: { task, lane }, performance };
   });
   return [
+    gauge(
+      "lovage_tasks_unknown",
+      "Tasks that have not ended and whose name the running code does not know.",
+      live
+        .filter(({ task }) => !isKnown(task))
+        .map(({ task, lane, state, count }) => ({ labels: { task, lane, state }, value: count })),
+    ),
     gauge(
       "lovage_tasks",
       "Tasks that have not ended.",

@@ -2,6 +2,7 @@
 
 import type { Context } from "hono";
 import { z } from "zod";
+import { check } from "../core/check.ts";
 import { faults, type Fault } from "../core/problems.ts";
 import { refuse } from "./problem.ts";
 
@@ -14,8 +15,8 @@ const MAX_WAIT_S = 60;
 
 /** The query's parameters; one that is given more than once is a list. */
 export function readQuery<S extends z.ZodType>(c: Context, schema: S): z.output<S> {
-  const parsed = schema.safeParse(c.req.url.includes("?") ? parametersOf(c) : {});
-  if (!parsed.success) refuseQuery(faults(parsed.error.issues, ["query"]));
+  const parsed = check(schema, c.req.url.includes("?") ? parametersOf(c) : {});
+  if (!parsed.success) refuseQuery(faults(parsed.issues, ["query"]));
   return parsed.data;
 }
 

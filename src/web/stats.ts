@@ -11,7 +11,7 @@ export const getStats = operation({
   tag: "operations",
   summary: "Read how many tasks there are, how many end, and how long they wait and run",
   description:
-    "In all, by task and by lane, over the last hour and the last day. Times are in ms and at most 9 % away from the truth. The figures are a few seconds old, and those of a worker's last seconds go with it if it is killed.",
+    "In all, by task and by lane, over the last hour and the last day. Times are in ms and at most 9 % away from the truth. `ended` counts ends, and `states` does for the ended ones: a task that runs again and ends again counts each time, so a list may hold fewer tasks. The figures are a few seconds old, and those of a worker's last seconds go with it if it is killed.",
   scope: "read",
   answers: { 200: { description: "The figures", schema: statsSchema } },
   problems: ["unavailable"],

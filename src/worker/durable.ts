@@ -89,6 +89,11 @@ export class Durable {
     return this.#journal.used;
   }
 
+  /** Whether a call of the handler is at work. One that only waits may have lost a race. */
+  get isUnderWay(): boolean {
+    return this.#active > 0;
+  }
+
   async step<T>(name: string, fn: () => Promise<T> | T, options: StepOptions<T> = {}): Promise<T> {
     return this.#during(async () => {
       const entry = await this.#begin("step", name);

@@ -5,6 +5,7 @@ import { durationMs } from "../core/duration.ts";
 import { describeError } from "../core/errors.ts";
 import { DanglingReferenceError, InputTooLargeError, ValueGoneError } from "../core/flows/value.ts";
 import { MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/bounds.ts";
+import { whyLost } from "../core/lost.ts";
 import { faults } from "../core/problems.ts";
 import { Scrubber, takeOut } from "../core/secret.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
@@ -91,6 +92,8 @@ export async function checkOutput(
   } catch (error) {
     return invalidOutput(`the handler's result is not JSON: ${String(error)}`);
   }
+  const loss = whyLost("the handler's result", parsed.data);
+  if (loss !== null) return invalidOutput(loss.message, [loss.lost]);
   if (text.length > MAX_PAYLOAD_BYTES / 3) {
     // The quotes that JSON adds to a string do not count towards the limit.
     const bytes = byteLength(text) - (typeof parsed.data === "string" ? 2 : 0);

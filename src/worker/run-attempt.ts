@@ -1,6 +1,8 @@
 /** Runs the handler of one attempt and returns its ending. */
 
 import type { TaskDefinition } from "../core/task.ts";
+import { UNKNOWN_TASK_MS, UNKNOWN_TASK_TRIES } from "../core/bounds.ts";
+import { log } from "../core/log-events.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
 import { holdBack } from "../results/limits/buckets.ts";
@@ -23,11 +25,12 @@ export interface Ran {
   used: boolean;
 }
 
-/** A task that this version of the Worker does not know yet is tried again after this. */
-const UNKNOWN_TASK_MS = 10_000;
+/** What a handler is told that returns before its durable calls do. */
+const LEFT_BEHIND =
+  "the handler returned while a durable call was under way: await every ctx.step, ctx.sleep, ctx.waitForSignal and ctx.spawn, or its outcome is lost";
 
-/** … and fails after this many attempts, about an hour. */
-const UNKNOWN_TASK_TRIES = 360;
+/** Of the tries of a task that is unknown, each so-many-th is logged: one in five minutes. */
+const LOGGED_EACH = 30;
 
 /** Runs the handler to its end. Never throws for what a handler does. */
 export async function runAttempt(env: Env, { task, definition, bounds, control }: Attempt): Promise<Ran> {
@@ -73,7 +76,11 @@ async function handle(
       const failures = scrubber === null ? undone : scrubber.value(undone);
       return { outcome: "undone", undoing: JSON.parse(task.undo) as Undoing, failures };
     }
-    const run = async () => checkOutput(env, definition, task.tenant, await definition.run(input.data, context));
+    const run = async () => {
+      const output = await definition.run(input.data, context);
+      if (durable.isUnderWay) reporter.tellLog("warn", LEFT_BEHIND, undefined);
+      return checkOutput(env, definition, task.tenant, output);
+    };
     return scrubbed(await Promise.race([run(), durable.suspended]), scrubber);
   } catch (thrown) {
     // The undoing has failed, not the handler: the definition's retry does not apply.
@@ -85,7 +92,11 @@ async function handle(
 }
 
 function unknownTask(task: ClaimedTask): Ending {
-  if (task.attempt < UNKNOWN_TASK_TRIES) return { outcome: "snoozed", delayMs: UNKNOWN_TASK_MS };
+  const triesLeft = Math.max(0, UNKNOWN_TASK_TRIES - task.attempt);
+  if (task.attempt % LOGGED_EACH === 1 || triesLeft === 0) {
+    log("task_unknown", { taskId: task.id, attempt: task.attempt, task: task.task, triesLeft });
+  }
+  if (triesLeft > 0) return { outcome: "snoozed", delayMs: UNKNOWN_TASK_MS };
   const error = { type: "UnknownTaskError", message: `no task is called ${task.task} in this deployment` };
   return { outcome: "failed", error, retryable: false };
 }

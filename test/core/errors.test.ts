@@ -44,8 +44,9 @@ describe("a thrown thing, described", () => {
   it.each([
     ["a text", "a text"],
     [{ code: 1 }, '{"code":1}'],
-    [undefined, "null"],
-    [null, "null"],
+    [undefined, "the handler threw undefined; throw an Error that says what went wrong"],
+    [null, "the handler threw null; throw an Error that says what went wrong"],
+    ["", "the handler threw an empty text; throw an Error that says what went wrong"],
     [42, "42"],
     [1n, '"[not JSON]"'],
   ])("may be no error at all: %o", (thrown, message) => {

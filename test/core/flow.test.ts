@@ -355,10 +355,18 @@ describe("a fault is pointed at", () => {
       { chain: [[A]] },
       ["/chain/0: a node is an object with one of task, chain, group, chord, map, dag"],
     ],
-    ["an unknown member", { ...A, inputs: 1 }, ["/inputs: unknown member"]],
+    ["an unknown member", { ...A, inputs: 1 }, ["/inputs: unknown member; did you mean input?"]],
     ["an unknown member of a chord", { chord: { header: [], body: A, x: 1 } }, ["/chord/x: unknown member"]],
-    ["an unknown member of a map", { map: { task: "a", inputs: [], input: 1 } }, ["/map/input: unknown member"]],
-    ["an unknown member of a dag's entry", { dag: { a: { node: A, need: [] } } }, ["/dag/a/need: unknown member"]],
+    [
+      "an unknown member of a map",
+      { map: { task: "a", inputs: [], input: 1 } },
+      ["/map/input: unknown member; did you mean inputs?"],
+    ],
+    [
+      "an unknown member of a dag's entry",
+      { dag: { a: { node: A, need: [] } } },
+      ["/dag/a/need: unknown member; did you mean needs?"],
+    ],
     ["options beside a chain", { chain: [A], options: {} }, ["/options: unknown member"]],
     ["an inner onError", { chain: [{ ...A, onError: B }] }, ["/chain/0/onError: unknown member"]],
     ["a task without a name", { chain: [A, { task: 7 }] }, ["/chain/1/task: the name of a task"]],
@@ -451,17 +459,17 @@ describe("a fault is pointed at", () => {
     [
       "to nobody",
       { chain: [A, { ...B, input: [{ $from: "merge" }] }] },
-      ["/chain/1/input/0/$from: this node needs no such node"],
+      ["/chain/1/input/0/$from: this node needs no such node; name it in its needs"],
     ],
     [
       "to a node that is not needed",
       { dag: { a: { node: A }, b: { node: { ...B, input: { $from: "a" } } } } },
-      ["/dag/b/node/input/$from: this node needs no such node"],
+      ["/dag/b/node/input/$from: this node needs no such node; name it in its needs"],
     ],
     [
       "to what an object has by birth",
       { ...A, input: { $from: "toString" } },
-      ["/input/$from: this node needs no such node"],
+      ["/input/$from: this node needs no such node; name it in its needs"],
     ],
     [
       "with more beside it",

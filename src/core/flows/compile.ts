@@ -4,6 +4,7 @@ import { hasOnly, dagInOrder } from "./dag.ts";
 import { exitsOf, lenient, merged, type Built, type Edge } from "./edges.ts";
 import { isPointer, references } from "./reference.ts";
 import { MAX_EDGES, MAX_KEY_LENGTH, MAX_NODES, MAX_SOURCES, type PlannedTask, type Source } from "./flow.ts";
+import { meant } from "../nearest.ts";
 import { inside, pointerTo, type Path } from "../path.ts";
 import { MAX_FAULTS, type Fault } from "../problems.ts";
 
@@ -75,7 +76,8 @@ export class Compiler {
       return this.fault(place.path, `a node has exactly one of ${KINDS.join(", ")}`);
     }
     for (const member of Object.keys(node)) {
-      if (!PROPERTIES_OF_KIND[kind].includes(member)) this.fault(inside(place.path, member), "unknown member");
+      if (PROPERTIES_OF_KIND[kind].includes(member)) continue;
+      this.fault(inside(place.path, member), `unknown member${meant(member, PROPERTIES_OF_KIND[kind])}`);
     }
     switch (kind) {
       case "task":
@@ -250,7 +252,7 @@ export class Compiler {
       else {
         this.fault(
           inside(at, "$from"),
-          name === "previous" ? "nothing is passed to this node" : "this node needs no such node",
+          name === "previous" ? "nothing is passed to this node" : "this node needs no such node; name it in its needs",
         );
       }
     }

@@ -1,5 +1,6 @@
 /** Checks the names in a dag, and sorts its nodes into the order in which they are compiled. */
 
+import { meant } from "../nearest.ts";
 import { inside, type Path } from "../path.ts";
 
 export interface DagEntry {
@@ -31,7 +32,7 @@ export function hasOnly(
     return false;
   }
   for (const member of Object.keys(value)) {
-    if (!members.includes(member)) complain(inside(path, member), "unknown member");
+    if (!members.includes(member)) complain(inside(path, member), `unknown member${meant(member, members)}`);
   }
   return true;
 }

@@ -2,9 +2,12 @@
 
 import type { Explanation, Reason } from "../../contract/explanation.ts";
 import { byProgress, byRunTimes, byTimer, latest, type Estimate } from "../../core/estimate.ts";
+import { UNKNOWN_TASK_MS, UNKNOWN_TASK_TRIES } from "../../core/bounds.ts";
 import type { Wait } from "../../core/settle.ts";
+import { isTerminal } from "../../core/states.ts";
 import { readUnfinishedNeeds } from "../../results/explain.ts";
 import { jsonOf, type TaskRow } from "../../results/task-row.ts";
+import { isKnown } from "../registry.ts";
 import { iso, type Finding } from "./finding.ts";
 import { heldBack } from "./held-back.ts";
 import { liveProgress } from "../events/live-progress.ts";
@@ -12,7 +15,7 @@ import { recentPerformance } from "../stats/recent.ts";
 import { summaryOf } from "./summary.ts";
 
 export async function explain(env: Env, row: TaskRow, now: number): Promise<Explanation> {
-  const findings = await find(env, row, now);
+  const findings = [...unknown(env, row, now), ...(await find(env, row, now))];
   const reasons = findings.map((finding) => finding.reason);
   const start = latest(findings.map((finding) => finding.start));
   const end = row.state === "running" ? await endOf(env, row, now) : null;
@@ -24,6 +27,14 @@ export async function explain(env: Env, row: TaskRow, now: number): Promise<Expl
     estimatedEndAt: iso(end?.at ?? null),
     estimatedFrom: (start ?? end)?.from ?? null,
   };
+}
+
+/** Where the running code does not know the task. It is tried for as long as its attempts last, by the time between two of them. */
+function unknown(env: Env, row: TaskRow, now: number): Finding[] {
+  if (isTerminal(row.state) || isKnown(row.task, env)) return [];
+  const left = Math.max(0, UNKNOWN_TASK_TRIES - row.attempt);
+  const until = iso(Math.max(now, row.runAt) + left * UNKNOWN_TASK_MS);
+  return [{ reason: { code: "unknown_task", task: row.task, until }, start: null }];
 }
 
 async function find(env: Env, row: TaskRow, now: number): Promise<Finding[]> {
@@ -39,6 +50,8 @@ async function find(env: Env, row: TaskRow, now: number): Promise<Finding[]> {
       return only({
         code: "running",
         attempt: row.attempt,
+        // Attempts that have waited or were cut off have a number, and use up none that may fail.
+        ...(row.attempt - 1 > row.failures ? { failures: row.failures, maxAttempts: row.maxAttempts } : {}),
         leaseUntil: iso(row.leaseUntil),
         ...(row.undo === null ? {} : { undoing: true }),
         ...(row.cancelRequestedAt === null ? {} : { cancelRequestedAt: iso(row.cancelRequestedAt) }),

@@ -19,7 +19,7 @@ function sentence(reason: Reason): string {
   switch (reason.code) {
     case "running":
       if (reason["undoing"]) return `it is undoing its steps, as attempt ${said("attempt")}, and then ends`;
-      return `it is running, as attempt ${said("attempt")}, on a lease until ${said("leaseUntil")}`;
+      return `it is running, as attempt ${said("attempt")}${failed(reason)}, on a lease until ${said("leaseUntil")}`;
     case "ended":
       return `it has ended: ${said("state")} at ${said("at")}`;
     case "queued":
@@ -46,9 +46,15 @@ function sentence(reason: Reason): string {
       return said("probe") === ""
         ? `${said("task")} fails too often and is held back${until}`
         : `${said("task")} failed too often, and ${said("probe")} tries whether it does still`;
+    case "unknown_task":
+      return `the running code has no task called ${said("task")}, so it is tried until about ${said("until")} and then fails`;
     case "batching":
       return `it gathers with others of its task${until}: ${said("gathered")} of ${said("size")} are there`;
   }
+}
+
+function failed({ failures, maxAttempts }: Reason): string {
+  return failures === undefined ? "" : ` (of the ${String(maxAttempts)} that may fail, ${String(failures)} have)`;
 }
 
 interface Waited {

@@ -1,0 +1,67 @@
+/** What JSON would not keep of a value that a handler gives. Pure. */
+
+import { inside, pointerTo, type Path } from "./path.ts";
+
+/** Where it is (RFC 6901), and what. */
+export interface Lost {
+  pointer: string;
+  detail: string;
+}
+
+/** What is said of each kind, and what would be right. */
+const MENDS: Readonly<Record<string, string>> = {
+  Map: "give Object.fromEntries(map)",
+  Set: "give [...set]",
+  Promise: "await it",
+  Error: "give its message",
+  Response: "read it, and give what it holds",
+  number: "give null or a text",
+};
+
+/** The first part of a value that {@link JSON.stringify} would leave out or change beyond recognition; null where there is none. */
+export function lostIn(value: unknown): Lost | null {
+  const rest: { value: unknown; at: Path }[] = [{ value, at: null }];
+  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+    const { at } = next;
+    const given = written(next.value);
+    const kind = lostKind(given);
+    if (kind !== null) return { pointer: pointerTo(at), detail: detailOf(kind, given) };
+    if (typeof given !== "object" || given === null) continue;
+    const members: [string | number, unknown][] = Array.isArray(given) ? [...given.entries()] : Object.entries(given);
+    for (const [part, member] of members.toReversed()) rest.push({ value: member, at: inside(at, part) });
+  }
+  return null;
+}
+
+/** The same as a sentence about `what`, such as "the result"; null where nothing is lost. */
+export function whyLost(what: string, value: unknown): { message: string; lost: Lost } | null {
+  const lost = lostIn(value);
+  if (lost === null) return null;
+  const where = lost.pointer === "" ? "" : ` at ${lost.pointer}`;
+  return { message: `${what} has something${where} that JSON does not keep: ${lost.detail}`, lost };
+}
+
+/** The value as JSON writes it. */
+function written(value: unknown): unknown {
+  const isDate = value instanceof Date && Number.isNaN(value.getTime());
+  if (isDate || typeof value !== "object" || value === null || !("toJSON" in value)) return value;
+  return typeof value.toJSON === "function" ? (value.toJSON as () => unknown)() : value;
+}
+
+function lostKind(value: unknown): string | null {
+  if (typeof value === "number") return Number.isFinite(value) ? null : "number";
+  if (typeof value === "function" || typeof value === "symbol") return typeof value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
+  if (value instanceof Error) return "Error";
+  if (ArrayBuffer.isView(value)) return value.constructor.name;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null || prototype === Object.prototype || Object.keys(value).length > 0) return null;
+  // An object of a class that has no members: all that it holds is lost.
+  return value.constructor.name;
+}
+
+function detailOf(kind: string, value: unknown): string {
+  const isNumber = kind === "number";
+  const name = isNumber ? String(value) : `${/^[aeio]/i.test(kind) ? "an" : "a"} ${kind}`;
+  return `${name}; ${MENDS[kind] ?? "leave it out, or give a text that stands for it"}`;
+}
