@@ -1,5 +1,6 @@
 /** What JSON would not keep of a value that a handler gives. Pure. */
 
+import { NonRetryableError } from "./errors.ts";
 import { inside, pointerTo, type Path } from "./path.ts";
 
 /** Where it is (RFC 6901), and what. */
@@ -39,6 +40,12 @@ export function whyLost(what: string, value: unknown): { message: string; lost: 
   if (lost === null) return null;
   const where = lost.pointer === "" ? "" : ` at ${lost.pointer}`;
   return { message: `${what} has something${where} that JSON does not keep: ${lost.detail}`, lost };
+}
+
+/** Throws where a later attempt would not find the value that this step gave. */
+export function demandKept(step: string, value: unknown): void {
+  const loss = whyLost(`the value of the step ${JSON.stringify(step)}`, value);
+  if (loss !== null) throw new NonRetryableError(loss.message);
 }
 
 /** The value as JSON writes it. */

@@ -6,6 +6,7 @@
 import type { SignalOptions, SpawnOptions, StepOptions, TaskDefinition } from "../core/task.ts";
 import { durationMs, type Duration } from "../core/duration.ts";
 import { describeError, NonRetryableError, SignalTimeoutError } from "../core/errors.ts";
+import { demandKept } from "../core/lost.ts";
 import { assertSignalName } from "../core/signal-name.ts";
 import type { UndoFailure } from "../core/undo.ts";
 
@@ -59,7 +60,9 @@ export class FakeDurable {
     const { maxAttempts = 1, undo } = options;
     const result = await this.#once("step", name, async () => {
       this.steps.push(name);
-      return tryAgain(fn, maxAttempts);
+      const value = await tryAgain(fn, maxAttempts);
+      demandKept(name, value);
+      return value;
     });
     if (undo) this.#undos.push({ step: name, undo: () => tryAgain(() => undo(result), maxAttempts) });
     return result;

@@ -4,7 +4,7 @@ import type { TryOptions } from "../core/task.ts";
 import { describeError, NonRetryableError, RetryAfterError, StepMismatchError } from "../core/errors.ts";
 import type { JournalEntry } from "../core/journal.ts";
 import { MAX_PAYLOAD_BYTES } from "../core/bounds.ts";
-import { whyLost } from "../core/lost.ts";
+import { demandKept } from "../core/lost.ts";
 import { retryDelay, retryPolicy } from "../core/retry.ts";
 import { byteLength } from "../core/byte-length.ts";
 import { Snoozed } from "./snoozed.ts";
@@ -36,8 +36,7 @@ export function isSteering(error: unknown, signal: AbortSignal): boolean {
 /** A step's value as it is kept. */
 export function textOf(name: string, value: unknown): string {
   const text = JSON.stringify(value) ?? "null";
-  const loss = whyLost(`the value of the step ${JSON.stringify(name)}`, value);
-  if (loss !== null) throw new NonRetryableError(loss.message);
+  demandKept(name, value);
   if (text.length <= MAX_PAYLOAD_BYTES / 3) return text;
   const bytes = byteLength(text);
   if (bytes <= MAX_PAYLOAD_BYTES) return text;
