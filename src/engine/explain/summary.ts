@@ -54,7 +54,7 @@ function sentence(reason: Reason): string {
 }
 
 function failed({ failures, maxAttempts }: Reason): string {
-  return failures === undefined ? "" : ` (of the ${String(maxAttempts)} that may fail, ${String(failures)} have)`;
+  return failures === undefined ? "" : ` (of the ${Number(maxAttempts)} that may fail, ${Number(failures)} have)`;
 }
 
 interface Waited {
