@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EventSourceParserStream } from "eventsource-parser/stream";
-import { fail, serve } from "./serve.ts";
+import { fail } from "../command/failure.ts";
+import { serve } from "./serve.ts";
 
 type Task = { id: string; state: string; result: unknown; error: { message: string } | null };
 type Progress = { done: number; total: number | null; percent: number | null; message: string | null };

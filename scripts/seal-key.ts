@@ -1,11 +1,7 @@
 /** Keys that seal secrets, in the format of `SEAL_KEY`: an id, which says by which key a value was sealed, and 32 random bytes. */
-import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-
-export function newSealKey(): string {
-  return `${randomBytes(4).toString("hex")}:${randomBytes(32).toString("base64")}`;
-}
+import { newSealKey } from "../command/dev/keys.ts";
 
 /** The seal keys of the state in this directory, in a file that only its owner can read; created where there is none. */
 export function sealKeyIn(directory: string): string {

@@ -2,12 +2,15 @@
  * `npm run serve`: the built Worker on Miniflare's own API, without the development proxy. All state is under one directory.
  * However this process ends, also by `kill -9`, the Workers runtime ends with it, and the same command continues with that state.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { subscribe } from "node:diagnostics_channel";
-import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from "miniflare";
+import { applyMigrations } from "../command/dev/database.ts";
+import { endRuntimeWithThisProcess, endWhenAsked } from "../command/dev/process.ts";
+import { checkDatabases, keepPrivate, STATE } from "../command/dev/state-files.ts";
+import { holdState } from "../command/dev/state-lock.ts";
+import { fail } from "../command/failure.ts";
 import { build, buildStrict } from "./build.ts";
 import { readLocalConfig } from "./local-config.ts";
 import { sealKeyIn } from "./seal-key.ts";
@@ -22,7 +25,6 @@ import {
 
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
-const STOP_WITHIN_MS = 2_500;
 const USAGE = `usage: npm run serve -- --port P --persist DIR [--api-key KEY | --api-key-file FILE] [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...] [--allow-host NAME ...] [--inspector-port P]
   the key: every user of this machine sees --api-key in its list of processes; a file, or API_KEY in the environment, they do not
 ${STRICT_USAGE}`;
@@ -64,6 +66,8 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   if (strict !== null) await buildStrict();
   const persist = resolve(options.persist);
   keepPrivate(persist);
+  holdState(persist);
+  checkDatabases(persist);
   // Miniflare's temporary files stay below the directory too, so that nothing is left behind elsewhere by a kill.
   const temporary = join(persist, "tmp");
   rmSync(temporary, { recursive: true, force: true });
@@ -82,7 +86,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   try {
     const address = await miniflare.ready;
     const url = `http://127.0.0.1:${address.port}`;
-    await applyMigrations(miniflare, strict === null ? undefined : FRONT);
+    await applyMigrations(miniflare, readLocalConfig().migrations, "DB", strict === null ? undefined : FRONT);
     // Cron triggers never fire by themselves here: this one call wakes the clock after a restart.
     const worker = await miniflare.getWorker(strict === null ? undefined : FRONT);
     const watch = async () => worker.scheduled({ cron: "* * * * *" });
@@ -97,14 +101,6 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
     await stop();
     throw error;
   }
-}
-
-/** Makes all state readable for its owner only: files written from now on, by the Workers runtime too, and those from before. */
-function keepPrivate(persist: string): void {
-  process.umask(0o077);
-  const state = join(persist, "v3");
-  mkdirSync(state, { recursive: true });
-  chmodSync(state, 0o700);
 }
 
 function miniflareOptions(options: ServeOptions, persist: string) {
@@ -138,8 +134,7 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     host: "127.0.0.1",
     port: options.port,
     ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),
-    // wrangler keeps its state in "v3" below its directory, so both can use the same directory.
-    resourcePersistencePath: join(persist, "v3"),
+    resourcePersistencePath: join(persist, STATE),
     cf: false,
     telemetry: { enabled: false },
     logRequests: false,
@@ -171,23 +166,6 @@ class ErrorLog extends Log {
   }
 }
 
-/** Applies pending migrations, each in a transaction with its record. The table is wrangler's, so that `wrangler d1 migrations` agrees. */
-async function applyMigrations(miniflare: Miniflare, worker: string | undefined): Promise<void> {
-  const db = await miniflare.getD1Database("DB", worker);
-  await db.exec(
-    "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
-  );
-  const { results } = await db.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
-  const applied = new Set(results.map((row) => row.name));
-  for (const { name, statements } of readLocalConfig().migrations) {
-    if (applied.has(name)) continue;
-    await db.batch([
-      ...statements.map((sql) => db.prepare(sql)),
-      db.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name),
-    ]);
-  }
-}
-
 async function untilHealthy(url: string): Promise<void> {
   const deadline = Date.now() + READY_WITHIN_MS;
   for (;;) {
@@ -198,56 +176,6 @@ async function untilHealthy(url: string): Promise<void> {
       throw new Error(`not healthy after ${READY_WITHIN_MS / 1000} s: ${response.status} ${reason.slice(0, 500)}`);
     await new Promise((done) => setTimeout(done, 100));
   }
-}
-
-/**
- * workerd outlives a parent that is killed with -9. So a shell reads the runtime's process id from a pipe of this process whenever
- * that changes, and kills the runtime when the pipe closes.
- */
-function endRuntimeWithThisProcess(): void {
-  const script = 'trap \'\' INT TERM HUP; while read -r pid; do last=$pid; done; [ -n "$last" ] && kill -9 "$last"';
-  const watch = spawn("/bin/sh", ["-c", script], { stdio: ["pipe", "ignore", "ignore"] });
-  watch.unref();
-  watch.stdin.on("error", () => {}); // The shell has ended.
-  const tell = (pid: number | "") => watch.stdin.write(`${pid}\n`);
-  subscribe("child_process", (event) => {
-    const { process: child } = event as { process: ChildProcess };
-    child.once("spawn", () => {
-      if (!child.spawnfile.includes("workerd") || child.pid === undefined) return;
-      tell(child.pid);
-      child.once("exit", () => tell(""));
-    });
-  });
-}
-
-/**
- * Stops on SIGTERM and SIGINT, and exits with 0. Run by npm, it also stops when that npm has ended in any way: a `kill -9` of the
- * user's command must not leave a server behind.
- */
-function endWhenAsked(stop: () => Promise<void>): void {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    // Removes Miniflare's handlers, which exit at once and with another code.
-    process.removeAllListeners(signal);
-    process.once(signal, () => {
-      setTimeout(() => process.exit(0), STOP_WITHIN_MS);
-      void stop().finally(() => process.exit(0));
-    });
-  }
-  if (process.env["npm_lifecycle_event"] === undefined) return;
-  const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
-  }, 100).unref();
-}
-
-/** Prints why a command failed, in one line, and ends it. */
-export function fail(error: unknown): never {
-  const { code, message } =
-    error instanceof Error ? (error as NodeJS.ErrnoException) : { code: undefined, message: String(error) };
-  const reason =
-    code === "ERR_ADDRESS_IN_USE" ? "the port is taken: choose another, or stop what listens there" : message;
-  process.stderr.write(`lovage: ${reason}\n`);
-  process.exit(1);
 }
 
 /** The API key, from exactly one source. That of the environment is not passed on to child processes. */

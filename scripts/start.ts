@@ -1,10 +1,8 @@
 /** `npm start`: the service on this machine, with a key of its own and its state under .wrangler/state, which `wrangler dev` shares. */
-import { appendFileSync, chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseEnv } from "node:util";
-import { newKeyText } from "../src/engine/keys/text.ts";
-import { newSealKey } from "./seal-key.ts";
-import { fail, serve } from "./serve.ts";
+import { ensureKeys } from "../command/dev/keys.ts";
+import { fail, portOf } from "../command/failure.ts";
+import { serve } from "./serve.ts";
 
 const root = join(import.meta.dirname, "..");
 const PAGES = [
@@ -13,23 +11,6 @@ const PAGES = [
   ["/docs", "API reference"],
   ["/dashboard", "Dashboard"],
 ] as const;
-
-/** The keys in .dev.vars; missing keys are created and written to it first. */
-function localKeys(): { apiKey: string; sealKey: string } {
-  const file = join(root, ".dev.vars");
-  if (existsSync(file)) chmodSync(file, 0o600);
-  const known = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
-  const { API_KEY: apiKey = newKeyText(), SEAL_KEY: sealKey = newSealKey() } = known;
-  const lines = [
-    ...(known["API_KEY"] ? [] : [`API_KEY=${apiKey}`, "PUBLIC_DEMO=1", "ALLOW_HOSTS=localhost"]),
-    ...(known["SEAL_KEY"] ? [] : [`SEAL_KEY=${sealKey}`]),
-  ];
-  if (lines.length > 0) {
-    appendFileSync(file, lines.map((line) => `${line}\n`).join(""), { mode: 0o600 });
-    chmodSync(file, 0o600);
-  }
-  return { apiKey, sealKey };
-}
 
 async function print(url: string, key: string): Promise<void> {
   const answers = await Promise.all(PAGES.map(([path]) => fetch(url + path)));
@@ -56,9 +37,10 @@ Ctrl-C stops it; what was submitted stays.
 }
 
 async function main(): Promise<void> {
-  const keys = localKeys();
+  const port = portOf(process.env["PORT"] ?? "8787");
+  const keys = ensureKeys(root, ["PUBLIC_DEMO=1", "ALLOW_HOSTS=localhost"]);
   const { url } = await serve({
-    port: Number(process.env["PORT"] ?? 8787),
+    port,
     persist: join(root, ".wrangler/state"),
     ...keys,
     publicDemo: true,

@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, describe, expect, test } from "vitest";
+import { checkDatabases } from "../../command/dev/state-files.ts";
+import { holdState } from "../../command/dev/state-lock.ts";
+import { portOf, sentenceOf } from "../../command/failure.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "lovage-state-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("a state directory", () => {
+  test("has one server, and another one after a kill -9 of it", async () => {
+    const directory = join(folder, "shared");
+    const lock = join(import.meta.dirname, "../../command/dev/state-lock.ts");
+    const script = `import(process.argv[1]).then((lock) => { lock.holdState(process.argv[2]); console.log("held"); setInterval(() => {}, 1e9); })`;
+    const other = spawn("node", ["-e", script, lock, directory], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(other.stdout, "data");
+
+    expect(() => holdState(directory)).toThrow(
+      `another server (process ${other.pid}) runs on ${directory}: stop it, or give this one a directory of its own`,
+    );
+
+    other.kill("SIGKILL");
+    await once(other, "exit");
+    holdState(directory);
+    expect(() => holdState(directory)).toThrow(`another server (process ${process.pid}) runs on ${directory}`);
+  });
+
+  test("with a database that was overwritten names its file", () => {
+    const directory = join(folder, "damaged");
+    const databases = join(directory, "v3/d1/miniflare-D1DatabaseObject");
+    mkdirSync(databases, { recursive: true });
+    new DatabaseSync(join(databases, "good.sqlite")).exec("CREATE TABLE a (b)");
+    writeFileSync(join(databases, "empty.sqlite"), "");
+    checkDatabases(directory);
+
+    const bad = join(databases, "bad.sqlite");
+    writeFileSync(bad, "not a database at all");
+    expect(() => checkDatabases(directory)).toThrow(
+      `${bad} is damaged: put a copy of it back, or move ${directory} away, and the next start makes an empty database`,
+    );
+  });
+});
+
+describe("a failure is one sentence with its mend", () => {
+  test.each(["", " ", "x", "-1", "65536", "1.5", "8787x"])("port %j", (text) => {
+    expect(() => portOf(text)).toThrow(
+      `${JSON.stringify(text)} is no port: take a whole number from 0 (any free one) to 65535, such as 8787`,
+    );
+  });
+
+  test.each([
+    [
+      "ERR_ADDRESS_IN_USE",
+      "Address already in use (127.0.0.1:8787). Please check …",
+      "the port 8787 is taken: choose another, or stop what listens there",
+    ],
+    ["EADDRINUSE", "listen", "the port is taken: choose another, or stop what listens there"],
+    ["EACCES", "permission denied", "/a/b cannot be written: make it writable, or choose another folder"],
+    ["EROFS", "read-only file system", "/a/b cannot be written: make it writable, or choose another folder"],
+    ["ENOSPC", "no space", "the disk is full: make room and start again"],
+    ["ELSE", "something else", "something else"],
+  ])("%s", (code, message, sentence) => {
+    expect(sentenceOf(Object.assign(new Error(message), { code, path: "/a/b" }))).toBe(sentence);
+  });
+});
