@@ -32,10 +32,15 @@ const QUIET = { bundlerTimings: false } as const;
 
 /** Brings dist/ up to date; takes a few milliseconds when it already is. */
 export async function build(): Promise<void> {
-  mkdirSync(join(dist, "pages"), { recursive: true });
-  await unlessFresh("pages", ["src/{pages,client,contract,core}/**", ...everywhere], buildPages);
+  await buildPages();
   await unlessFresh("worker", ["src/**", "wrangler.toml", ...everywhere], buildWorker);
   await unlessFresh("config", [...CONFIG_INPUTS, ...everywhere], buildConfig);
+}
+
+/** Brings dist/pages up to date. */
+export async function buildPages(): Promise<void> {
+  mkdirSync(join(dist, "pages"), { recursive: true });
+  await unlessFresh("pages", ["src/{pages,client,contract,core}/**", ...everywhere], bundlePages);
 }
 
 /** Brings dist/strict up to date: what `serve --strict` puts around the Worker. */
@@ -108,7 +113,7 @@ function newest(patterns: string[]): number {
   return Math.max(0, ...paths.map((path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0));
 }
 
-async function buildPages(out: string): Promise<void> {
+async function bundlePages(out: string): Promise<void> {
   const pages = join(root, "src/pages");
   const input = globSync("**/*.html", { cwd: pages }).map((page) => join(pages, page));
   if (input.length === 0) return;

@@ -108,17 +108,26 @@ async function alone(install) {
   }
 }
 
+/** npm itself shows nothing where there is no terminal. */
+const PROGRESS_MS = 5_000;
+
 /** Runs `npm ci`; returns whether it succeeded. Engine warnings about the host's older Node do not apply: the scripts run on another. */
 async function npmCi() {
   const options = { cwd: root, stdio: ["ignore", "ignore", "inherit"], shell: process.platform === "win32" };
   const npm = spawn("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], options);
-  return new Promise((resolve) => {
+  const startedAt = Date.now();
+  const progress = setInterval(() => {
+    process.stderr.write(`  ... ${Math.round((Date.now() - startedAt) / 1_000)} s\n`);
+  }, PROGRESS_MS);
+  const isDone = await new Promise((resolve) => {
     npm.once("error", (error) => {
       process.stderr.write(`npm cannot be started: ${error.message}\n`);
       resolve(false);
     });
     npm.once("exit", (code) => resolve(code === 0));
   });
+  clearInterval(progress);
+  return isDone;
 }
 
 if (!isInstalled()) {

@@ -1,10 +1,18 @@
-/** `npm start`: the service on this machine, with a key of its own and its state under .wrangler/state, which `wrangler dev` shares. */
+/**
+ * `npm start`: the service on this machine, built anew whenever a file is saved, with a key of its own and its state under
+ * .wrangler/state, which `wrangler dev` shares. `-- --quiet` shows failures alone, `-- --no-types` checks no types.
+ */
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { ensureKeys } from "../command/dev/keys.ts";
+import { startLoop } from "../command/dev/loop.ts";
 import { fail, portOf } from "../command/failure.ts";
-import { serve } from "./serve.ts";
+import { buildPages } from "./build.ts";
 
 const root = join(import.meta.dirname, "..");
+
+/** The demo page is open, whatever .dev.vars says. */
+const LOCAL = { PUBLIC_DEMO: "1" };
 const PAGES = [
   ["/", "Demo page"],
   ["/dashboard", "Dashboard"],
@@ -37,15 +45,22 @@ Ctrl-C stops it; what was submitted stays.
 }
 
 async function main(): Promise<void> {
-  const port = portOf(process.env["PORT"] ?? "8787");
-  const keys = ensureKeys(root, ["PUBLIC_DEMO=1", "ALLOW_HOSTS=localhost"]);
-  const { url } = await serve({
-    port,
-    persist: join(root, ".wrangler/state"),
-    ...keys,
-    publicDemo: true,
+  const { values } = parseArgs({
+    options: {
+      quiet: { type: "boolean", default: false },
+      types: { type: "boolean", default: true },
+      persist: { type: "string" },
+    },
+    allowNegative: true,
   });
-  await print(url, keys.apiKey);
+  const port = portOf(process.env["PORT"] ?? "8787");
+  process.stdout.write("Lovage: building the pages ...\n");
+  await buildPages();
+  const { apiKey } = ensureKeys(root, ["PUBLIC_DEMO=1", "ALLOW_HOSTS=localhost"]);
+  const { quiet, types } = values;
+  const own = values.persist === undefined ? {} : { persist: values.persist };
+  const { url } = await startLoop({ root, port, quiet, types, vars: LOCAL, ...own });
+  await print(url, apiKey);
 }
 
 await main().catch(fail);

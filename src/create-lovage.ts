@@ -8,6 +8,7 @@ import { register, type Application } from "./engine/registry.ts";
 import { createApp } from "./web/app.ts";
 import { checkMount, mounted, serves } from "./web/mount.ts";
 import { consume, consumeDead } from "./worker/consume.ts";
+import { narrateTasks } from "./worker/narrate.ts";
 
 /** Handlers of the Worker beside Lovage's: a Hono app, or what another Worker exports by default. */
 export interface OtherHandlers {
@@ -68,7 +69,9 @@ export function createLovage(application: LovageOptions): Lovage {
 
     /** The clock's watchdog, once a minute. */
     async scheduled(controller, env, ctx) {
-      await clockOf(ownBindings(env)).watch();
+      const own = ownBindings(env);
+      narrateTasks(own);
+      await clockOf(own).watch();
       if (controller.cron !== WATCH_CRON) await other?.scheduled?.(controller, env, ctx);
     },
 

@@ -52,6 +52,10 @@ interface Env {
   LOCATION?: string;
   /** `"free"`: the deployment runs on the free plan; see `core/plan.ts`. */
   PLAN?: string;
+  /** `"1"`: the console shows each attempt with its errors and logs; see `worker/narrate.ts`. Never in a deployment. */
+  NARRATE?: string;
+  /** `"1"`: this process runs other code than the one before it, which it replaces on a developer's machine. */
+  SWAP?: string;
   /** When this process started, in ms since the epoch; set where one process is the whole system (`npm run serve`). */
   BOOT_AT?: string;
 }

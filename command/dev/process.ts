@@ -5,11 +5,18 @@ import { subscribe } from "node:diagnostics_channel";
 
 const STOP_WITHIN_MS = 2_500;
 
+export interface RuntimeProcess {
+  /** Kills the runtime at once, whatever it does. */
+  kill(): void;
+  /** The process id, 0 while none runs. */
+  readonly pid: number;
+}
+
 /**
  * workerd outlives a parent that is killed with -9. So a shell reads the runtime's process id from a pipe of this process whenever
- * that changes, and kills the runtime when the pipe closes. Returns a function that kills the runtime at once.
+ * that changes, and kills the runtime when the pipe closes. `ended` hears of each runtime that has ended, by its process id.
  */
-export function endRuntimeWithThisProcess(): () => void {
+export function endRuntimeWithThisProcess(ended: (pid: number) => void = () => {}): RuntimeProcess {
   const script = 'trap \'\' INT TERM HUP; while read -r pid; do last=$pid; done; [ -n "$last" ] && kill -9 "$last"';
   const watch = spawn("/bin/sh", ["-c", script], { stdio: ["pipe", "ignore", "ignore"] });
   watch.unref();
@@ -25,35 +32,52 @@ export function endRuntimeWithThisProcess(): () => void {
       current = pid;
       tell(pid);
       child.once("exit", () => {
-        if (current !== pid) return;
-        current = 0;
-        tell("");
+        if (current === pid) {
+          current = 0;
+          tell("");
+        }
+        ended(pid);
       });
     });
   });
-  return () => {
-    if (current !== 0) process.kill(current, "SIGKILL");
+  return {
+    kill: () => {
+      try {
+        if (current !== 0) process.kill(current, "SIGKILL");
+      } catch {
+        // It has just ended.
+      }
+    },
+    get pid() {
+      return current;
+    },
   };
 }
 
 /**
  * Stops on SIGTERM and SIGINT, and exits with 0. Run by npm, it also stops when that npm has ended in any way: a `kill -9` of the
- * user's command must not leave a server behind. Called again, the new `stop` counts.
+ * user's command must not leave a server behind. Returns a function to call after each start of Miniflare, which sets handlers of
+ * its own.
  */
-export function endWhenAsked(stop: () => Promise<void>): void {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    // Removes Miniflare's handlers, which exit at once and with another code.
-    process.removeAllListeners(signal);
-    process.once(signal, () => {
-      setTimeout(() => endNow(), STOP_WITHIN_MS);
-      void stop().finally(() => process.exit(0));
-    });
+export function endWhenAsked(stop: () => Promise<void>): () => void {
+  const listen = () => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      // Miniflare's handlers exit at once, and with another code.
+      process.removeAllListeners(signal);
+      process.once(signal, () => {
+        setTimeout(() => endNow(), STOP_WITHIN_MS);
+        void stop().finally(() => process.exit(0));
+      });
+    }
+  };
+  listen();
+  if (process.env["npm_lifecycle_event"] !== undefined) {
+    const parent = process.ppid;
+    setInterval(() => {
+      if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
+    }, 100).unref();
   }
-  if (process.env["npm_lifecycle_event"] === undefined) return;
-  const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
-  }, 100).unref();
+  return listen;
 }
 
 /** Skips the handlers of the exit, one of which may wait for a runtime that does not answer. */

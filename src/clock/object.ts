@@ -178,7 +178,8 @@ export class Clock extends DurableObject<Env> {
 
   async #recover(now: number): Promise<void> {
     if (!this.#isNewBoot()) return;
-    await recoverAll(new Metered(this.env.DB).db, Math.min(Number(this.env.BOOT_AT), now));
+    const bootAt = Math.min(Number(this.env.BOOT_AT), now);
+    await recoverAll(new Metered(this.env.DB).db, bootAt, this.env.SWAP === "1");
     this.ctx.storage.kv.put("boot", this.env.BOOT_AT);
   }
 }

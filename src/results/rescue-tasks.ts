@@ -7,9 +7,10 @@ export const IS_STILL_LOST = "(v.lease_until IS NULL OR tasks.lease_until IS v.l
 
 /**
  * Where one process is the whole system, no attempt and no bell from before its start is left: their
- * tasks become due at once, instead of when their leases run out.
+ * tasks become due at once, instead of when their leases run out. `isSwap`: this process runs other code than the one before, so
+ * tasks that crashed with that code have all their tries again.
  */
-export async function recoverAll(db: D1Database, bootAt: number): Promise<void> {
+export async function recoverAll(db: D1Database, bootAt: number, isSwap: boolean): Promise<void> {
   await persist(() =>
     db
       .prepare(
@@ -19,4 +20,7 @@ export async function recoverAll(db: D1Database, bootAt: number): Promise<void> 
       .bind(bootAt)
       .run(),
   );
+  if (!isSwap) return;
+  const forgive = `UPDATE tasks SET crashes = 0 WHERE crashes > 0 AND state IN ('queued', 'running', 'retrying')`;
+  await persist(() => db.prepare(forgive).run());
 }

@@ -12,6 +12,7 @@ import { liveSnapshotOf, progressObject } from "../engine/events/tell.ts";
 import type { NewEvent, Snapshot } from "../progress/snapshot.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { markObject } from "../results/read-tasks.ts";
+import { narrateLog } from "./narrate.ts";
 
 /** Shortest time between two progress values that are kept, and between reports at first. */
 const EVERY_MS = 250;
@@ -91,7 +92,9 @@ export class Reporter {
 
   tellLog(level: LogLevel, message: string, data: unknown): void {
     const value = data === undefined ? { level, message } : { level, message, data: plain(data) };
-    this.#add("log", this.scrubber === null ? value : this.scrubber.value(value), this.#logs);
+    const shown = this.scrubber === null ? value : this.scrubber.value(value);
+    narrateLog(this.#env, this.#task, shown);
+    this.#add("log", shown, this.#logs);
   }
 
   tellOutput(chunk: unknown): void {

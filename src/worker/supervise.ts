@@ -13,6 +13,7 @@ import { noteLateEnd } from "../results/commit-attempts.ts";
 import { jsonOf } from "../results/task-row.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Committer } from "./committer.ts";
+import { narrateEnd, narrateStart } from "./narrate.ts";
 import type { Ran } from "./run-attempt.ts";
 import { enter, firstRenewal, leave, type RunningAttempt } from "./running.ts";
 
@@ -69,6 +70,7 @@ async function runToEnd(
 ): Promise<void> {
   const { task } = attempt;
   const startedAt = Date.now();
+  narrateStart(env, task, attempt.bounds.hardMs);
   const ran = callIn(call, attempt);
   const fenced = Promise.withResolvers<Ending | null>();
   const look = () => {
@@ -87,12 +89,16 @@ async function runToEnd(
   if ("ending" in first) {
     const ending = tooLate(first.ending, attempt, startedAt) ?? first.ending;
     logFailure(task, ending, startedAt);
-    const held = await committer.add(commitOf(attempt, ending, first));
+    const commit = commitOf(attempt, ending, first);
+    narrateEnd(env, task, ending, commit, Date.now() - startedAt);
+    const held = await committer.add(commit);
     if (!held) await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });
     return;
   }
   logFailure(task, first, startedAt);
-  await committer.add(commitOf(attempt, first, null));
+  const commit = commitOf(attempt, first, null);
+  narrateEnd(env, task, first, commit, Date.now() - startedAt);
+  await committer.add(commit);
   // The handler was told to stop and did not: it stays in this isolate until it ends, and its result changes nothing.
   const { ending } = await ran;
   await noteLateEnd(env.DB, task.id, task.attempt, { outcome: ending.outcome, at: Date.now() });

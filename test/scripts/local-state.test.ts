@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, describe, expect, test } from "vitest";
 import { checkDatabases } from "../../command/dev/state-files.ts";
+import { giveUpAt } from "../../command/dev/watchdog.ts";
+import { readRunning } from "../../command/dev/running-rows.ts";
 import { holdState } from "../../command/dev/state-lock.ts";
 import { portOf, sentenceOf } from "../../command/failure.ts";
 
@@ -66,5 +68,36 @@ describe("a failure is one sentence with its mend", () => {
     ["ELSE", "something else", "something else"],
   ])("%s", (code, message, sentence) => {
     expect(sentenceOf(Object.assign(new Error(message), { code, path: "/a/b" }))).toBe(sentence);
+  });
+});
+
+describe("a runtime that does not answer", () => {
+  const attempt = (startedAt: number, limitMs: number) => ({ id: "a", task: "a", attempt: 1, startedAt, limitMs });
+
+  test.each([
+    ["an attempt, 3 s after its time is over", [attempt(0, 25_000)], 1_000, 28_000],
+    ["several, after the first whose time is over", [attempt(9_000, 60_000), attempt(0, 25_000)], 10_000, 28_000],
+    ["an attempt whose time is over already, after 5 s of silence", [attempt(0, 1_000)], 10_000, 15_000],
+    ["none, after 30 s of silence", [], 10_000, 40_000],
+  ])("is given up with %s", (_what, suspects, silentSince, at) => {
+    expect(giveUpAt(suspects, silentSince)).toBe(at);
+  });
+
+  test("has its attempts read from the file, the latest first, with their limits", () => {
+    const directory = join(folder, "rows");
+    const databases = join(directory, "v3/d1/miniflare-D1DatabaseObject");
+    mkdirSync(databases, { recursive: true });
+    new DatabaseSync(join(databases, "other.sqlite")).exec("CREATE TABLE a (b)");
+    new DatabaseSync(join(databases, "tasks.sqlite")).exec(`
+      CREATE TABLE tasks (id, task, attempt, started_at, options, state);
+      INSERT INTO tasks VALUES ('1', 'before', 1, 99, NULL, 'running'), ('2', 'ended', 1, 100, NULL, 'failed'),
+        ('3', 'plain', 1, 100, NULL, 'running'), ('4', 'own', 2, 101, '{"timeoutMs":1000}', 'running'),
+        ('5', 'defined', 1, 102, '{}', 'running')`);
+    expect(readRunning(directory, 100, new Map([["defined", 60_000]]))).toEqual([
+      { id: "5", task: "defined", attempt: 1, startedAt: 102, limitMs: 60_000 },
+      { id: "4", task: "own", attempt: 2, startedAt: 101, limitMs: 1_000 },
+      { id: "3", task: "plain", attempt: 1, startedAt: 100, limitMs: 25_000 },
+    ]);
+    expect(readRunning(join(folder, "none"), 0, new Map())).toEqual([]);
   });
 });

@@ -1,0 +1,31 @@
+/** What the server on a developer's machine shows of each attempt, one line of JSON each. Nowhere else: errors and logs hold what users have put into them. */
+
+import type { Ending, Settlement } from "../core/settle.ts";
+import type { LogLevel } from "../core/task.ts";
+import { findTask, taskNames } from "../engine/registry.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
+
+/** Before an attempt's handler is called. */
+export function narrateStart(env: Env, task: ClaimedTask, limitMs: number): void {
+  narrate(env, task, { lovage: "started", limitMs });
+}
+
+export function narrateEnd(env: Env, task: ClaimedTask, ending: Ending, { state }: Settlement, ms: number): void {
+  const error = "error" in ending ? ending.error : null;
+  narrate(env, task, { lovage: "ended", outcome: ending.outcome, state, ms, error });
+}
+
+export function narrateLog(env: Env, task: ClaimedTask, told: { level: LogLevel; message: string; data?: unknown }) {
+  narrate(env, task, { lovage: "log", ...told });
+}
+
+/** The time limits of the tasks that there are: of one that holds up the runtime nothing is heard any more. */
+export function narrateTasks(env: Env): void {
+  if (env.NARRATE !== "1") return;
+  const limits = Object.fromEntries(taskNames(env).map((name) => [name, findTask(name, env)!.timeoutMs]));
+  console.log(JSON.stringify({ lovage: "tasks", limits }));
+}
+
+function narrate(env: Env, { id, task, attempt, maxAttempts }: ClaimedTask, told: object): void {
+  if (env.NARRATE === "1") console.log(JSON.stringify({ ...told, id, task, attempt, maxAttempts }));
+}
