@@ -9,7 +9,7 @@ import type { Running } from "./running-rows.ts";
 const LOOK_EVERY_MS = 1_000;
 
 /** On a busy machine an answer may take this long. */
-const ANSWERS_WITHIN_MS = 2_500;
+const ANSWERS_WITHIN_MS = 5_000;
 
 /** A runtime that is silent for less than this may be busy. */
 const SILENT_MS = 5_000;
@@ -21,7 +21,7 @@ const GRACE_MS = 3_000;
 const NOBODY_MS = 30_000;
 
 /** How long it may be silent before the service is open, whatever runs: a start never waits for an attempt of the last server. */
-const OPENING_MS = 15_000;
+const OPENING_MS = 20_000;
 
 const WEIGH_EVERY_MS = 200;
 

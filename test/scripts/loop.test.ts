@@ -30,13 +30,14 @@ const spinning = (upTo: number, timeout: string) =>
     `timeout: "${timeout}", run: (_input, ctx) => { if (ctx.attempt <= ${upTo}) for (;;); return "stopped"; }`,
   );
 
+/** 1.6 GB at the most. */
 const filling = taskOf(
   "fill",
-  `run: async (_input, ctx) => {
+  `timeout: "10m", run: async (_input, ctx) => {
   const kept = [];
   while (ctx.attempt === 1) {
-    kept.push(new Uint8Array(50_000_000).fill(1));
-    await new Promise((done) => setTimeout(done, 5));
+    if (kept.length < 4) kept.push(new Uint8Array(400_000_000).fill(1));
+    await new Promise((done) => setTimeout(done, 20));
   }
   return "stopped";
 }`,
