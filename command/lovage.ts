@@ -10,6 +10,12 @@ const VERBS = {
   dev: async () => (await import("./dev/verb.ts")).dev,
   deploy: async () => (await import("./deploy/verbs.ts")).deployVerb,
   destroy: async () => (await import("./deploy/verbs.ts")).destroyVerb,
+  doctor: async () => (await import("./doctor/verb.ts")).doctor,
+  submit: async () => (await import("./service/verbs.ts")).submit,
+  explain: async () => (await import("./service/verbs.ts")).explain,
+  keys: async () => (await import("./service/verbs.ts")).keys,
+  tail: async () => (await import("./service/watch-verbs.ts")).tail,
+  top: async () => (await import("./service/watch-verbs.ts")).top,
 };
 
 const main = defineCommand({

@@ -14,7 +14,7 @@ interface Verb<T extends ArgsDef> {
 export function defineVerb<const T extends ArgsDef>({ name, description, args, run }: Verb<T>): CommandDef {
   const positionals = Object.values(args).filter(({ type }) => type === "positional").length;
   const command = defineCommand({
-    meta: { name: `lovage ${name}`, description },
+    meta: { name, description },
     args,
     run: async ({ args: given, rawArgs }) => {
       refuseUnknown(name, args, rawArgs);

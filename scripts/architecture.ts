@@ -54,7 +54,8 @@ const COMMAND_ROOMS: { [room: string]: Room } = {
   init: { rooms: COMMAND_FILES },
   dev: { rooms: [...COMMAND_FILES, ".."] },
   deploy: { rooms: [...COMMAND_FILES, "dev", ".."] },
-  service: { rooms: [...COMMAND_FILES, "dev", ".."] },
+  service: { rooms: [...COMMAND_FILES, ".."] },
+  doctor: { rooms: [...COMMAND_FILES, "init", "service"] },
 };
 
 const SQL = /["'`]\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s/;

@@ -29,7 +29,7 @@ export const dev = defineVerb({
     const url = `http://127.0.0.1:${port}`;
     console.log(`Lovage will serve on ${url}, with the key ${apiKey} (kept in .dev.vars)`);
     const wake = () =>
-      void fetch(`${url}/cdn-cgi/handler/scheduled`)
+      void fetch(`${url}/cdn-cgi/local/scheduled`)
         .then(() => clearInterval(waking))
         .catch(() => {});
     const waking = setInterval(wake, WAKE_EVERY_MS);
@@ -62,7 +62,13 @@ async function migrate(root: string, { config, worker, migrations }: Loaded, { m
 async function wranglerDev(root: string, port: number): Promise<number | null> {
   const wrangler = dirname(createRequire(join(root, "package.json")).resolve("wrangler/package.json"));
   const args = [join(wrangler, "bin/wrangler.js"), "dev", "--port", String(port), "--ip", "127.0.0.1"];
-  const env = { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_LOG: "log" };
+  const env = {
+    ...process.env,
+    WRANGLER_SEND_METRICS: "false",
+    WRANGLER_LOG: "log",
+    // Nothing is fetched for a start.
+    CLOUDFLARE_CF_FETCH_ENABLED: "false",
+  };
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => child.kill(signal));
   const [code] = (await once(child, "exit")) as [number | null];

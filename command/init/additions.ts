@@ -93,7 +93,12 @@ export function isOwnDatabase(database: { migrations_dir?: string; binding?: str
 
 function notesOn(there: RawConfig): string[] {
   const notes: string[] = [];
-  const { compatibility_date: date, assets, env } = there;
+  const { compatibility_date: date, assets, env, vars } = there;
+  if (vars !== undefined && "API_KEY" in vars) {
+    notes.push(
+      "API_KEY is a variable of your own, and would be Lovage's key: give Lovage another, as the secret LOVAGE_API_KEY.",
+    );
+  }
   if (date !== undefined && date < LONG_ATTEMPTS_SINCE) {
     notes.push(
       `compatibility_date is ${date}: attempts of more than 25 s need ${LONG_ATTEMPTS_SINCE} or later. Raise it once your Worker is tested with it.`,

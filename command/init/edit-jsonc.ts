@@ -2,7 +2,7 @@
 
 import { applyEdits, modify, parse } from "jsonc-parser";
 import { Failure } from "../failure.ts";
-import { withAdditions, type Addition } from "./additions.ts";
+import type { Addition } from "./additions.ts";
 import type { RawConfig } from "./wanted.ts";
 
 const OPTIONS = { allowTrailingComma: true };
@@ -32,9 +32,4 @@ function listAt(config: unknown, path: readonly string[]): unknown[] | null {
   let node = config;
   for (const key of path) node = (node as Record<string, unknown> | undefined)?.[key];
   return Array.isArray(node) ? node : null;
-}
-
-/** What the edited text must say. */
-export function jsoncAfter(text: string, file: string, additions: readonly Addition[]): RawConfig {
-  return withAdditions(parseJsonc(text, file), additions);
 }

@@ -78,7 +78,7 @@ function planProject(root: string, read: Read): Parts {
 /** Lovage beside what a Worker does already. */
 function planWorker(root: string, config: string, read: Read): Parts {
   const text = read(config)!;
-  const there = config.endsWith(".toml") ? parseToml(text, config) : parseJsonc(text, config);
+  const there = parseConfig(text, config);
   const { name = workerName(basename(resolve(root))), main } = there;
   if (main === undefined) throw new Failure(`${config} names no module of the Worker: add main = "src/index.ts"`);
   const source = read(main);
@@ -101,11 +101,11 @@ function planWorker(root: string, config: string, read: Read): Parts {
 /** The configuration's text with the additions. It is read again: what does not say exactly that is not written. */
 function edited(file: string, text: string, additions: readonly Addition[]): string {
   if (additions.length === 0) return text;
-  const isToml = file.endsWith(".toml");
-  const read = (each: string) => (isToml ? parseToml(each, file) : parseJsonc(each, file));
-  const wanted = withAdditions(read(text), additions);
-  const after = isToml ? editToml(text, additions, commentsIn(ownConfig().text)) : editJsonc(text, additions);
-  const says = tried(() => read(after));
+  const wanted = withAdditions(parseConfig(text, file), additions);
+  const after = file.endsWith(".toml")
+    ? editToml(text, additions, commentsIn(ownConfig().text))
+    : editJsonc(text, additions);
+  const says = tried(() => parseConfig(after, file));
   if (isDeepStrictEqual(plain(says), plain(wanted))) return after;
   const byHand = additions.map(({ path, value }) => `  ${path.join(".")}: ${JSON.stringify(value)}`).join("\n");
   throw new Failure(
@@ -124,6 +124,15 @@ function tried<T>(what: () => T): T | null {
 /** Without the prototypes that parsers give. */
 function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value)) as unknown;
+}
+
+/** A project's configuration as it is written. Throws a `Failure` where it cannot be read. */
+export function readConfig(path: string): RawConfig {
+  return parseConfig(readFileSync(path, "utf8"), basename(path));
+}
+
+function parseConfig(text: string, file: string): RawConfig {
+  return file.endsWith(".toml") ? parseToml(text, file) : parseJsonc(text, file);
 }
 
 function parseToml(text: string, file: string): RawConfig {

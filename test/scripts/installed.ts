@@ -1,5 +1,6 @@
 /** Projects that have the packed tarball of this repository installed, without a network: the other packages are this repository's own. */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -21,6 +22,8 @@ export interface Project {
   folder: string;
   /** Runs `lovage` there, and answers what it printed. Rejects where it fails. */
   lovage(...args: string[]): Promise<string>;
+  /** Starts `lovage` there; what it answers ends it. */
+  start(...args: string[]): () => Promise<void>;
   /** Runs the command line of an installed package. */
   tool(path: string, ...args: string[]): Promise<string>;
 }
@@ -57,6 +60,19 @@ export async function packAndInstall(): Promise<Installed> {
       };
       return {
         folder,
+        start: (...args) => {
+          const child = spawn(process.execPath, [join(lovage, "dist/command/lovage.js"), ...args], {
+            cwd: folder,
+            env: { ...process.env, NO_COLOR: "1", CI: "1" },
+            stdio: "ignore",
+            detached: true,
+          });
+          const ended = once(child, "exit");
+          return async () => {
+            child.kill("SIGTERM");
+            await ended;
+          };
+        },
         lovage: (...args) => tool(join(lovage, "dist/command/lovage.js"), ...args),
         tool: (path, ...args) => tool(join(root, "node_modules", path), ...args),
       };

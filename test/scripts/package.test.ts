@@ -1,9 +1,16 @@
 /** The package as other projects get it: packed, installed, and used by its command. */
-import { accessSync, constants, existsSync, globSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { accessSync, constants, existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { builtinModules } from "node:module";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { parseSync } from "oxc-parser";
+import { parse } from "smol-toml";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { planInit } from "../../command/init/plan.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { packAndInstall, type Installed, type Project } from "./installed.ts";
 
 let installed: Installed;
@@ -60,6 +67,223 @@ describe("the tarball", () => {
     expect(imported("dist").filter((name) => !known.includes(name))).toEqual([]);
     expect(imported("dist/lovage")).toContain("hono");
     expect(imported("dist/client")).toEqual([]);
+  });
+});
+
+const HONO_TOML = `name = "store"
+main = "src/index.ts"
+compatibility_date = "2026-11-01"
+compatibility_flags = ["nodejs_compat"] # for hono
+
+# Sessions
+[[kv_namespaces]]
+binding = "SESSIONS"
+id = "00000000000000000000000000000000"
+
+[[d1_databases]]
+binding = "DB" # the store's own
+database_name = "store"
+database_id = "00000000-0000-0000-0000-000000000001"
+
+[triggers]
+crons = ["0 3 * * *"]
+`;
+
+const HONO = `import { Hono } from "hono";
+
+const app = new Hono<{ Bindings: { DB: D1Database; SESSIONS: KVNamespace } }>();
+app.get("/", (c) => c.text("the store"));
+app.get("/own", async (c) => c.json(await c.env.DB.prepare("SELECT 1 AS own").first()));
+
+export default app;
+`;
+
+/** Only what fits the tasks compiles. */
+const CLIENT = `import { createClient } from "lovage/client";
+import type { tasks } from "./tasks/index";
+
+export async function greeting(): Promise<string> {
+  const client = createClient<typeof tasks>({ baseUrl: "http://127.0.0.1" });
+  // @ts-expect-error There is no such input.
+  await client.submit("greet", { nmae: "Ada" });
+  return client.run("greet", { name: "Ada" });
+}
+`;
+
+const TSCONFIG = JSON.stringify({
+  compilerOptions: {
+    target: "es2024",
+    lib: ["esnext"],
+    module: "esnext",
+    moduleResolution: "bundler",
+    types: ["@cloudflare/workers-types"],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+  },
+  include: ["src"],
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+describe("an existing Hono Worker with a D1 and a KV of its own", () => {
+  let project: Project;
+  const read = (path: string) => readFileSync(join(project.folder, path), "utf8");
+
+  beforeAll(() => {
+    const files = {
+      "wrangler.toml": HONO_TOML,
+      "src/index.ts": HONO,
+      "src/client.ts": CLIENT,
+      "tsconfig.json": TSCONFIG,
+    };
+    project = installed.project("store", {
+      ...files,
+      "package.json": '{\n  "name": "store",\n  "type": "module"\n}\n',
+    });
+  });
+
+  it("is shown what would change, and is not changed where nobody can be asked", async () => {
+    await expect(project.lovage("init", "--no-install")).rejects.toThrow(/\+binding = "LOVAGE_DB"[^]*--yes/);
+    expect([read("wrangler.toml"), read("src/index.ts")]).toEqual([HONO_TOML, HONO]);
+  });
+
+  it("gets what is missing, keeps what it has, and is changed once", async () => {
+    await project.lovage("init", "--yes", "--no-install");
+
+    const config = parse(read("wrangler.toml")) as Record<string, { binding: string }[]>;
+    expect(config).toMatchObject({ name: "store", triggers: { crons: ["0 3 * * *", "* * * * *"] } });
+    expect(config["d1_databases"].map(({ binding }) => binding)).toEqual(["DB", "LOVAGE_DB"]);
+    expect(config["kv_namespaces"].map(({ binding }) => binding)).toEqual(["SESSIONS"]);
+    expect(read("wrangler.toml")).toMatch(/# for hono[^]*# Sessions\n[^]*# the store's own/);
+    expect(read("src/index.ts")).toMatch(/export default createLovage\(\{ tasks, schedules, app \}\);\n$/);
+    expect(await project.lovage("init", "--no-install")).toBe("Lovage is here already: nothing to change\n");
+  });
+
+  it("compiles, and its client knows its tasks", async () => {
+    expect(await project.tool("typescript/bin/tsc")).toBe("");
+  });
+
+  it("is found well by the doctor, and ill without a binding", async () => {
+    const port = String(await freePort());
+    expect(await project.lovage("doctor", "--port", port)).not.toContain("WRONG");
+    const whole = read("wrangler.toml");
+    writeFileSync(join(project.folder, "wrangler.toml"), whole.replace("ProgressObject", "Other"));
+    await expect(project.lovage("doctor", "--port", port)).rejects.toThrow(
+      /WRONG {2}bindings .*durable_objects\.bindings LOVAGE_PROGRESS.*lovage init/,
+    );
+    writeFileSync(join(project.folder, "wrangler.toml"), whole);
+  });
+
+  it("serves its own routes and runs tasks", async () => {
+    const port = await freePort();
+    const end = project.start("dev", "--port", String(port));
+    try {
+      const service = ["--url", `http://127.0.0.1:${port}`];
+      await expect
+        .poll(async () => project.lovage("submit", "greet", '{"name":"Ada"}', "--wait", ...service).catch(String))
+        .toBe('"Hello, Ada!"\n');
+      const own = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+      expect([await own("/"), await own("/own")]).toEqual(["the store", '{"own":1}']);
+      expect((await fetch(`http://127.0.0.1:${port}/docs`)).status).toBe(200);
+    } finally {
+      await end();
+    }
+  });
+});
+
+describe("npm create lovage", () => {
+  it("makes the project that lovage init makes, in the folder that it is given", () => {
+    const [manifest, script] = ["package.json", "create-lovage.js"].map((file) =>
+      readFileSync(`clients/create-lovage/${file}`, "utf8"),
+    );
+    const { folder } = installed.project("creator", { "package.json": manifest, "create-lovage.js": script });
+    const { version, dependencies } = JSON.parse(manifest) as { version: string; dependencies: Record<string, string> };
+    const own = (JSON.parse(readFileSync("package.json", "utf8")) as { version: string }).version;
+    expect([version, dependencies["lovage"]]).toEqual([own, own]);
+
+    const said = execFileSync(process.execPath, ["create-lovage.js", "my-tasks", "--no-install"], {
+      cwd: folder,
+      encoding: "utf8",
+    });
+    expect(said).toContain("cd my-tasks");
+    expect(readFileSync(join(folder, "my-tasks/wrangler.toml"), "utf8")).toContain('name = "my-tasks"');
+  });
+});
+
+describe("what cannot be changed by itself", () => {
+  it.each([
+    [
+      "a class as default",
+      { "src/index.ts": "export default class extends WorkerEntrypoint {}\n" },
+      "exports a class by default",
+    ],
+    [
+      "a class of a taken name",
+      { "src/index.ts": "export class Clock {}\nexport default {};\n" },
+      "exports a Clock of its own",
+    ],
+    ["no module", { "wrangler.toml": 'main = "src/other.ts"\n' }, "names src/other.ts as main, which is not there"],
+    ["no TOML", { "wrangler.toml": "name = \n" }, "wrangler.toml is no TOML"],
+    [
+      "lists in dotted keys",
+      { "wrangler.toml": 'main = "src/index.ts"\nqueues.producers = [{ binding = "Q", queue = "q" }]\n' },
+      "Add by hand",
+    ],
+  ])("says so: %s", async (_, files, said) => {
+    const { folder } = installed.project(randomUUID(), { "wrangler.toml": HONO_TOML, "src/index.ts": HONO, ...files });
+    expect(() => planInit(folder, "1.0.0")).toThrow(said);
+  });
+});
+
+describe("the verbs that talk to a service", () => {
+  let server: SharedServer;
+  let project: Project;
+  let lovage: Project["lovage"];
+
+  beforeAll(async () => {
+    server = await shareServer();
+    project = installed.project("verbs");
+    lovage = async (...args) => project.lovage(...args, "--url", server.url, "--key", server.root.key);
+  });
+  afterAll(async () => server?.stop());
+
+  it("submit, explain, follow and count", async () => {
+    const input = '{"name":"tea","steps":1,"pause":0}';
+    expect(JSON.parse(await lovage("submit", "process_item", input, "--wait"))).toEqual({
+      result: "Processed item tea",
+    });
+    const id = /task_\w+/.exec(await lovage("submit", "process_item", input, "--delay", "1h"))![0];
+    expect(await lovage("explain", id)).toMatch(/^scheduled .*\n {2}scheduled {2}\{"runAt"/);
+    expect(await lovage("tail", "--once")).toMatch(new RegExp(`scheduled +process_item {2}${id}`));
+    expect(await lovage("top", "--once")).toMatch(/lane +queued +running[^]*process_item/);
+  });
+
+  it("make, list and revoke keys", async () => {
+    const made = await lovage("keys", "create", "--name", "checkout", "--scopes", "submit,read");
+    expect(made).toMatch(/^lovage_\w+\n/);
+    const id = /key_\w+/.exec(made)![0];
+    expect(await lovage("keys")).toMatch(new RegExp(`${id} +checkout .*submit,read`));
+    expect(await lovage("keys", "revoke", id)).toBe(`Revoked ${id}\n`);
+    expect(await lovage("keys")).toMatch(new RegExp(`${id} .*revoked`));
+  });
+
+  it("say in a sentence what is wrong", async () => {
+    await expect(lovage("submit", "process_itme", "{}")).rejects.toThrow(/lovage: .*did you mean process_item\?/);
+    await expect(lovage("submit", "process_item", "{}")).rejects.toThrow("/input/name");
+    await expect(lovage("submit", "process_item", "{")).rejects.toThrow("the input is no JSON");
+    await expect(lovage("top", "--onec")).rejects.toThrow("has no option --onec; it has --every, --once");
+    await expect(project.lovage("top", "--url", "https://tasks.example.com")).rejects.toThrow(
+      "there is no key for https://tasks.example.com",
+    );
+    await expect(project.lovage("flop")).rejects.toThrow("there is no `lovage flop`; there is init, dev");
   });
 });
 
