@@ -6,6 +6,7 @@ import type { Tasks } from "../contract/typed-task.ts";
 import { auditVerbs, type AuditVerbs } from "./audit.ts";
 import { connect, type CallOptions, type ClientOptions } from "./connection.ts";
 import { followFeed } from "./feed.ts";
+import { errorVerbs, type ErrorVerbs } from "./errors.ts";
 import { flowVerbs, type FlowVerbs } from "./flows.ts";
 import { keyVerbs, type KeyVerbs } from "./keys.ts";
 import { laneVerbs, type LaneVerbs } from "./lanes.ts";
@@ -26,6 +27,7 @@ export interface Client<T extends Tasks> extends TaskVerbs<T> {
   linkKeys: LinkKeyVerbs;
   webhooks: WebhookVerbs;
   audit: AuditVerbs;
+  errors: ErrorVerbs;
   /** How many tasks there are by state, task and lane, how many end, and how long they wait and run. */
   stats(options?: CallOptions): Promise<Stats>;
   /** What changes: a frame at once, then one a second while anything does, until the signal aborts. */
@@ -51,6 +53,7 @@ export function createClient<T extends Tasks = Tasks>(options: ClientOptions): C
     linkKeys: linkKeyVerbs(connection),
     webhooks: webhookVerbs(connection),
     audit: auditVerbs(connection),
+    errors: errorVerbs(connection),
     stats: async ({ signal } = {}) => connection.json({ method: "GET", path: "/v1/stats", signal }),
     feed: (options) => followFeed(connection, options),
   };

@@ -10,6 +10,9 @@ import type { TickBudget } from "../core/plan.ts";
 const CHORES_EVERY_MS = 15_000;
 const FOLD_EVERY_MS = 60_000;
 
+/** Between two looks at all groups of errors, which are kept for a month. */
+const SWEEP_ERRORS_EVERY_MS = 6 * 3_600_000;
+
 /** Stretches of keys that one round scans at most. */
 const MAX_STRETCHES = 20;
 
@@ -35,6 +38,8 @@ interface State {
   doneAt: number;
   foldedAt: number;
   sweeps: Sweeps;
+  /** When the last sweep of the groups of errors began; absent: none has. */
+  errorsAt?: number;
   /** The chores that a tick left to the next one. */
   left: Chores | null;
 }
@@ -59,6 +64,8 @@ export async function doRound(
 
   const isWalking = walk.nextAt === null || walk.nextAt <= now;
   const isFolding = unfolded && now - state.foldedAt >= FOLD_EVERY_MS;
+  const isSweeping = now - (state.errorsAt ?? 0) >= SWEEP_ERRORS_EVERY_MS;
+  if (state.left === null && isSweeping) state.errorsAt = now;
   let left: Chores = state.left ?? {
     walk: isWalking ? walk.cursor : undefined,
     fold: isFolding ? true : undefined,
@@ -67,6 +74,7 @@ export async function doRound(
     flows: true,
     rollups: true,
     audit: firstKeptAudit(env, now),
+    errors: isSweeping ? ["", ""] : undefined,
     ...state.sweeps,
   };
   for (let stretch = 1; isAnyLeft(left); stretch++) {

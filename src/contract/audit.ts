@@ -26,6 +26,8 @@ export const AUDIT_ACTIONS = [
   "lane.pause",
   "lane.drain",
   "lane.resume",
+  "error.resolve",
+  "error.ignore",
   "limit.put",
   "limit.delete",
   "key.create",

@@ -3,6 +3,7 @@
 import { log } from "../core/log-events.ts";
 import type { KeyLimit } from "../core/concurrency.ts";
 import { commitAttempts, type Commit, type CommitAnswer, type Committed } from "../results/commit-attempts.ts";
+import type { Change } from "../results/changes.ts";
 import { troubleOf } from "../results/trouble.ts";
 import { announce } from "./announce.ts";
 
@@ -18,8 +19,18 @@ const SHORT_RESULT = 500;
 /** Writes the ends of attempts and returns those that were accepted; one that is missing was fenced. */
 export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> {
   const { held, released, owed } = await write(env, commits);
-  await announce(env, { moved: held, released, owed, freed: keysOf(commits) });
+  await announce(env, { moved: held.map(withError(commits)), released, owed, freed: keysOf(commits) });
   return held;
+}
+
+/** What has failed, with its error; what was cancelled meanwhile has another one. */
+function withError(commits: readonly Commit[]): (end: Committed) => Change {
+  const byAttempt = new Map(commits.map((entry) => [`${entry.id}/${entry.attempt}`, entry]));
+  return (end) => {
+    if (end.state !== "failed") return end;
+    const { error = null, tags = null } = byAttempt.get(`${end.id}/${end.attempt}`) ?? {};
+    return { ...end, error, tags };
+  };
 }
 
 /** Throws what D1 threw. If the database is full for longer than {@link FULL_PATIENCE_MS}, tasks fail without their results. */

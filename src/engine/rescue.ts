@@ -29,5 +29,7 @@ function crashOf(task: DueTask, now: number): Commit {
     leaseUntil: task.leaseUntil,
     mayRelease: task.mayRelease === 1,
     concurrency: task.concurrency,
+    task: task.task,
+    tags: task.tags,
   };
 }

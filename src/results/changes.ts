@@ -5,6 +5,7 @@
  * already. The verb's arrow in `core/states.ts` says from which states it may have come.
  */
 
+import type { TaskError } from "../core/errors.ts";
 import type { Outcome } from "../core/settle.ts";
 import type { Queued, State } from "../core/states.ts";
 import type { OwedId } from "./webhooks/owed.ts";
@@ -27,6 +28,9 @@ export interface Change extends Queued {
   runAt?: number;
   startedAt?: number | null;
   finishedAt?: number | null;
+  /** Of a task that has failed: its error and tags (JSON text), for the group of its error. */
+  error?: TaskError | null;
+  tags?: string | null;
 }
 
 /** What a transaction has done. Absent: nothing of that kind. */

@@ -1,6 +1,7 @@
 /** Chores of the clock that are not urgent, in one round trip: it removes old rows, folds counts and reads rows for the retention walk. */
 
 import { forgetAudit } from "./audit.ts";
+import { addForgetGroups, type GroupPlace } from "./error-groups.ts";
 import { forgetBuckets } from "./limits/buckets.ts";
 import { Batch, persist } from "./d1.ts";
 import { forgetLimits } from "./limits/slots.ts";
@@ -22,6 +23,8 @@ export interface Chores {
   rollups?: true | undefined;
   /** The first id of the audit log that is kept. */
   audit?: string | undefined;
+  /** The last group of errors that was looked at. */
+  errors?: GroupPlace | undefined;
   /** The last key of a limit, and of a bucket, that was looked at. */
   limits?: string | undefined;
   buckets?: string | undefined;
@@ -48,7 +51,7 @@ export async function doChores(
   const batch = new Batch(db);
   /** What is left of each chore once the batch has run. */
   const rests: (() => Chores)[] = [];
-  const { walk, fold, keys, windows, flows, rollups, limits, buckets, audit } = chores;
+  const { walk, fold, keys, windows, flows, rollups, limits, buckets, audit, errors } = chores;
   const forget = (statement: D1PreparedStatement, rest: Chores) => {
     const forgotten = batch.changes(statement);
     rests.push(() => (forgotten() >= chunk ? rest : {}));
@@ -68,6 +71,10 @@ export async function doChores(
   if (flows) forget(forgetEmptyFlows(db, now, chunk), { flows });
   if (rollups) forget(forgetRollups(db, now, chunk), { rollups });
   if (audit !== undefined) forget(forgetAudit(db, audit, chunk), { audit });
+  if (errors !== undefined) {
+    const next = addForgetGroups(batch, db, now, errors, chunk);
+    rests.push(() => ({ errors: next() }));
+  }
   if (limits !== undefined) sweep("limits", limits, forgetLimits(db, limits, chunk));
   if (buckets !== undefined) sweep("buckets", buckets, forgetBuckets(db, now, buckets, chunk));
   await batch.run(persist);

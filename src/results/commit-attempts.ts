@@ -1,6 +1,7 @@
 /** Ends attempts: one transaction for all that ended together. */
 
 import { BELL_MS, INLINE_PAYLOAD_BYTES, MAX_HISTORY, MAX_PARAM_BYTES } from "../core/bounds.ts";
+import { groupOf } from "../core/error-groups.ts";
 import type { Outcome, Settlement } from "../core/settle.ts";
 import { sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import type { AttemptRecord } from "../core/timeline.ts";
@@ -31,6 +32,9 @@ export interface Commit extends Settlement {
   mayRelease: boolean;
   /** JSON of the keys under which its end frees a slot; null where it has none. */
   concurrency?: string | null;
+  /** The task's name and tags (JSON text), for the group of its failure; absent where an end cannot be a failure. */
+  task?: string;
+  tags?: string | null;
 }
 
 /** What a commit has done. */
@@ -76,7 +80,7 @@ const SETTLEMENTS = `(
     value->>'runAt' AS run_at, value->>'dueAt' AS due_at, value->>'failures' AS failures,
     value->>'crashes' AS crashes, value->>'error' AS error, value->>'record' AS record,
     value->>'progress' AS progress, value->>'object' AS object, value->>'result' AS result,
-    value->>'overflow' AS overflow, value->>'leaseUntil' AS lease_until, value->'wait' AS wait, value->>'sealed' AS sealed
+    value->>'overflow' AS overflow, value->>'group' AS error_group, value->>'leaseUntil' AS lease_until, value->'wait' AS wait, value->>'sealed' AS sealed
   FROM json_each(?1)) AS v`;
 
 const GUARD = `tasks.id = v.id AND tasks.state = 'running' AND tasks.attempt = v.attempt AND ${IS_STILL_LOST}`;
@@ -122,6 +126,7 @@ UPDATE tasks SET
       '$.to', CASE WHEN ${UNDOES} THEN 'queued' WHEN ${CANCELLED} THEN 'cancelled' ELSE v.record->>'to' END)),
   progress = COALESCE(v.progress, tasks.progress),
   error = CASE WHEN ${UNDOES} THEN NULL WHEN ${CANCELLED} THEN ${cancelledError("tasks.cancel_reason")} ELSE v.error END,
+  error_group = CASE WHEN ${CANCELLED} THEN NULL ELSE v.error_group END,
   overflow = CASE WHEN ${CANCELLED} THEN tasks.overflow ELSE tasks.overflow | v.overflow END,
   result = CASE WHEN ${CANCELLED} THEN NULL ELSE v.result END,
   sealed_result = CASE WHEN ${CANCELLED} THEN NULL ELSE v.sealed END
@@ -220,7 +225,7 @@ function recordText(record: NewRecord): string {
 }
 
 function entryOf(commit: Commit): Entry {
-  const { result, error, attemptError, outcome, startedAt, concurrency: _, ...rest } = commit;
+  const { result, error, attemptError, outcome, startedAt, task, concurrency: _, tags: __, ...rest } = commit;
   const size = result === null ? 0 : byteLength(result);
   const apart = size > INLINE_PAYLOAD_BYTES ? result : null;
   // `run` and `runAt` are read from the row when the record is stored.
@@ -235,6 +240,7 @@ function entryOf(commit: Commit): Entry {
   const value = {
     ...rest,
     error: error === null ? null : JSON.stringify(error),
+    ...(error !== null && task !== undefined && commit.state === "failed" ? { group: groupOf(task, error).id } : {}),
     record: recordText(record),
     result: apart === null ? result : null,
     overflow: apart === null ? 0 : OVERFLOW.result,

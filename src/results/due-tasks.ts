@@ -15,6 +15,8 @@ export interface DueTask extends Sleeper {
   flowId: string | null;
   mayRelease: number;
   undo: string | null;
+  task: string;
+  tags: string | null;
   concurrency: string | null;
 }
 
@@ -22,7 +24,8 @@ const DUE = `
 SELECT id, lane, state, attempt, failures, crashes, max_attempts AS maxAttempts, due_at AS dueAt,
   run_at AS runAt, created_at AS createdAt, started_at AS startedAt, expires_at AS expiresAt,
   lease_until AS leaseUntil, retain_until AS retainUntil, finished_at AS finishedAt,
-  retention_ms AS retentionMs, object, flow_id AS flowId, node IS NOT NULL AS mayRelease, concurrency, undo, paused_at AS pausedAt
+  retention_ms AS retentionMs, object, flow_id AS flowId, node IS NOT NULL AS mayRelease, concurrency, undo, paused_at AS pausedAt,
+  task, tags
 FROM tasks
 WHERE due_at <= ?1 AND NOT (state = 'running' AND id IN (SELECT value FROM json_each(?3)))
 ORDER BY due_at LIMIT ?2`;

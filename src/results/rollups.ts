@@ -4,6 +4,7 @@
  */
 
 import { type Batch, persistOr503 } from "./d1.ts";
+import { addFailures, type Failures } from "./error-groups.ts";
 import { addStatement, type TenantUse } from "./usage.ts";
 import type { Counts } from "../core/counts.ts";
 
@@ -46,11 +47,17 @@ INSERT INTO rollups (span, at, tenant, counts)
 SELECT value->>'span', value->>'at', value->>'tenant', value->>'counts' FROM json_each(?1) WHERE true
 ${MERGE}`;
 
-/** Adds these counts, and what tenants use. Not safe to repeat, so it is tried once: better lose some seconds than count them twice. */
-export async function addRollups(db: D1Database, rollups: Rollup[], used: TenantUse[] = []): Promise<void> {
+/** Adds these counts, what tenants use, and what has failed. Not safe to repeat, so it is tried once: better lose some seconds than count them twice. */
+export async function addRollups(
+  db: D1Database,
+  rollups: Rollup[],
+  used: TenantUse[] = [],
+  failures: Failures[] = [],
+): Promise<void> {
   const statement = db.prepare(ADD).bind(JSON.stringify(rollups));
-  if (used.length === 0) await statement.run();
-  else await db.batch([statement, addStatement(db, used)]);
+  const others = [...(used.length === 0 ? [] : [addStatement(db, used)]), ...addFailures(db, failures)];
+  if (others.length === 0) await statement.run();
+  else await db.batch([statement, ...others]);
 }
 
 /** The oldest rows that are not folded: the same ones for every statement of a transaction. */

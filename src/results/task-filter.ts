@@ -1,6 +1,7 @@
 /** What a list or a bulk verb selects, and where to look for it. */
 
 import { firstIdAt, ID_SLACK_MS, idTime } from "../core/id-time.ts";
+import { isErrorGroupId } from "../core/error-groups.ts";
 import { LIVE_STATES, type State } from "../core/states.ts";
 import { persistOr503 } from "./d1.ts";
 import { readChildren, readDescendants } from "./family.ts";
@@ -18,7 +19,7 @@ export interface TaskFilter {
   createdBefore?: number | undefined;
   finishedAfter?: number | undefined;
   finishedBefore?: number | undefined;
-  /** The type of its error. */
+  /** The type of its error, or the id of its group. */
   error?: string | undefined;
   flowId?: string | undefined;
   /** Ids of tasks: what that task has spawned or released, and all that goes back to it, itself included. */
@@ -76,13 +77,18 @@ export function conditionOf(filter: TaskFilter): Sql {
   if (filter.createdBefore !== undefined) add("tasks.created_at < ?", filter.createdBefore);
   if (filter.finishedAfter !== undefined) add("tasks.finished_at > ?", filter.finishedAfter);
   if (filter.finishedBefore !== undefined) add("tasks.finished_at < ?", filter.finishedBefore);
-  if (filter.error !== undefined) add("json_extract(tasks.error, '$.type') = ?", filter.error);
   if (filter.parentId !== undefined) add("tasks.parent_id = ?", filter.parentId);
   if (filter.rootId !== undefined) add("COALESCE(tasks.root_id, tasks.id) = ?", filter.rootId);
   if (filter.schedule !== undefined) add("json_extract(tasks.tags, '$.schedule') = ?", filter.schedule);
   const { now = 0 } = filter;
   if (filter.waitLongerThan !== undefined) add(`${WAITED} > ?`, now, filter.waitLongerThan);
   if (filter.runLongerThan !== undefined) add(`${RAN} > ?`, now, filter.runLongerThan);
+  if (filter.error !== undefined) {
+    add(
+      isErrorGroupId(filter.error) ? "tasks.error_group = ?" : "json_extract(tasks.error, '$.type') = ?",
+      filter.error,
+    );
+  }
   return { sql: parts.join(" AND "), values };
 }
 

@@ -65,6 +65,8 @@ export interface TaskColumns extends TaskRow {
   /** The same of its result. */
   result: string | null;
   sealedResult: string | null;
+  /** Of one that has failed: the group of its error. */
+  errorGroup: string | null;
   /** 1: a running attempt that was asked to stop undoes its steps. */
   cancelUndo: number;
   /** Names the claim that took it, or the call that has begun its run. */
@@ -153,6 +155,7 @@ export const COLUMNS = {
   history: { column: "history", initial: null },
   progress: ofRun("progress"),
   error: ofRun("error"),
+  errorGroup: { column: "error_group", ...unread, reset: "NULL" },
   overflow: { ...last("overflow"), reset: `overflow & ~${OVERFLOW.result}` },
   input: { ...last("input"), ...unread },
   sealed: { ...last("sealed"), ...unread },

@@ -14,6 +14,7 @@ import {
   retryFlowOperation,
 } from "./flows/operations.ts";
 import { getFeed } from "./feed.ts";
+import { ignoreErrorOperation, listErrors, resolveErrorOperation } from "./errors.ts";
 import { listFlowsOperation } from "./flows/list.ts";
 import { getHealth } from "./health.ts";
 import { createKeyOperation, getKey, getOwnKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
@@ -124,6 +125,9 @@ export const operations: readonly Operation[] = [
   replayDeliveries,
   testWebhookOperation,
   listAuditOperation,
+  listErrors,
+  resolveErrorOperation,
+  ignoreErrorOperation,
   getStats,
   getFeed,
   getMetrics,

@@ -193,5 +193,7 @@ function commitOf({ task, bounds }: Attempt, ending: Ending, ran: Ran | null) {
     object: ran?.used ? OBJECT.used : 0,
     mayRelease: task.mayRelease === 1,
     concurrency: task.concurrency,
+    task: task.task,
+    tags: task.tags,
   };
 }

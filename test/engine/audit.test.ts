@@ -2,9 +2,11 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { AuditAction, AuditEntry } from "../../src/contract/audit.ts";
+import { groupOf } from "../../src/core/error-groups.ts";
 import { firstIdAt } from "../../src/core/id-time.ts";
 import { auditOf, isAuditId, systemActor } from "../../src/engine/audit.ts";
 import { declareSchedules } from "../../src/engine/schedules/declare.ts";
+import { addFailures } from "../../src/results/error-groups.ts";
 import { operations } from "../../src/web/app.ts";
 import type { Operation } from "../../src/web/operation.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
@@ -87,6 +89,25 @@ async function limit(): Promise<string> {
   return id;
 }
 
+async function errorGroup(): Promise<string> {
+  const { id, task, type, message } = groupOf(name(), { type: "Error", message: "no" });
+  const now = Date.now();
+  const failures = {
+    tenant: "owner",
+    id,
+    task,
+    type,
+    message,
+    count: 1,
+    firstAt: now,
+    lastAt: now,
+    samples: [],
+    tags: {},
+  };
+  await env.DB.batch(addFailures(env.DB, [failures]));
+  return id;
+}
+
 const key = () => made("POST", "/v1/keys", { name: "k", scopes: ["read"] });
 const webhook = () => made("POST", "/v1/webhooks", { url: "http://127.0.0.1:9/", events: ["task.expired"] });
 
@@ -145,6 +166,8 @@ const CHANGES: Record<string, Change> = {
   pauseLane: { action: "lane.pause", ask: lane("pause") },
   drainLane: { action: "lane.drain", ask: lane("drain") },
   resumeLane: { action: "lane.resume", ask: lane("resume") },
+  resolveError: { action: "error.resolve", ask: about(errorGroup) },
+  ignoreError: { action: "error.ignore", ask: about(errorGroup, { untilCount: 9 }) },
   putLimit: {
     action: "limit.put",
     ask: async () => ({ path: { id: `concurrency::${name()}` }, body: { limit: 3 } }),

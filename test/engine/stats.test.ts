@@ -5,8 +5,20 @@ import { cancel } from "../../src/engine/cancel.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { expire } from "../../src/engine/expire.ts";
 import { sumOf } from "../../src/core/counts.ts";
+import { groupOf } from "../../src/core/error-groups.ts";
+import { auditOf, systemActor } from "../../src/engine/audit.ts";
+import { ignoreError, listErrorGroups, resolveError } from "../../src/engine/stats/error-groups.ts";
 import { writeCounts } from "../../src/engine/stats/observe.ts";
 import { describeStats } from "../../src/engine/stats/stats.ts";
+import {
+  addFailures,
+  addForgetGroups,
+  GROUP_KEPT_MS,
+  MAX_GROUPS,
+  readErrorGroups,
+  type GroupPlace,
+} from "../../src/results/error-groups.ts";
+import { listIds } from "../../src/results/list-tasks.ts";
 import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { countLiveByTask } from "../../src/results/live-counts.ts";
 import { Batch, persist } from "../../src/results/d1.ts";
@@ -185,6 +197,106 @@ describe("counting", () => {
       ).length;
     expect([await left(SPANS.minute), await left(SPANS.hour)]).toEqual([1, 3]);
     expect(await readRollups(env.DB, tenant, SPANS.total, [0])).toEqual([{ a: 4 }]);
+  });
+});
+
+/** A task that fails so, with these tags. */
+async function fail(message: string, tags: Record<string, string> = {}): Promise<string> {
+  const task = newTask(tenant, { maxAttempts: 1, tags });
+  await insertTasks(env.DB, [task]);
+  const claimed = await claimOne(env.DB, task.id);
+  const error = { type: "RangeError", message };
+  const end = endOf(claimed, { outcome: "failed", error, retryable: false });
+  await commit(quietEnv(), [{ ...end, task: claimed.task, tags: claimed.tags }]);
+  return task.id;
+}
+
+describe("failures", () => {
+  const groups = (filter = {}) => listErrorGroups(quietEnv(), tenant, filter, Date.now());
+  const audit = () => auditOf(systemActor("test"), "error.resolve", { tenant, target: null }, Date.now());
+
+  it("are grouped by task, type and message without its numbers, with samples and tags", async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 7; n++) ids.push(await fail(`order ${n} is gone`, { customer: n < 5 ? "a" : "b" }));
+    await fail("something else");
+    const [other, group] = await groups();
+    expect(other).toMatchObject({ message: "something else", count: 1 });
+    expect(group).toMatchObject({
+      task: "test.noop",
+      type: "RangeError",
+      message: "order # is gone",
+      count: 7,
+      state: "open",
+    });
+    expect(group!.sampleIds).toEqual(ids.slice(-5).toReversed());
+    expect(group!.tags).toEqual([
+      { name: "customer", value: "a", count: 5 },
+      { name: "customer", value: "b", count: 2 },
+    ]);
+    expect(await listErrorGroups(quietEnv(), newTenant(), {}, Date.now())).toEqual([]);
+    expect((await groups({ newSince: Date.now() + 1 })).length).toBe(0);
+
+    const found = await listIds(env.DB, { tenant, error: group!.id }, null, 50, 4);
+    expect(found.items.toSorted()).toEqual(ids.toSorted());
+  });
+
+  it("open a group that was resolved, and one that was ignored until their count", async () => {
+    await fail("order 1");
+    const { id } = (await groups())[0]!;
+    await scheduler.wait(2);
+    expect(await resolveError(quietEnv(), tenant, id, Date.now(), audit())).toMatchObject({
+      state: "resolved",
+      count: 1,
+    });
+    await scheduler.wait(2);
+    await fail("order 2");
+    expect(await groups()).toMatchObject([{ state: "open", count: 2 }]);
+    await ignoreError(quietEnv(), tenant, id, 4, Date.now(), audit());
+    await fail("order 3");
+    expect(await groups()).toMatchObject([{ state: "ignored", count: 3, untilCount: 4 }]);
+    await fail("order 4");
+    expect(await groups()).toMatchObject([{ state: "open", count: 4, untilCount: null }]);
+    expect(await resolveError(quietEnv(), newTenant(), id, Date.now(), audit())).toBeNull();
+  });
+
+  it("cost their tasks no row and no statement, and a row each time that they are written down", async () => {
+    const { db, written } = countRows(env.DB);
+    const tasks = Array.from({ length: 30 }, () => newTask(tenant, { maxAttempts: 1 }));
+    await insertTasks(db, tasks);
+    const claimed = await Promise.all(tasks.map((task) => claimOne(db, task.id)));
+    const error = { type: "Error", message: "no 1" };
+    const ends = claimed.map((task) => ({
+      ...endOf(task, { outcome: "failed", error, retryable: false }),
+      task: task.task,
+    }));
+    written();
+    await commit(quietEnv(db), ends);
+    // The end, and its entry in the index of what ended badly.
+    expect(written()).toBe(30 * 2);
+    await writeCounts(quietEnv(db));
+    // What is counted of the tenant, what it uses, and the group.
+    expect(written()).toBeLessThanOrEqual(3);
+  });
+
+  it("have a bounded number of groups: those that failed last, for a month", async () => {
+    const now = Date.now();
+    const failures = Array.from({ length: MAX_GROUPS + 7 }, (_, n) => {
+      const group = groupOf(`task${n}`, { type: "Error", message: "no" });
+      return { ...group, tenant, count: 1, firstAt: now - n, lastAt: now - n, samples: [], tags: {} };
+    });
+    await env.DB.batch(addFailures(env.DB, failures));
+    const rows = await readErrorGroups(env.DB, tenant, 0);
+    expect(rows.length).toBe(MAX_GROUPS);
+    expect(rows.at(-1)!.task).toBe(`task${MAX_GROUPS - 1}`);
+    let rounds = 0;
+    for (let place: GroupPlace | undefined = ["", ""]; place !== undefined; rounds++) {
+      const batch = new Batch(env.DB);
+      const next = addForgetGroups(batch, env.DB, now + GROUP_KEPT_MS - 9, place, 200);
+      await batch.run(persist);
+      place = next();
+    }
+    expect(rounds).toBeGreaterThanOrEqual(3);
+    expect(await readErrorGroups(env.DB, tenant, 0)).toHaveLength(10);
   });
 });
 

@@ -56,7 +56,18 @@ describe("a new run", () => {
 
 describe("a row that is read", () => {
   /** What only statements look at, beside the payloads. */
-  const UNREAD = ["batch", "cancel_undo", "children", "circuit", "concurrency", "holder", "node", "rates", "signals"];
+  const UNREAD = [
+    "batch",
+    "cancel_undo",
+    "children",
+    "circuit",
+    "concurrency",
+    "error_group",
+    "holder",
+    "node",
+    "rates",
+    "signals",
+  ];
 
   it("has each column, or one of those that nobody asks for", async () => {
     const read = [...TASK_COLUMNS.matchAll(/tasks\.(\w+)/g)].map((match) => match[1]!);

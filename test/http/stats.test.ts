@@ -2,7 +2,9 @@
 // Somebody else's idea of the format.
 import parse, { type Family } from "parse-prometheus-text-format";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ErrorGroupResource } from "../../src/contract/error-group.ts";
 import type { Stats } from "../../src/contract/stats.ts";
+import type { BulkResult } from "../../src/contract/task.ts";
 import { apiOf, poll, type Api, type Submission } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
 
@@ -205,6 +207,50 @@ describe("the metrics", () => {
   it("need the scope read", async () => {
     expect((await api.get("/metrics", { authorization: null })).status).toBe(401);
     expect((await (await keyFor("no", ["submit"])).get("/metrics")).status).toBe(403);
+  });
+});
+
+describe("errors", () => {
+  it("are listed by group, and a group's tasks are listed and retried by its id", async () => {
+    const owner = await keyFor("errors", ["submit", "read", "cancel"]);
+    const failing = (message: string) => ({
+      task: "test.fail",
+      input: { message, retryable: false },
+      options: { tags: { customer: "42" } },
+    });
+    await runAll(owner, [1, 2, 3].map((n) => failing(`no order ${n}`)).concat(failing("nothing at all")));
+    type Groups = { items: ErrorGroupResource[]; nextCursor: string | null };
+    const all = await poll(
+      () => "not everything is counted",
+      async () => {
+        const { body } = await owner.get<Groups>("/v1/errors");
+        return body.items.reduce((sum, { count }) => sum + count, 0) === 4 ? body.items : null;
+      },
+    );
+    const group = all.find(({ message }) => message === "no order #")!;
+    expect(group).toMatchObject({ task: "test.fail", type: "NonRetryableError", count: 3, state: "open" });
+    expect(group.tags).toEqual([{ name: "customer", value: "42", count: 3 }]);
+
+    const first = await owner.get<Groups>("/v1/errors?limit=1");
+    const second = await owner.get<Groups>(`/v1/errors?limit=1&cursor=${first.body.nextCursor}`);
+    expect([...first.body.items, ...second.body.items]).toEqual(all);
+    expect(second.body.nextCursor).toBeNull();
+
+    const resolved = await owner.post<ErrorGroupResource>(`/v1/errors/${group.id}/resolve`);
+    expect(resolved.body).toMatchObject({ id: group.id, state: "resolved" });
+    expect((await owner.post(`/v1/errors/${group.id}/ignore`, { untilCount: 0 })).status).toBe(422);
+    expect((await owner.post("/v1/errors/err_0000000000000/resolve")).status).toBe(404);
+    expect((await owner.get("/v1/errors?state=nothing")).status).toBe(400);
+
+    const retried = await owner.post<BulkResult>("/v1/tasks/retry", { filter: { error: group.id } });
+    expect(retried.body).toEqual({ matched: 3, changed: 3 });
+    await poll(
+      () => "the group is not open again",
+      async () => {
+        const { body } = await owner.get<Groups>("/v1/errors?state=open");
+        return body.items.find(({ id, count }) => id === group.id && count === 6) ?? null;
+      },
+    );
   });
 });
 

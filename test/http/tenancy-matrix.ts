@@ -44,6 +44,19 @@ async function made(owner: Api, path: string, body?: unknown): Promise<string> {
   return answer.body.id;
 }
 
+let errors = 0;
+
+/** The group of a failure that nobody has had before. */
+async function errorGroup(owner: Api): Promise<string> {
+  const word = Array.from(String(++errors), (digit) => "abcdefghij"[Number(digit)]).join("");
+  const { id } = await owner.submit("test.fail", { message: `group ${word}`, retryable: false });
+  await owner.waitForEnd(id);
+  const { body } = await owner.get<{ items: { id: string; sampleIds: string[] }[] }>("/v1/errors");
+  const group = body.items.find(({ sampleIds }) => sampleIds.includes(id));
+  if (!group) throw new Error(`no group of ${id}: ${JSON.stringify(body)}`);
+  return group.id;
+}
+
 const webhook = (owner: Api) => made(owner, "/v1/webhooks", { url: "http://127.0.0.1:9/", events: ["task.expired"] });
 
 const flow = (owner: Api) => made(owner, "/v1/flows", { chain: [submission, { task: "test.noop" }] });
@@ -185,6 +198,10 @@ export const MATRIX: Record<string, Row> = {
       return { path: { id, deliveryId: await made(owner, `/v1/webhooks/${id}/test`) } };
     },
   },
+
+  listErrors: { right: 200, other: 200 },
+  resolveError: { right: 200, request: about(errorGroup) },
+  ignoreError: { right: 200, request: about(errorGroup) },
 
   listAudit: { right: 200, other: 200 },
   getStats: { right: 200, other: 200 },

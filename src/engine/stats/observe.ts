@@ -10,6 +10,7 @@ import type { Outcome } from "../../core/settle.ts";
 import { isTerminal } from "../../core/states.ts";
 import { WEBHOOK_TASK } from "../../core/webhook.ts";
 import type { Change } from "../../results/changes.ts";
+import { noteFailure, takeFailures } from "./failures.ts";
 import { note, takeUntold } from "../quota.ts";
 import { addRollups, beginningOf, SPANS, UNFOLDED_SPAN } from "../../results/rollups.ts";
 
@@ -34,7 +35,8 @@ const MEASURED: readonly Outcome[] = ["succeeded", "failed", "timeout", "cancell
  */
 export function observe(changes: readonly Change[], at: number): boolean {
   let isUnwritten = false;
-  for (const { tenant, task, lane, state, outcome, runAt, startedAt, finishedAt } of changes) {
+  for (const change of changes) {
+    const { tenant, task, lane, state, outcome, runAt, startedAt, finishedAt } = change;
     if (tenant === undefined || task === undefined) continue;
     const isAttempt = outcome !== undefined && typeof finishedAt === "number";
     // Deliveries do not count as tasks of their tenant: endpoints have lists of them.
@@ -48,6 +50,7 @@ export function observe(changes: readonly Change[], at: number): boolean {
     if (isTerminal(state)) {
       countEnd(counts, { task, lane }, state);
       note(tenant, { tasks: -1 });
+      if (state === "failed") noteFailure(tenant, task, change, isAttempt ? finishedAt : at);
     }
     isUnwritten ||= !isAttempt;
   }
@@ -83,7 +86,7 @@ export async function writeCounts(env: Env): Promise<void> {
   since = null;
   writtenAt = Date.now();
   try {
-    await addRollups(env.DB, rollups, takeUntold());
+    await addRollups(env.DB, rollups, takeUntold(), takeFailures());
   } catch (error) {
     log("counts_not_written", { rollups: rollups.length, error });
   }
