@@ -1,6 +1,8 @@
 /** One client of one service. */
 
 import type { FeedFrame } from "../contract/feed.ts";
+import type { HealthReport } from "../contract/health-report.ts";
+import type { Series, SeriesMetric } from "../contract/series.ts";
 import type { Stats } from "../contract/stats.ts";
 import type { Tasks } from "../contract/typed-task.ts";
 import { auditVerbs, type AuditVerbs } from "./audit.ts";
@@ -17,6 +19,12 @@ import type { TaskVerbs } from "./task-verbs.ts";
 import { taskVerbs } from "./tasks.ts";
 import { webhookVerbs, type WebhookVerbs } from "./webhooks.ts";
 
+export interface SeriesQuery extends CallOptions {
+  metric?: SeriesMetric;
+  by?: "task" | "lane";
+  span?: Series["span"];
+}
+
 /** Everything that the service does. */
 export interface Client<T extends Tasks> extends TaskVerbs<T> {
   flows: FlowVerbs;
@@ -32,6 +40,10 @@ export interface Client<T extends Tasks> extends TaskVerbs<T> {
   stats(options?: CallOptions): Promise<Stats>;
   /** What changes: a frame at once, then one a second while anything does, until the signal aborts. */
   feed(options?: CallOptions): AsyncGenerator<FeedFrame, void, undefined>;
+  /** The same over time: a point for each minute, hour or day of `span`, "1h" unless given. */
+  series(query?: SeriesQuery): Promise<Series>;
+  /** How the work stands: a verdict, one sentence, and what it was made from. */
+  report(options?: CallOptions): Promise<HealthReport>;
 }
 
 /**
@@ -56,5 +68,8 @@ export function createClient<T extends Tasks = Tasks>(options: ClientOptions): C
     errors: errorVerbs(connection),
     stats: async ({ signal } = {}) => connection.json({ method: "GET", path: "/v1/stats", signal }),
     feed: (options) => followFeed(connection, options),
+    report: async ({ signal } = {}) => connection.json({ method: "GET", path: "/v1/health/report", signal }),
+    series: async ({ signal, ...query } = {}) =>
+      connection.json({ method: "GET", path: "/v1/stats/series", query: { ...query }, signal }),
   };
 }

@@ -10,8 +10,8 @@ import type { TickBudget } from "../core/plan.ts";
 const CHORES_EVERY_MS = 15_000;
 const FOLD_EVERY_MS = 60_000;
 
-/** Between two looks at all groups of errors, which are kept for a month. */
-const SWEEP_ERRORS_EVERY_MS = 6 * 3_600_000;
+/** Between two looks at what is kept for a month: groups of errors, and hours. */
+const SWEEP_EVERY_MS = 3_600_000;
 
 /** Stretches of keys that one round scans at most. */
 const MAX_STRETCHES = 20;
@@ -38,8 +38,8 @@ interface State {
   doneAt: number;
   foldedAt: number;
   sweeps: Sweeps;
-  /** When the last sweep of the groups of errors began; absent: none has. */
-  errorsAt?: number;
+  /** When the last sweep of what is kept for a month began; absent: none has. */
+  sweptAt?: number;
   /** The chores that a tick left to the next one. */
   left: Chores | null;
 }
@@ -64,8 +64,8 @@ export async function doRound(
 
   const isWalking = walk.nextAt === null || walk.nextAt <= now;
   const isFolding = unfolded && now - state.foldedAt >= FOLD_EVERY_MS;
-  const isSweeping = now - (state.errorsAt ?? 0) >= SWEEP_ERRORS_EVERY_MS;
-  if (state.left === null && isSweeping) state.errorsAt = now;
+  const isSweeping = now - (state.sweptAt ?? 0) >= SWEEP_EVERY_MS;
+  if (state.left === null && isSweeping) state.sweptAt = now;
   let left: Chores = state.left ?? {
     walk: isWalking ? walk.cursor : undefined,
     fold: isFolding ? true : undefined,
@@ -75,6 +75,7 @@ export async function doRound(
     rollups: true,
     audit: firstKeptAudit(env, now),
     errors: isSweeping ? ["", ""] : undefined,
+    days: isSweeping ? true : undefined,
     ...state.sweeps,
   };
   for (let stretch = 1; isAnyLeft(left); stretch++) {

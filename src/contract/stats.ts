@@ -5,10 +5,10 @@ import { QUOTA_NAMES, type QuotaName } from "../core/quotas.ts";
 import { STATES, TERMINAL_STATES } from "../core/states.ts";
 
 /** In ms; null where nothing was measured. */
-const quantilesSchema = z.object({ p50: z.int().nullable(), p95: z.int().nullable() });
+export const quantilesSchema = z.object({ p50: z.int().nullable(), p95: z.int().nullable() });
 
 /** A count for each of these. */
-function countsOf<const Name extends string>(names: readonly Name[]) {
+export function countsOf<const Name extends string>(names: readonly Name[]) {
   return z.object(Object.fromEntries(names.map((name) => [name, z.int()])) as Record<Name, z.ZodInt>);
 }
 

@@ -2,6 +2,8 @@
 
 import { log } from "../core/log-events.ts";
 import type { KeyLimit } from "../core/concurrency.ts";
+import type { WaitCause } from "../core/series.ts";
+import type { State } from "../core/states.ts";
 import { commitAttempts, type Commit, type CommitAnswer, type Committed } from "../results/commit-attempts.ts";
 import type { Change } from "../results/changes.ts";
 import { troubleOf } from "../results/trouble.ts";
@@ -19,18 +21,27 @@ const SHORT_RESULT = 500;
 /** Writes the ends of attempts and returns those that were accepted; one that is missing was fenced. */
 export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> {
   const { held, released, owed } = await write(env, commits);
-  await announce(env, { moved: held.map(withError(commits)), released, owed, freed: keysOf(commits) });
+  await announce(env, { moved: held.map(withCauses(commits)), released, owed, freed: keysOf(commits) });
   return held;
 }
 
-/** What has failed, with its error; what was cancelled meanwhile has another one. */
-function withError(commits: readonly Commit[]): (end: Committed) => Change {
+/** What the end's own commit knows beyond the row: what has failed with which error, and what was and is waited for. */
+function withCauses(commits: readonly Commit[]): (end: Committed) => Change {
   const byAttempt = new Map(commits.map((entry) => [`${entry.id}/${entry.attempt}`, entry]));
   return (end) => {
-    if (end.state !== "failed") return end;
-    const { error = null, tags = null } = byAttempt.get(`${end.id}/${end.attempt}`) ?? {};
-    return { ...end, error, tags };
+    const entry = byAttempt.get(`${end.id}/${end.attempt}`);
+    if (entry === undefined) return end;
+    const { error, tags = null, limitedBy = null, attemptError } = entry;
+    const caused = { ...end, limitedBy, waitsFor: waitsFor(end.state, entry), errorType: attemptError?.type ?? null };
+    // What was cancelled meanwhile has another error.
+    return end.state === "failed" ? { ...caused, error, tags } : caused;
   };
+}
+
+function waitsFor(state: State, { outcome, wait }: Commit): WaitCause | null {
+  if (state === "retrying") return "retry";
+  if (state === "scheduled" && outcome === "snoozed") return "snooze";
+  return state === "waiting" && wait !== undefined ? wait.type : null;
 }
 
 /** Throws what D1 threw. If the database is full for longer than {@link FULL_PATIENCE_MS}, tasks fail without their results. */

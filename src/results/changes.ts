@@ -7,6 +7,7 @@
 
 import type { TaskError } from "../core/errors.ts";
 import type { Outcome } from "../core/settle.ts";
+import type { WaitCause } from "../core/series.ts";
 import type { Queued, State } from "../core/states.ts";
 import type { OwedId } from "./webhooks/owed.ts";
 
@@ -31,6 +32,10 @@ export interface Change extends Queued {
   /** Of a task that has failed: its error and tags (JSON text), for the group of its error. */
   error?: TaskError | null;
   tags?: string | null;
+  /** Of the attempt that has ended with the change: the type of its error, the limit that may have held it back, and what its task waits for now. */
+  errorType?: string | null;
+  limitedBy?: WaitCause | null;
+  waitsFor?: WaitCause | null;
 }
 
 /** What a transaction has done. Absent: nothing of that kind. */

@@ -7,7 +7,7 @@ import { Batch, persist } from "./d1.ts";
 import { forgetLimits } from "./limits/slots.ts";
 import { forgetEmptyFlows } from "./flows/purge.ts";
 import { forgetKeys, walkStatement, type Met } from "./purge-tasks.ts";
-import { addFold, forgetRollups } from "./rollups.ts";
+import { addDays, addFold, forgetRollups } from "./rollups.ts";
 import { forgetWindows } from "./shared-tasks.ts";
 
 /** Where each chore goes on; undefined: it is not to be done, or is done. */
@@ -21,6 +21,8 @@ export interface Chores {
   /** Flows without tasks. */
   flows?: true | undefined;
   rollups?: true | undefined;
+  /** Old hours, which become days. */
+  days?: true | undefined;
   /** The first id of the audit log that is kept. */
   audit?: string | undefined;
   /** The last group of errors that was looked at. */
@@ -51,7 +53,7 @@ export async function doChores(
   const batch = new Batch(db);
   /** What is left of each chore once the batch has run. */
   const rests: (() => Chores)[] = [];
-  const { walk, fold, keys, windows, flows, rollups, limits, buckets, audit, errors } = chores;
+  const { walk, fold, keys, windows, flows, rollups, limits, buckets, audit, errors, days } = chores;
   const forget = (statement: D1PreparedStatement, rest: Chores) => {
     const forgotten = batch.changes(statement);
     rests.push(() => (forgotten() >= chunk ? rest : {}));
@@ -71,6 +73,10 @@ export async function doChores(
   if (flows) forget(forgetEmptyFlows(db, now, chunk), { flows });
   if (rollups) forget(forgetRollups(db, now, chunk), { rollups });
   if (audit !== undefined) forget(forgetAudit(db, audit, chunk), { audit });
+  if (days) {
+    const isMore = addDays(batch, db, now, FOLDED);
+    rests.push(() => (isMore() ? { days } : {}));
+  }
   if (errors !== undefined) {
     const next = addForgetGroups(batch, db, now, errors, chunk);
     rests.push(() => ({ errors: next() }));

@@ -3,6 +3,7 @@
 import { log } from "../core/log-events.ts";
 import { ValueGoneError } from "../core/flows/value.ts";
 import { LEASE_MS, TIMER_SLACK_MS } from "../core/bounds.ts";
+import type { WaitCause } from "../core/series.ts";
 import { ARROWS, sqlStates } from "../core/states.ts";
 import { earliest } from "../core/wake.ts";
 import { Batch, persist } from "./d1.ts";
@@ -24,6 +25,8 @@ export interface ClaimedTask extends TaskRow {
   mayRelease: number;
   /** JSON of its {@link KeyLimit}s; null where it has none. */
   concurrency: string | null;
+  /** The limit that may have held it back; null where it has none. */
+  limitedBy: WaitCause | null;
   /** Signals ever delivered to it. */
   signals: number;
   /** What is secret in its input, sealed; null: nothing is. */
@@ -41,7 +44,9 @@ const START = `UPDATE tasks SET state = 'running', attempt = attempt + 1, holder
 
 const CLAIMED_COLUMNS = `${TASK_COLUMNS}, tasks.input,
   (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow,
-  tasks.node IS NOT NULL AS mayRelease, tasks.signals, tasks.concurrency, tasks.sealed`;
+  tasks.node IS NOT NULL AS mayRelease, tasks.signals, tasks.concurrency, tasks.sealed,
+  CASE WHEN tasks.rates IS NOT NULL THEN 'rate' WHEN tasks.concurrency IS NOT NULL THEN 'concurrency'
+    WHEN tasks.batch IS NOT NULL THEN 'batch' WHEN tasks.circuit IS NOT NULL THEN 'circuit' END AS limitedBy`;
 
 // Setting an indexed column costs a row even where its value stays the same. The timer of a task that is claimed soon after
 // its bell is already at the end of the lease; a statement of its own moves other timers.

@@ -2,6 +2,7 @@
 
 import { BELL_MS, INLINE_PAYLOAD_BYTES, MAX_HISTORY, MAX_PARAM_BYTES } from "../core/bounds.ts";
 import { groupOf } from "../core/error-groups.ts";
+import type { WaitCause } from "../core/series.ts";
 import type { Outcome, Settlement } from "../core/settle.ts";
 import { sqlStates, TERMINAL_STATES, type State } from "../core/states.ts";
 import type { AttemptRecord } from "../core/timeline.ts";
@@ -35,6 +36,8 @@ export interface Commit extends Settlement {
   /** The task's name and tags (JSON text), for the group of its failure; absent where an end cannot be a failure. */
   task?: string;
   tags?: string | null;
+  /** The limit that may have held the attempt back; null where it has none. */
+  limitedBy?: WaitCause | null;
 }
 
 /** What a commit has done. */
@@ -225,7 +228,18 @@ function recordText(record: NewRecord): string {
 }
 
 function entryOf(commit: Commit): Entry {
-  const { result, error, attemptError, outcome, startedAt, task, concurrency: _, tags: __, ...rest } = commit;
+  const {
+    result,
+    error,
+    attemptError,
+    outcome,
+    startedAt,
+    task,
+    concurrency: _,
+    tags: __,
+    limitedBy: ___,
+    ...rest
+  } = commit;
   const size = result === null ? 0 : byteLength(result);
   const apart = size > INLINE_PAYLOAD_BYTES ? result : null;
   // `run` and `runAt` are read from the row when the record is stored.

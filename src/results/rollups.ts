@@ -19,32 +19,40 @@ export type Span = (typeof SPANS)[keyof typeof SPANS];
  */
 export const UNFOLDED_SPAN = 1 as const;
 
-/** Minutes are kept for the last hour's figures, hours for the last day's. */
-const KEPT_MS = { minute: 2 * SPANS.hour, hour: 48 * SPANS.hour } as const;
+/** The span of days. The clock makes them from hours that are older than hours are kept. */
+export const DAY_SPAN = 86_400_000 as const;
+
+/** Minutes are kept for a day, hours for a month and days for a year: what a series shows, and a little more. */
+const KEPT_MS = { minute: 25 * SPANS.hour, hour: 31 * DAY_SPAN, day: 366 * DAY_SPAN } as const;
 
 export interface Rollup {
   tenant: string;
-  span: Span | typeof UNFOLDED_SPAN;
+  span: Span | typeof UNFOLDED_SPAN | typeof DAY_SPAN;
   /** The span's beginning, in ms since the epoch. */
   at: number;
   counts: Counts;
+  /** Counts of errors and of what tasks waited for. */
+  causes?: Counts;
 }
 
 /** The beginning of the span that `at` lies in. */
-export function beginningOf(span: Span, at: number): number {
+export function beginningOf(span: Span | typeof DAY_SPAN, at: number): number {
   return span === SPANS.total ? 0 : Math.floor(at / span) * span;
 }
 
-/** Where the row exists, it gets the sums of both. */
-const MERGE = `ON CONFLICT (span, at, tenant) DO UPDATE SET counts = (
-  SELECT json_group_object(key, total) FROM (
+const merged = (column: string) => `(SELECT json_group_object(key, total) FROM (
     SELECT key, SUM(value) AS total FROM (
-      SELECT key, value FROM json_each(rollups.counts) UNION ALL SELECT key, value FROM json_each(excluded.counts))
+      SELECT key, value FROM json_each(rollups.${column}) UNION ALL SELECT key, value FROM json_each(excluded.${column}))
     GROUP BY key))`;
 
+/** Where the row exists, it gets the sums of both. */
+const MERGE = `ON CONFLICT (span, at, tenant) DO UPDATE SET counts = ${merged("counts")},
+  causes = CASE WHEN rollups.causes IS NULL OR excluded.causes IS NULL THEN COALESCE(rollups.causes, excluded.causes)
+    ELSE ${merged("causes")} END`;
+
 const ADD = `
-INSERT INTO rollups (span, at, tenant, counts)
-SELECT value->>'span', value->>'at', value->>'tenant', value->>'counts' FROM json_each(?1) WHERE true
+INSERT INTO rollups (span, at, tenant, counts, causes)
+SELECT value->>'span', value->>'at', value->>'tenant', value->>'counts', value->>'causes' FROM json_each(?1) WHERE true
 ${MERGE}`;
 
 /** Adds these counts, what tenants use, and what has failed. Not safe to repeat, so it is tried once: better lose some seconds than count them twice. */
@@ -61,23 +69,27 @@ export async function addRollups(
 }
 
 /** The oldest rows that are not folded: the same ones for every statement of a transaction. */
-const OLDEST = `SELECT at, tenant, counts FROM rollups WHERE span = ${UNFOLDED_SPAN} ORDER BY at, tenant LIMIT ?1`;
+const OLDEST = `SELECT at, tenant, counts, causes FROM rollups WHERE span = ${UNFOLDED_SPAN} ORDER BY at, tenant LIMIT ?1`;
 
 /** Answers a row where anything is not folded. */
 export const UNFOLDED = `SELECT 1 AS unfolded FROM rollups WHERE span = ${UNFOLDED_SPAN} LIMIT 1`;
 
-function fold(span: Span): string {
+/** Adds what `rows` (SQL) have to the rows of `span`. All of time has no causes: they are shown over time alone. */
+function fold(span: Span | typeof DAY_SPAN, rows: string): string {
   const at = span === SPANS.total ? "0" : `oldest.at / ${span} * ${span}`;
+  const counters = (column: string, isCause: 0 | 1) => `
+  SELECT ${at} AS at, oldest.tenant, ${isCause} AS isCause, counter.key, SUM(counter.value) AS total
+  FROM (${rows}) AS oldest, json_each(oldest.${column}) AS counter GROUP BY 1, 2, 4`;
+  const causes = span === SPANS.total ? "" : `\n  UNION ALL${counters("causes", 1)}`;
   return `
-INSERT INTO rollups (span, at, tenant, counts)
-SELECT ${span}, at, tenant, json_group_object(key, total) FROM (
-  SELECT ${at} AS at, oldest.tenant, counter.key, SUM(counter.value) AS total
-  FROM (${OLDEST}) AS oldest, json_each(oldest.counts) AS counter GROUP BY 1, 2, 3)
+INSERT INTO rollups (span, at, tenant, counts, causes)
+SELECT ${span}, at, tenant, json_group_object(key, total) FILTER (WHERE NOT isCause),
+  CASE WHEN MAX(isCause) THEN json_group_object(key, total) FILTER (WHERE isCause) END FROM (${counters("counts", 0)}${causes})
 WHERE true GROUP BY at, tenant
 ${MERGE}`;
 }
 
-const FOLDS = Object.values(SPANS).map(fold);
+const FOLDS = Object.values(SPANS).map((span) => fold(span, OLDEST));
 
 /**
  * Adds statements to a batch that fold at most `limit` rows into minutes, hours and totals. Safe to repeat: folded rows are
@@ -99,10 +111,48 @@ export function addFold(batch: Batch, db: D1Database, limit: number): () => bool
 /** Older rows that are not folded are not read: the clock folds within minutes. */
 const UNFOLDED_MINUTES = 60;
 
+/** What a row of a span says. */
+interface Row {
+  at: number;
+  counts: Counts;
+  causes: Counts;
+}
+
 /**
  * What was counted for the tenant in the spans that begin at these times, folded or not. `now`, in ms since the epoch, tells
  * which minutes may not be folded.
  */
+export async function readSpans(
+  db: D1Database,
+  tenant: string,
+  span: Span | typeof DAY_SPAN,
+  begins: number[],
+  now = Date.now(),
+): Promise<Row[]> {
+  const last = beginningOf(SPANS.minute, now) + SPANS.minute;
+  const minutes = Array.from({ length: UNFOLDED_MINUTES + 2 }, (_, i) => last - i * SPANS.minute);
+  const wanted = new Set(begins);
+  const unfolded = span === DAY_SPAN ? [] : minutes.filter((at) => wanted.has(beginningOf(span, at)));
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(
+        `SELECT rollups.at, rollups.counts, rollups.causes FROM json_each(?1) AS wanted
+         CROSS JOIN rollups ON rollups.span = ?2 AND rollups.at = wanted.value AND rollups.tenant = ?3
+         UNION ALL
+         SELECT rollups.at, rollups.counts, rollups.causes FROM json_each(?4) AS wanted
+         CROSS JOIN rollups ON rollups.span = ${UNFOLDED_SPAN} AND rollups.at = wanted.value AND rollups.tenant = ?3`,
+      )
+      .bind(JSON.stringify(begins), span, tenant, JSON.stringify(unfolded))
+      .all<{ at: number; counts: string; causes: string | null }>(),
+  );
+  return results.map(({ at, counts, causes }) => ({
+    at,
+    counts: JSON.parse(counts) as Counts,
+    causes: causes === null ? {} : (JSON.parse(causes) as Counts),
+  }));
+}
+
+/** The same without times and causes. */
 export async function readRollups(
   db: D1Database,
   tenant: string,
@@ -110,33 +160,37 @@ export async function readRollups(
   begins: number[],
   now = Date.now(),
 ): Promise<Counts[]> {
-  const last = beginningOf(SPANS.minute, now) + SPANS.minute;
-  const minutes = Array.from({ length: UNFOLDED_MINUTES + 2 }, (_, i) => last - i * SPANS.minute);
-  const unfolded = minutes.filter((at) => begins.includes(beginningOf(span, at)));
-  const { results } = await persistOr503(() =>
-    db
-      .prepare(
-        `SELECT rollups.counts FROM json_each(?1) AS wanted
-         CROSS JOIN rollups ON rollups.span = ?2 AND rollups.at = wanted.value AND rollups.tenant = ?3
-         UNION ALL
-         SELECT rollups.counts FROM json_each(?4) AS wanted
-         CROSS JOIN rollups ON rollups.span = ${UNFOLDED_SPAN} AND rollups.at = wanted.value AND rollups.tenant = ?3`,
-      )
-      .bind(JSON.stringify(begins), span, tenant, JSON.stringify(unfolded))
-      .all<{ counts: string }>(),
-  );
-  return results.map((row) => JSON.parse(row.counts) as Counts);
+  return (await readSpans(db, tenant, span, begins, now)).map(({ counts }) => counts);
 }
 
-const OUTDATED = (["minute", "hour"] as const)
-  .map((name) => `(span = ${SPANS[name]} AND at < ?1 - ${KEPT_MS[name]})`)
-  .join(" OR ");
+const OLD_HOURS = `SELECT at, tenant, counts, causes FROM rollups WHERE span = ${SPANS.hour} AND at < ?2 ORDER BY at, tenant LIMIT ?1`;
 
-/** Removes the spans that no figure needs any more. */
+const FOLD_DAYS = fold(DAY_SPAN, OLD_HOURS);
+
+/**
+ * Adds statements that fold at most `limit` old hours into days. Safe to repeat: folded rows are removed. The returned function
+ * tells whether more may be left.
+ */
+export function addDays(batch: Batch, db: D1Database, now: number, limit: number): () => boolean {
+  const before = beginningOf(DAY_SPAN, now - KEPT_MS.hour);
+  batch.add(db.prepare(FOLD_DAYS).bind(limit, before));
+  const folded = batch.changes(
+    db
+      .prepare(
+        `DELETE FROM rollups WHERE span = ${SPANS.hour} AND (at, tenant) IN (SELECT at, tenant FROM (${OLD_HOURS}))`,
+      )
+      .bind(limit, before),
+  );
+  return () => folded() >= limit;
+}
+
+/** Removes minutes and days that no figure needs any more. */
 export function forgetRollups(db: D1Database, now: number, limit: number): D1PreparedStatement {
   return db
     .prepare(
-      `DELETE FROM rollups WHERE (span, at, tenant) IN (SELECT span, at, tenant FROM rollups WHERE ${OUTDATED} LIMIT ?2)`,
+      `DELETE FROM rollups WHERE (span, at, tenant) IN (
+         SELECT span, at, tenant FROM rollups WHERE (span = ${SPANS.minute} AND at < ?1 - ${KEPT_MS.minute})
+           OR (span = ${DAY_SPAN} AND at < ?1 - ${KEPT_MS.day}) LIMIT ?2)`,
     )
     .bind(now, limit);
 }

@@ -16,6 +16,7 @@ import {
 import { getFeed } from "./feed.ts";
 import { ignoreErrorOperation, listErrors, resolveErrorOperation } from "./errors.ts";
 import { listFlowsOperation } from "./flows/list.ts";
+import { getHealthReport } from "./health-report.ts";
 import { getHealth } from "./health.ts";
 import { createKeyOperation, getKey, getOwnKey, listKeysOperation, revokeKeyOperation } from "./keys.ts";
 import { allowedOrigins, EXPOSED, withCommonHeaders, type Answering } from "./every-answer.ts";
@@ -36,7 +37,7 @@ import {
   listSchedulesOperation,
   putScheduleOperation,
 } from "./schedules/resource.ts";
-import { getStats } from "./stats.ts";
+import { getSeries, getStats } from "./stats.ts";
 import { bulkCancel, bulkDelete, bulkRetry } from "./tasks/bulk.ts";
 import { changeTaskOperation, pauseTask, resumeTask, runTaskNow } from "./tasks/change.ts";
 import { cancelTask, deleteTask, retryTask } from "./tasks/control.ts";
@@ -130,6 +131,8 @@ export const operations: readonly Operation[] = [
   ignoreErrorOperation,
   getStats,
   getFeed,
+  getSeries,
+  getHealthReport,
   getMetrics,
   getHealth,
   describeOperation(() => operations),

@@ -195,5 +195,6 @@ function commitOf({ task, bounds }: Attempt, ending: Ending, ran: Ran | null) {
     concurrency: task.concurrency,
     task: task.task,
     tags: task.tags,
+    limitedBy: task.limitedBy,
   };
 }

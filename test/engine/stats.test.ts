@@ -9,6 +9,7 @@ import { groupOf } from "../../src/core/error-groups.ts";
 import { auditOf, systemActor } from "../../src/engine/audit.ts";
 import { ignoreError, listErrorGroups, resolveError } from "../../src/engine/stats/error-groups.ts";
 import { writeCounts } from "../../src/engine/stats/observe.ts";
+import { describeSeries, type SeriesQuery } from "../../src/engine/stats/series.ts";
 import { describeStats } from "../../src/engine/stats/stats.ts";
 import {
   addFailures,
@@ -23,7 +24,9 @@ import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { countLiveByTask } from "../../src/results/live-counts.ts";
 import { Batch, persist } from "../../src/results/d1.ts";
 import {
+  addDays,
   addFold,
+  DAY_SPAN,
   addRollups,
   beginningOf,
   forgetRollups,
@@ -176,9 +179,9 @@ describe("counting", () => {
     }
   });
 
-  it("forgets minutes after two hours and hours after two days, and never the sum", async () => {
+  it("forgets minutes after a day, and never the sum", async () => {
     const now = Date.now();
-    const ages = [0, 3, 47, 49].map((hours) => now - hours * SPANS.hour);
+    const ages = [0, 3, 24, 26].map((hours) => now - hours * SPANS.hour);
     await addRollups(
       env.DB,
       ages.flatMap((age) =>
@@ -195,7 +198,7 @@ describe("counting", () => {
           ages.map((age) => beginningOf(span, age)),
         )
       ).length;
-    expect([await left(SPANS.minute), await left(SPANS.hour)]).toEqual([1, 3]);
+    expect([await left(SPANS.minute), await left(SPANS.hour)]).toEqual([3, 4]);
     expect(await readRollups(env.DB, tenant, SPANS.total, [0])).toEqual([{ a: 4 }]);
   });
 });
@@ -297,6 +300,107 @@ describe("failures", () => {
     }
     expect(rounds).toBeGreaterThanOrEqual(3);
     expect(await readErrorGroups(env.DB, tenant, 0)).toHaveLength(10);
+  });
+});
+
+describe("a series", () => {
+  const read = (query: Partial<SeriesQuery>, now = Date.now()) =>
+    describeSeries(quietEnv(), tenant, { span: "1h", by: null, metric: null, ...query }, now);
+
+  it("has a point for each step, with what ended, by lane, error and cause", async () => {
+    await run("default");
+    await run("bulk", true);
+    const [retried, slow] = [newTask(tenant), newTask(tenant, { concurrency: { key: tenant, limit: 1 } })];
+    await insertTasks(env.DB, [retried, slow]);
+    const error = { type: "My Error", message: "no" };
+    const claimed = await claimOne(env.DB, retried.id);
+    const late = await claimOne(env.DB, slow.id);
+    await commit(quietEnv(), [
+      endOf(claimed, { outcome: "failed", error, retryable: true }),
+      { ...endOf(late), startedAt: late.runAt + 5_000, at: late.runAt + 6_000, limitedBy: late.limitedBy },
+    ]);
+    // A minute may have begun in between.
+    const now = Date.now() + SPANS.minute;
+    const { items, stepMs, names } = await read({ by: "lane" }, now);
+    expect([items.length, stepMs, names]).toEqual([60, SPANS.minute, ["default", "bulk"]]);
+    expect(items.every(({ at }, i) => i === 0 || Date.parse(at) === Date.parse(items[i - 1]!.at) + SPANS.minute)).toBe(
+      true,
+    );
+    const sum = (select: (item: (typeof items)[number]) => number | undefined) =>
+      items.reduce((total, item) => total + (select(item) ?? 0), 0);
+    expect(sum((item) => item.ended!.succeeded)).toBe(2);
+    expect(sum((item) => item.ended!.failed)).toBe(1);
+    expect(sum((item) => item.groups!.find(({ name }) => name === "bulk")?.ended!.failed)).toBe(1);
+    expect(sum((item) => item.errors!["My_Error"])).toBe(1);
+    expect(sum((item) => item.errors!["Error"])).toBe(1);
+    expect(sum((item) => item.waits!["retry"])).toBe(1);
+    expect(sum((item) => item.waits!["concurrency"])).toBe(1);
+    expect(items.filter(({ runMs }) => runMs!.p50 !== null).length).toBeGreaterThan(0);
+
+    const one = await read({ metric: "errors", span: "24h" }, now);
+    expect(one.items.length).toBe(1_440);
+    expect(Object.keys(one.items[0]!)).toEqual(["at", "errors"]);
+    while (await fold(500));
+    expect((await read({ by: "lane" }, now)).items).toEqual(items);
+  });
+
+  it("of a year is the same before and after hours have become days, and days are forgotten after a year", async () => {
+    const now = Date.now();
+    const hours = Array.from({ length: 60 * 24 }, (_, i) => beginningOf(SPANS.hour, now) - i * SPANS.hour);
+    const ended = { "a default succeeded": 1 };
+    const rollup = (at: number) => ({ tenant, at, counts: ended, causes: { "a default error:E": 1 } });
+    await addRollups(
+      env.DB,
+      hours.map((at) => ({ ...rollup(at), span: SPANS.hour })),
+    );
+    const days = [400, 366, 364].map((days) => beginningOf(DAY_SPAN, now - days * DAY_SPAN));
+    await addRollups(
+      env.DB,
+      days.map((at) => ({ ...rollup(at), span: DAY_SPAN })),
+    );
+    const before = await describeSeries(quietEnv(), tenant, { span: "365d", by: null, metric: null }, now);
+    const total = (member: "succeeded" | "E") =>
+      before.items.reduce((sum, { ended, errors }) => sum + (member === "E" ? (errors!["E"] ?? 0) : ended![member]), 0);
+    // Hours that are older than hours are kept are only read as days.
+    expect(total("succeeded")).toBeGreaterThan(31 * 24);
+    let rounds = 0;
+    for (let isMore = true; isMore; rounds++) {
+      const batch = new Batch(env.DB);
+      const more = addDays(batch, env.DB, now, 100);
+      await batch.run(persist);
+      isMore = more();
+    }
+    expect(rounds).toBeGreaterThan(3);
+    await forgetRollups(env.DB, now, 1_000).run();
+    const { db, read: rowsRead } = countRows(env.DB);
+    const after = await describeSeries(quietEnv(db), tenant, { span: "365d", by: "task", metric: null }, now);
+    console.log(`a year's series reads ${rowsRead()} rows`);
+    const sums = after.items.map(({ ended, errors }) => [ended!.succeeded, errors!["E"] ?? 0]);
+    expect(sums.reduce((sum, [count = 0]) => sum + count, 0)).toBe(60 * 24 + 1);
+    expect(sums.every(([count, errors]) => count === errors)).toBe(true);
+    expect(after.items.slice(-31).map(({ ended }) => ended)).toEqual(before.items.slice(-31).map(({ ended }) => ended));
+    const { results } = await env.DB.prepare(
+      "SELECT span, COUNT(*) AS count FROM rollups WHERE tenant = ?1 GROUP BY span ORDER BY span",
+    )
+      .bind(tenant)
+      .all<{ span: number; count: number }>();
+    expect(results.find(({ span }) => span === SPANS.hour)!.count).toBeLessThanOrEqual(32 * 24);
+  });
+
+  it("of a day reads at most 5,000 rows, whatever was counted", async () => {
+    const now = Date.now();
+    const counts = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`a default run:${i}`, 3]));
+    const minutes = Array.from({ length: 1_440 }, (_, i) => beginningOf(SPANS.minute, now) - i * SPANS.minute);
+    await addRollups(
+      env.DB,
+      minutes.map((at) => ({ tenant, span: SPANS.minute, at, counts })),
+    );
+    const { db, read: rowsRead } = countRows(env.DB);
+    const { items } = await describeSeries(quietEnv(db), tenant, { span: "24h", by: "task", metric: null }, now);
+    expect(items.every(({ groups }) => groups!.length === 1)).toBe(true);
+    const rows = rowsRead();
+    console.log(`a day's series reads ${rows} rows`);
+    expect(rows).toBeLessThan(5_000);
   });
 });
 

@@ -4,6 +4,7 @@ import parse, { type Family } from "parse-prometheus-text-format";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ErrorGroupResource } from "../../src/contract/error-group.ts";
 import type { Stats } from "../../src/contract/stats.ts";
+import type { Series } from "../../src/contract/series.ts";
 import type { BulkResult } from "../../src/contract/task.ts";
 import { apiOf, poll, type Api, type Submission } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
@@ -55,6 +56,13 @@ describe("the figures", () => {
     expect(figures.states).toMatchObject({ scheduled: 1, queued: 0, running: 0, retrying: 0 });
     expect(figures.lastHour.ended).toEqual({ succeeded: 26, failed: 1, cancelled: 1, expired: 0 });
     expect(figures.lastHour.perMinute).toBeGreaterThan(0);
+
+    const series = await owner.get<Series>("/v1/stats/series?by=lane&metric=ended&span=24h");
+    expect(series.body.items).toHaveLength(1_440);
+    const inAll = series.body.items.map(({ ended }) => Object.values(ended!).reduce((sum, count) => sum + count, 0));
+    expect(inAll.reduce((sum, count) => sum + count, 0)).toBe(28);
+    expect(series.body.names.toSorted((a, b) => a.localeCompare(b))).toEqual(["bulk", "default"]);
+    expect((await owner.get("/v1/stats/series?span=2h")).status).toBe(400);
 
     const sleeping = figures.tasks.find((each) => each.task === "test.sleep");
     expect(sleeping?.lastDay.ended.succeeded).toBe(20);

@@ -204,6 +204,8 @@ export const MATRIX: Record<string, Row> = {
   ignoreError: { right: 200, request: about(errorGroup) },
 
   listAudit: { right: 200, other: 200 },
+  getHealthReport: { right: 200, other: 200 },
+  getStatsSeries: { right: 200, other: 200 },
   getStats: { right: 200, other: 200 },
   followFeed: { right: 200, other: 200 },
   getMetrics: { right: 200, other: 200 },

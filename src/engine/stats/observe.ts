@@ -5,7 +5,8 @@
  */
 
 import { log } from "../../core/log-events.ts";
-import { countAttempt, countEnd, type Counts } from "../../core/counts.ts";
+import { countAttempt, countEnd, type Counts, type Kind } from "../../core/counts.ts";
+import { countError, countWait } from "../../core/series.ts";
 import type { Outcome } from "../../core/settle.ts";
 import { isTerminal } from "../../core/states.ts";
 import { WEBHOOK_TASK } from "../../core/webhook.ts";
@@ -22,7 +23,13 @@ const EVERY_MS = 15_000;
 const SOON_MS = 1_000;
 
 /** By tenant, and by the beginning of the minute. */
-let counted = new Map<string, Map<number, Counts>>();
+let counted = new Map<string, Map<number, Seen>>();
+
+interface Seen {
+  counts: Counts;
+  /** Empty where nothing went wrong and nothing waited. */
+  causes: Counts;
+}
 let since: number | null = null;
 let writtenAt = 0;
 
@@ -42,7 +49,8 @@ export function observe(changes: readonly Change[], at: number): boolean {
     // Deliveries do not count as tasks of their tenant: endpoints have lists of them.
     if (isAttempt && task === WEBHOOK_TASK) continue;
     if (!isAttempt && !isTerminal(state)) continue;
-    const counts = countsOf(tenant, isAttempt ? finishedAt : at);
+    const { counts, causes } = seenIn(tenant, isAttempt ? finishedAt : at);
+    if (isAttempt) countCauses(causes, { task, lane }, change);
     if (isAttempt && MEASURED.includes(outcome)) {
       const began = startedAt ?? finishedAt;
       countAttempt(counts, { task, lane }, began - (runAt ?? began), finishedAt - began);
@@ -57,10 +65,23 @@ export function observe(changes: readonly Change[], at: number): boolean {
   return isUnwritten;
 }
 
-function countsOf(tenant: string, at: number): Counts {
+/** Shorter waits have no cause worth telling: a message is on its way. */
+const WAITED_MS = 1_000;
+
+/** What went wrong in the attempt that has ended, what it had waited for, and what its task waits for now. */
+function countCauses(causes: Counts, kind: Kind, change: Change): void {
+  const { outcome, runAt, startedAt, errorType, limitedBy, waitsFor } = change;
+  if (errorType) countError(causes, kind, errorType);
+  if (outcome !== undefined && MEASURED.includes(outcome) && (startedAt ?? 0) - (runAt ?? Infinity) >= WAITED_MS) {
+    countWait(causes, kind, limitedBy ?? "lane");
+  }
+  if (waitsFor) countWait(causes, kind, waitsFor);
+}
+
+function seenIn(tenant: string, at: number): Seen {
   since ??= Date.now();
-  const minutes = getOrInsert(counted, tenant, () => new Map<number, Counts>());
-  return getOrInsert(minutes, beginningOf(SPANS.minute, at), () => ({}));
+  const minutes = getOrInsert(counted, tenant, () => new Map<number, Seen>());
+  return getOrInsert(minutes, beginningOf(SPANS.minute, at), () => ({ counts: {}, causes: {} }));
 }
 
 function getOrInsert<K, V>(map: Map<K, V>, key: K, make: () => V): V {
@@ -80,7 +101,10 @@ export function untilWritten(now: number): number | null {
 export async function writeCounts(env: Env): Promise<void> {
   if (since === null) return;
   const rollups = [...counted].flatMap(([tenant, minutes]) =>
-    [...minutes].map(([at, counts]) => ({ tenant, span: UNFOLDED_SPAN, at, counts })),
+    [...minutes].map(([at, { counts, causes }]) => {
+      const rollup = { tenant, span: UNFOLDED_SPAN, at, counts };
+      return Object.keys(causes).length === 0 ? rollup : { ...rollup, causes };
+    }),
   );
   counted = new Map();
   since = null;

@@ -1,0 +1,24 @@
+/** How a tenant's work stands. */
+
+import { z } from "zod";
+import { CHECKS, VERDICTS } from "../core/health-fact.ts";
+
+const factSchema = z
+  .looseObject({
+    code: z.enum([...CHECKS, "moving", "idle"]),
+    level: z.enum(VERDICTS),
+    subject: z.string().nullable().describe("What it is about where there may be several: a lane, a schedule, a quota"),
+  })
+  .describe("Further members depend on the code")
+  .meta({ id: "HealthFact" });
+
+export const healthReportSchema = z
+  .object({
+    verdict: z.enum(VERDICTS),
+    summary: z.string().describe("One sentence"),
+    facts: z.array(factSchema),
+    ruledOut: z.array(z.enum(CHECKS)).describe("What was looked for and not found"),
+  })
+  .meta({ id: "HealthReport" });
+
+export type HealthReport = z.output<typeof healthReportSchema>;

@@ -1,0 +1,150 @@
+/** Figures over time: a point for each minute, hour or day. Pure. */
+
+import { newPerformance, performances, sumOf, type Counts, type Kind, type Performance } from "./counts.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** What a series spans: how many points, and how far apart they are in ms. */
+export const SERIES_SPANS = {
+  "1h": { points: 60, stepMs: MINUTE_MS },
+  "24h": { points: 1_440, stepMs: MINUTE_MS },
+  "30d": { points: 720, stepMs: HOUR_MS },
+  "365d": { points: 365, stepMs: DAY_MS },
+} as const;
+
+export type SeriesSpan = keyof typeof SERIES_SPANS;
+
+/** Groups that a series tells apart: the largest. The others are one. */
+export const MAX_SERIES_GROUPS = 10;
+
+/** The beginnings of the span's points, the latest of which goes on at `now`; ms since the epoch. */
+export function beginsOf(span: SeriesSpan, now: number): number[] {
+  const { points, stepMs } = SERIES_SPANS[span];
+  const last = Math.floor(now / stepMs) * stepMs;
+  return Array.from({ length: points }, (_, i) => last - (points - 1 - i) * stepMs);
+}
+
+/** What was counted in a time that begins at `at`, ms since the epoch. */
+export interface Counted {
+  at: number;
+  counts: Counts;
+  causes: Counts;
+}
+
+/** The figures of one point, or of one group in it. */
+export interface Figures extends Performance {
+  /** Attempts that went wrong, by the type of their error. */
+  errors: Counts;
+  /** How often tasks had to wait, by the cause. */
+  waits: Counts;
+}
+
+export interface SeriesPoint extends Figures {
+  at: number;
+  /** By name; {@link OTHERS} are those that are not among the largest. Empty where nothing is told apart. */
+  groups: Map<string, Figures>;
+}
+
+/** No task's and no lane's name is empty. */
+export const OTHERS = "";
+
+/** The points that begin at `begins`, each with what was counted from its begin on, by task or lane where `by` says so. */
+export function seriesOf(
+  counted: readonly Counted[],
+  begins: readonly number[],
+  stepMs: number,
+  by: keyof Kind | null,
+): { names: string[]; points: SeriesPoint[] } {
+  const names = by === null ? [] : largest(counted, by);
+  const kept = new Set(names);
+  const nameOf = (kind: Kind) => (kept.has(kind[by!]) ? kind[by!] : OTHERS);
+  const byPoint = Map.groupBy(counted, ({ at }) => Math.floor(at / stepMs) * stepMs);
+  const points = begins.map((at) => {
+    const own = byPoint.get(at) ?? [];
+    const counts = sumOf(own.map((each) => each.counts));
+    const causes = sumOf(own.map((each) => each.causes));
+    const whole = figures(counts, causes, () => OTHERS).get(OTHERS) ?? noFigures();
+    return { at, ...whole, groups: by === null ? new Map<string, Figures>() : figures(counts, causes, nameOf) };
+  });
+  return { names, points };
+}
+
+function figures(counts: Counts, causes: Counts, nameOf: (kind: Kind) => string): Map<string, Figures> {
+  const all = new Map<string, Figures>();
+  for (const [name, performance] of performances(counts, nameOf)) all.set(name, { ...noFigures(), ...performance });
+  for (const [key, count] of Object.entries(causes)) {
+    const { kind, what } = readCause(key);
+    const name = nameOf(kind);
+    const own = all.get(name) ?? noFigures();
+    all.set(name, own);
+    const place = what.startsWith(ERROR) ? own.errors : own.waits;
+    const cause = what.slice(what.indexOf(":") + 1);
+    place[cause] = (place[cause] ?? 0) + count;
+  }
+  return all;
+}
+
+function noFigures(): Figures {
+  return { ...newPerformance(), errors: {}, waits: {} };
+}
+
+/** By what they have in all. */
+function largest(counted: readonly Counted[], by: keyof Kind): string[] {
+  const sizes = new Map<string, number>();
+  for (const { counts, causes } of counted) {
+    for (const [key, count] of [...Object.entries(counts), ...Object.entries(causes)]) {
+      // Sums of times are no counts.
+      if (key.endsWith(":sum")) continue;
+      const name = readCause(key).kind[by];
+      sizes.set(name, (sizes.get(name) ?? 0) + count);
+    }
+  }
+  const order = [...sizes].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+  return order.slice(0, MAX_SERIES_GROUPS).map(([name]) => name);
+}
+
+const ERROR = "error:";
+
+/** What a task had to wait for, beyond what its submission asked for. */
+export const WAIT_CAUSES = [
+  "lane",
+  "concurrency",
+  "rate",
+  "circuit",
+  "batch",
+  "retry",
+  "snooze",
+  "sleep",
+  "signal",
+  "tasks",
+  "several",
+] as const;
+
+export type WaitCause = (typeof WAIT_CAUSES)[number];
+
+/** Counts a wait. */
+export function countWait(causes: Counts, kind: Kind, cause: WaitCause): void {
+  add(causes, `${kind.task} ${kind.lane} wait:${cause}`);
+}
+
+/** Different causes that are counted in one span. What is beyond is counted as `other`. */
+const MAX_CAUSES = 200;
+
+/** Counts an attempt that went wrong with an error of this type: a class's name may be anything. */
+export function countError(causes: Counts, kind: Kind, type: string): void {
+  const name = type.replaceAll(/[^\w.$-]+/g, "_").slice(0, 60) || "Error";
+  const key = `${kind.task} ${kind.lane} ${ERROR}${name}`;
+  const isKnown = causes[key] !== undefined || Object.keys(causes).length < MAX_CAUSES;
+  add(causes, isKnown ? key : `${kind.task} ${kind.lane} ${ERROR}other`);
+}
+
+function add(causes: Counts, key: string): void {
+  causes[key] = (causes[key] ?? 0) + 1;
+}
+
+function readCause(key: string): { kind: Kind; what: string } {
+  const [task = "", lane = "", what = ""] = key.split(" ");
+  return { kind: { task, lane }, what };
+}

@@ -1,0 +1,25 @@
+/** Says how a tenant's work stands. */
+
+import { clockOf } from "../../broker/poke.ts";
+import { reportOf, type Report } from "../../core/health.ts";
+import { within } from "../../results/within.ts";
+import { writeCounts } from "../stats/observe.ts";
+import { lookAtHealth } from "./look.ts";
+
+/** A clock that does not answer in this time is not waited for: `GET /health` says what is wrong. */
+const CLOCK_MS = 2_000;
+
+/** The report at `now`, in ms since the epoch. */
+export async function reportHealth(env: Env, tenant: string, now: number): Promise<Report> {
+  await writeCounts(env);
+  return reportOf(await lookAtHealth(env, tenant, now, await clockLag(env)));
+}
+
+async function clockLag(env: Env): Promise<number | null> {
+  try {
+    const status = await within(clockOf(env).status(), CLOCK_MS);
+    return status === "late" ? null : status.lagMs;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,74 @@
+/** What a report on a tenant's health looks at, beside the rollups: in one round trip, and a bounded number of rows. */
+
+import { Batch, persistOr503 } from "./d1.ts";
+
+/** Tasks with a timer that are looked at, those that are due first; each is read twice. */
+const LOOKED_AT = 1_500;
+
+/** Schedules that are told of. */
+const MAX_MISSED = 5;
+
+export interface LiveLane {
+  lane: string;
+  state: "queued" | "running";
+  count: number;
+  /** ms since the epoch: since when it could have started, or runs. */
+  since: number;
+}
+
+export interface HeldLane {
+  name: string;
+  how: "paused" | "draining";
+  since: number;
+  until: number | null;
+  reason: string | null;
+}
+
+export interface MissedTick {
+  schedule: string;
+  /** ms since the epoch. */
+  tick: number;
+  /** Null: it has not come yet. */
+  why: string | null;
+}
+
+const LIVE = `
+SELECT tenant IS ?1 AND state IN ('queued', 'running') AS own, lane, state, COUNT(*) AS count,
+  MIN(CASE state WHEN 'running' THEN started_at ELSE run_at END) AS since
+FROM (SELECT tenant, lane, state, run_at, started_at FROM tasks INDEXED BY tasks_due
+  WHERE due_at IS NOT NULL ORDER BY due_at LIMIT ${LOOKED_AT})
+GROUP BY own, lane, state`;
+
+const HELD = `
+SELECT name, 'paused' AS how, since, until, reason FROM lanes WHERE paused = 1 AND (until IS NULL OR until > ?1)
+UNION ALL SELECT name, 'draining', since, until, reason FROM drains WHERE until IS NULL OR until > ?1`;
+
+const MISSED = `
+SELECT id AS schedule, next_at AS nextAt, last_runs->0->>'tick' AS tick, last_runs->0->>'missed' AS why FROM schedules
+WHERE tenant = ?1 AND paused = 0 AND (next_at < ?2 OR last_runs->0->>'missed' IS NOT NULL) ORDER BY id LIMIT ${MAX_MISSED}`;
+
+/** `lateBefore`: a tick that was due before it is late. Both in ms since the epoch. */
+export async function readHealth(
+  db: D1Database,
+  tenant: string,
+  now: number,
+  lateBefore: number,
+): Promise<{ live: LiveLane[]; isWhole: boolean; held: HeldLane[]; missed: MissedTick[] }> {
+  const batch = new Batch(db);
+  const looked = batch.rows<LiveLane & { own: 0 | 1 }>(db.prepare(LIVE).bind(tenant));
+  const held = batch.rows<HeldLane>(db.prepare(HELD).bind(now));
+  const missed = batch.rows<{ schedule: string; nextAt: number | null; tick: string | null; why: string | null }>(
+    db.prepare(MISSED).bind(tenant, lateBefore),
+  );
+  await batch.run(persistOr503);
+  return {
+    live: looked().filter(({ own }) => own === 1),
+    isWhole: looked().reduce((sum, { count }) => sum + count, 0) < LOOKED_AT,
+    held: held(),
+    missed: missed().map(({ schedule, nextAt, tick, why }) =>
+      nextAt !== null && nextAt < lateBefore
+        ? { schedule, tick: nextAt, why: null }
+        : { schedule, tick: Date.parse(tick ?? ""), why },
+    ),
+  };
+}

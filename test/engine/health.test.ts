@@ -1,0 +1,115 @@
+/** How a tenant's work stands, from what is stored. */
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Fact } from "../../src/core/health-fact.ts";
+import { reportOf } from "../../src/core/health.ts";
+import { commit } from "../../src/engine/commit.ts";
+import { lookAtHealth } from "../../src/engine/health/look.ts";
+import { reportHealth } from "../../src/engine/health/report.ts";
+import { writeCounts } from "../../src/engine/stats/observe.ts";
+import { insertTasks } from "../../src/results/submit-tasks.ts";
+import { forgetPause, pauseLane, resumeLane } from "../../src/results/lanes/lanes.ts";
+import { addRollups, beginningOf, SPANS } from "../../src/results/rollups.ts";
+import { countRows } from "./count-rows.ts";
+import { claimOne, endOf, newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
+
+const MINUTE = 60_000;
+
+let tenant: string;
+
+beforeEach(async () => {
+  tenant = newTenant();
+  await writeCounts(env);
+});
+
+async function factsAt(now: number): Promise<Fact[]> {
+  return reportOf(await lookAtHealth(quietEnv(), tenant, now, null)).facts;
+}
+
+const codesAt = async (now: number) => (await factsAt(now)).map(({ code }) => code);
+
+async function schedule(id: string, nextAt: number, lastRuns: unknown[] = []): Promise<void> {
+  await env.DB.prepare(
+    `INSERT INTO schedules (tenant, id, source, spec, anchor, next_at, last_runs, created_at, updated_at)
+     VALUES (?1, ?2, 'api', '{}', 0, ?3, ?4, 0, 0)`,
+  )
+    .bind(tenant, id, nextAt, JSON.stringify(lastRuns))
+    .run();
+}
+
+describe("the report on a tenant's health", () => {
+  it("tells what runs and waits, and of a task that runs while nothing ends", async () => {
+    const [running, queued] = [newTask(tenant), newTask(tenant)];
+    await insertTasks(env.DB, [running, queued]);
+    const claimed = await claimOne(env.DB, running.id);
+    const now = Date.now();
+    expect(await factsAt(now)).toMatchObject([{ code: "moving", running: 1, queued: 1 }]);
+    expect(await codesAt(now + 16 * MINUTE)).toEqual(["moving", "lane-stalled", "backlog-old"]);
+    await commit(quietEnv(), [{ ...endOf(claimed), at: now + 8 * MINUTE }]);
+    await writeCounts(env);
+    expect(await codesAt(now + 16 * MINUTE)).toEqual(["moving", "backlog-old"]);
+    const report = await reportHealth(quietEnv(), newTenant(), now);
+    expect(report).toMatchObject({ verdict: "ok", summary: "All is well: nothing runs or waits." });
+  });
+
+  it("tells of failures above what is usual, and of nothing where they are usual", async () => {
+    const now = Date.now();
+    const counts = (failed: number, succeeded: number) => ({
+      "t default failed": failed,
+      "t default succeeded": succeeded,
+    });
+    const at = beginningOf(SPANS.minute, now);
+    await addRollups(env.DB, [{ tenant, span: SPANS.minute, at, counts: counts(12, 30) }]);
+    expect(await factsAt(now)).toMatchObject([{ code: "moving" }, { code: "errors-rising", failed: 12, ended: 42 }]);
+    const before = beginningOf(SPANS.hour, now) - SPANS.hour;
+    await addRollups(env.DB, [{ tenant, span: SPANS.hour, at: before, counts: counts(400, 600) }]);
+    expect(await codesAt(now)).toEqual(["moving"]);
+  });
+
+  it("tells of a tick that is late, and of one that made no task", async () => {
+    const now = Date.now();
+    await schedule("late", now - 3 * MINUTE);
+    await schedule("next", now + MINUTE);
+    await schedule("over", now + MINUTE, [
+      { tick: new Date(now - MINUTE).toISOString(), taskId: null, missed: "quota" },
+    ]);
+    expect((await factsAt(now)).slice(1)).toMatchObject([
+      { code: "schedule-missed", subject: "late", tick: new Date(now - 3 * MINUTE).toISOString(), why: null },
+      { code: "schedule-missed", subject: "over", tick: new Date(now - MINUTE).toISOString(), why: "quota" },
+    ]);
+    await env.DB.prepare("DELETE FROM schedules WHERE tenant = ?1").bind(tenant).run();
+  });
+
+  it("tells since when a lane is paused, and why", async () => {
+    const now = Date.now();
+    await pauseLane(env.DB, "bulk", "the upstream is down", null, now);
+    expect((await factsAt(now))[1]).toMatchObject({
+      code: "lane-held",
+      lane: "bulk",
+      how: "paused",
+      since: new Date(now).toISOString(),
+      reason: "the upstream is down",
+    });
+    await resumeLane(env.DB, "bulk");
+    await forgetPause(env.DB, "bulk", now);
+    expect(await codesAt(now)).toEqual(["idle"]);
+  });
+
+  it("reads a bounded number of rows, however many tasks wait", async () => {
+    const now = Date.now();
+    await env.DB.prepare(
+      `INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, created_at, run_at, due_at, retention_ms)
+       WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 4999)
+       SELECT 'task_0' || printf('%09d', i), ?1, 'test.noop', 'default', 'queued', 3, ?2, ?2, ?2, 604800000 FROM n`,
+    )
+      .bind(tenant, now)
+      .run();
+    const { db, read } = countRows(env.DB);
+    const seen = await lookAtHealth(quietEnv(db), tenant, now, null);
+    const rows = read();
+    console.log(`a report reads ${rows} rows where 5,000 tasks wait`);
+    expect(seen.isWhole).toBe(false);
+    expect(rows).toBeLessThan(5_000);
+    await env.DB.prepare("DELETE FROM tasks WHERE tenant = ?1").bind(tenant).run();
+  });
+});
