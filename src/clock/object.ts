@@ -12,6 +12,7 @@ import { insertAudit, type Audit } from "../results/audit.ts";
 import { recoverAll } from "../results/rescue-tasks.ts";
 import { glance } from "../results/glance.ts";
 import { Metered } from "../results/metered.ts";
+import { WATCH_EVERY_MS } from "./alerts.ts";
 import { backoff } from "./backoff.ts";
 import { wantCount } from "./usage.ts";
 import { areDeclared } from "./schedules.ts";
@@ -73,13 +74,13 @@ export class Clock extends DurableObject<Env> {
 
   /** Whether a tick is needed before `alarm`. Owed deliveries and counts that wait to be folded have no timer, so they always need one. */
   async #isNeededBefore(alarm: number): Promise<boolean> {
-    const { due, nextDue, nextDeadline, nextTick, owes, unfolded } = await glance(
+    const { due, nextDue, nextDeadline, nextTick, owes, unfolded, watched } = await glance(
       new Metered(this.env.DB).db,
       Date.now(),
       1,
       this.#suspects.unripe(Date.now()),
     );
-    const next = earliest([nextDue, nextDeadline, nextTick]);
+    const next = earliest([nextDue, nextDeadline, nextTick, watched ? Date.now() + WATCH_EVERY_MS : null]);
     return due.length > 0 || owes || unfolded || (next !== null && next < alarm);
   }
 

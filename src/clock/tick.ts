@@ -17,6 +17,7 @@ import type { Postponed } from "../results/start-tasks.ts";
 import { glance, type Glance } from "../results/glance.ts";
 import { Metered, type Stopwatch } from "../results/metered.ts";
 import { SpentError } from "../results/trouble.ts";
+import { TENANT_COST, watchAlerts } from "./alerts.ts";
 import { doRound } from "./chores.ts";
 import { keepDeadlines } from "./deadlines.ts";
 import { heldLanes, openLanes, type HeldLanes } from "./lanes.ts";
@@ -124,6 +125,7 @@ class Tick {
       await this.#ifAffordable(COST.circuits, () => moveCircuits(env, now, seen.tripped)),
       await this.#ifAffordable(COST.chores, (mayGoOn) => doRound(env, kv, now, seen.unfolded, this.#budget, mayGoOn)),
       await countUsage(env, kv, now, this.#affords(COST.usage)),
+      await watchAlerts(env, kv, now, seen.watched, this.#affords(TENANT_COST)),
       await this.#ifAffordable(COST.sealing, () => sealEndpoints(env, kv, now)),
     );
     return this.#isMore ? now : earliest([...looks, this.#suspects.nextAt()]);

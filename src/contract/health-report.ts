@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { CHECKS, VERDICTS } from "../core/health-fact.ts";
 
-const factSchema = z
+export const healthFactSchema = z
   .looseObject({
     code: z.enum([...CHECKS, "moving", "idle"]),
     level: z.enum(VERDICTS),
@@ -16,7 +16,7 @@ export const healthReportSchema = z
   .object({
     verdict: z.enum(VERDICTS),
     summary: z.string().describe("One sentence"),
-    facts: z.array(factSchema),
+    facts: z.array(healthFactSchema),
     ruledOut: z.array(z.enum(CHECKS)).describe("What was looked for and not found"),
   })
   .meta({ id: "HealthReport" });

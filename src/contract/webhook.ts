@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { STATES } from "../core/states.ts";
-import { TEST_EVENT, WEBHOOK_EVENTS } from "../core/webhook.ts";
+import { ENDPOINT_EVENTS, TEST_EVENT, WEBHOOK_EVENTS } from "../core/webhook.ts";
 
 const instant = z.iso.datetime();
 
@@ -32,7 +32,7 @@ export const taskWebhookSchema = z
 export const newWebhookSchema = z
   .strictObject({
     url: webhookUrlSchema,
-    events: webhookEventsSchema.optional(),
+    events: z.array(z.enum(ENDPOINT_EVENTS)).min(1).max(ENDPOINT_EVENTS.length).optional(),
     description: z.string().max(500).optional(),
     /** `thin` leaves the task's input and result out. */
     payload: z.enum(["full", "thin"]).optional(),
@@ -53,7 +53,7 @@ export const webhookSchema = z
   .object({
     id: z.string(),
     url: z.string(),
-    events: z.array(z.enum(WEBHOOK_EVENTS)),
+    events: z.array(z.enum(ENDPOINT_EVENTS)),
     description: z.string(),
     payload: z.enum(["full", "thin"]),
     paused: z.boolean(),
@@ -87,8 +87,8 @@ export const deliverySchema = z
   .object({
     /** The `webhook-id` of every request of this delivery. */
     id: z.string(),
-    type: z.enum([...WEBHOOK_EVENTS, TEST_EVENT]),
-    /** Null for a test event. */
+    type: z.enum([...ENDPOINT_EVENTS, TEST_EVENT]),
+    /** Null for an alert and a test event. */
     taskId: z.string().nullable(),
     url: z.string(),
     state: z.enum(STATES),

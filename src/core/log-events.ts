@@ -29,6 +29,11 @@ export const LOG_EVENTS = {
       "The running code has no task of this name. The task is tried again every 10 s, for an hour in all, so that a deployment can bring it; then it fails. Every thirtieth try is logged.",
     fields: { ...ATTEMPT, task: "the name", triesLeft: "how often it is tried again" },
   },
+  alerts_not_looked_for: {
+    level: "warn",
+    means: "The clock could not look for the alerts of a tenant, or of any. It looks again within a minute.",
+    fields: { tenant: "the tenant; null: all", ...ERROR },
+  },
   attempt_died: {
     level: "warn",
     means:

@@ -3,14 +3,23 @@
  * which events there are, when a delivery is tried again, which secrets sign, and when an endpoint is given up.
  */
 
+import { ALERT_CODES, type AlertCode } from "./alerts.ts";
 import { TERMINAL_STATES, type TerminalState } from "./states.ts";
 
 export type WebhookEvent = `task.${TerminalState}`;
 
-/** What an endpoint can listen to: every way in which a task ends. */
+/** Every way in which a task ends: what an endpoint listens to unless it says otherwise. */
 export const WEBHOOK_EVENTS = TERMINAL_STATES.map((state): WebhookEvent => `task.${state}`) as [
   WebhookEvent,
   ...WebhookEvent[],
+];
+
+export type EndpointEvent = WebhookEvent | `alert.${AlertCode}`;
+
+/** What an endpoint can listen to. */
+export const ENDPOINT_EVENTS = [...WEBHOOK_EVENTS, ...ALERT_CODES.map((code): EndpointEvent => `alert.${code}`)] as [
+  EndpointEvent,
+  ...EndpointEvent[],
 ];
 
 /** The type of the event that only a request for a test makes. */

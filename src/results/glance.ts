@@ -10,6 +10,7 @@ import { OWES } from "./webhooks/owed.ts";
 import { ANY_WAITER } from "./limits/slots.ts";
 import { NEXT_TICK } from "./schedules/read.ts";
 import { UNFOLDED } from "./rollups.ts";
+import { WATCHED } from "./alerts.ts";
 
 /** Instants are ms since the epoch; null: never. */
 export interface Glance {
@@ -30,6 +31,8 @@ export interface Glance {
   hasWaiters: boolean;
   /** Whether counts wait to be folded. */
   unfolded: boolean;
+  /** Whether somebody listens to alerts, or one is raised. */
+  watched: boolean;
 }
 
 /** Answers at most `limit` of the rows that are due at `now`, without running ones among `except`. */
@@ -49,7 +52,9 @@ export async function glance(
   const owes = batch.first(db.prepare(OWES));
   const tripped = batch.rows<Tripped>(db.prepare(TRIPPED));
   const waiter = batch.first(db.prepare(ANY_WAITER));
-  const unfolded = batch.first(db.prepare(UNFOLDED));
+  const waiting = batch.first<{ unfolded: 0 | 1; watched: 0 | 1 }>(
+    db.prepare(`SELECT EXISTS (${UNFOLDED}) AS unfolded, EXISTS (${WATCHED}) AS watched`),
+  );
   await batch.run(persist);
   return {
     due: due(),
@@ -61,6 +66,7 @@ export async function glance(
     owes: owes() !== null,
     tripped: tripped(),
     hasWaiters: waiter() !== null,
-    unfolded: unfolded() !== null,
+    unfolded: waiting()?.unfolded === 1,
+    watched: waiting()?.watched === 1,
   };
 }

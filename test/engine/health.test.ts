@@ -1,17 +1,20 @@
 /** How a tenant's work stands, from what is stored. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
+import { watchAlerts } from "../../src/clock/alerts.ts";
 import type { Fact } from "../../src/core/health-fact.ts";
 import { reportOf } from "../../src/core/health.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { lookAtHealth } from "../../src/engine/health/look.ts";
 import { reportHealth } from "../../src/engine/health/report.ts";
+import { watchTenant } from "../../src/engine/health/alerts.ts";
 import { writeCounts } from "../../src/engine/stats/observe.ts";
 import { insertTasks } from "../../src/results/submit-tasks.ts";
+import { glance } from "../../src/results/glance.ts";
 import { forgetPause, pauseLane, resumeLane } from "../../src/results/lanes/lanes.ts";
 import { addRollups, beginningOf, SPANS } from "../../src/results/rollups.ts";
 import { countRows } from "./count-rows.ts";
-import { claimOne, endOf, newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
+import { claimOne, endOf, newTask, newTenant, newWebhook, quietEnv } from "./webhook-tasks.ts";
 
 const MINUTE = 60_000;
 
@@ -111,5 +114,127 @@ describe("the report on a tenant's health", () => {
     expect(seen.isWhole).toBe(false);
     expect(rows).toBeLessThan(5_000);
     await env.DB.prepare("DELETE FROM tasks WHERE tenant = ?1").bind(tenant).run();
+  });
+});
+
+describe("an alert", () => {
+  const missed = ["alert.schedule-missed", "alert.storage"] as const;
+
+  /** What the tenant's endpoints are told, in the order of time. */
+  async function told(): Promise<{ type: string; state: string; webhook: string }[]> {
+    const { results } = await env.DB.prepare(
+      `SELECT deliveries.type, deliveries.webhook_id AS webhook, tasks.input->>'$.payload.data.state' AS state
+       FROM deliveries JOIN tasks ON tasks.id = 'task_' || substr(deliveries.id, 5)
+       WHERE deliveries.tenant = ?1 ORDER BY deliveries.id`,
+    )
+      .bind(tenant)
+      .all<{ type: string; state: string; webhook: string }>();
+    return results;
+  }
+
+  const stored = async () =>
+    (await env.DB.prepare("SELECT code FROM alerts WHERE tenant = ?1").bind(tenant).all()).results.length;
+
+  const recover = () => env.DB.prepare("DELETE FROM schedules WHERE tenant = ?1").bind(tenant).run();
+
+  it("is raised once and closed once, to the endpoints that listen to it", async () => {
+    const now = Date.now();
+    const [hears] = await Promise.all([
+      newWebhook(tenant, missed),
+      newWebhook(tenant),
+      newWebhook(tenant, ["alert.storage"]),
+    ]);
+    await watchTenant(quietEnv(), tenant, now);
+    expect(await told()).toEqual([]);
+    await schedule("nightly", now - 10 * MINUTE);
+    for (const minute of [1, 2, 3]) await watchTenant(quietEnv(), tenant, now + minute * MINUTE);
+    const raised = { type: "alert.schedule-missed", state: "raised", webhook: hears.id };
+    expect(await told()).toEqual([raised]);
+    expect(await stored()).toBe(1);
+    await recover();
+    for (const minute of [4, 5]) await watchTenant(quietEnv(), tenant, now + minute * MINUTE);
+    expect(await told()).toEqual([raised, { ...raised, state: "closed" }]);
+    expect(await stored()).toBe(0);
+    await schedule("nightly", now - 10 * MINUTE);
+    await watchTenant(quietEnv(), tenant, now + 6 * MINUTE);
+    expect((await told()).map(({ state }) => state)).toEqual(["raised", "closed", "raised"]);
+    await recover();
+  });
+
+  it("is told once, its beginning before its end, wherever a look is cut off", async () => {
+    const [hears] = await Promise.all([newWebhook(tenant, missed)]);
+    const now = Date.now();
+    let looks = 0;
+    let calls = 0;
+    let dieAt = Infinity;
+    const mortal = new Proxy(env.DB, {
+      get: (db, name) =>
+        name === "batch"
+          ? async (statements: D1PreparedStatement[]) => {
+              if (++calls === dieAt) throw new Error("SQLITE_ERROR: cut off");
+              return db.batch(statements);
+            }
+          : (Reflect.get(db, name) as (sql: string) => unknown).bind(db),
+    });
+    await schedule("nightly", now - 10 * MINUTE);
+    for (const [phase, prepare] of [
+      ["raised", async () => {}],
+      ["closed", recover],
+    ] as const) {
+      await prepare();
+      for (let at = 1; at <= 8; at++) {
+        [calls, dieAt] = [0, at];
+        await watchTenant(quietEnv(mortal), tenant, now + ++looks * MINUTE).catch(() => undefined);
+      }
+      dieAt = Infinity;
+      await watchTenant(quietEnv(mortal), tenant, now + ++looks * MINUTE);
+      expect((await told()).at(-1)).toEqual({ type: "alert.schedule-missed", state: phase, webhook: hears.id });
+    }
+    expect((await told()).map(({ state }) => state)).toEqual(["raised", "closed"]);
+    expect(await stored()).toBe(0);
+  });
+
+  it("is over where nobody listens any more", async () => {
+    const now = Date.now();
+    const webhook = await newWebhook(tenant, missed);
+    await schedule("nightly", now - 10 * MINUTE);
+    await watchTenant(quietEnv(), tenant, now);
+    expect(await stored()).toBe(1);
+    await env.DB.prepare("DELETE FROM webhooks WHERE id = ?1").bind(webhook.id).run();
+    await watchTenant(quietEnv(), tenant, now + MINUTE);
+    expect(await stored()).toBe(0);
+    await recover();
+  });
+
+  it("is looked for by the clock once a minute, as long as somebody listens", async () => {
+    const now = Date.now();
+    const state = new Map<string, unknown>();
+    const kv = {
+      get: (key: string) => state.get(key),
+      put: (key: string, value: unknown) => void state.set(key, value),
+    } as unknown as SyncKvStorage;
+    expect(await watchAlerts(quietEnv(), kv, now, false, () => true)).toBeNull();
+    const tenants = Array.from({ length: 25 }, newTenant);
+    for (const each of tenants) {
+      tenant = each;
+      await newWebhook(each, missed);
+      await schedule("nightly", now - 10 * MINUTE);
+    }
+    // A round over many tenants goes on in the next ticks.
+    let rounds = 0;
+    let next: number | null = now;
+    for (; next === now && rounds < 50; rounds++) {
+      let left = 7;
+      next = await watchAlerts(quietEnv(), kv, now, (await glance(env.DB, now, 1)).watched, () => left-- > 0);
+    }
+    expect(rounds).toBeGreaterThan(3);
+    expect(next).toBe(now + MINUTE);
+    for (const each of tenants) {
+      tenant = each;
+      expect([each, (await told()).length]).toEqual([each, 1]);
+    }
+    const { db, read } = countRows(env.DB);
+    expect(await watchAlerts(quietEnv(db), kv, now + MINUTE / 2, true, () => true)).toBe(now + MINUTE);
+    expect(read()).toBe(0);
   });
 });

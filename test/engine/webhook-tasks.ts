@@ -5,7 +5,7 @@ import { prepare } from "../../src/engine/prepare.ts";
 import { newId, newTaskIds } from "../../src/engine/ids.ts";
 import { newWebhookSecret } from "../../src/engine/webhooks/secret.ts";
 import type { OptionsInput } from "../../src/contract/submission.ts";
-import { WEBHOOK_EVENTS, type WebhookEvent } from "../../src/core/webhook.ts";
+import { WEBHOOK_EVENTS, type EndpointEvent } from "../../src/core/webhook.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { settle, type Ending } from "../../src/core/settle.ts";
 import type { Undoing } from "../../src/core/undo.ts";
@@ -63,7 +63,7 @@ export const NOBODY = "http://127.0.0.1:1/";
 
 export async function newWebhook(
   tenant: string,
-  events: readonly WebhookEvent[] = WEBHOOK_EVENTS,
+  events: readonly EndpointEvent[] = WEBHOOK_EVENTS,
 ): Promise<WebhookRow> {
   const stored = await insertWebhook(env.DB, {
     tenant,

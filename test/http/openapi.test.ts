@@ -138,6 +138,11 @@ describe("the document", () => {
 
   it("describes what is sent to webhooks", () => {
     expect(Object.keys(document.webhooks).toSorted()).toEqual([
+      "alert.backlog-old",
+      "alert.errors-rising",
+      "alert.lane-stalled",
+      "alert.schedule-missed",
+      "alert.storage",
       "task.cancelled",
       "task.expired",
       "task.failed",

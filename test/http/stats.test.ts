@@ -4,6 +4,7 @@ import parse, { type Family } from "parse-prometheus-text-format";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ErrorGroupResource } from "../../src/contract/error-group.ts";
 import type { Stats } from "../../src/contract/stats.ts";
+import type { HealthReport } from "../../src/contract/health-report.ts";
 import type { Series } from "../../src/contract/series.ts";
 import type { BulkResult } from "../../src/contract/task.ts";
 import { apiOf, poll, type Api, type Submission } from "./api.ts";
@@ -259,6 +260,19 @@ describe("errors", () => {
         return body.items.find(({ id, count }) => id === group.id && count === 6) ?? null;
       },
     );
+  });
+});
+
+describe("the report", () => {
+  it("says in a sentence and as data how the work of the caller's tenant stands", async () => {
+    const reader = await keyFor("report", ["submit", "read"]);
+    await reader.submit("test.signal", { name: "never" });
+    const { status, body } = await reader.get<HealthReport>("/v1/health/report");
+    expect(status).toBe(200);
+    expect(body.summary).toMatch(/^[A-Z].*\.$/);
+    expect(body.facts[0]).toMatchObject({ code: expect.stringMatching(/^(moving|idle)$/) as unknown, level: "ok" });
+    expect(body.ruledOut).toEqual(expect.arrayContaining(["lane-stalled", "schedule-missed", "limit-near", "storage"]));
+    expect((await (await keyFor("report", ["submit"])).get("/v1/health/report")).status).toBe(403);
   });
 });
 

@@ -36,6 +36,18 @@ async function another(): Promise<Api> {
 }
 
 describe("an endpoint", () => {
+  it("listens to alerts where it says so, and a submission's webhook does not", async () => {
+    const events = ["alert.lane-stalled", "task.failed"];
+    const made = await create({ url: URL, events });
+    expect(made).toMatchObject({ status: 201, body: { events } });
+    const changed = await patch(made.body.id, { events: ["alert.storage"] });
+    expect(changed).toMatchObject({ status: 200, body: { events: ["alert.storage"] } });
+    expect(await create({ url: URL, events: ["alert.limit-near"] })).toMatchObject(invalid("/events/0"));
+    const options = { webhook: { url: URL, events: ["alert.storage"] } };
+    expect((await api.post("/v1/tasks", { task: "test.noop", options })).status).toBe(422);
+    await api.call("DELETE", `/v1/webhooks/${made.body.id}`);
+  });
+
   it("shows its secret when it is made and never again", async () => {
     const made = await create({ url: URL, description: "orders" });
     expect(made.status).toBe(201);

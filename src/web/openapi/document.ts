@@ -44,7 +44,7 @@ export function describe(operations: readonly Operation[], definitions: readonly
     (paths[operation.path] ??= {})[operation.method] = operationObject(book, problems, operation);
   }
   writeTasks(book, definitions);
-  const webhooks = webhooksObject();
+  const webhooks = webhooksObject(book);
   const tags = new Set([...operations.map((operation) => operation.tag), "webhooks"]);
   return {
     openapi: "3.1.0",

@@ -10,6 +10,7 @@ import {
   webhookWithSecretSchema,
 } from "../../contract/webhook.ts";
 import { DEFAULT_WEBHOOK, MAX_WEBHOOKS, OVERLAP_MS, WEBHOOK_EVENTS, type WebhookSecret } from "../../core/webhook.ts";
+import { lookForAlerts } from "../../engine/health/alerts.ts";
 import { removeWebhook } from "../../engine/webhooks/delete.ts";
 import { newId } from "../../engine/ids.ts";
 import { isWebhookId } from "../../engine/webhooks/ids.ts";
@@ -32,7 +33,7 @@ export const createWebhook = operation({
   tag: "webhooks",
   summary: "Register an endpoint",
   description:
-    "From now on it is told of every task of your tenant that ends, as Standard Webhooks 1.0 says. The answer shows the signing secret this once. Only public https addresses are taken.",
+    "From now on it is told of every task of your tenant that ends, as Standard Webhooks 1.0 says, and where `events` names them of alerts: findings of `GET /v1/health/report`, once when they are raised and once when they are closed. The answer shows the signing secret this once. Only public https addresses are taken.",
   scope: "admin",
   audits: "webhook.create",
   body: newWebhookSchema,
@@ -64,6 +65,7 @@ export const createWebhook = operation({
     };
     const stored = await insertWebhook(env.DB, webhook, audit(id, { detail: { origin: new URL(body.url).origin } }));
     if (stored === null) return refuse("webhook-conflict", `A tenant has at most ${MAX_WEBHOOKS} webhooks.`);
+    await lookForAlerts(env, stored, Date.now());
     c.header("Location", `/v1/webhooks/${stored.id}`);
     c.header("Cache-Control", "no-store");
     return c.json({ ...presentWebhook(stored), secret }, 201);
@@ -143,7 +145,9 @@ export const changeWebhookOperation = operation({
     const { url, ...rest } = body;
     const detail = url === undefined ? rest : { ...rest, origin: new URL(url).origin };
     const row = await changeWebhook(env.DB, principal.tenant, id, { ...body, events }, audit(id, { detail }));
-    return row ? c.json(presentWebhook(row), 200) : noSuchWebhook();
+    if (row === null) return noSuchWebhook();
+    if (events !== undefined) await lookForAlerts(env, row, Date.now());
+    return c.json(presentWebhook(row), 200);
   },
 });
 

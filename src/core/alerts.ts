@@ -1,0 +1,57 @@
+/** Which findings are alerts: events of webhooks, raised once and closed once. Pure. */
+
+import type { Check, Fact } from "./health-fact.ts";
+
+export const ALERT_CODES = [
+  "lane-stalled",
+  "backlog-old",
+  "errors-rising",
+  "schedule-missed",
+  "storage",
+] as const satisfies readonly Check[];
+
+export type AlertCode = (typeof ALERT_CODES)[number];
+
+/** An alert that was raised. Instants are ms since the epoch. */
+export interface Alert {
+  code: AlertCode;
+  /** Empty where there is one of the code. */
+  subject: string;
+  raisedAt: number;
+  /** Null: what was found is there still. */
+  closedAt: number | null;
+  /** Whether the endpoints have been told of it as it is: of its beginning, or of its end. */
+  isTold: boolean;
+  fact: Fact;
+}
+
+/**
+ * What follows from a look that has found these facts at `now`, where these alerts are known. An end is told only after its
+ * beginning was, so whatever crashes, each is told once, and in that order.
+ */
+export function alertsAfter(
+  known: readonly Alert[],
+  facts: readonly Fact[],
+  now: number,
+): { raised: Alert[]; closed: Alert[] } {
+  const found = new Map(
+    facts.filter(({ code }) => isAlert(code)).map((fact) => [keyOf(fact.code, fact.subject), fact]),
+  );
+  const open = new Set(known.map(({ code, subject }) => keyOf(code, subject)));
+  const raised = [...found].flatMap(([key, fact]): Alert[] => {
+    if (open.has(key) || !isAlert(fact.code)) return [];
+    return [{ code: fact.code, subject: fact.subject ?? "", raisedAt: now, closedAt: null, isTold: false, fact }];
+  });
+  const closed = known
+    .filter(({ code, subject, closedAt, isTold }) => closedAt === null && isTold && !found.has(keyOf(code, subject)))
+    .map((alert) => ({ ...alert, closedAt: now, isTold: false }));
+  return { raised, closed };
+}
+
+function isAlert(code: Fact["code"]): code is AlertCode {
+  return ALERT_CODES.some((each) => each === code);
+}
+
+function keyOf(code: string, subject: string | null): string {
+  return `${code}:${subject ?? ""}`;
+}
