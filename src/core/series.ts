@@ -130,7 +130,7 @@ export function countWait(causes: Counts, kind: Kind, cause: WaitCause): void {
 }
 
 /** Different causes that are counted in one span. What is beyond is counted as `other`. */
-const MAX_CAUSES = 200;
+const MAX_CAUSES = 50;
 
 /** Counts an attempt that went wrong with an error of this type: a class's name may be anything. */
 export function countError(causes: Counts, kind: Kind, type: string): void {

@@ -40,15 +40,18 @@ export function beginningOf(span: Span | typeof DAY_SPAN, at: number): number {
   return span === SPANS.total ? 0 : Math.floor(at / span) * span;
 }
 
-const merged = (column: string) => `(SELECT json_group_object(key, total) FROM (
+/** Causes that a row keeps, those that were counted most: the types of errors are the handlers' to choose, and a row is at most 2 MB. */
+const MAX_CAUSES = 200;
+
+const merged = (column: string, most = "") => `(SELECT json_group_object(key, total) FROM (
     SELECT key, SUM(value) AS total FROM (
       SELECT key, value FROM json_each(rollups.${column}) UNION ALL SELECT key, value FROM json_each(excluded.${column}))
-    GROUP BY key))`;
+    GROUP BY key ${most}))`;
 
 /** Where the row exists, it gets the sums of both. */
 const MERGE = `ON CONFLICT (span, at, tenant) DO UPDATE SET counts = ${merged("counts")},
   causes = CASE WHEN rollups.causes IS NULL OR excluded.causes IS NULL THEN COALESCE(rollups.causes, excluded.causes)
-    ELSE ${merged("causes")} END`;
+    ELSE ${merged("causes", `ORDER BY total DESC, key LIMIT ${MAX_CAUSES}`)} END`;
 
 const ADD = `
 INSERT INTO rollups (span, at, tenant, counts, causes)
@@ -84,7 +87,9 @@ function fold(span: Span | typeof DAY_SPAN, rows: string): string {
   return `
 INSERT INTO rollups (span, at, tenant, counts, causes)
 SELECT ${span}, at, tenant, json_group_object(key, total) FILTER (WHERE NOT isCause),
-  CASE WHEN MAX(isCause) THEN json_group_object(key, total) FILTER (WHERE isCause) END FROM (${counters("counts", 0)}${causes})
+  CASE WHEN MAX(isCause) THEN json_group_object(key, total) FILTER (WHERE isCause AND nth <= ${MAX_CAUSES}) END
+FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY at, tenant, isCause ORDER BY total DESC, key) AS nth
+  FROM (${counters("counts", 0)}${causes}))
 WHERE true GROUP BY at, tenant
 ${MERGE}`;
 }

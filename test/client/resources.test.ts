@@ -58,16 +58,18 @@ describe("a stream whose key has ended", () => {
 
 describe("what operators read", () => {
   it("is the groups of errors, the figures over time and how the work stands", async () => {
-    await expect(client.run("test.fail", { message: "nobody has this 17", retryable: false })).rejects.toThrow();
+    await expect(client.run("test.fail", { message: "nobody has this 17", retryable: false })).rejects.toThrow(
+      "nobody has this 17",
+    );
     const groups = (await collect(client.errors.list({ task: "test.fail" }))).filter(
       ({ message }) => message === "nobody has this #",
     );
     expect(groups).toMatchObject([{ count: 1, state: "open" }]);
-    expect(await client.errors.ignore(groups[0]!.id, { untilCount: 2 })).toMatchObject({
+    expect(await client.errors.ignore(groups[0].id, { untilCount: 2 })).toMatchObject({
       state: "ignored",
       untilCount: 2,
     });
-    expect(await client.errors.resolve(groups[0]!.id)).toMatchObject({ state: "resolved", untilCount: null });
+    expect(await client.errors.resolve(groups[0].id)).toMatchObject({ state: "resolved", untilCount: null });
     const { items } = await client.series({ span: "30d", by: "task", metric: "errors" });
     expect(items).toHaveLength(720);
     expect(items.at(-1)).toMatchObject({ errors: expect.objectContaining({ NonRetryableError: 1 }) as unknown });

@@ -387,6 +387,21 @@ describe("a series", () => {
     expect(results.find(({ span }) => span === SPANS.hour)!.count).toBeLessThanOrEqual(32 * 24);
   });
 
+  it("keeps a bounded number of causes, those that were counted most", async () => {
+    const now = Date.now();
+    const at = beginningOf(SPANS.minute, now);
+    for (let round = 0; round < 3; round++) {
+      const all = Array.from({ length: 150 }, (_, n) => [`a default error:E${round * 100 + n}`, n + 1]);
+      const causes = Object.fromEntries(all) as Record<string, number>;
+      await addRollups(env.DB, [{ tenant, span: UNFOLDED_SPAN, at, counts: { "a default failed": 1 }, causes }]);
+      while (await fold(500));
+    }
+    const { items } = await read({ metric: "errors" }, now);
+    const errors = items.find((item) => Date.parse(item.at) === at)!.errors!;
+    expect(Object.keys(errors).length).toBe(200);
+    expect([errors["E249"], errors["E100"], errors["E0"]]).toEqual([200, 102, undefined]);
+  });
+
   it("of a day reads at most 5,000 rows, whatever was counted", async () => {
     const now = Date.now();
     const counts = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`a default run:${i}`, 3]));

@@ -8,6 +8,9 @@ import { MAX_SAMPLES, MAX_TAGS, type Failures } from "../../results/error-groups
 const MAX_NEW_GROUPS = 50;
 const MAX_COUNTED_TAGS = 100;
 
+/** Characters of one write: a parameter of D1 holds 2 MB. */
+const MAX_WRITTEN = 500_000;
+
 let failed = new Map<string, Map<string, Failures>>();
 
 /** Puts a task that has failed into the group of its error. `at`: ms since the epoch. */
@@ -41,7 +44,10 @@ function countTags(counts: Record<string, number>, tags: string | null): void {
 export function takeFailures(): Failures[] {
   const all = [...failed.values()].flatMap((groups) => [...groups.values()]);
   failed = new Map();
-  return all.map((own) => ({ ...own, tags: commonest(own.tags) }));
+  let left = MAX_WRITTEN;
+  return all
+    .map((own) => ({ ...own, tags: commonest(own.tags) }))
+    .filter((own) => (left -= JSON.stringify(own).length) > 0);
 }
 
 function commonest(counts: Record<string, number>): Record<string, number> {
