@@ -33,9 +33,9 @@ export interface MissedTick {
 }
 
 const LIVE = `
-SELECT tenant IS ?1 AND state IN ('queued', 'running') AS own, lane, state, COUNT(*) AS count,
+SELECT tenant IS ?1 AND state IN ('queued', 'running') AND paused_at IS NULL AS own, lane, state, COUNT(*) AS count,
   MIN(CASE state WHEN 'running' THEN started_at ELSE run_at END) AS since
-FROM (SELECT tenant, lane, state, run_at, started_at FROM tasks INDEXED BY tasks_due
+FROM (SELECT tenant, lane, state, run_at, started_at, paused_at FROM tasks INDEXED BY tasks_due
   WHERE due_at IS NOT NULL ORDER BY due_at LIMIT ${LOOKED_AT})
 GROUP BY own, lane, state`;
 
