@@ -193,7 +193,7 @@ describe("a task", () => {
     expect(complaints).toEqual([]);
   });
 
-  it("gets a signal, and shows what it logs as it comes", async () => {
+  it("gets a signal, and shows what it logs and its steps as they come", async () => {
     const task = await api.submit("test.signal", { name: "go" });
     const { page, complaints } = await openDashboard(browser, server.url, {
       key: server.key,
@@ -211,6 +211,9 @@ describe("a task", () => {
     const logger = await api.submit("test.log", { lines: 3 });
     await show(page, `/tasks/${logger.id}?tab=log`);
     await expect.poll(() => page.locator(".log li").count(), { timeout: SOON_MS }).toBe(3);
+    const stepper = await api.submit("test.steps", { steps: 2 });
+    await show(page, `/tasks/${stepper.id}`);
+    await expect.poll(() => page.locator(".stretch[data-kind=step]").count(), { timeout: SOON_MS }).toBe(2);
     expect(complaints).toEqual([]);
   });
 
