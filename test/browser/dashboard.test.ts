@@ -274,6 +274,27 @@ describe("a task", () => {
   });
 });
 
+it("tells how the work stands, and of the same errors together, which it resolves", async () => {
+  const ids = ["17", "42"].map((n) => ({
+    task: "test.fail",
+    input: { message: `order ${n} is lost`, retryable: false },
+  }));
+  for (const { id } of await api.submitAll(ids)) await api.waitForEnd(id);
+  const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, at: "/now" });
+  await page.locator(".health[data-verdict]").waitFor();
+  await page.getByRole("img", { name: /^Ended: / }).waitFor();
+  await show(page, "/errors");
+  const row = page.locator("tr[data-error]").filter({ hasText: "order # is lost" });
+  await row.getByRole("link", { name: "2", exact: true }).waitFor();
+  await row.getByRole("button", { name: "Resolve…" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "It is mended" }).click();
+  await row.waitFor({ state: "detached" });
+  await page.getByLabel("State").selectOption("resolved");
+  await row.getByRole("link", { name: "2", exact: true }).click();
+  await expect.poll(() => page.locator("tr[data-task]").count(), { timeout: SOON_MS }).toBe(2);
+  expect(complaints).toEqual([]);
+});
+
 it("draws a flow of 300 tasks folded, and lists them", async () => {
   const inputs = Array.from({ length: 298 }, (_, i) => ({ value: i }));
   const { body: flow } = await api.post<FlowResource>("/v1/flows", {
@@ -317,7 +338,8 @@ it("has no fault that axe knows in any view, light and dark, and fits 390 pixels
     group: [{ task: "test.noop" }, { task: "test.noop" }],
   });
   const views: [at: string, shows: string][] = [
-    ["/now", ".tiles"],
+    ["/now", ".plot"],
+    ["/errors", "tr[data-error]"],
     ["/tasks", "tr[data-task]"],
     ["/tasks?f=state:failed%20tag.a:b", ".empty ul"],
     [`/tasks/${failed.id}`, ".timeline .stretch"],

@@ -6,11 +6,14 @@ import { AsCode } from "../parts/as-code.tsx";
 import { Loaded } from "../parts/loading.tsx";
 import { usePolled } from "../polled.ts";
 import { client } from "../session.ts";
+import { ErrorTable } from "../errors/error-table.tsx";
 import { LimitTable } from "../limits/limit-table.tsx";
 import { Lanes } from "../limits/limits-view.tsx";
 import { STATES } from "../states.ts";
 import { tasksHref } from "../tasks/filter.ts";
 import { countWords } from "../words.ts";
+import { Charts } from "./charts.tsx";
+import { Health } from "./health.tsx";
 import { Performance } from "./performance.tsx";
 import { Quotas } from "./quotas.tsx";
 
@@ -21,10 +24,13 @@ export function NowView() {
   return (
     <>
       <h1 class="unseen">Now</h1>
+      <Health />
       <Loaded from={stats}>{(read) => <States stats={read} />}</Loaded>
+      <Charts />
       <h2>Lanes</h2>
       <Lanes />
       <AtTheirEdge />
+      <TopErrors />
       <Loaded from={stats}>
         {(read) => (
           <>
@@ -63,6 +69,26 @@ function States({ stats }: { stats: Stats }) {
         );
       })}
     </ul>
+  );
+}
+
+/** The errors that tasks have failed with lately. */
+function TopErrors() {
+  const read = usePolled(
+    "top errors",
+    (signal) => client().errors.list({ state: "open", limit: 5, signal }).page(),
+    EVERY_MS,
+  );
+  const groups = read.data?.items ?? [];
+  if (groups.length === 0) return null;
+  return (
+    <>
+      <div class="bar section">
+        <h2>Errors</h2>
+        <a href="#/errors">All of them</a>
+      </div>
+      <ErrorTable groups={groups} />
+    </>
   );
 }
 

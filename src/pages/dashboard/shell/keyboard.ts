@@ -19,6 +19,7 @@ export const KEYS = [
   ["g n", "Now"],
   ["g t", "Tasks"],
   ["g f", "Flows"],
+  ["g e", "Errors"],
   ["g s", "Schedules"],
   ["g l", "Limits and lanes"],
   ["g w", "Webhooks"],
