@@ -3,7 +3,7 @@
  * time and never a task, so sending one never fails for its caller.
  */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { BELLS_PER_SEND, type Lane } from "../core/bounds.ts";
 import { budgetOf } from "../core/plan.ts";
 import type { Queued } from "../core/states.ts";

@@ -1,6 +1,6 @@
 /** Wakes the clock in time, without asking it more often than needed. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { placed } from "../core/location.ts";
 
 /** When this isolate knows the clock will tick next, in ms since the epoch. */

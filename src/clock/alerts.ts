@@ -1,6 +1,6 @@
 /** Looks for alerts, once a minute while anybody listens. Part of a tick. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { watchTenant } from "../engine/health/alerts.ts";
 import { readWatched } from "../results/alerts.ts";
 

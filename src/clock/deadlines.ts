@@ -1,6 +1,6 @@
 /** Ends flows at their deadlines, as part of a tick. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { endOverdue } from "../engine/flows/deadline.ts";
 import { readOverdue } from "../results/flows/deadlines.ts";
 

@@ -3,7 +3,7 @@
  * and sleeps otherwise. The due times are in the rows, so a lost tick only costs time.
  */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { DurableObject } from "cloudflare:workers";
 import { TRUSTED_MS } from "../broker/poke.ts";
 import { earliest } from "../core/wake.ts";

@@ -1,6 +1,6 @@
 /** Declares schedules and starts their due ticks, as part of a tick of the clock. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { earliest } from "../core/wake.ts";
 import { declareSchedules } from "../engine/schedules/declare.ts";
 import { waitingTicks } from "../engine/lanes/drain.ts";

@@ -1,6 +1,6 @@
 /** One tick: looks at every row that is due, and does what the rules in core/wake.ts say. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { budgetOf, type TickBudget } from "../core/plan.ts";
 import { earliest, nextPurge, wake } from "../core/wake.ts";
 import { announce } from "../engine/announce.ts";

@@ -1,6 +1,6 @@
 /** Counts how much of their quotas tenants use, as part of a tick. A pass over large tables takes several ticks. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import type { Use } from "../core/quotas.ts";
 import { countStretch, WALKS_IN_TURN, type Places } from "../results/census.ts";
 import { storeCount } from "../results/usage.ts";

@@ -125,3 +125,6 @@ export const UNKNOWN_TASK_MS = 10_000;
 
 /** and fails after this many attempts: about an hour in which a deployment may bring it. */
 export const UNKNOWN_TASK_TRIES = 360;
+
+/** A year, the longest a task may sleep. */
+export const MAX_SLEEP_MS = 366 * 86_400_000;

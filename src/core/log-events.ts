@@ -1,6 +1,5 @@
 /**
- * Every line that Lovage logs, and the one function that logs. `docs/events.md` is made from this catalogue by
- * `node scripts/log-events.ts`.
+ * Every line that Lovage logs. `docs/events.md` is made from this catalogue by `node scripts/log-events.ts`.
  *
  * A line holds ids, names, numbers and the texts of errors of the platform. It never holds a payload, an API key or a token, nor
  * the text of an error that a handler or a key function threw: that may repeat an input.
@@ -285,20 +284,3 @@ export const LOG_EVENTS = {
     fields: { tenant: "the endpoint's tenant", webhook: "the endpoint's id", ...ERROR },
   },
 } as const satisfies { [event: string]: LogEvent };
-
-export type LogEventName = keyof typeof LOG_EVENTS;
-
-type Value = string | number | null | undefined | readonly string[];
-
-/** The fields of an event. An `error` may be whatever was thrown: its text is logged. */
-type Fields<Name extends LogEventName> = {
-  [Field in keyof (typeof LOG_EVENTS)[Name]["fields"]]: Field extends "error" ? unknown : Value;
-};
-
-/** Logs one line of JSON: the event's name, then its fields. */
-export function log<Name extends LogEventName>(event: Name, fields: Fields<Name>): void {
-  const { error, ...rest } = fields as { error?: unknown } & Record<string, unknown>;
-  // oxlint-disable-next-line no-base-to-string -- a bare object that was thrown has no better text
-  const text = error === undefined ? {} : { error: error === null ? null : String(error) };
-  console[LOG_EVENTS[event].level](JSON.stringify({ event, ...rest, ...text }));
-}

@@ -1,6 +1,6 @@
 /** Entries of the audit log, before they are stored, and how long they are kept. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import type { AuditAction } from "../contract/audit.ts";
 import { durationMs } from "../core/duration.ts";
 import { firstIdAt } from "../core/id-time.ts";

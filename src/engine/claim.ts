@@ -1,6 +1,6 @@
 /** Takes queued tasks for the caller to run. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { budgetOf } from "../core/plan.ts";
 import { earliest } from "../core/wake.ts";
 import { claimGathered } from "../results/claim-batches.ts";

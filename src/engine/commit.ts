@@ -1,6 +1,6 @@
 /** Ends attempts, and announces it. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import type { KeyLimit } from "../core/concurrency.ts";
 import type { WaitCause } from "../core/series.ts";
 import type { State } from "../core/states.ts";

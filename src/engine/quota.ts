@@ -5,7 +5,7 @@
  * the others let in within 5 s.
  */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { clockOf } from "../broker/poke.ts";
 import { ProblemError, problem, type ProblemMembers } from "../core/problems.ts";
 import {

@@ -29,3 +29,6 @@ export function suspend(pending: readonly Pending[], heard: number): Ending {
     wait: { type, until, signals, tasks, heard, ...(asked.length === 0 ? {} : { asked }) },
   };
 }
+
+/** What a durable call that waits answers: it never resolves. */
+export const never = async (): Promise<never> => new Promise(() => undefined);

@@ -1,6 +1,6 @@
 /** Claims queued tasks for one attempt each: one statement for all tasks of a bell, where none of them has limits. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { ValueGoneError } from "../core/flows/value.ts";
 import { LEASE_MS, TIMER_SLACK_MS } from "../core/bounds.ts";
 import type { WaitCause } from "../core/series.ts";

@@ -1,6 +1,6 @@
 /** One way to talk to D1: every statement is safe to repeat, so a call whose answer was lost is repeated. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import type { ProblemName } from "../core/problem-kinds.ts";
 import { ProblemError, problem } from "../core/problems.ts";
 import { mayAsk, noteAnswer, noteOverload } from "./load.ts";

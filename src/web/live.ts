@@ -1,6 +1,6 @@
 /** A feed of events in the format that the caller asks for: server-sent events, WebSocket frames, or the past events as JSON. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { streamSSE, type SSEMessage } from "hono/streaming";
 import { z } from "zod";
 import { eventListSchema, type TaskEvent } from "../contract/event.ts";

@@ -1,6 +1,6 @@
 /** The one place that renders problems: RFC 9457, `application/problem+json`. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { presentProblem } from "../contract/problem.ts";

@@ -4,7 +4,7 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { commit } from "../engine/commit.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Commit } from "../results/commit-attempts.ts";

@@ -3,7 +3,7 @@
  * attempts go on after that: the lease guards the work, not the message, and a queue adds consumers only when a batch has ended.
  */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { idsOf, laneOfTurn, roleOf, sendTurns } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
 import { EVENT_MS } from "../core/bounds.ts";

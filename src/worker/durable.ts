@@ -10,14 +10,14 @@ import { durationMs, type Duration } from "../core/duration.ts";
 import { AttemptAborted, NonRetryableError, StepMismatchError } from "../core/errors.ts";
 import type { JournalEntry } from "../core/journal.ts";
 import { faults } from "../core/problems.ts";
-import { MAX_CRASHES } from "../core/bounds.ts";
+import { MAX_CRASHES, MAX_SLEEP_MS } from "../core/bounds.ts";
 import type { Ending } from "../core/settle.ts";
 import { assertSignalName } from "../core/signal-name.ts";
 import { jsonSchemaOf } from "../core/signal-schema.ts";
 import { isTerminal } from "../core/states.ts";
 import type { UndoFailure } from "../core/undo.ts";
 import { spawn } from "../engine/spawn.ts";
-import { suspend, type Pending } from "../engine/suspend.ts";
+import { never, suspend, type Pending } from "../engine/suspend.ts";
 import { openEnds } from "../engine/sealing/tasks.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { readEnds } from "../results/flows/values.ts";
@@ -28,9 +28,6 @@ import { reached, UnreachableError } from "./reached.ts";
 import type { Reporter } from "./reporter.ts";
 import { failureOf, isSteering, textOf, thrownAgain, tryStep } from "./step.ts";
 import { Undos } from "./undos.ts";
-
-/** A year, the longest a task may sleep. */
-const MAX_SLEEP_MS = 366 * 86_400_000;
 
 /** Delay until the next attempt when D1 or the progress object could not be reached. */
 const LOOK_AGAIN_MS = 5_000;
@@ -301,5 +298,3 @@ export class Durable {
     }, 0);
   }
 }
-
-const never = async (): Promise<never> => new Promise(() => undefined);

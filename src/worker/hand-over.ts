@@ -1,6 +1,6 @@
 /** Hands the work that an event has no time for to objects. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { placed } from "../core/location.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Commit } from "../results/commit-attempts.ts";

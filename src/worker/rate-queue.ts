@@ -4,7 +4,7 @@
  * claim that gets nothing. If the keeper dies, the waiters start when the clock looks.
  */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { limitName } from "../core/limit-name.ts";
 import { claim } from "../engine/claim.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";

@@ -3,7 +3,7 @@
  * always; every log line and output, within bounds. Nothing here ever fails the handler.
  */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { budgetOf } from "../core/plan.ts";
 import { OBJECT } from "../core/wake.ts";
 import type { LogLevel, Progress } from "../core/task.ts";

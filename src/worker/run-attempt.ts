@@ -2,7 +2,7 @@
 
 import type { TaskDefinition } from "../core/task.ts";
 import { UNKNOWN_TASK_MS, UNKNOWN_TASK_TRIES } from "../core/bounds.ts";
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
 import { holdBack } from "../results/limits/buckets.ts";

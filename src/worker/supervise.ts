@@ -3,7 +3,7 @@
  * and commits its end. If anything goes wrong here, the attempt's lease runs out.
  */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { CANCEL_GRACE_MS, MAX_TIMEOUT_MS } from "../core/bounds.ts";
 import { settle, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";

@@ -1,6 +1,6 @@
 /** Runs claimed tasks at once, up to the commit of each attempt's end. */
 
-import { log } from "../core/log-events.ts";
+import { log } from "../core/log.ts";
 import { fillFlowInputs } from "../engine/flows/input.ts";
 import { untilWritten, writeCounts } from "../engine/stats/observe.ts";
 import type { Attempt } from "./attempt.ts";

@@ -3,7 +3,7 @@
  * the end. The object stores nothing for it, and sleeps meanwhile.
  */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { ENDED_CODE } from "../../progress/snapshot.ts";
 import { progressObject } from "./tell.ts";
 

@@ -3,7 +3,7 @@
  * stream misses an end of which the progress object was not notified.
  */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import type { TaskEvent } from "../../contract/event.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { isTerminal } from "../../core/states.ts";

@@ -1,6 +1,6 @@
 /** Reads the journal of a durable task. */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { resumeAt, stepsOf, type PlacedStep } from "../../core/journal.ts";
 import { meant } from "../../core/nearest.ts";
 import { ProblemError, problem } from "../../core/problems.ts";

@@ -1,6 +1,6 @@
 /** Notifies progress objects of the states of their tasks: those that keep events, and of an end also those at which a caller waits. */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { placed } from "../../core/location.ts";
 import { isTerminal, type State } from "../../core/states.ts";
 import { doneNumber, timeline } from "../../core/timeline.ts";

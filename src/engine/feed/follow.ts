@@ -1,7 +1,7 @@
 /** Follows the feed of a tenant, over as many sockets to its object as it takes. */
 
 import type { FeedFrame } from "../../contract/feed.ts";
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { feedName } from "../../progress/feed-room.ts";
 import { ObjectSocket, REOPEN_MS } from "../events/object-socket.ts";
 import { progressObject } from "../events/tell.ts";

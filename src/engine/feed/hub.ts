@@ -4,7 +4,7 @@
  */
 
 import type { FeedFrame } from "../../contract/feed.ts";
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { tenantOfFeed, type FeedRoom } from "../../progress/feed-room.ts";
 import { closeFeed, openFeed, takeChanges } from "../../results/feed.ts";
 import { countLiveByTask } from "../../results/live-counts.ts";

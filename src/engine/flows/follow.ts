@@ -5,7 +5,7 @@
  * late comes after those that were reported before it.
  */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import type { TaskEvent } from "../../contract/event.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { timeline, type Moment } from "../../core/timeline.ts";

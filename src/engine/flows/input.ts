@@ -1,6 +1,6 @@
 /** Builds the inputs of a flow's members when they start, from the stored results that they take. */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import type { Source } from "../../core/flows/flow.ts";
 import { numbersIn, restored, type StoredSource } from "../../core/flows/share.ts";
 import {

@@ -3,7 +3,7 @@
  * object makes and stores, so that all isolates have the same ones and a restart keeps them.
  */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { clockOf } from "../../broker/poke.ts";
 import { DEFAULT_OVERLAP_MS, holding, KEYS_KNOWN_MS, signerAt, type LinkKey } from "../../core/link-keys.ts";
 import { ProblemError, problem } from "../../core/problems.ts";

@@ -1,6 +1,6 @@
 /** Applies the limits of this version's definitions to tasks that were submitted to an earlier version. */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import type { Per } from "../../core/concurrency.ts";
 import type { TaskDefinition } from "../../core/task.ts";
 import { rateOf } from "../../core/share.ts";

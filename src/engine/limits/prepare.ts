@@ -1,6 +1,6 @@
 /** Which limits a submission is under: those of its definition, by the key of its input, and its own. */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import type { Submission } from "../../contract/submission.ts";
 import { definitionKey, submissionKey, type KeyLimit, type Per } from "../../core/concurrency.ts";
 import type { TaskDefinition } from "../../core/task.ts";

@@ -1,6 +1,6 @@
 /** Brings the stored schedules in line with those that the deployment declares. */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { putScheduleSchema, scheduleIdSchema, type DeclaredSchedule } from "../../contract/schedule.ts";
 import { ProblemError } from "../../core/problems.ts";
 import { DECLARED_TENANT } from "../../core/schedule.ts";

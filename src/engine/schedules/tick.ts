@@ -1,6 +1,6 @@
 /** Makes the tasks of the ticks that have come. */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import type { ProblemError } from "../../core/problems.ts";
 import type { Use } from "../../core/quotas.ts";
 import { lookAt, MAX_TICKS_PER_LOOK, type Look } from "../../core/schedule.ts";

@@ -4,7 +4,7 @@
  * the last seconds.
  */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { countAttempt, countEnd, type Counts, type Kind } from "../../core/counts.ts";
 import { countError, countWait } from "../../core/series.ts";
 import type { Outcome } from "../../core/settle.ts";

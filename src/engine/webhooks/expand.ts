@@ -4,7 +4,7 @@
  * stores nothing more. `engine/announce.ts` sends the messages for the deliveries.
  */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { ProblemError } from "../../core/problems.ts";
 import { DEFAULT_WEBHOOK } from "../../core/webhook.ts";
 import type { Change } from "../../results/changes.ts";

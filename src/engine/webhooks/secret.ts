@@ -3,7 +3,7 @@
  * key to seal with is configured; the clock, or the next use, seals those that were stored before.
  */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import type { WebhookSecret } from "../../core/webhook.ts";
 import { replaceSecrets } from "../../results/webhooks/change.ts";
 import type { WebhookRow } from "../../results/webhooks/row.ts";

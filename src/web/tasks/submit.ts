@@ -1,6 +1,6 @@
 /** `POST /v1/tasks` and `POST /v1/tasks/batch`. */
 
-import { log } from "../../core/log-events.ts";
+import { log } from "../../core/log.ts";
 import { z } from "zod";
 import { presentProblem, problemSchema } from "../../contract/problem.ts";
 import { batchSchema, submissionSchema } from "../../contract/submission.ts";
