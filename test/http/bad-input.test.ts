@@ -381,7 +381,7 @@ describe("an address", () => {
   it.each([
     ["PUT", "/v1/tasks", ["GET", "POST"]],
     ["DELETE", "/v1/tasks", ["GET", "POST"]],
-    ["PATCH", `/v1/tasks/${NOBODY}`, ["DELETE", "GET"]],
+    ["PUT", `/v1/tasks/${NOBODY}`, ["DELETE", "GET", "PATCH"]],
     ["POST", `/v1/tasks/${NOBODY}`, ["DELETE", "GET"]],
     ["GET", `/v1/tasks/${NOBODY}/cancel`, ["POST"]],
     ["POST", `/v1/tasks/${NOBODY}/events`, ["GET"]],
