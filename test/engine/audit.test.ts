@@ -67,6 +67,12 @@ async function endedTask(): Promise<string> {
   return id;
 }
 
+async function pausedTask(): Promise<string> {
+  const id = await task();
+  await call("POST", `/v1/tasks/${id}/pause`);
+  return id;
+}
+
 const flow = () => made("POST", "/v1/flows", { chain: [later, { task: "test.noop" }] });
 
 async function endedFlow(): Promise<string> {
@@ -147,6 +153,10 @@ const CHANGES: Record<string, Change> = {
   cancelTask: { action: "task.cancel", ask: about(task, { reason: "no more" }) },
   retryTask: { action: "task.retry", ask: about(endedTask) },
   deleteTask: { action: "task.delete", ask: about(endedTask) },
+  changeTask: { action: "task.change", ask: about(task, { tags: { a: "b" } }), isRepeatable: true },
+  runTaskNow: { action: "task.run-now", ask: about(task) },
+  pauseTask: { action: "task.pause", ask: about(task) },
+  resumeTask: { action: "task.resume", ask: about(pausedTask) },
   sendSignal: {
     action: "task.signal",
     ask: async () => ({ path: { id: await task(), name: "go" }, body: 1 }),

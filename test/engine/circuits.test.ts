@@ -198,10 +198,14 @@ it("is named by the explanation of a task that it holds back, with whoever tries
   const now = Date.now();
   const { task, ids } = await tripped(2, now);
   const until = new Date(now + CIRCUIT.cooldown).toISOString();
-  const explanationOf = async (id: string, at: number) => explain(env, (await readTasks(env.DB, [id]))[0]!, at);
+  const explanationOf = async (id: string, at: number) => {
+    const { reasons, ...rest } = await explain(env, (await readTasks(env.DB, [id]))[0]!, at);
+    // The running code has none of these tasks, which is a reason too.
+    return { ...rest, reasons: reasons.filter(({ code }) => code !== "unknown_task") };
+  };
   expect(await explanationOf(ids[1]!, now + 1)).toEqual({
     state: "queued",
-    summary: `${task.replace("c", "C")} fails too often and is held back until ${until}.`,
+    summary: expect.stringContaining(`${task} fails too often and is held back until ${until}.`) as unknown,
     reasons: [{ code: "circuit_open", task, until, probe: null }],
     estimatedStartAt: null,
     estimatedEndAt: null,
@@ -216,7 +220,7 @@ it("is named by the explanation of a task that it holds back, with whoever tries
   expect((await explanationOf(ids[1]!, now + CIRCUIT.cooldown)).reasons).toMatchObject([{ probe: null }]);
   const [free] = await insert(newName(), 1);
   const [row] = await readTasks(env.DB, [free!]);
-  expect((await explain(env, row!, now)).reasons).toMatchObject([
+  expect((await explanationOf(free!, now)).reasons).toMatchObject([
     { code: "queued", since: new Date(row!.runAt).toISOString(), lane: "default" },
   ]);
 });

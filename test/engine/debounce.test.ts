@@ -16,7 +16,9 @@ const FIRST = `id tenant task state created_at parent_id root_id flow_id node_ke
 
 /** What a row gets in the course of its life. */
 const LIVED = `run attempt failures crashes lease_until holder started_at finished_at retain_until cancel_requested_at
-  cancel_reason cancel_undo undo signals children history progress error result sealed_result`.split(/\s+/);
+  cancel_reason cancel_undo undo signals children history progress error error_group result sealed_result paused_at`.split(
+  /\s+/,
+);
 
 const NOW = Date.parse("2026-11-01T00:00:00Z");
 

@@ -9,7 +9,7 @@ import formats from "ajv-formats";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runs } from "../setup/runs.ts";
-import { apiOf } from "./api.ts";
+import { apiOf, poll } from "./api.ts";
 import { operationsOf, readDocument, responseOf, type Document, type Json, type Operation } from "./document.ts";
 import { fitting, nearly } from "./schema-arbitrary.ts";
 import { shareServer, type SharedServer } from "./shared-server.ts";
@@ -80,6 +80,11 @@ async function prepare(operation: Operation, tenant: string): Promise<Ground> {
     return { key, ids: { id } };
   }
   if (collection === operation.path) return { key, ids: {} };
+  if (collection === "/v1/errors") {
+    await api.post("/v1/tasks", { task: "test.fail", input: { message: "as asked", retryable: false } });
+    const seen = async () => (await listed(key, collection))["id"] ?? null;
+    return { key, ids: { id: await poll(() => "no group of errors is there", seen) } };
+  }
   const exampleOf = (method: string, path: string) =>
     tame(
       operations.find((each) => each.method === method && each.path === path)?.requestBody?.content["application/json"]

@@ -1,6 +1,6 @@
 /** The page's keys. A view adds its own while it is shown. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { go } from "../address.ts";
 import { asked } from "../acts.ts";
 import { session } from "../session.ts";
@@ -49,11 +49,13 @@ const shown: { current: Keys }[] = [];
 
 /** Adds keys while the component is shown. */
 export function useKeys(keys: Keys): void {
-  const holder = { current: keys };
+  const holder = useRef(keys);
+  // Not in an effect: that comes after the paint, and the next key may come before.
+  holder.current = keys;
   useEffect(() => {
     shown.unshift(holder);
     return () => void shown.splice(shown.indexOf(holder), 1);
-  });
+  }, []);
 }
 
 let isGoing = false;
