@@ -205,14 +205,20 @@ export function resumeAt(
 }
 
 function errorOf({ error, shown }: JournalEntry): TaskError | null {
-  if (shown !== undefined) return shown;
+  if (shown !== undefined) return withoutStack(shown);
   if (error === null) return null;
   const { retryable: _, ...told } = error;
-  return told;
+  return withoutStack(told);
 }
 
 function undoErrorOf({ value }: JournalEntry): TaskError | null {
-  return value === null ? null : (JSON.parse(value) as TaskError | null);
+  const error = value === null ? null : (JSON.parse(value) as TaskError | null);
+  return error === null ? null : withoutStack(error);
+}
+
+/** Everyone who may read the task reads its steps. Release 0.2.0 stored the stacks of undo errors. */
+function withoutStack({ stack: _, ...error }: TaskError): TaskError {
+  return error;
 }
 
 function iso(at: number | null | undefined): string | null {

@@ -86,7 +86,9 @@ export class Undos {
       await Promise.race([this.#call(undo), aborted(this.#signal)]);
       return this.#signal.aborted ? this.#cutOff() : null;
     } catch (thrown) {
-      return this.#signal.aborted ? this.#cutOff() : describeError(thrown);
+      if (this.#signal.aborted) return this.#cutOff();
+      const { stack: _, ...error } = describeError(thrown);
+      return error;
     }
   }
 

@@ -6,6 +6,7 @@ import type { TaskContext, TryOptions } from "../../src/core/task.ts";
 import { NonRetryableError } from "../../src/core/errors.ts";
 import { MAX_CRASHES } from "../../src/core/bounds.ts";
 import { OBJECT } from "../../src/core/wake.ts";
+import { progressObject } from "../../src/engine/events/tell.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import { noop } from "../../src/app/fixtures/values.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
@@ -181,6 +182,9 @@ describe("undoing", () => {
     const after = await task.attempt();
     expect(after).toEqual(before);
     expect(after).toMatchObject({ outcome: "undone", failures: [{ step: "b", error: { message: "not this one" } }] });
+    const journal = await progressObject(env, task.id).steps();
+    expect(JSON.stringify(journal)).toContain("not this one");
+    expect(JSON.stringify(journal)).not.toContain("stack");
     expect(did.done).toEqual(["a", "b", "c", "-c", "-b", "-a"]);
   });
 
