@@ -57,7 +57,8 @@ export function wake(row: Sleeper, now: number, heldUntil = 0): Wake {
     return { do: "postpone", dueAt: sooner(row, Math.min(heldUntil, now + HELD_LOOK_MS)) };
   }
   if (row.state === "queued") return { do: "ring", dueAt: sooner(row, nextBell(row, now)) };
-  if (row.pausedAt) return { do: "postpone", dueAt: row.expiresAt ?? NO_START };
+  // Release 0.2.0 starts tasks that are paused, and leaves the mark.
+  if (row.pausedAt && row.startedAt === null) return { do: "postpone", dueAt: row.expiresAt ?? NO_START };
   if (row.runAt <= now) return { do: "start" };
   return { do: "postpone", dueAt: sooner(row, row.runAt) };
 }

@@ -40,7 +40,7 @@ const startable = (at: string) => `
   AND ${laneIsOpen(at)}`;
 
 const START = `UPDATE tasks SET state = 'running', attempt = attempt + 1, holder = ?2, started_at = ?3,
-  lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL`;
+  lease_until = ?3 + COALESCE(lease_ms, ${LEASE_MS}), waiting_for = NULL, paused_at = NULL`;
 
 const CLAIMED_COLUMNS = `${TASK_COLUMNS}, tasks.input,
   (tasks.node->'passed' IS NOT NULL OR tasks.node->'from' IS NOT NULL) AS takesFromFlow,

@@ -30,7 +30,8 @@ WHERE tasks.id = v.id AND tasks.state = v.state AND tasks.due_at = v.seen`;
 const START = `
 UPDATE tasks SET state = 'queued', due_at = CASE
   WHEN started_at IS NULL AND expires_at < ?2 + ${BELL_MS} THEN expires_at ELSE ?2 + ${BELL_MS} END
-WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2 AND paused_at IS NULL`;
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ${sqlStates(ARROWS.start.from)} AND run_at <= ?2
+  AND (paused_at IS NULL OR started_at IS NOT NULL)`;
 
 // Read apart from the move: a message sent twice is harmless, but a task without one, after a lost answer, would wait.
 const STARTED = "SELECT id, lane, state FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'";

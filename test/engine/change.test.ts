@@ -155,6 +155,23 @@ describe("a paused task", () => {
     expect(await change(second, { paused: false })).toMatchObject({ state: "queued" });
     expect(await claimIds([second])).toEqual([second]);
   });
+
+  it("that release 0.2.0 has started goes on at every later start, and is not paused", async () => {
+    const id = await store({});
+    await change(id, { paused: true });
+    // 0.2.0 releases a member of a flow without a look at `paused_at`; an older claim leaves it set.
+    await env.DB.prepare("UPDATE tasks SET state = 'queued', due_at = ?2 WHERE id = ?1").bind(id, Date.now()).run();
+    await claimOne(env.DB, id);
+    expect(await rowOf(id)).toMatchObject({ state: "running", pausedAt: null });
+    const runAt = Date.now() + HOUR;
+    await env.DB.prepare("UPDATE tasks SET state = 'retrying', run_at = ?2, due_at = ?2, paused_at = 1 WHERE id = ?1")
+      .bind(id, runAt)
+      .run();
+    const [due] = (await readDue(env.DB, runAt, 1_000)).filter((row) => row.id === id);
+    expect(wake(due!, runAt)).toEqual({ do: "start" });
+    await startTasks(env.DB, [id], runAt);
+    expect(await claimIds([id], runAt)).toEqual([id]);
+  });
 });
 
 describe("another input", () => {
