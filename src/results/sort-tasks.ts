@@ -16,6 +16,12 @@ export type Sort = keyof typeof SORTS;
 const STRETCH = 2_000;
 const LOOKS = 8;
 
+/**
+ * The statements that look for it again, until the end that it had: twice as many, because tasks may have come into it meanwhile.
+ * A cursor is the caller's to make up, so where the end is further off, the stretch ends before it.
+ */
+const LOOKS_AGAIN = 2 * LOOKS;
+
 /** Later than any request: where the first stretch begins. */
 const AHEAD_MS = 60_000;
 
@@ -48,7 +54,7 @@ export async function sortTasks(
   const condition = conditionOf({ ...filter, states });
   let hits: Hit[] = [];
   let bottom: string | null = start;
-  for (let i = 0; bottom !== null && (end === null ? i < LOOKS : bottom > end); i++) {
+  for (let i = 0; bottom !== null && (end === null ? i < LOOKS : i < LOOKS_AGAIN && bottom > end); i++) {
     const window: Window = place(bottom);
     const { found, last } = await look(db, window, condition, SORTS[sort], { end, after }, limit + 1);
     hits = first([...hits, ...found], limit + 1);

@@ -276,6 +276,24 @@ describe("a list in a large table", () => {
     expect(ids.slice(1)).toEqual(ids.slice(1).toSorted().toReversed());
   });
 
+  it("sorts a bounded stretch where a made-up cursor asks for all of the table", async () => {
+    const place = `1:finished:${firstIdAt("task", SINCE + COUNT)}:${firstIdAt("task", 0)}:`;
+    const name = "GET ?sort=finished with a made-up cursor";
+    const ids = await costing(name, async (spent) => {
+      let cursor = btoa(place);
+      const pages: string[][] = [];
+      for (let i = 0; i < 2; i++) {
+        const page: TaskList = await (await service.fetch(`/v1/tasks?sort=finished&limit=200&cursor=${cursor}`)).json();
+        spent();
+        pages.push(page.items.map((task) => task.id));
+        cursor = page.nextCursor!;
+      }
+      return pages.flat();
+    });
+    expect(new Set(ids).size).toBe(400);
+    expect(table[name]!.inOne).toBeLessThanOrEqual(40);
+  });
+
   it("counts exactly what is little, and estimates what is much", async () => {
     const count = async (query: string) => {
       const counted = await costing(`GET ?${query}`, async (spent) => {
