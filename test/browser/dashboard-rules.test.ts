@@ -1,9 +1,12 @@
 /** The dashboard's rules that need no browser: its filter, its lists, its timeline and its graph. */
 import { describe, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/client/index.ts";
+import type { StepResource } from "../../src/contract/step.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { dashboardSize } from "../../scripts/build.ts";
 import { layoutOf } from "../../src/pages/dashboard/flows/layout.ts";
+import { tagsOf, tagWords } from "../../src/pages/dashboard/parts/tag-words.ts";
+import { restartsOf } from "../../src/pages/dashboard/task/restarts.ts";
 import { scaleOf, ticksOf } from "../../src/pages/dashboard/task/scale.ts";
 import { segmentsOf } from "../../src/pages/dashboard/task/segments.ts";
 import { filterOf, tasksHref, termsOf, textOf } from "../../src/pages/dashboard/tasks/filter.ts";
@@ -54,6 +57,28 @@ describe("the filter", () => {
     expect(filter).toEqual({ task: "x" });
     expect(faults).toHaveLength(8);
   });
+});
+
+describe("tags as one types them", () => {
+  it("are read as they are written, whatever stands in the values", () => {
+    for (const note of ["plain", "", "two words", 'a "quote"', String.raw`back\slash`, "a=b", "ünï\nline"]) {
+      const tags = { customer: "42", note };
+      expect(tagsOf(tagWords(tags))).toEqual(tags);
+    }
+    expect(tagsOf("")).toEqual({});
+  });
+
+  it("are none where a part of the text is none", () => {
+    for (const text of ["customer", "a=1 customer", '"a"=1', 'a="open', 'a=x"y"', "a="])
+      expect(tagsOf(text)).toBe(null);
+  });
+});
+
+it("offers to run again from a step, up to the first one that was undone", () => {
+  const step = (name: string, undoneAt: string | null = null) => ({ name, undoneAt }) as StepResource;
+  const steps = [step("a"), step("b", iso(1)), step("c", iso(0))];
+  expect(restartsOf(steps)).toEqual(steps.slice(0, 2));
+  expect(restartsOf([step("a"), step("b")])).toHaveLength(2);
 });
 
 describe("a list that is held", () => {

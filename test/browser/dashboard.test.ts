@@ -2,6 +2,7 @@
 import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { FlowResource } from "../../src/contract/flow.ts";
+import type { StepResource } from "../../src/contract/step.ts";
 import type { TaskList, TaskResource } from "../../src/contract/task.ts";
 import { apiOf, type Api } from "../http/api.ts";
 import { shareServer, type SharedServer } from "../http/shared-server.ts";
@@ -45,6 +46,7 @@ describe("signing in", () => {
   it("shows a key that may only read nothing to act with, and says which scope is missing", async () => {
     const key = await keyWith(["read"]);
     const task = await api.submit("test.sleep", { ms: 1 }, { delay: "1h" });
+    const waits = await api.submit("test.approval", {});
     const { page, complaints } = await openDashboard(browser, server.url, { key, at: "/tasks" });
     await rowOf(page, task.id).waitFor();
     expect(await page.locator("input[type=checkbox]:visible").count()).toBe(0);
@@ -52,6 +54,9 @@ describe("signing in", () => {
     await page.getByRole("heading", { level: 1, name: "test.sleep" }).waitFor();
     expect(await page.locator(".acts button").count()).toBe(0);
     expect(await page.getByRole("tab", { name: "Deliveries" }).count()).toBe(0);
+    await show(page, "/inbox");
+    await waitRow(page, waits.id).waitFor();
+    expect(await page.locator(".acts-cell").count()).toBe(0);
     await show(page, "/keys");
     await page.getByText("lacks the scope admin").waitFor();
     await show(page, "/submit");
@@ -122,6 +127,13 @@ describe("the list of tasks", () => {
     expect(page.url()).toBe(address);
     expect(await page.locator("tr[data-task]").count()).toBe(1);
 
+    await page.keyboard.press("j");
+    await page.keyboard.press("o");
+    const aside = page.getByRole("complementary");
+    await aside.getByRole("heading", { level: 1, name: "test.fail" }).waitFor();
+    expect(await page.locator("tr[data-task].at").count()).toBe(1);
+    await page.keyboard.press("Escape");
+    await aside.waitFor({ state: "detached" });
     await page.keyboard.press("j");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { level: 1, name: "test.fail" }).waitFor();
@@ -217,6 +229,72 @@ describe("a task", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("is paused, resumed, changed and started before it has started, by what its state allows", async () => {
+    const tags = { note: "two words" };
+    const task = await api.submit("test.identity", { value: 1 }, { delay: "1h", tags });
+    const { page, complaints } = await openDashboard(browser, server.url, {
+      key: server.key,
+      at: `/tasks/${task.id}`,
+    });
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Pause…" }).waitFor();
+    await page.keyboard.press("p");
+    await dialog.getByRole("button", { name: "Pause the task" }).click();
+    await page.getByRole("button", { name: "Resume…" }).click();
+    expect((await api.read(task.id)).pausedAt).toBeDefined();
+    await dialog.getByRole("button", { name: "Resume the task" }).click();
+    await page.getByRole("button", { name: "Pause…" }).waitFor();
+    expect((await api.read(task.id)).pausedAt).toBeUndefined();
+
+    await page.getByRole("button", { name: "Change…" }).click();
+    expect(await dialog.getByRole("button", { name: "Change the task" }).isDisabled()).toBe(true);
+    await dialog.getByLabel("Lane").selectOption("bulk");
+    await dialog.getByLabel("Start").fill("2030-01-02T03:04:05");
+    await dialog.getByLabel("Tags").fill('note="two words" plan=pro');
+    await dialog.getByLabel("Input").fill('{"value": 2}');
+    await dialog.getByText("As curl and as code").click();
+    expect(await dialog.textContent()).toContain("curl -X PATCH");
+    await dialog.getByRole("button", { name: "Change the task" }).click();
+    await dialog.waitFor({ state: "detached" });
+    const runAt = await page.evaluate("new Date('2030-01-02T03:04:05').toISOString()");
+    const changed = { lane: "bulk", runAt, tags: { ...tags, plan: "pro" }, expiresAt: null, input: { value: 2 } };
+    expect(await api.read(task.id)).toMatchObject({ ...changed, maxAttempts: task.maxAttempts });
+
+    await page.getByRole("button", { name: "Run now…" }).click();
+    await dialog.getByRole("button", { name: "Run it now" }).click();
+    await badge(page, "succeeded").waitFor();
+    await page
+      .locator(".json")
+      .filter({ hasText: /^Copy result2$/ })
+      .waitFor();
+    expect(await page.getByRole("button", { name: /Change…|Pause…|Run now…/ }).count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
+  it("runs again from one of its steps", async () => {
+    const task = await api.submit("test.steps", { steps: 3, failAfter: 2 }, { maxAttempts: 1 });
+    const { finishedAt } = await api.waitForEnd(task.id);
+    const before = await stepsOf(task.id);
+    const { page, complaints } = await openDashboard(browser, server.url, {
+      key: server.key,
+      at: `/tasks/${task.id}`,
+    });
+    await expect.poll(() => page.locator(".stretch[data-kind=step]").count(), { timeout: SOON_MS }).toBe(2);
+    await page.getByRole("button", { name: "Run again…" }).click();
+    const dialog = page.getByRole("dialog");
+    const from = dialog.getByLabel("From");
+    await from.selectOption("s2");
+    expect(await from.locator("option").allTextContents()).toEqual(["the beginning: all steps run again", "s1", "s2"]);
+    await dialog.getByText("As curl and as code").click();
+    expect(await dialog.textContent()).toContain(`-d '{"from":"s2"}'`);
+    await dialog.getByRole("button", { name: "Run again" }).click();
+    await api.waitUntil(task.id, (now) => now.finishedAt !== null && now.finishedAt !== finishedAt);
+    const after = await stepsOf(task.id);
+    expect(after[0]).toEqual(before[0]);
+    expect(after[1]).not.toEqual(before[1]);
+    expect(complaints).toEqual([]);
+  });
+
   it("shows the tasks that it has made, on its timeline and by a list", async () => {
     const task = await api.submit("test.spawn", { task: "test.noop", input: null, n: 2 });
     await api.waitForEnd(task.id);
@@ -272,6 +350,27 @@ describe("a task", () => {
     expect(await overflow(page)).toBeLessThanOrEqual(0);
     expect(complaints).toEqual([]);
   });
+});
+
+it("lists in the inbox what waits for an answer, and sends it by a form from its schema", async () => {
+  const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, at: "/now" });
+  await navigation(page).waitFor();
+  await page.keyboard.press("g");
+  await page.keyboard.press("i");
+  const task = await api.submit("test.approval", {});
+  const row = waitRow(page, task.id);
+  await row.getByRole("cell", { name: "approved" }).waitFor();
+  await row.getByRole("button", { name: "Answer…" }).click();
+  const dialog = page.getByRole("dialog");
+  // What does not fit would be passed over.
+  expect(await dialog.getByRole("button", { name: "Send" }).isDisabled()).toBe(true);
+  await dialog.getByLabel("approved").selectOption("yes");
+  await dialog.getByText("As curl and as code").click();
+  expect(await dialog.textContent()).toContain(`-d '{"approved":true}'`);
+  await dialog.getByRole("button", { name: "Send" }).click();
+  await row.waitFor({ state: "detached" });
+  expect((await api.waitForEnd(task.id)).result).toBe("approved");
+  expect(complaints).toEqual([]);
 });
 
 it("tells how the work stands, and of the same errors together, which it resolves", async () => {
@@ -332,6 +431,7 @@ it("has no fault that axe knows in any view, light and dark, and fits 390 pixels
     await api.submit("test.signal", { name: "never" }, { tags: { customer: "42" } }),
   ];
   await api.waitForEnd(failed.id);
+  const later = await api.submit("test.noop", null, { delay: "1h" });
   await api.call("PUT", "/v1/schedules/nightly", { body: { cron: "30 2 * * *", task: "test.noop", input: null } });
   const { body: hook } = await api.post<{ id: string }>("/v1/webhooks", { url: "http://127.0.0.1:9/" });
   const { body: flow } = await api.post<FlowResource>("/v1/flows", {
@@ -346,6 +446,7 @@ it("has no fault that axe knows in any view, light and dark, and fits 390 pixels
     [`/tasks/${waits.id}?tab=events`, "#tab-panel tbody tr"],
     ["/flows", "tr[data-flow]"],
     [`/flows/${flow.id}`, ".node"],
+    ["/inbox", "tr[data-wait]"],
     ["/schedules", "tr[data-schedule]"],
     ["/schedules/nightly", ".json"],
     ["/limits", "tr[data-lane]"],
@@ -368,6 +469,11 @@ it("has no fault that axe knows in any view, light and dark, and fits 390 pixels
       if ((await overflow(page)) > 0) faults.push(`${at} is wider than 390 pixels`);
       await page.setViewportSize({ width: 1_280, height: 900 });
     }
+    await show(page, `/tasks/${later.id}`);
+    await page.getByRole("button", { name: "Change…" }).click();
+    await page.getByRole("dialog").getByLabel("Start").waitFor();
+    faults.push(...(await axeFaults(page, rule)));
+    await page.keyboard.press("Escape");
     await page.keyboard.press("?");
     await page.getByRole("dialog", { name: "Keys" }).waitFor();
     faults.push(...(await axeFaults(page, rule)));
@@ -388,6 +494,14 @@ function navigation(page: Page): Locator {
 
 function rowOf(page: Page, id: string): Locator {
   return page.locator(`tr[data-task="${id}"]`);
+}
+
+function waitRow(page: Page, id: string): Locator {
+  return page.locator(`tr[data-wait="${id}"]`);
+}
+
+async function stepsOf(id: string): Promise<StepResource[]> {
+  return (await api.get<{ items: StepResource[] }>(`/v1/tasks/${id}/steps`)).body.items;
 }
 
 function badge(page: Page, state: string): Locator {

@@ -28,4 +28,9 @@ export function canRetry(state: State): boolean {
   return isEnded(state) && state !== "succeeded";
 }
 
+/** Whether it may still be changed, held back, or started now: it has not started. */
+export function isUnstarted({ state, startedAt }: Pick<TaskResource, "state" | "startedAt">): boolean {
+  return startedAt === null && (state === "scheduled" || state === "queued" || state === "waiting");
+}
+
 export const LANES = ["high", "default", "bulk", "long"] as const;

@@ -34,6 +34,37 @@ export function TextField({ label, value, hint, placeholder }: FieldProps) {
   );
 }
 
+/** An instant as ISO 8601, in the reader's own zone; empty is none. */
+export function TimeField({ label, value, hint }: FieldProps) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <input
+        id={id}
+        type="datetime-local"
+        step={1}
+        value={localWords(value.value)}
+        aria-describedby={`${id}-hint`}
+        onInput={(event) => {
+          const at = Date.parse(event.currentTarget.value);
+          value.value = Number.isNaN(at) ? "" : new Date(at).toISOString();
+        }}
+      />
+      <p id={`${id}-hint`} class="hint">
+        {value.value === "" ? hint : value.value.replace(/\.\d+Z$/, "Z")}
+      </p>
+    </div>
+  );
+}
+
+/** `2026-11-28T12:00:00` of the reader's clock. */
+function localWords(at: string): string {
+  if (at === "") return "";
+  const time = new Date(at);
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
 /** JSON, or nothing; says where it is not JSON. */
 export function JsonField({ label, value, hint, rows = 8 }: FieldProps & { rows?: number }) {
   const id = useId();

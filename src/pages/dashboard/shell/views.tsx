@@ -4,6 +4,7 @@ import type { FunctionComponent } from "preact";
 import type { Scope } from "../../../contract/scope.ts";
 import { ErrorsView } from "../errors/errors-view.tsx";
 import { FlowsView } from "../flows/flows-view.tsx";
+import { InboxView } from "../inbox/inbox-view.tsx";
 import { KeysView } from "../keys/keys-view.tsx";
 import { LimitsView } from "../limits/limits-view.tsx";
 import { NowView } from "../now/now-view.tsx";
@@ -25,6 +26,7 @@ export const VIEWS: readonly View[] = [
   { name: "tasks", title: "Tasks", show: TasksView, scope: "read" },
   { name: "flows", title: "Flows", show: FlowsView, scope: "read" },
   { name: "errors", title: "Errors", show: ErrorsView, scope: "read" },
+  { name: "inbox", title: "Inbox", show: InboxView, scope: "read" },
   { name: "schedules", title: "Schedules", show: SchedulesView, scope: "read" },
   { name: "limits", title: "Limits", show: LimitsView, scope: "read" },
   { name: "webhooks", title: "Webhooks", show: WebhooksView, scope: "admin" },

@@ -22,6 +22,13 @@ export function fieldsOf(given: Schema): InputField[] | null {
   });
 }
 
+/** One field for all of a value that is a text, a number, a choice, or yes or no; null for any other. */
+export function singleField(given: Schema): InputField | null {
+  const schema = resolved(given);
+  const kind = kindOf(schema);
+  return kind.kind === "json" || kind.kind === "loose" ? null : { name: "value", schema, isRequired: true, ...kind };
+}
+
 function kindOf({ type, enum: choices, anyOf = [] }: Schema): Pick<InputField, "kind" | "choices"> {
   if (choices?.every((choice) => typeof choice === "string")) return { kind: "choice", choices: choices };
   const kind = typeof type === "string" ? KINDS[type] : undefined;
@@ -35,3 +42,12 @@ const KINDS: Readonly<Record<string, InputField["kind"]>> = {
   integer: "number",
   boolean: "boolean",
 };
+
+/** What the required fields begin with. */
+export function beginning(fields: readonly InputField[]): Record<string, unknown> {
+  const given = fields.flatMap(({ name, schema, isRequired }) => {
+    if (schema.const !== undefined) return [[name, schema.const] as const];
+    return isRequired && schema.type === "string" && kindOf(schema).kind === "text" ? [[name, ""] as const] : [];
+  });
+  return Object.fromEntries(given);
+}

@@ -6,12 +6,13 @@ import { faultWords, say } from "../acts.ts";
 import { go, hrefTo } from "../address.ts";
 import { literal, type Call } from "../call.ts";
 import { AsCode } from "../parts/as-code.tsx";
-import { JsonField, readJson, SelectField, TextField } from "../parts/fields.tsx";
+import { SelectField, TextField } from "../parts/fields.tsx";
+import { tagsOf, tagWords } from "../parts/tag-words.ts";
+import { TagsField } from "../parts/tags-field.tsx";
 import { client } from "../session.ts";
 import { LANES } from "../states.ts";
 import type { TaskType } from "../task-types.ts";
-import { fieldsOf, type InputField } from "./input-fields.ts";
-import { SchemaFields } from "./schema-fields.tsx";
+import { readInput, schemaInput, SchemaInputFields } from "./schema-input.tsx";
 
 interface SubmitFormProps {
   type: TaskType;
@@ -21,19 +22,17 @@ interface SubmitFormProps {
 }
 
 export function SubmitForm({ type, input, tags = {} }: SubmitFormProps) {
-  const fields = fieldsOf(type.input);
-  const isForm = useSignal(fields !== null && (input === undefined || isObject(input)));
-  const value = useSignal<unknown>(input ?? (fields === null ? undefined : beginning(fields)));
-  const text = useSignal(value.value === undefined ? "" : JSON.stringify(value.value, null, 2));
+  const [form] = useState(() => schemaInput(type.input, input));
   const [delay, lane, tagText] = [useSignal(""), useSignal(""), useSignal(tagWords(tags))];
   const [fault, setFault] = useState("");
   const [isBusy, setBusy] = useState(false);
 
-  const read = isForm.value ? { value: value.value } : readJson(text.value);
+  const read = readInput(form);
+  const givenTags = tagsOf(tagText.value);
   const options = {
     ...(delay.value === "" ? {} : { delay: delay.value }),
     ...(lane.value === "" ? {} : { lane: lane.value as (typeof LANES)[number] }),
-    ...(tagText.value.trim() === "" ? {} : { tags: tagsOf(tagText.value) }),
+    ...(tagText.value.trim() === "" || givenTags === null ? {} : { tags: givenTags }),
   };
   const hasOptions = Object.keys(options).length > 0;
   const call: Call = {
@@ -56,28 +55,10 @@ export function SubmitForm({ type, input, tags = {} }: SubmitFormProps) {
     }
   }
 
-  function swap(): void {
-    if (isForm.value) text.value = JSON.stringify(value.value, null, 2);
-    else if (readJson(text.value).fault === undefined) value.value = readJson(text.value).value ?? {};
-    isForm.value = !isForm.value;
-  }
-
   return (
     <form class="submit" onSubmit={(event) => void submit(event)} novalidate>
       {type.description !== "" && <p>{type.description}</p>}
-      <div class="bar">
-        <h2>Input</h2>
-        {fields !== null && (
-          <button type="button" class="quiet" onClick={swap}>
-            {isForm.value ? "As JSON" : "As a form"}
-          </button>
-        )}
-      </div>
-      {isForm.value && fields !== null ? (
-        <SchemaFields fields={fields} value={value} />
-      ) : (
-        <JsonField label="Input as JSON" value={text} hint={type.mayOmitInput ? "May be left out." : "JSON"} />
-      )}
+      <SchemaInputFields of={form} title="Input" hint={type.mayOmitInput ? "May be left out." : "JSON"} />
       <h2>Options</h2>
       <div class="three">
         <TextField label="Delay" value={delay} placeholder="30s" />
@@ -86,7 +67,7 @@ export function SubmitForm({ type, input, tags = {} }: SubmitFormProps) {
           value={lane}
           options={[["", "as defined"], ...LANES.map((name) => [name, name] as const)]}
         />
-        <TextField label="Tags" value={tagText} placeholder="customer=42 plan=pro" />
+        <TagsField value={tagText} />
       </div>
       {fault !== "" && (
         <p class="refusal" role="alert">
@@ -94,7 +75,7 @@ export function SubmitForm({ type, input, tags = {} }: SubmitFormProps) {
         </p>
       )}
       <div class="buttons">
-        <button type="submit" class="primary" disabled={isBusy || read.fault !== undefined}>
+        <button type="submit" class="primary" disabled={isBusy || read.fault !== undefined || givenTags === null}>
           Submit {type.name}
         </button>
       </div>
@@ -104,29 +85,4 @@ export function SubmitForm({ type, input, tags = {} }: SubmitFormProps) {
       />
     </form>
   );
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** What the required fields begin with. */
-function beginning(fields: readonly InputField[]): Record<string, unknown> {
-  const given = fields.flatMap(({ name, schema, isRequired }) => {
-    if (schema.const !== undefined) return [[name, schema.const] as const];
-    return isRequired && schema.type === "string" ? [[name, ""] as const] : [];
-  });
-  return Object.fromEntries(given);
-}
-
-function tagWords(tags: Readonly<Record<string, string>>): string {
-  return Object.entries(tags)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(" ");
-}
-
-/** Reads `customer=42 plan=pro`. */
-function tagsOf(text: string): Record<string, string> {
-  const parts = text.trim().split(/\s+/);
-  return Object.fromEntries(parts.map((part) => [part.split("=", 1)[0]!, part.slice(part.indexOf("=") + 1)]));
 }

@@ -1,32 +1,35 @@
 /** What can be done with a task. Each asks first. */
 
 import { signal } from "@preact/signals";
+import type { StepResource } from "../../../contract/step.ts";
 import type { TaskResource } from "../../../contract/task.ts";
 import { go, hrefTo } from "../address.ts";
-import { ask, copy } from "../acts.ts";
+import { ask, copy, say } from "../acts.ts";
 import { curlOf, literal } from "../call.ts";
-import { CheckField, JsonField, readJson, TextField } from "../parts/fields.tsx";
+import { askSignal } from "../inbox/signal-act.tsx";
+import { CheckField, SelectField, TextField } from "../parts/fields.tsx";
 import { client, may } from "../session.ts";
 import { useKeys } from "../shell/keyboard.ts";
-import { canRetry, isEnded } from "../states.ts";
-import { waitingWords } from "../tasks/why.tsx";
+import { canRetry, isEnded, isUnstarted } from "../states.ts";
+import { askChange, askPause, askResume, askRunNow } from "./change-acts.tsx";
+import { editedInput, EditedInputField } from "./edited-input.tsx";
+import { restartsOf, restartWords } from "./restarts.ts";
+import type { Step } from "./step-rows.tsx";
 
-export function TaskActs({ task }: { task: TaskResource }) {
-  const acts = [
-    ...(may("cancel") && !isEnded(task.state) ? [{ key: "c", name: "Cancel…", run: () => askCancel(task) }] : []),
-    ...(may("cancel") && canRetry(task.state) ? [{ key: "r", name: "Run again…", run: () => askRetry(task) }] : []),
-    ...(may("submit") && isEnded(task.state)
-      ? [{ key: "n", name: "Submit with edited input…", run: () => go(hrefTo("submit", task.task, { from: task.id })) }]
-      : []),
-    ...(may("submit") && !isEnded(task.state)
-      ? [{ key: "s", name: "Send a signal…", run: () => askSignal(task) }]
-      : []),
-    ...(may("cancel") && isEnded(task.state) ? [{ key: "d", name: "Delete…", run: () => askDelete(task) }] : []),
-  ];
-  useKeys({
-    ...Object.fromEntries(acts.map(({ key, run }) => [key, run])),
-    ".": () => void copy(curlOf({ method: "GET", path: `/v1/tasks/${task.id}` }), "curl"),
-  });
+/** So many steps are read; a retry from a later one is made by the API. */
+const MOST_STEPS = 500;
+
+interface TaskActsProps {
+  task: TaskResource;
+  steps: readonly Step[];
+  hasKeys: boolean;
+}
+
+export function TaskActs({ task, steps, hasKeys }: TaskActsProps) {
+  const acts = actsOf(task, steps);
+  const keys = Object.fromEntries(acts.map(({ key, run }) => [key, run]));
+  const copyCurl = () => void copy(curlOf({ method: "GET", path: `/v1/tasks/${task.id}` }), "curl");
+  useKeys(hasKeys ? { ...keys, ".": copyCurl } : {});
   return (
     <div class="acts">
       {acts.map(({ name, run }) => (
@@ -36,6 +39,44 @@ export function TaskActs({ task }: { task: TaskResource }) {
       ))}
     </div>
   );
+}
+
+interface TaskAct {
+  key: string;
+  name: string;
+  run: () => void;
+}
+
+/** What its state allows, and the key's scopes. */
+function actsOf(task: TaskResource, steps: readonly Step[]): TaskAct[] {
+  const hasEnded = isEnded(task.state);
+  const acts: (TaskAct | false)[] = [
+    may("submit") && isUnstarted(task) && { key: "m", name: "Change…", run: () => askChange(task) },
+    ...(may("cancel") ? holdingActs(task) : []),
+    may("submit") && !hasEnded && { key: "s", name: "Send a signal…", run: () => void askOne(task) },
+    may("cancel") && !hasEnded && { key: "c", name: "Cancel…", run: () => askCancel(task) },
+    may("cancel") &&
+      canRetry(task.state) && { key: "r", name: "Run again…", run: () => void askRetry(task, steps.length > 0) },
+    may("submit") &&
+      hasEnded && {
+        key: "n",
+        name: "Submit with edited input…",
+        run: () => go(hrefTo("submit", task.task, { from: task.id })),
+      },
+    may("cancel") && hasEnded && { key: "d", name: "Delete…", run: () => askDelete(task) },
+  ];
+  return acts.filter((act) => act !== false);
+}
+
+function holdingActs(task: TaskResource): TaskAct[] {
+  if (!isUnstarted(task)) return [];
+  const isPaused = task.pausedAt !== undefined;
+  return [
+    ...(task.state === "scheduled" ? [{ key: "n", name: "Run now…", run: () => askRunNow(task) }] : []),
+    isPaused
+      ? { key: "p", name: "Resume…", run: () => askResume(task) }
+      : { key: "p", name: "Pause…", run: () => askPause(task) },
+  ];
 }
 
 function askCancel({ id, task, state }: TaskResource): void {
@@ -71,22 +112,37 @@ function askCancel({ id, task, state }: TaskResource): void {
   });
 }
 
-function askRetry({ id, task, input }: TaskResource): void {
-  const text = signal(JSON.stringify(input, null, 2));
-  const isEdited = () => may("submit") && text.value !== JSON.stringify(input, null, 2);
-  const body = () => (isEdited() ? { input: readJson(text.value).value } : {});
+/** Asks whether to run it again, and from which of its steps. */
+async function askRetry(task: TaskResource, hasSteps: boolean): Promise<void> {
+  const { id } = task;
+  const steps = hasSteps ? restartsOf(await readSteps(id)) : [];
+  const from = signal("");
+  const input = editedInput(task);
+  const body = () => ({
+    ...(from.value === "" ? {} : { from: from.value }),
+    ...(may("submit") ? input.changed() : {}),
+  });
   ask({
-    title: `Run ${task} again`,
+    title: `Run ${task.task} again`,
     verb: "Run again",
     words: <p>It is the same task in a new run; its history is kept.</p>,
-    fields: () =>
-      may("submit") ? <JsonField label="Input" value={text} hint="A changed input replaces the old one." /> : null,
-    call: () =>
-      readJson(text.value).fault === undefined ? { method: "POST", path: `/v1/tasks/${id}/retry`, body: body() } : null,
+    fields: () => (
+      <>
+        {steps.length > 0 && (
+          <SelectField
+            label="From"
+            value={from}
+            options={[["", "the beginning: all steps run again"], ...steps.map(restartWords)]}
+          />
+        )}
+        {may("submit") && <EditedInputField input={input} />}
+      </>
+    ),
+    call: () => (input.isRight() ? { method: "POST", path: `/v1/tasks/${id}/retry`, body: body() } : null),
     code: () => `await client.retry(${literal(id)}, ${literal(body())});`,
     run: async () => {
       await client().retry(id, body());
-      return `${task} runs again`;
+      return `${task.task} runs again`;
     },
   });
 }
@@ -107,35 +163,28 @@ function askDelete({ id, task }: TaskResource): void {
   });
 }
 
-/** Asks for a signal and its body. */
-function askSignal({ id, task, waitingFor }: TaskResource): void {
-  const [expected = ""] = (waitingFor as { signals?: string[] } | null)?.signals ?? [];
-  const name = signal(expected);
-  const text = signal("null");
-  const body = () => readJson(text.value).value ?? null;
-  ask({
-    title: `Send a signal to ${task}`,
-    verb: "Send",
-    words:
-      expected === "" ? (
-        <p>It is kept until the task asks for it.</p>
-      ) : (
-        <p>The task waits {waitingWords(waitingFor)}.</p>
-      ),
-    fields: () => (
-      <>
-        <TextField label="Name" value={name} />
-        <JsonField label="Body" value={text} rows={4} />
-      </>
-    ),
-    call: () =>
-      name.value === "" || readJson(text.value).fault !== undefined
-        ? null
-        : { method: "POST", path: `/v1/tasks/${id}/signals/${encodeURIComponent(name.value)}`, body: body() },
-    code: () => `await client.signal(${literal(id)}, ${literal(name.value)}, ${literal(body())});`,
-    run: async () => {
-      await client().signal(id, name.value, body());
-      return `${name.value} was sent`;
-    },
-  });
+/** All of a task's steps, as far as they matter; none, with the reason said, where they cannot be read. */
+async function readSteps(id: string): Promise<readonly StepResource[]> {
+  const steps: StepResource[] = [];
+  try {
+    for await (const step of client().steps(id)) if (steps.push(step) === MOST_STEPS) break;
+  } catch {
+    say("The task's steps could not be read: it can run again only from the beginning now.", true);
+  }
+  return steps;
+}
+
+/** Asks for a signal, by the schema of the wait where it is among the latest waits. */
+async function askOne({ id, task, waitingFor }: TaskResource): Promise<void> {
+  const names = (waitingFor as { signals?: string[] } | null)?.signals ?? [];
+  const page =
+    names.length === 0
+      ? null
+      : await client()
+          .waits()
+          .page()
+          .catch(() => null);
+  const known = (page?.items ?? []).filter(({ taskId }) => taskId === id);
+  const waits = names.map((name) => known.find((wait) => wait.name === name) ?? { name, schema: null, until: null });
+  askSignal({ id, task, waits, isNameFree: true });
 }

@@ -3,7 +3,7 @@
 import { here, hrefTo } from "../address.ts";
 import { Badge } from "../parts/badge.tsx";
 import { Loaded } from "../parts/loading.tsx";
-import { Age } from "../parts/time.tsx";
+import { Age, At } from "../parts/time.tsx";
 import { usePolled } from "../polled.ts";
 import { client } from "../session.ts";
 import { isEnded } from "../states.ts";
@@ -24,21 +24,22 @@ const ENDED_MS = 60_000;
 /** So many of its children are drawn. */
 const CHILDREN = 30;
 
-export function TaskView({ id }: { id: string }) {
+/** `isBeside`: beside a list, which has the keys. */
+export function TaskView({ id, isBeside = false }: { id: string; isBeside?: boolean }) {
   const read = usePolled(`task ${id}`, (signal) => client().get(id, { signal }) as Promise<TaskResource>, EVERY_MS);
   const hasEnded = read.data !== undefined && isEnded(read.data.state);
   const events = useEvents(id, hasEnded, read.refresh);
   return (
     <>
       <p class="path">
-        <a href={tasksHref({})}>Tasks</a> / <code>{id}</code>
+        {isBeside ? <a href={hrefTo("tasks", id)}>Open</a> : <a href={tasksHref({})}>Tasks</a>} / <code>{id}</code>
       </p>
-      <Loaded from={read}>{(task) => <Shown task={task} events={events} />}</Loaded>
+      <Loaded from={read}>{(task) => <Shown task={task} events={events} isBeside={isBeside} />}</Loaded>
     </>
   );
 }
 
-function Shown({ task, events }: { task: TaskResource; events: readonly TaskEvent[] }) {
+function Shown({ task, events, isBeside }: { task: TaskResource; events: readonly TaskEvent[]; isBeside: boolean }) {
   const hasEnded = isEnded(task.state);
   const why = usePolled(
     `why ${task.id} ${task.state}`,
@@ -76,7 +77,7 @@ function Shown({ task, events }: { task: TaskResource; events: readonly TaskEven
           </p>
         )}
         <Facts task={task} />
-        <TaskActs task={task} />
+        <TaskActs task={task} steps={steps} hasKeys={!isBeside} />
       </header>
       <Timeline task={task} events={events} steps={steps} children={children.data ?? []} />
       <Tabs task={task} events={events} tab={here.value.query.get("tab") ?? "values"} />
@@ -96,6 +97,18 @@ function Facts({ task }: { task: TaskResource }) {
       <Fact name="Age">
         <Age at={task.createdAt} />
       </Fact>
+      {task.state === "scheduled" && (
+        <Fact name={task.pausedAt === undefined ? "Starts" : "Planned for"}>
+          <At at={task.runAt} />
+        </Fact>
+      )}
+      {task.pausedAt !== undefined && !isEnded(task.state) && (
+        <Fact name="Paused">
+          <span>
+            <Age at={task.pausedAt} /> ago
+          </span>
+        </Fact>
+      )}
       {task.finishedAt !== null && (
         <Fact name="Ended">
           <span>

@@ -1,8 +1,8 @@
 /** Tasks as rows. Also without a pointer: j and k go through them, enter opens, x selects. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { TaskResource } from "../../../contract/task.ts";
-import { go, hrefTo } from "../address.ts";
+import { change, go, here, hrefTo } from "../address.ts";
 import { may } from "../session.ts";
 import { useKeys } from "../shell/keyboard.ts";
 import type { Column } from "./columns.tsx";
@@ -17,12 +17,24 @@ export interface TaskTableProps {
 }
 
 export function TaskTable({ rows, columns, label, onHold }: TaskTableProps) {
-  const [at, setAt] = useState(-1);
+  const [at, show] = useState(-1);
+  // Keys may come faster than the page is drawn.
+  const latest = useRef(-1);
   const canSelect = may("cancel") && onHold !== undefined;
   const ids = rows.map((task) => task.id);
 
+  function setAt(next: number): void {
+    latest.current = next;
+    show(next);
+  }
+
+  function withRow(act: (task: TaskResource) => void): void {
+    const row = rows[latest.current];
+    if (row !== undefined) act(row);
+  }
+
   function move(step: number): void {
-    const next = Math.max(0, Math.min(rows.length - 1, at + step));
+    const next = Math.max(0, Math.min(rows.length - 1, latest.current + step));
     setAt(next);
     onHold?.(true);
     document.querySelectorAll("tr[data-task]")[next]?.scrollIntoView({ block: "nearest" });
@@ -35,12 +47,15 @@ export function TaskTable({ rows, columns, label, onHold }: TaskTableProps) {
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    Enter: () => rows[at] && go(hrefTo("tasks", rows[at].id)),
-    x: () => canSelect && rows[at] && toggle(rows[at].id),
+    Enter: () => withRow(({ id }) => go(hrefTo("tasks", id))),
+    // The list alone has room beside it.
+    o: () => onHold && withRow(({ id }) => change({ beside: id, tab: undefined }, true)),
+    x: () => canSelect && withRow(({ id }) => toggle(id)),
     Escape: () => {
       setAt(-1);
       chooseNone();
       onHold?.(false);
+      if (here.value.query.has("beside")) change({ beside: undefined, tab: undefined }, true);
     },
   });
 

@@ -4,6 +4,7 @@ import type { Explanation, Reason } from "../../../contract/explanation.ts";
 import type { TaskResource } from "../../../contract/task.ts";
 import { hrefTo } from "../address.ts";
 import { now } from "../reach.ts";
+import { isEnded } from "../states.ts";
 import { ageWords, durationWords, many, ordinal, shortened } from "../words.ts";
 import { useExplanation } from "./explained.ts";
 import { tasksHref } from "./filter.ts";
@@ -14,6 +15,8 @@ const PATIENCE_MS = 1_500;
 export function Why({ task }: { task: TaskResource }) {
   const isStuck = task.state === "queued" && now.value - Date.parse(task.runAt) > PATIENCE_MS;
   const explanation = useExplanation(task.id, isStuck);
+  if (task.pausedAt !== undefined && !isEnded(task.state))
+    return <>paused by hand, {ageWords(now.value - Date.parse(task.pausedAt))} ago</>;
   switch (task.state) {
     case "running":
       return <Running task={task} />;
