@@ -1,6 +1,6 @@
-/** What the service must do within production's limits, at sizes that a test affords; `proofs.ts` does the same at real ones. */
+/** What the service must do within production's limits, at sizes that a test affords; `proofs.ts` does the same at real ones. A full database is in `storage.test.ts`. */
 import { describe, expect, it } from "vitest";
-import { crowd, errors, full, longAttempts, overload, silence, waiters } from "./proofs.ts";
+import { crowd, errors, longAttempts, overload, silence, waiters } from "./proofs.ts";
 
 describe("within production's limits", () => {
   it("attempts that outlast a consumer's event succeed at the first try, and hold up nothing beside them", async () => {
@@ -48,13 +48,5 @@ describe("within production's limits", () => {
     expect(states).toEqual({ "succeeded 2": 100 });
     // With the clock's ticks and all else that goes on; `wait.test.ts` counts the three.
     expect(perWait).toBeLessThan(4);
-  });
-
-  it("a database that is nearly full refuses, is purged, and accepts again by itself", async () => {
-    const { before, refusal, again, failed } = await full(6_000_000);
-    expect(before).toBeGreaterThan(0);
-    expect(refusal).toEqual({ status: 503, type: "/problems/storage-full" });
-    expect(again).toBe(true);
-    expect(failed).toBe(0);
   });
 });
