@@ -13,7 +13,7 @@ import { writeCounts } from "../engine/stats/observe.ts";
 import { rescue } from "../engine/rescue.ts";
 import { tellObjects } from "../engine/events/tell.ts";
 import { readDue, readNextDue, type DueTask } from "../results/due-tasks.ts";
-import type { Postponed } from "../results/start-tasks.ts";
+import { startTasks, type Postponed } from "../results/start-tasks.ts";
 import { glance, type Glance } from "../results/glance.ts";
 import { Metered, type Stopwatch } from "../results/metered.ts";
 import { SpentError } from "../results/trouble.ts";
@@ -52,6 +52,9 @@ const TELL_AGAIN_MS = 5_000;
 
 /** Pause before the clock looks again at ends that could not be delivered. */
 const STILL_OWED_MS = 2_000;
+
+/** Pause before expiries that failed are tried again. */
+const EXPIRE_AGAIN_MS = 5_000;
 
 /** Between two looks at a task kept past its retention because its flow or parent has not ended; a tenth of that time if longer. */
 const KEPT_MS = 30_000;
@@ -202,15 +205,36 @@ class Tick {
       if (!("dueAt" in wake)) return [];
       return [postpone(row, untold.has(row.id) ? now + TELL_AGAIN_MS : wake.dueAt)];
     });
-    const [starting, expired, postponed] = [idsTo("start"), idsTo("expire"), [...later, ...timers]];
+    const [starting, expired, postponed] = [idsTo("start"), rowsTo("expire"), [...later, ...timers]];
     let nextDue: number | null | undefined;
     if (starting.length + postponed.length > 0) nextDue = await start(env, starting, postponed, now, held);
-    // In a transaction of its own: an expiry may end a whole flow, and must not hold up the others where that fails.
-    if (expired.length > 0) nextDue = await expire(env, expired, now, held);
     await announce(env, { ring: rowsTo("ring") }, now);
     const crashed = this.#confirm(rowsTo("rescue"));
     await rescue(env, crashed, now);
+    if (expired.length > 0) nextDue = await this.#expire(expired, held);
     return { nextDue, hasExpired: expired.length > 0, hasRescued: crashed.length > 0 };
+  }
+
+  /**
+   * Ends expired tasks, in one transaction; returns when the next row is due. An expiry may end a whole flow: where that
+   * fails, the two halves are tried apart, and so on, so that one that always fails holds up no other for long.
+   */
+  async #expire(rows: DueTask[], held: HeldLanes): Promise<number | null> {
+    const [env, now] = [this.#env, this.#now];
+    try {
+      return await expire(
+        env,
+        rows.map((row) => row.id),
+        now,
+        held,
+      );
+    } catch (error) {
+      if (error instanceof SpentError) throw error;
+      log("expiry_not_written", { tasks: rows.length, error });
+      const half = rows.length / 2;
+      const again = rows.map((row, i) => postpone(row, now + (i < half ? 1 : 2) * EXPIRE_AGAIN_MS));
+      return (await startTasks(env.DB, [], now, again)).nextDue;
+    }
   }
 
   /** Those of `rows`, whose leases have expired, that no worker is expected to renew. */

@@ -136,6 +136,11 @@ export const LOG_EVENTS = {
     means: "Events could not be read from a progress object. The caller gets a 503.",
     fields: { id: "the task or the flow", ...ERROR },
   },
+  expiry_not_written: {
+    level: "error",
+    means: "Tasks past their expiry could not be ended. The clock tries again, each half of them apart.",
+    fields: { tasks: "how many tasks", ...ERROR },
+  },
   feed_not_read: {
     level: "warn",
     means:

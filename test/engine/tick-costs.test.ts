@@ -15,8 +15,12 @@ const MINUTE = 60 * SECOND;
 let trips = 0;
 let statements = 0;
 const execute = executeOn(env.DB);
+/** No statement is done that would end this task. */
+let stuck: string | null = null;
 const db = databaseOver(async (all) => {
   trips++;
+  if (stuck !== null && all.some(({ sql, params }) => sql.includes("'expired'") && String(params[0]).includes(stuck!)))
+    throw new Error("D1_ERROR: string or blob too big: SQLITE_TOOBIG");
   statements += all.length;
   return execute(all);
 });
@@ -134,6 +138,26 @@ describe("a tick", () => {
       { state: "queued", count: 200 },
       { state: "scheduled", count: 100 },
     ]);
+  });
+
+  it("goes on with all else where an expiry always fails", async () => {
+    const tenant = newTenant();
+    const of = (count: number, more: object) =>
+      Array.from({ length: count }, () => ({ ...newTask(tenant), dueAt: now, runAt: now - 1, ...more }));
+    const expiring = of(20, { state: "queued", expiresAt: now - 1 });
+    const [running] = of(1, {});
+    await insertTasks(env.DB, [...expiring, ...of(3, { state: "scheduled" }), running!]);
+    await claimTasks(env.DB, [running!.id], "w", now - 10 * MINUTE);
+    await env.DB.prepare("UPDATE tasks SET due_at = ?1, lease_until = ?1 - 1 WHERE state = 'running'").bind(now).run();
+    stuck = expiring[7]!.id;
+    await clock.ring();
+    expect(await countOf("tasks WHERE state = 'queued'")).toBe(23);
+    await clock.ringUntil(now + 2 * MINUTE);
+    expect(await countOf("tasks WHERE state = 'expired'")).toBe(19);
+    expect(await countOf("tasks WHERE state = 'running'")).toBe(0);
+    stuck = null;
+    await clock.ringUntil(now + MINUTE);
+    expect(await countOf("tasks WHERE state = 'expired'")).toBe(20);
   });
 
   it("stays within 50 statements on the free plan, and the next one goes on at once", async () => {
