@@ -25,6 +25,9 @@ const STALL_MS = 1_500;
 /** An alarm overdue by this much is taken for lost. */
 const OVERDUE_MS = 10_000;
 
+/** The clock looks at least this often while anything is ahead. A paused task is due in the year 9999, and no alarm may be set beyond 2189. */
+const FURTHEST_MS = 86_400_000;
+
 /** Storage keys of the keys that sign links, and of audit entries that are not known to be in D1. */
 const LINK_KEYS = "linkKeys";
 const OWED_AUDIT = "owedAudit";
@@ -157,7 +160,8 @@ export class Clock extends DurableObject<Env> {
 
   async #set(at: number): Promise<void> {
     await this.#keepPromise(at);
-    this.#expected = Math.max(at, Date.now());
+    const now = Date.now();
+    this.#expected = Math.min(Math.max(at, now), now + FURTHEST_MS);
     await this.ctx.storage.setAlarm(this.#expected);
   }
 

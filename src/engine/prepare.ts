@@ -248,6 +248,9 @@ function checkTiming(definition: TaskDefinition, submission: Submission, now: nu
     fault("expiresAt", "give expiresIn or expiresAt, not both");
   }
   const expiresAt = options.expiresAt ?? (options.expiresIn === undefined ? null : now + options.expiresIn);
+  if (expiresAt !== null && expiresAt - now > MAX_HORIZON_MS) {
+    fault(options.expiresAt === undefined ? "expiresIn" : "expiresAt", "is more than ten years ahead");
+  }
   // A batch task that stays alone starts only after the batch's wait.
   if (expiresAt !== null && expiresAt <= runAt + (definition.batch?.waitMs ?? 0)) {
     fault(options.expiresAt === undefined ? "expiresIn" : "expiresAt", "the task would start only after its expiry");

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type * as Poke from "../../src/broker/poke.ts";
 import { BELL_MS } from "../../src/core/bounds.ts";
+import { NO_START } from "../../src/core/settle.ts";
 import type { Clock } from "../../src/clock/object.ts";
 import { auditOf } from "../../src/engine/audit.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
@@ -133,6 +134,21 @@ describe("the clock", () => {
       pass(1_000);
     }
     expect(asked).toBeLessThanOrEqual(3);
+  });
+
+  it("looks again within a day where all that is ahead is due after any alarm, such as a paused task", async () => {
+    await forgetAll();
+    await submitIn(isolates[0]!, 0);
+    await env.DB.prepare("UPDATE tasks SET state = 'scheduled', paused_at = ?1, due_at = ?2").bind(now, NO_START).run();
+    await passUntil(now + BELL_MS);
+    for (let day = 0; day < 2; day++) {
+      await runDurableObjectAlarm(clock());
+      const alarm = await alarmOf();
+      expect(alarm).toBeGreaterThan(now);
+      expect(alarm).toBeLessThanOrEqual(now + 86_400_000);
+      pass(alarm! - now);
+    }
+    expect((await clock().status()).error).toBe(null);
   });
 
   it("is woken by its watchdog for a row that nobody told it of", async () => {

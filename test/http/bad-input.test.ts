@@ -121,6 +121,7 @@ describe("a submission", () => {
     ["delay and a start", noop({ delay: "1s", runAt: "2030-01-01T00:00:00Z" }), ["/options/runAt"]],
     ["expiry after no time", noop({ expiresIn: 0 }), ["/options/expiresIn"]],
     ["expiry in the past", noop({ expiresAt: "2020-01-01T00:00:00Z" }), ["/options/expiresAt"]],
+    ["expiry in a thousand years", noop({ expiresAt: "3030-01-01T00:00:00Z" }), ["/options/expiresAt"]],
     ["two expiries", noop({ expiresIn: "1h", expiresAt: "2030-01-01T00:00:00Z" }), ["/options/expiresAt"]],
     ["start beyond the expiry", noop({ delay: "2m", expiresIn: "1m" }), ["/options/expiresIn"]],
     [

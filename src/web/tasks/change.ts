@@ -143,11 +143,13 @@ function isUnstarted({ state, startedAt }: WholeTaskRow): boolean {
   return startedAt === null && (state === "scheduled" || state === "queued" || state === "waiting");
 }
 
-/** Throws a 422 problem where the task would start only after its expiry, or in more than ten years. */
+/** Throws a 422 problem where the task would start only after its expiry, or where one of them is more than ten years ahead. */
 function checkTimes(env: Env, row: WholeTaskRow, { runAt, expiresAt }: TaskChange, now: number): void {
   const found: Fault[] = [];
   if (runAt !== undefined && runAt - now > MAX_HORIZON_MS)
     found.push({ pointer: "/runAt", detail: "is more than ten years ahead" });
+  if (expiresAt !== undefined && expiresAt !== null && expiresAt - now > MAX_HORIZON_MS)
+    found.push({ pointer: "/expiresAt", detail: "is more than ten years ahead" });
   const expiry = expiresAt === undefined ? row.expiresAt : expiresAt;
   const start = Math.max(now, runAt ?? (row.state === "waiting" ? now : row.runAt));
   const isTouched = runAt !== undefined || expiresAt !== undefined;
