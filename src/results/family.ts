@@ -3,9 +3,15 @@
 import { persistOr503 } from "./d1.ts";
 import { readMemberIds } from "./flows/flows.ts";
 
-/** Tasks that one statement looks at, and how many may go back to one task before they are looked for among all. */
-const STRETCH = 1_500;
+/** Tasks that one statement looks at, each with the ids of its children. */
+const STRETCH = 100;
+
+/** How many tasks may go back to one, and over how many generations, before they are looked for among all. */
 const MAX_KIN = 3_000;
+const MAX_GENERATIONS = 20;
+
+/** Characters of more ids than that, as JSON text. */
+const TOO_MANY = MAX_KIN * '"task_0123456789abcdefghjkmnpqrs",'.length + 2;
 
 interface Elder {
   id: string;
@@ -14,39 +20,52 @@ interface Elder {
   children: string | null;
 }
 
+// Who has too many children is left out, as who is gone is.
 const ELDERS = `SELECT id, flow_id AS flowId, children FROM tasks
-WHERE id IN (SELECT value FROM json_each(?1)) AND tenant = ?2`;
+WHERE id IN (SELECT value FROM json_each(?1)) AND tenant = ?2 AND (children IS NULL OR length(children) < ${TOO_MANY})`;
+
+const ONE = "SELECT id, flow_id AS flowId, children FROM tasks WHERE id = ?1 AND tenant = ?2";
 
 /** Ids that include all that the task has spawned or, in its flow, released; null where it is gone. */
 export async function readChildren(db: D1Database, tenant: string, id: string): Promise<string[] | null> {
-  const [elder] = await readElders(db, tenant, [id]);
-  if (elder === undefined) return null;
-  return [...childrenOf(elder), ...(await readMembers(db, elder))];
+  const elder = await persistOr503(() => db.prepare(ONE).bind(id, tenant).first<Elder>());
+  return elder === null ? null : [...childrenOf(elder), ...(await readMembers(db, elder))];
 }
 
 /** Ids that include the task, its flow, and all that goes back to them; null where they are too many, or some of them are gone. */
 export async function readDescendants(db: D1Database, tenant: string, id: string): Promise<string[] | null> {
-  const [root] = await readElders(db, tenant, [id]);
-  if (root === undefined) return null;
+  const first = await readChildren(db, tenant, id);
+  if (first === null) return null;
   const found = new Set([id]);
-  let generation = [...new Set([...childrenOf(root), ...(await readMembers(db, root))])].filter((each) => each !== id);
-  while (generation.length > 0) {
+  let generation = [...new Set(first)].filter((each) => each !== id);
+  for (let i = 0; generation.length > 0; i++) {
     for (const each of generation) found.add(each);
-    if (found.size > MAX_KIN) return null;
-    const elders: Elder[] = [];
-    for (let i = 0; i < generation.length; i += STRETCH) {
-      elders.push(...(await readElders(db, tenant, generation.slice(i, i + STRETCH))));
-    }
-    // Who was removed may have had children that are still there.
-    if (elders.length < generation.length) return null;
-    generation = elders.flatMap(childrenOf).filter((each) => !found.has(each));
+    if (i === MAX_GENERATIONS || found.size > MAX_KIN) return null;
+    const next = await readGeneration(db, tenant, generation, MAX_KIN - found.size);
+    if (next === null) return null;
+    generation = next.filter((each) => !found.has(each));
   }
   return [...found];
 }
 
-async function readElders(db: D1Database, tenant: string, ids: string[]): Promise<Elder[]> {
-  const elders = db.prepare(ELDERS).bind(JSON.stringify(ids), tenant);
-  return (await persistOr503(() => elders.all<Elder>())).results;
+/** The children of all of these; null where there are more than `most`, or some of the elders are gone. */
+async function readGeneration(
+  db: D1Database,
+  tenant: string,
+  ids: readonly string[],
+  most: number,
+): Promise<string[] | null> {
+  const children: string[] = [];
+  for (let i = 0; i < ids.length; i += STRETCH) {
+    const stretch = ids.slice(i, i + STRETCH);
+    const read = db.prepare(ELDERS).bind(JSON.stringify(stretch), tenant);
+    const { results } = await persistOr503(() => read.all<Elder>());
+    // Who was removed may have had children that are still there.
+    if (results.length < stretch.length) return null;
+    for (const elder of results) children.push(...childrenOf(elder));
+    if (children.length > most) return null;
+  }
+  return children;
 }
 
 function childrenOf({ children }: Elder): string[] {

@@ -34,12 +34,14 @@ interface Cost {
   most: number;
 }
 
-let statements: { sql: string; rows: number }[] = [];
+let statements: { sql: string; rows: number; found: number }[] = [];
 
 const service = new AssembledWorker({
   database: (execute) => async (asked) => {
     const results = await execute(asked);
-    results.forEach(({ meta }, i) => statements.push({ sql: asked[i]!.sql, rows: meta.rows_read }));
+    results.forEach(({ meta, results: found }, i) =>
+      statements.push({ sql: asked[i]!.sql, rows: meta.rows_read, found: found.length }),
+    );
     return results;
   },
 });
@@ -239,6 +241,31 @@ describe("a list in a large table", () => {
     await env.DB.prepare("DELETE FROM tasks WHERE id = ?1").bind(root).run();
     expect(await listAll(`parentId=${root}`)).toEqual([c, a]);
     await env.DB.prepare("DELETE FROM tasks WHERE root_id = ?1").bind(root).run();
+  });
+
+  it("finds what goes back to a task over a hundred generations, and in one of many, with a bounded number of reads", async () => {
+    const now = SINCE + COUNT;
+    const ids = Array.from({ length: 500 }, (_, n) => idAt(now, 4 * COUNT + n));
+    // Each of the first hundred has the next one as its child; the hundredth has all the others.
+    const children = (n: number) => (n < 99 ? [ids[n + 1]] : n === 99 ? ids.slice(100) : []);
+    const rows = ids.map((id, n) => ({ id, parent: n === 0 ? null : ids[Math.min(n - 1, 99)], children: children(n) }));
+    await env.DB.prepare(
+      `INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, created_at, run_at, retention_ms, parent_id, root_id, children)
+       SELECT value->>'id', 'default', 'test.noop', 'default', 'succeeded', 3, ?2, ?2, 604800000, value->>'parent', ?3,
+         value->>'children' FROM json_each(?1)`,
+    )
+      .bind(JSON.stringify(rows), now, ids[0])
+      .run();
+    expect(await listAll(`rootId=${ids[0]}&limit=200`)).toEqual(ids.toReversed());
+    expect(table[`GET ?rootId=${ids[0]}&limit=200`]!.inOne).toBeLessThanOrEqual(30);
+    const seen: number[] = [];
+    await costing(`GET ?rootId=${ids[99]}`, async (spent) => {
+      await service.fetch(`/v1/tasks?rootId=${ids[99]}&limit=10`);
+      seen.push(...statements.map(({ found }) => found));
+      spent();
+    });
+    expect(Math.max(...seen)).toBeLessThanOrEqual(100);
+    await env.DB.prepare("DELETE FROM tasks WHERE root_id = ?1").bind(ids[0]).run();
   });
 
   it("finds what waited or ran for long", async () => {
