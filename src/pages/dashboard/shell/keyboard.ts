@@ -1,6 +1,6 @@
 /** The page's keys. A view adds its own while it is shown. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { go } from "../address.ts";
 import { asked } from "../acts.ts";
 import { session } from "../session.ts";
@@ -53,9 +53,9 @@ const shown: { current: Keys }[] = [];
 /** Adds keys while the component is shown. */
 export function useKeys(keys: Keys): void {
   const holder = useRef(keys);
-  // Not in an effect: that comes after the paint, and the next key may come before.
+  // Neither waits for the paint: the next key may come before.
   holder.current = keys;
-  useEffect(() => {
+  useLayoutEffect(() => {
     shown.unshift(holder);
     return () => void shown.splice(shown.indexOf(holder), 1);
   }, []);
