@@ -217,8 +217,9 @@ function undoErrorOf({ value }: JournalEntry): TaskError | null {
 }
 
 /** Everyone who may read the task reads its steps. Release 0.2.0 stored the stacks of undo errors. */
-function withoutStack({ stack: _, ...error }: TaskError): TaskError {
-  return error;
+function withoutStack(error: TaskError): TaskError {
+  const { stack: _, ...rest } = error;
+  return rest;
 }
 
 function iso(at: number | null | undefined): string | null {
