@@ -7,7 +7,10 @@ export interface Migration {
   statements: string[];
 }
 
-/** Applies pending migrations, each in a transaction with its record. The table is wrangler's, so that `wrangler d1 migrations` agrees. */
+/** Runs statements, each with its values, in one transaction, and returns the rows of each. */
+export type RunStatements = (statements: [sql: string, ...values: string[]][]) => Promise<unknown[][]>;
+
+/** Applies pending migrations to the database that Miniflare runs. */
 export async function applyMigrations(
   miniflare: Miniflare,
   migrations: readonly Migration[],
@@ -15,16 +18,23 @@ export async function applyMigrations(
   worker?: string,
 ): Promise<void> {
   const db = await miniflare.getD1Database(binding, worker);
-  await db.exec(
-    "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
-  );
-  const { results } = await db.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
-  const applied = new Set(results.map((row) => row.name));
+  await migrate(async (statements) => {
+    const prepared = statements.map(([sql, ...values]) => db.prepare(sql).bind(...values));
+    return (await db.batch(prepared)).map(({ results }) => results);
+  }, migrations);
+}
+
+/** Applies pending migrations, each in a transaction with its record. The table is wrangler's, so that `wrangler d1 migrations` agrees. */
+export async function migrate(run: RunStatements, migrations: readonly Migration[]): Promise<void> {
+  const [, rows] = await run([
+    [
+      "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
+    ],
+    ["SELECT name FROM d1_migrations"],
+  ]);
+  const applied = new Set((rows as { name: string }[]).map(({ name }) => name));
   for (const { name, statements } of migrations) {
     if (applied.has(name)) continue;
-    await db.batch([
-      ...statements.map((sql) => db.prepare(sql)),
-      db.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name),
-    ]);
+    await run([...statements.map((sql) => [sql] as [string]), ["INSERT INTO d1_migrations (name) VALUES (?)", name]]);
   }
 }

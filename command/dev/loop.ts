@@ -143,6 +143,7 @@ class Session {
         return;
       } catch (error) {
         if (this.#isOver || this.#troubles === troubles) throw error;
+        this.#parts.runtime.abandon();
       }
     }
   }

@@ -1,12 +1,13 @@
 /** The Workers runtime of the loop: a Worker that can be swapped, and a pulse that tells whether the runtime answers. */
 
+import { randomUUID } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Miniflare, V4WorkerOptions } from "miniflare";
 import { Failure } from "../failure.ts";
 import { databaseOf, type Loaded, type Tools } from "../project.ts";
 import { MODULE, type Bundle } from "./bundle.ts";
-import { applyMigrations } from "./database.ts";
+import { migrate } from "./database.ts";
 import type { RuntimeProcess } from "./process.ts";
 import { STATE } from "./state-files.ts";
 import type { Terminal } from "./terminal.ts";
@@ -22,7 +23,25 @@ const ENDED_WITHIN_MS = 3_000;
 const PAGES = "lovage-pages";
 const PULSE = "lovage-pulse";
 
-const PULSE_SCRIPT = `export default { fetch: () => new Response("alive") };`;
+/**
+ * Answers whether the runtime does, and reaches what is inside for this process. Miniflare's own proxies of a database would stop
+ * this process, the watchdog with it, until the runtime answers, and one that is held up never does.
+ */
+const pulseScript = (database: string) => `export default {
+  async fetch(request, env) {
+    if (request.method === "GET") return new Response("alive");
+    if (request.headers.get("authorization") !== env.SECRET) return new Response("", { status: 403 });
+    try {
+      const { statements } = await request.json();
+      if (statements === undefined) return Response.json(await env.SERVICE.scheduled({ cron: "* * * * *" }));
+      const db = env[${JSON.stringify(database)}];
+      const answers = await db.batch(statements.map(([sql, ...values]) => db.prepare(sql).bind(...values)));
+      return Response.json(answers.map(({ results }) => results));
+    } catch (error) {
+      return new Response(String(error.message), { status: 500 });
+    }
+  },
+};`;
 
 export interface RuntimeOptions {
   port: number;
@@ -48,6 +67,8 @@ export class Runtime {
   #gone: Promise<unknown> = Promise.resolve();
   #port: number;
   #pulse = "";
+  /** What only this process may ask of the pulse: its port is open to every program on this machine. */
+  readonly #secret = randomUUID();
   #isUp = false;
 
   constructor(tools: Tools, options: RuntimeOptions, terminal: Terminal, process: RuntimeProcess) {
@@ -127,13 +148,10 @@ export class Runtime {
   }
 
   /** Brings the database to the schema, wakes the clock, and resolves once the service is healthy. */
-  async open({ config, migrations }: Loaded): Promise<void> {
-    const miniflare = this.#miniflare!;
-    const name = config.name ?? "worker";
-    await applyMigrations(miniflare, migrations, databaseOf(config)?.binding, name);
+  async open({ migrations }: Loaded): Promise<void> {
+    await migrate(async (statements) => (await this.#ask({ statements })) as unknown[][], migrations);
     // Cron triggers never fire by themselves here.
-    const worker = await miniflare.getWorker(name);
-    await worker.scheduled({ cron: "* * * * *" });
+    await this.#ask({});
     await this.#untilHealthy();
     this.wasOpen = true;
   }
@@ -155,6 +173,16 @@ export class Runtime {
     // One that could not be started also fails to end.
     await Promise.all([this.#gone, miniflare?.dispose().catch(() => {})]);
     rmSync(join(this.#options.persist, "tmp"), { recursive: true, force: true });
+  }
+
+  async #ask(what: object): Promise<unknown> {
+    const response = await fetch(this.#pulse, {
+      method: "POST",
+      headers: { authorization: this.#secret },
+      body: JSON.stringify(what),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    return response.json();
   }
 
   async #untilHealthy(): Promise<void> {
@@ -198,8 +226,12 @@ export class Runtime {
     const pulse = {
       name: PULSE,
       modules: true,
-      script: PULSE_SCRIPT,
+      script: pulseScript(databaseOf(config)!.binding),
       compatibilityDate: config.compatibility_date,
+      compatibilityFlags: ["service_binding_extra_handlers"],
+      bindings: { SECRET: this.#secret },
+      serviceBindings: { SERVICE: name },
+      d1Databases: options["d1Databases"],
       unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
     } as V4WorkerOptions;
     const workers = [own, ...(assets === undefined ? [] : [pagesWorker(worker as V4WorkerOptions)]), pulse];
