@@ -20,8 +20,8 @@ const GRACE_MS = 3_000;
 /** How long the runtime may be silent while no attempt runs. */
 const NOBODY_MS = 30_000;
 
-/** How long it may be silent before the service is open, whatever runs: a start never waits for an attempt of the last server. */
-const OPENING_MS = 20_000;
+/** How long it may be silent before the service is open while attempts run: a start never waits for one of the last server. */
+const OPENING_MS = 10_000;
 
 const WEIGH_EVERY_MS = 200;
 
@@ -73,8 +73,7 @@ export function watchOver(
       }
       silentSince ??= lookedAt;
       const suspects = await running();
-      const givenUpAt = runtime.wasOpen ? giveUpAt(suspects, silentSince) : silentSince + OPENING_MS;
-      if (Date.now() >= givenUpAt) blame("silent", generation, suspects);
+      if (Date.now() >= giveUpAt(suspects, silentSince, runtime.wasOpen)) blame("silent", generation, suspects);
     }
   };
   const weigh = async () => {
@@ -89,10 +88,14 @@ export function watchOver(
   };
 }
 
-/** When a silent runtime is given up: no timer fires in it, so the attempt whose time is over first should have ended and has not. */
-export function giveUpAt(suspects: readonly Running[], silentSince: number): number {
+/**
+ * When a silent runtime is given up: no timer fires in it, so the attempt whose time is over first should have ended and has not.
+ * `wasOpen`: whether the service was healthy since the first start; until then no attempt's time limit counts.
+ */
+export function giveUpAt(suspects: readonly Running[], silentSince: number, wasOpen: boolean): number {
+  if (suspects.length === 0) return silentSince + NOBODY_MS;
+  if (!wasOpen) return silentSince + OPENING_MS;
   const overAt = Math.min(...suspects.map(({ startedAt, limitMs }) => startedAt + limitMs));
-  if (overAt === Infinity) return silentSince + NOBODY_MS;
   return Math.max(silentSince + SILENT_MS, overAt + GRACE_MS);
 }
 

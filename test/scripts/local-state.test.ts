@@ -75,12 +75,14 @@ describe("a runtime that does not answer", () => {
   const attempt = (startedAt: number, limitMs: number) => ({ id: "a", task: "a", attempt: 1, startedAt, limitMs });
 
   test.each([
-    ["an attempt, 3 s after its time is over", [attempt(0, 25_000)], 1_000, 28_000],
-    ["several, after the first whose time is over", [attempt(9_000, 60_000), attempt(0, 25_000)], 10_000, 28_000],
-    ["an attempt whose time is over already, after 5 s of silence", [attempt(0, 1_000)], 10_000, 15_000],
-    ["none, after 30 s of silence", [], 10_000, 40_000],
-  ])("is given up with %s", (_what, suspects, silentSince, at) => {
-    expect(giveUpAt(suspects, silentSince)).toBe(at);
+    ["an attempt, 3 s after its time is over", [attempt(0, 25_000)], 1_000, true, 28_000],
+    ["several, after the first whose time is over", [attempt(9_000, 60_000), attempt(0, 25_000)], 10_000, true, 28_000],
+    ["an attempt whose time is over already, after 5 s of silence", [attempt(0, 1_000)], 10_000, true, 15_000],
+    ["none, after 30 s of silence", [], 10_000, true, 40_000],
+    ["an attempt before the service is open, after 10 s", [attempt(0, 600_000)], 10_000, false, 20_000],
+    ["none before the service is open, after 30 s", [], 10_000, false, 40_000],
+  ])("is given up with %s", (_what, suspects, silentSince, wasOpen, at) => {
+    expect(giveUpAt(suspects, silentSince, wasOpen)).toBe(at);
   });
 
   test("has its attempts read from the file, the latest first, with their limits", () => {

@@ -215,7 +215,7 @@ describe("what holds up the runtime", () => {
     // Sent until it is answered, by whichever server: the first answer may be held up with the runtime.
     const sent = submit("spin");
     await loop.prints(/started +spin .* attempt 1/, at);
-    await expect.poll(async () => call("/health")).toBeNull();
+    await expect.poll(async () => call("/health", { signal: AbortSignal.timeout(1_000) })).toBeNull();
     expect(await loop.end("SIGTERM")).toBe(0);
 
     loop = project.run();
