@@ -31,7 +31,7 @@ export interface AttemptRecord {
 /** What the timeline reads of a row. Instants are ms since the epoch. */
 export interface Lived {
   state: State;
-  /** 1, and one more with every manual retry. */
+  /** 1, and one more with every manual retry, and whenever it leaves the queue by hand before it starts. */
   run: number;
   attempt: number;
   history: AttemptRecord[];
@@ -112,7 +112,7 @@ function momentsOf(row: Lived, { number: run, history, before, isCurrent }: Run)
   if (before !== null) {
     const hasBegun = history.length > 0;
     const firstStart = history[0]?.runAt ?? row.runAt;
-    const wasReleased = row.flowId !== null && row.parentId !== null;
+    const wasReleased = run === 1 && row.flowId !== null && row.parentId !== null;
     const isWaiting = !hasBegun && state === "waiting";
     if (wasReleased || isWaiting) add(before, "waiting", row.createdAt, "waiting");
     const wasScheduled = run === 1 && !wasReleased && !isWaiting && firstStart > row.createdAt;

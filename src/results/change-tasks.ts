@@ -36,12 +36,20 @@ const NEVER = `COALESCE(${EXPIRY}, ${NO_START})`;
 /** Whether it may start at another time than before, or in another queue. */
 const MOVES = `(${["runAt", "lane", "expiresAt", "paused"].map(isGiven).join(" OR ")})`;
 
+const IS_HELD = `(${PAUSED} IS NOT NULL OR ${START} > ?3)`;
+
+// That it was queued has been told, with a number and a time. So one that stays queued keeps the time, and what follows in
+// one that leaves the queue has greater numbers: those of a new run, which begins where the one before would.
+const LEAVES = `(state = 'queued' AND ${MOVES} AND ${IS_HELD})`;
+
 const COLUMNS = `
   lane = COALESCE(${given("lane")}, lane), max_attempts = COALESCE(${given("maxAttempts")}, max_attempts),
   tags = CASE WHEN ${isGiven("tags")} THEN ${given("tags")} ELSE tags END,
-  expires_at = ${EXPIRY}, run_at = ${START}, paused_at = ${PAUSED},
+  expires_at = ${EXPIRY}, paused_at = ${PAUSED}, run = run + ${LEAVES},
+  run_at = CASE WHEN state = 'queued' AND NOT ${IS_HELD} THEN run_at ELSE ${START} END,
+  options = CASE WHEN ${LEAVES} AND options->>'$.from.run' = run THEN json_set(options, '$.from.run', run + 1) ELSE options END,
   state = CASE WHEN state = 'waiting' OR NOT ${MOVES} THEN state
-    WHEN ${PAUSED} IS NOT NULL OR ${START} > ?3 THEN 'scheduled' ELSE 'queued' END,
+    WHEN ${IS_HELD} THEN 'scheduled' ELSE 'queued' END,
   due_at = CASE WHEN NOT ${MOVES} THEN due_at WHEN state = 'waiting' THEN ${EXPIRY} WHEN ${PAUSED} IS NOT NULL THEN ${NEVER}
     ELSE MIN(CASE WHEN ${START} > ?3 THEN ${START} ELSE ?3 + COALESCE(batch->>'wait', ${BELL_MS}) END, ${NEVER}) END`;
 

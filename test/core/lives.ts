@@ -38,6 +38,14 @@ const verbs: fc.Arbitrary<Verb> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant<Verb>((task) => (task.state === "running" ? model.undoable(task) : task)) },
   { weight: 3, arbitrary: fc.constant<Verb>(model.retried) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.constantFrom(0, 4_000), fc.boolean()).map(
+      ([delayMs, pauses]): Verb =>
+        (task, now) =>
+          model.held(task, delayMs, pauses, now),
+    ),
+  },
 );
 
 const steps = fc.tuple(verbs, fc.constantFrom(1, 900, 5_000, 40_000));

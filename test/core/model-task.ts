@@ -21,6 +21,7 @@ export interface ModelTask extends Lived {
   retentionMs: number;
   retainUntil: number | null;
   object: number;
+  pausedAt?: number | null;
   /** Whether the cancel that its attempt was told of asks for its steps to be undone. */
   cancelUndo: 0 | 1;
 }
@@ -133,6 +134,17 @@ export function retried(task: ModelTask, now: number): ModelTask {
     cancelUndo: 0,
     object: task.object & ~OBJECT.undo,
   };
+}
+
+/** By hand, before its first start; it has another number for each time that it leaves the queue. */
+export function held(task: ModelTask, delayMs: number, pauses: boolean, now: number): ModelTask {
+  if (task.startedAt !== null || (task.state !== "queued" && task.state !== "scheduled")) return task;
+  const pausedAt = pauses ? (task.pausedAt ?? now) : null;
+  const start = pauses ? task.runAt : now + delayMs;
+  const isHeld = pausedAt !== null || start > now;
+  if (!isHeld && task.state === "queued") return { ...task, pausedAt };
+  const run = isHeld && task.state === "queued" ? task.run + 1 : task.run;
+  return { ...task, run, pausedAt, runAt: start, state: isHeld ? "scheduled" : "queued" };
 }
 
 /** A step has ended that can be undone. */

@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { NO_START } from "../../src/core/settle.ts";
 import { wake } from "../../src/core/wake.ts";
+import { timeline } from "../../src/core/timeline.ts";
 import { auditOf, systemActor } from "../../src/engine/audit.ts";
 import { presentTask } from "../../src/engine/present.ts";
 import type { Audit } from "../../src/results/audit.ts";
@@ -12,6 +13,7 @@ import { readDue } from "../../src/results/due-tasks.ts";
 import { startTasks } from "../../src/results/start-tasks.ts";
 import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { readInput } from "../../src/results/claim-tasks.ts";
+import { livedOf } from "../../src/results/task-row.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import type { NewInput } from "../../src/results/retry-tasks.ts";
 import { databaseOver, executeOn } from "./database-over.ts";
@@ -141,6 +143,49 @@ describe("a paused task", () => {
     for (const id of [queued, later]) await change(id, { paused: false });
     expect(await rowOf(later)).toMatchObject({ state: "scheduled", runAt, dueAt: runAt });
     expect(await claimIds([queued, later])).toEqual([queued]);
+  });
+
+  it("that was queued tells it with greater numbers, and what was told keeps its number and its time", async () => {
+    const id = await store({});
+    const told = new Map<number, string>();
+    const look = async () => {
+      const fresh = timeline(livedOf(await rowOf(id))).filter(({ seq, ...moment }) => {
+        expect(told.get(seq) ?? JSON.stringify(moment)).toBe(JSON.stringify(moment));
+        return !told.has(seq);
+      });
+      for (const { seq, ...moment } of fresh) {
+        expect(seq).toBeGreaterThan(Math.max(0, ...told.keys()));
+        told.set(seq, JSON.stringify(moment));
+      }
+      return fresh.map(({ data }) => data.state);
+    };
+    let now = Date.now();
+    const next = async (wanted: TaskChange) => {
+      await change(id, wanted, null, (now += 1_000));
+      return look();
+    };
+    expect(await look()).toEqual(["queued"]);
+    expect(await next({ runAt: now })).toEqual([]);
+    expect(await next({ paused: true })).toEqual(["scheduled"]);
+    expect(await next({ paused: false })).toEqual(["queued"]);
+    expect(await next({ runAt: now + HOUR })).toEqual(["scheduled"]);
+    expect(await next({ runAt: now + 2 * HOUR })).toEqual([]);
+    expect(await next({ runAt: now, paused: false })).toEqual(["queued"]);
+    expect(await claimIds([id], now)).toEqual([id]);
+    expect(await look()).toEqual(["running"]);
+  });
+
+  it("that begins anew at a step still begins there", async () => {
+    const id = await store({});
+    await env.DB.prepare(
+      `UPDATE tasks SET run = 2, attempt = 1, options = '{"from":{"run":2,"before":3}}' WHERE id = ?1`,
+    )
+      .bind(id)
+      .run();
+    await change(id, { paused: true });
+    const { run, options } = await rowOf(id);
+    expect(run).toBe(3);
+    expect(JSON.parse(options!)).toEqual({ from: { run: 3, before: 3 } });
   });
 
   it("that is a member of a flow is held back also once it has all it needs", async () => {

@@ -6,6 +6,7 @@ import { assert, describe, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/contract/event.ts";
 import { MAX_HISTORY } from "../../src/core/bounds.ts";
 import { isTerminal } from "../../src/core/states.ts";
+import { change } from "../../src/engine/change.ts";
 import { cancel } from "../../src/engine/cancel.ts";
 import { submitFlow } from "../../src/engine/flows/submit.ts";
 import { followFlow, listFlowEvents } from "../../src/engine/flows/follow.ts";
@@ -93,7 +94,7 @@ const PACE = { idleMs: 40, lookMs: 60_000 };
 type Step =
   | { do: "attempt"; how: "fail" | "giveUp" | "crash" | "succeed" | "cancel"; reports: number; dies: boolean }
   | { do: "read"; patience: number; isLive: boolean }
-  | { do: "listen" | "abort" | "evict" | "forget" };
+  | { do: "listen" | "abort" | "evict" | "forget" | "hold" };
 
 const attempts = fc.record({
   do: fc.constant("attempt" as const),
@@ -112,6 +113,9 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom<Step>({ do: "abort" }, { do: "evict" }, { do: "forget" }) },
   { weight: 1, arbitrary: fc.constant<Step>({ do: "listen" }) },
 );
+
+/** What happens before the first start. */
+const firstSteps = fc.array(fc.constantFrom<Step>({ do: "hold" }, { do: "listen" }, { do: "abort" }), { maxLength: 4 });
 
 /** A task of which each step is the test's own. It lived long ago, so that whatever has ended has done so for longer than its events are kept. */
 class Story {
@@ -139,6 +143,7 @@ class Story {
     if (step.do === "attempt") await this.attempt(step);
     else if (step.do === "read") await this.read(step.patience, step.isLive);
     else if (step.do === "listen") await markObject(env.DB, this.id, OBJECT.listened);
+    else if (step.do === "hold") await this.hold();
     else if (step.do === "evict") await evict(this.id);
     else if (step.do === "forget") await runDurableObjectAlarm(env.PROGRESS.getByName(this.id));
     // Readers are shown only what is stored; what nobody was shown may be lost.
@@ -164,6 +169,15 @@ class Story {
     const { held } = await commitAttempts(env.DB, [{ ...end, at: (this.#now += 1_000) }]);
     // Whoever dies behind the commit tells nobody.
     if (!dies) await tellObjects(calm, held);
+  }
+
+  /** Paused, resumed and put off by hand, as long as it has not started. */
+  async hold(): Promise<void> {
+    await this.read(Infinity, false);
+    for (const wanted of [{ paused: true }, { paused: false }, { runAt: this.#now + 60_000 }, { runAt: 0 }]) {
+      await change(calm, background, this.id, wanted, null, (this.#now += 1_000));
+      await this.read(Infinity, false);
+    }
   }
 
   async read(patience: number, isLive: boolean): Promise<void> {
@@ -283,14 +297,18 @@ class FlowStory {
 describe("a client that reconnects with the last number that it saw", () => {
   it("hears each later event of a task once, and the end, over retries, lost memory, forgotten events and deaths", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 30, size: "max" }), async (program) => {
-        const story = await Story.begin();
-        for (const step of program) await story.take(step);
-        await story.take({ do: "attempt", how: "succeed", reports: 0, dies: true });
-        await story.read(Infinity, true);
-        expectOnce(story.client.events);
-        expect(story.client.events.at(-1)).toMatchObject({ type: "done", data: { state: "succeeded" } });
-      }),
+      fc.asyncProperty(
+        firstSteps,
+        fc.array(steps, { minLength: 1, maxLength: 30, size: "max" }),
+        async (first, program) => {
+          const story = await Story.begin();
+          for (const step of [...first, ...program]) await story.take(step);
+          await story.take({ do: "attempt", how: "succeed", reports: 0, dies: true });
+          await story.read(Infinity, true);
+          expectOnce(story.client.events);
+          expect(story.client.events.at(-1)).toMatchObject({ type: "done", data: { state: "succeeded" } });
+        },
+      ),
       { numRuns: runs(12, 200) },
     );
   });
