@@ -41,7 +41,12 @@ export type Ending =
   /** The attempt was asked to stop and did, or its grace period is over. */
   | { outcome: "cancelled" }
   | { outcome: "crashed" }
-  | { outcome: "snoozed"; delayMs: number }
+  | {
+      outcome: "snoozed";
+      delayMs: number;
+      /** Where the deployment could not run it: how many attempts in a row were put off so, this one included. */
+      inVain?: number;
+    }
   /** It waits without a worker. */
   | { outcome: "suspended"; wait: Wait }
   /** The steps are undone, except for `failures`; the task comes to the end that `undoing` holds. */
@@ -102,6 +107,8 @@ export interface Settlement {
   crashes: number;
   /** What it waits for, where it is suspended. */
   wait?: Wait;
+  /** See `AttemptRecord`. */
+  inVain?: number;
 }
 
 /** The error of an attempt that was cut off. */
@@ -134,7 +141,8 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
     }
     case "snoozed": {
       const at = now + Math.min(ending.delayMs, MAX_HORIZON_MS);
-      return { ...same, state: "scheduled", runAt: at, dueAt: at };
+      const { inVain } = ending;
+      return { ...same, state: "scheduled", runAt: at, dueAt: at, ...(inVain === undefined ? {} : { inVain }) };
     }
     case "suspended": {
       const { wait } = ending;

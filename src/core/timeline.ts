@@ -24,6 +24,8 @@ export interface AttemptRecord {
   to: State;
   /** What a fenced handler did after its attempt had ended; it changed nothing. */
   late?: { outcome: Outcome; at: number };
+  /** Of an attempt that was put off because its deployment could not run it: how many in a row were. */
+  inVain?: number;
   /** Of a webhook delivery that was replayed since: what the receiver answered. */
   status?: number;
 }

@@ -238,6 +238,7 @@ function entryOf(commit: Commit): Entry {
     concurrency: _,
     tags: __,
     limitedBy: ___,
+    inVain,
     ...rest
   } = commit;
   const size = result === null ? 0 : byteLength(result);
@@ -250,6 +251,7 @@ function entryOf(commit: Commit): Entry {
     startedAt,
     finishedAt: commit.at,
     to: commit.state,
+    ...(inVain === undefined ? {} : { inVain }),
   };
   const value = {
     ...rest,

@@ -194,6 +194,11 @@ export function historyOf(row: Pick<TaskRow, "history">): AttemptRecord[] {
   return row.history === null ? [] : (JSON.parse(row.history) as AttemptRecord[]);
 }
 
+/** How many of its latest attempts in a row were put off because the deployment could not run it. */
+export function triedInVain(row: Pick<TaskRow, "history">): number {
+  return historyOf(row).at(-1)?.inVain ?? 0;
+}
+
 /** What the timeline reads. */
 export function livedOf(row: TaskRow): Lived {
   return { ...row, history: historyOf(row) };

@@ -13,6 +13,7 @@ import { flowInput } from "../engine/flows/input.ts";
 import { SealError } from "../engine/sealing/seal.ts";
 import { openInput, sealResult } from "../engine/sealing/tasks.ts";
 import { readInput, type ClaimedTask } from "../results/claim-tasks.ts";
+import { triedInVain } from "../results/task-row.ts";
 import { byteLength } from "../core/byte-length.ts";
 
 /** A missing seal key may be there after the next deployment: the task is snoozed this many times, for about an hour. */
@@ -51,7 +52,8 @@ export async function givenTo(
 }
 
 function notOpened(task: ClaimedTask, thrown: SealError): Ending {
-  if (thrown.isKeyMissing && task.attempt < KEY_MISSING_TRIES) return { outcome: "snoozed", delayMs: KEY_MISSING_MS };
+  const inVain = triedInVain(task) + 1;
+  if (thrown.isKeyMissing && inVain < KEY_MISSING_TRIES) return { outcome: "snoozed", delayMs: KEY_MISSING_MS, inVain };
   const message = `what is secret in the input cannot be opened: ${thrown.message}`;
   return { outcome: "failed", error: { type: thrown.name, message }, retryable: false };
 }

@@ -5,6 +5,7 @@ import { UNKNOWN_TASK_MS, UNKNOWN_TASK_TRIES } from "../core/bounds.ts";
 import { log } from "../core/log.ts";
 import { endingOf, type Ending } from "../core/settle.ts";
 import type { Undoing } from "../core/undo.ts";
+import { triedInVain } from "../results/task-row.ts";
 import { holdBack } from "../results/limits/buckets.ts";
 import type { ClaimedTask } from "../results/claim-tasks.ts";
 import type { Attempt } from "./attempt.ts";
@@ -92,11 +93,12 @@ async function handle(
 }
 
 function unknownTask(task: ClaimedTask): Ending {
-  const triesLeft = Math.max(0, UNKNOWN_TASK_TRIES - task.attempt);
-  if (task.attempt % LOGGED_EACH === 1 || triesLeft === 0) {
+  const inVain = triedInVain(task) + 1;
+  const triesLeft = Math.max(0, UNKNOWN_TASK_TRIES - inVain);
+  if (inVain % LOGGED_EACH === 1 || triesLeft === 0) {
     log("task_unknown", { taskId: task.id, attempt: task.attempt, task: task.task, triesLeft });
   }
-  if (triesLeft > 0) return { outcome: "snoozed", delayMs: UNKNOWN_TASK_MS };
+  if (triesLeft > 0) return { outcome: "snoozed", delayMs: UNKNOWN_TASK_MS, inVain };
   const error = { type: "UnknownTaskError", message: `no task is called ${task.task} in this deployment` };
   return { outcome: "failed", error, retryable: false };
 }

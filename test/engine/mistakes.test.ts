@@ -15,6 +15,7 @@ import { defineTask } from "../../src/core/define-task.ts";
 import { explain } from "../../src/engine/explain/explain.ts";
 import { register } from "../../src/engine/registry.ts";
 import { readTask } from "../../src/results/read-tasks.ts";
+import { historyOf } from "../../src/results/task-row.ts";
 import { textOf } from "../../src/worker/step.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 
@@ -166,6 +167,37 @@ it("of a deployment that has lost a task are in the log and in the metrics at on
   const request = new Request("http://localhost/metrics", { headers: { authorization: "Bearer test-key" } });
   const metrics = await createApp(routes).fetch(request, env, createExecutionContext());
   expect(await metrics.text()).toMatch(/lovage_tasks_unknown\{[^}]*task="gone_task"[^}]*\} \d/);
+});
+
+it("of a deployment that has lost a task leave it an hour, however old it is, and no more", async () => {
+  const lost = async (attempts: number, inVain?: number) => {
+    const { id } = await submitted(noop);
+    await forget(id);
+    const last = {
+      number: attempts,
+      run: 1,
+      runAt: 1,
+      startedAt: 1,
+      finishedAt: 1,
+      error: null,
+      to: "scheduled",
+      inVain,
+    };
+    await env.DB.prepare("UPDATE tasks SET attempt = ?2, history = ?3 WHERE id = ?1")
+      .bind(id, attempts, JSON.stringify([{ ...last, outcome: "snoozed" }]))
+      .run();
+    return id;
+  };
+  const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const ids = [await lost(500), await lost(7, 6), await lost(359, 359)];
+  await service.deliver();
+  logged.mockRestore();
+  const rows = await Promise.all(ids.map((id) => readTask(env.DB, "default", id)));
+  expect(rows.map((row) => [row!.state, historyOf(row!).at(-1)!.inVain])).toEqual([
+    ["scheduled", 1],
+    ["scheduled", 7],
+    ["failed", undefined],
+  ]);
 });
 
 it("of a task that waits often never look like attempts that are used up", async () => {

@@ -6,7 +6,7 @@ import { UNKNOWN_TASK_MS, UNKNOWN_TASK_TRIES } from "../../core/bounds.ts";
 import type { Wait } from "../../core/settle.ts";
 import { isTerminal } from "../../core/states.ts";
 import { readUnfinishedNeeds } from "../../results/explain.ts";
-import { jsonOf, type TaskRow } from "../../results/task-row.ts";
+import { jsonOf, triedInVain, type TaskRow } from "../../results/task-row.ts";
 import { isKnown } from "../registry.ts";
 import { iso, type Finding } from "./finding.ts";
 import { heldBack } from "./held-back.ts";
@@ -32,7 +32,7 @@ export async function explain(env: Env, row: TaskRow, now: number): Promise<Expl
 /** Where the running code does not know the task. It is tried for as long as its attempts last, by the time between two of them. */
 function unknown(env: Env, row: TaskRow, now: number): Finding[] {
   if (isTerminal(row.state) || isKnown(row.task, env)) return [];
-  const left = Math.max(0, UNKNOWN_TASK_TRIES - row.attempt);
+  const left = Math.max(0, UNKNOWN_TASK_TRIES - triedInVain(row));
   const until = iso(Math.max(now, row.runAt) + left * UNKNOWN_TASK_MS);
   return [{ reason: { code: "unknown_task", task: row.task, until }, start: null }];
 }
