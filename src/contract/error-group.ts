@@ -23,6 +23,10 @@ export const errorGroupSchema = z
     /** Since when; null where it was always open. */
     stateAt: instant.nullable(),
     untilCount: z.int().nullable().describe("The count at which an ignored group opens again; null: never"),
+    omitted: z
+      .array(z.string())
+      .optional()
+      .describe("Members that the key may not read, and which are therefore empty"),
   })
   .meta({ id: "ErrorGroup" });
 

@@ -204,6 +204,19 @@ export function resumeAt(
   };
 }
 
+/**
+ * The entry without the text of its error, where release 0.2.0 or an older one wrote it: those did not mask what is secret in
+ * the input.
+ */
+export function withoutOldError(entry: JournalEntry): JournalEntry {
+  if (entry.startedAt !== undefined) return entry;
+  const { error, key, value } = entry;
+  const message = "an earlier release of the service wrote it, which did not mask what is secret in the input";
+  if (error !== null) return { ...entry, error: { type: error.type, message, retryable: error.retryable } };
+  const undone = key.startsWith("undo:") ? undoErrorOf(entry) : null;
+  return { ...entry, value: undone === null ? value : JSON.stringify({ type: undone.type, message }) };
+}
+
 function errorOf({ error, shown }: JournalEntry): TaskError | null {
   if (shown !== undefined) return withoutStack(shown);
   if (error === null) return null;

@@ -1,13 +1,19 @@
 /** `/v1/errors`: failures that are the same error. */
 
 import { z } from "zod";
-import { errorGroupListSchema, errorGroupSchema, ignoreErrorSchema } from "../contract/error-group.ts";
+import {
+  errorGroupListSchema,
+  errorGroupSchema,
+  ignoreErrorSchema,
+  type ErrorGroupResource,
+} from "../contract/error-group.ts";
 import { instantSchema } from "../contract/submission.ts";
 import { GROUP_STATES } from "../core/error-groups.ts";
 import { ignoreError, listErrorGroups, resolveError } from "../engine/stats/error-groups.ts";
 import { optionalBody } from "./tasks/control.ts";
 import { operation } from "./operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "./paging.ts";
+import { may, type Principal } from "./principal.ts";
 import { refuse } from "./problem.ts";
 
 const RULE =
@@ -50,6 +56,14 @@ function placeOf({ id, lastAt }: { id: string; lastAt: string }): string {
   return `${String(LATEST - Date.parse(lastAt)).padStart(16, "0")}.${id}`;
 }
 
+/** The group as this caller sees it: without the right to read, nothing that comes from its tasks' errors and tags. */
+function show(principal: Principal, id: string, group: ErrorGroupResource | null): ErrorGroupResource {
+  if (group === null) refuse("not-found", `There is no group ${JSON.stringify(id)} of errors.`);
+  return may(principal, "read") ? group : { ...group, ...UNSEEN, omitted: Object.keys(UNSEEN) };
+}
+
+const UNSEEN = { message: "", sampleIds: [], tags: [] } satisfies Partial<ErrorGroupResource>;
+
 export const resolveErrorOperation = operation({
   id: "resolveError",
   method: "post",
@@ -65,7 +79,7 @@ export const resolveErrorOperation = operation({
   async handle({ c, env, principal, params, audit }) {
     const id = params["id"]!;
     const group = await resolveError(env, principal.tenant, id, Date.now(), audit(id));
-    return c.json(group ?? refuse("not-found", `There is no group ${JSON.stringify(id)} of errors.`), 200);
+    return c.json(show(principal, id, group), 200);
   },
 });
 
@@ -85,7 +99,6 @@ export const ignoreErrorOperation = operation({
     const { untilCount = null } = body;
     const entry = audit(id, { detail: { untilCount } });
     const group = await ignoreError(env, principal.tenant, id, untilCount, Date.now(), entry);
-    if (group === null) return refuse("not-found", `There is no group ${JSON.stringify(id)} of errors.`);
-    return c.json(group, 200);
+    return c.json(show(principal, id, group), 200);
   },
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { newsOf, stepsOf, type JournalEntry } from "../../src/core/journal.ts";
+import { newsOf, stepsOf, withoutOldError, type JournalEntry } from "../../src/core/journal.ts";
 
 const entry = (key: string, more: Partial<JournalEntry> = {}): JournalEntry => ({
   key,
@@ -34,5 +34,18 @@ describe("the errors in a journal", () => {
       ["started", null],
       ["failed", told],
     ]);
+  });
+
+  it("that release 0.2.0 wrote are shown without their texts where the input has secrets", () => {
+    const old = [failed, undone].map((each) => {
+      const { startedAt: _, finishedAt: __, ...rest } = each;
+      return rest;
+    });
+    const [shown] = stepsOf([...old, entry("step:b#1")].map(withoutOldError), []);
+    const message = expect.stringContaining("earlier release") as string;
+    expect(shown!.step).toMatchObject({ error: { type: "Error", message }, undoError: { type: "Error", message } });
+    expect([failed, undone].map(withoutOldError)).toEqual([failed, undone]);
+    const good = entry("undo:step:b#1", { ended: null, value: "null", startedAt: undefined! });
+    expect(withoutOldError(good).value).toBe("null");
   });
 });

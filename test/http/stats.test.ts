@@ -248,6 +248,9 @@ describe("errors", () => {
     const resolved = await owner.post<ErrorGroupResource>(`/v1/errors/${group.id}/resolve`);
     expect(resolved.body).toMatchObject({ id: group.id, state: "resolved" });
     expect((await owner.post(`/v1/errors/${group.id}/ignore`, { untilCount: 0 })).status).toBe(422);
+    const blind = await keyFor("errors", ["cancel"]);
+    const unseen = { message: "", tags: [], sampleIds: [], omitted: ["message", "sampleIds", "tags"] };
+    expect((await blind.post(`/v1/errors/${group.id}/resolve`)).body).toMatchObject({ state: "resolved", ...unseen });
     expect((await owner.post("/v1/errors/err_0000000000000/resolve")).status).toBe(404);
     expect((await owner.get("/v1/errors?state=nothing")).status).toBe(400);
 

@@ -1,19 +1,21 @@
 /** Reads the journal of a durable task. */
 
 import { log } from "../../core/log.ts";
-import { resumeAt, stepsOf, type PlacedStep } from "../../core/journal.ts";
+import { resumeAt, stepsOf, withoutOldError, type PlacedStep } from "../../core/journal.ts";
 import { meant } from "../../core/nearest.ts";
 import { ProblemError, problem } from "../../core/problems.ts";
 import { OBJECT } from "../../core/wake.ts";
 import type { Steps } from "../../progress/snapshot.ts";
 import type { RetryFrom } from "../../results/retry-tasks.ts";
 import type { TaskRow } from "../../results/task-row.ts";
+import { findTask } from "../registry.ts";
 import { progressObject } from "./tell.ts";
 
 /** The durable calls of the task's latest run that has begun one, in the order in which they began. Throws a 503 problem where they cannot be read. */
-export async function readSteps(env: Env, task: Pick<TaskRow, "id" | "object">): Promise<PlacedStep[]> {
+export async function readSteps(env: Env, task: Pick<TaskRow, "id" | "object" | "task">): Promise<PlacedStep[]> {
   const { entries, begun } = await read(env, task);
-  return stepsOf(entries, begun);
+  const hasSecrets = findTask(task.task, env)?.secret !== null;
+  return stepsOf(hasSecrets ? entries.map(withoutOldError) : entries, begun);
 }
 
 /**

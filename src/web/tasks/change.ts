@@ -10,7 +10,7 @@ import { isTerminal } from "../../core/states.ts";
 import { change } from "../../engine/change.ts";
 import { demandAccepting } from "../../engine/lanes/drain.ts";
 import { prepareInput } from "../../engine/new-input.ts";
-import { admit } from "../../engine/quota.ts";
+import { admitTo } from "../../engine/quota.ts";
 import { findTask } from "../../engine/registry.ts";
 import { demandStorage } from "../../engine/storage.ts";
 import type { TaskChange } from "../../results/change-tasks.ts";
@@ -57,17 +57,21 @@ export const changeTaskOperation = operation({
     } as TaskChange;
     checkTimes(env, before, wanted, now);
     if (wanted.lane !== undefined && wanted.lane !== before.lane) await demandAccepting(env, [wanted.lane], now);
+    let added = 0;
     const input = newInput === undefined ? null : await prepareInput(env, before.tenant, before.task, newInput);
     if (input !== null) {
       if (findTask(before.task, env)?.cacheMs !== null) {
         refuse("conflict", "The task stands for every submission with its input, which therefore stays.");
       }
       await demandStorage(env, now);
-      const more = input.text.length - (before.input?.length ?? 0);
-      if (more > 0) await admit(env, before.tenant, { bytes: more }, now);
+      added = Math.max(0, input.text.length - (before.input?.length ?? 0));
     }
     const entry = audit(before.id, { detail: { members: Object.keys(body) } });
-    const isChanged = await change(env, c.executionCtx, before.id, wanted, input, now, entry);
+    const make = () => change(env, c.executionCtx, before.id, wanted, input, now, entry);
+    const more = { bytes: added };
+    const isChanged = await (added === 0
+      ? make()
+      : admitTo(env, before.tenant, more, now, make, (isMade) => (isMade ? more : {})));
     const row = await findRow(env, principal, before.id);
     if (!isChanged) refuse("conflict", whyNot(row, body));
     return answerJson(c, await show(env, principal, row, {}, { attempts: true }));
