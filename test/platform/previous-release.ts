@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import type { Migration } from "./schema-rules.ts";
 
 /** Moves on with each release. */
-export const PREVIOUS = { version: "0.1.0", commit: "b25c207bf57f8b924a53901528fee78bb3337bfe" } as const;
+export const PREVIOUS = { version: "0.2.0", commit: "1506621a82fc01347d03530a693cf3a93493c311" } as const;
 
 const root = join(import.meta.dirname, "../..");
 const run = promisify(execFile);

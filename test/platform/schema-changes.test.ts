@@ -121,8 +121,8 @@ describe("the rules for after the upload", () => {
     ["one that names no release", "DROP TABLE drains;", /must begin with/],
     [
       "what the previous release still uses",
-      "-- contract: 0.2.0\nDROP TABLE drains;",
-      /0\.2\.0 must have been deployed first/,
+      "-- contract: 0.3.0\nDROP TABLE drains;",
+      /0\.3\.0 must have been deployed first/,
     ],
     [
       "a drop that rewrites a large table",
