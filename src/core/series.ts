@@ -50,25 +50,24 @@ export interface SeriesPoint extends Figures {
 /** No task's and no lane's name is empty. */
 export const OTHERS = "";
 
-/** The points that begin at `begins`, each with what was counted from its begin on, by task or lane where `by` says so. */
-export function seriesOf(
+/** The points that begin at `begins`, each with what was counted from its begin on, by task or lane where `by` says so; `names` are told apart. */
+export function pointsOf(
   counted: readonly Counted[],
   begins: readonly number[],
   stepMs: number,
   by: keyof Kind | null,
-): { names: string[]; points: SeriesPoint[] } {
-  const names = by === null ? [] : largest(counted, by);
+  names: readonly string[],
+): SeriesPoint[] {
   const kept = new Set(names);
   const nameOf = (kind: Kind) => (kept.has(kind[by!]) ? kind[by!] : OTHERS);
   const byPoint = Map.groupBy(counted, ({ at }) => Math.floor(at / stepMs) * stepMs);
-  const points = begins.map((at) => {
+  return begins.map((at) => {
     const own = byPoint.get(at) ?? [];
     const counts = sumOf(own.map((each) => each.counts));
     const causes = sumOf(own.map((each) => each.causes));
     const whole = figures(counts, causes, () => OTHERS).get(OTHERS) ?? noFigures();
     return { at, ...whole, groups: by === null ? new Map<string, Figures>() : figures(counts, causes, nameOf) };
   });
-  return { names, points };
 }
 
 function figures(counts: Counts, causes: Counts, nameOf: (kind: Kind) => string): Map<string, Figures> {
@@ -87,12 +86,16 @@ function figures(counts: Counts, causes: Counts, nameOf: (kind: Kind) => string)
 }
 
 function noFigures(): Figures {
-  return { ...newPerformance(), errors: {}, waits: {} };
+  // An error's type may be the name of what every object has.
+  const none = () => Object.create(null) as Counts;
+  return { ...newPerformance(), errors: none(), waits: none() };
 }
 
-/** By what they have in all. */
-function largest(counted: readonly Counted[], by: keyof Kind): string[] {
-  const sizes = new Map<string, number>();
+/** How much was counted of each task or lane, by its name. */
+export type Sizes = Map<string, number>;
+
+/** Adds what was counted of each task or lane. */
+export function addSizes(sizes: Sizes, counted: readonly Counted[], by: keyof Kind): void {
   for (const { counts, causes } of counted) {
     for (const [key, count] of [...Object.entries(counts), ...Object.entries(causes)]) {
       // Sums of times are no counts.
@@ -101,6 +104,10 @@ function largest(counted: readonly Counted[], by: keyof Kind): string[] {
       sizes.set(name, (sizes.get(name) ?? 0) + count);
     }
   }
+}
+
+/** The names that a series tells apart, the largest first. */
+export function largest(sizes: Sizes): string[] {
   const order = [...sizes].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
   return order.slice(0, MAX_SERIES_GROUPS).map(([name]) => name);
 }

@@ -4,13 +4,15 @@ import { describe, expect, it } from "vitest";
 import { countAttempt, countEnd, type Counts } from "../../src/core/counts.ts";
 import { sizeOf } from "../../src/core/histogram.ts";
 import {
+  addSizes,
   beginsOf,
   countError,
   countWait,
+  largest,
   MAX_SERIES_GROUPS,
   OTHERS,
+  pointsOf,
   SERIES_SPANS,
-  seriesOf,
   type Counted,
   type SeriesSpan,
 } from "../../src/core/series.ts";
@@ -39,7 +41,10 @@ describe("the points of a series", () => {
           if (waits) countWait(causes!, kind, "lane");
           return { at: NOW - minutesAgo * 60_000, counts: counts!, causes: causes! };
         });
-        const { names, points } = seriesOf(counted, beginsOf("1h", NOW), 60_000, by);
+        const sizes = new Map<string, number>();
+        if (by !== null) addSizes(sizes, counted, by);
+        const names = largest(sizes);
+        const points = pointsOf(counted, beginsOf("1h", NOW), 60_000, by, names);
         expect(names.length).toBeLessThanOrEqual(MAX_SERIES_GROUPS);
         const sums = points.map(({ ended, errors, waits, run }) => [
           ended.failed + ended.succeeded,
@@ -62,6 +67,14 @@ describe("the points of a series", () => {
         }
       }),
     );
+  });
+
+  it.each(["constructor", "toString", "__proto__"])("count errors of a type that is named %s", (type) => {
+    const causes: Counts = {};
+    for (let n = 0; n < 3; n++) countError(causes, { task: "t", lane: "default" }, type);
+    const [point] = pointsOf([{ at: NOW, counts: {}, causes }], [NOW - (NOW % 60_000)], 60_000, "task", ["t"]);
+    expect(JSON.stringify(point!.errors)).toBe(`{"${type}":3}`);
+    expect(JSON.stringify(point!.groups.get("t")!.errors)).toBe(`{"${type}":3}`);
   });
 
   it("know a bounded number of error types", () => {

@@ -6,16 +6,20 @@ export interface Counting {
   written: () => number;
   /** Rows read since the last call. */
   read: () => number;
+  /** The most rows that one statement has answered. */
+  most: () => number;
 }
 
 export function countRows(db: D1Database): Counting {
   let rows = 0;
   let rowsRead = 0;
+  let most = 0;
   const inner = new WeakMap<object, D1PreparedStatement>();
 
   function count<T>(result: D1Result<T>): D1Result<T> {
     rows += result.meta.rows_written;
     rowsRead += result.meta.rows_read;
+    most = Math.max(most, result.results?.length ?? 0);
     return result;
   }
   function wrap(statement: D1PreparedStatement): D1PreparedStatement {
@@ -47,5 +51,6 @@ export function countRows(db: D1Database): Counting {
       rowsRead = 0;
       return read;
     },
+    most: () => most,
   };
 }

@@ -4,13 +4,17 @@ import { SERIES_METRICS, type Series, type SeriesMetric } from "../../contract/s
 import type { Kind } from "../../core/counts.ts";
 import { quantile, type Histogram } from "../../core/histogram.ts";
 import {
+  addSizes,
   beginsOf,
+  largest,
   OTHERS,
+  pointsOf,
   SERIES_SPANS,
-  seriesOf,
   type Counted,
   type Figures,
+  type SeriesPoint,
   type SeriesSpan,
+  type Sizes,
 } from "../../core/series.ts";
 import { beginningOf, DAY_SPAN, readSpans, SPANS } from "../../results/rollups.ts";
 import { writeCounts } from "./observe.ts";
@@ -33,37 +37,93 @@ export async function describeSeries(
   await writeCounts(env);
   const { stepMs } = SERIES_SPANS[span];
   const begins = beginsOf(span, now);
-  const { names, points } = seriesOf(await read(env, tenant, begins, stepMs, now), begins, stepMs, by);
+  const names = by === null ? [] : await namesOf(env, tenant, begins, stepMs, by, now);
   const metrics = metric === null ? SERIES_METRICS : [metric];
+  const items: Series["items"] = [];
+  for await (const slice of countedIn(env, tenant, begins, stepMs, now)) {
+    for (const point of pointsOf(slice.counted, slice.begins, stepMs, by, names)) {
+      items.push(present(point, by === null ? null : [...names, OTHERS], metrics));
+    }
+  }
+  return { span, stepMs, names, items };
+}
+
+function present(
+  { at, groups, ...whole }: SeriesPoint,
+  names: readonly string[] | null,
+  metrics: readonly SeriesMetric[],
+): Series["items"][number] {
+  const own = { at: new Date(at).toISOString(), ...shown(whole, metrics) };
+  if (names === null) return own;
   return {
-    span,
-    stepMs,
-    names,
-    items: points.map(({ at, groups, ...whole }) => ({
-      at: new Date(at).toISOString(),
-      ...shown(whole, metrics),
-      ...(by === null
-        ? {}
-        : {
-            groups: [...names, OTHERS].flatMap((name) => {
-              const own = groups.get(name);
-              return own === undefined ? [] : [{ name: name === OTHERS ? null : name, ...shown(own, metrics) }];
-            }),
-          }),
-    })),
+    ...own,
+    groups: names.flatMap((name) => {
+      const figures = groups.get(name);
+      return figures === undefined ? [] : [{ name: name === OTHERS ? null : name, ...shown(figures, metrics) }];
+    }),
   };
 }
 
-async function read(env: Env, tenant: string, begins: number[], stepMs: number, now: number): Promise<Counted[]> {
+/** Of what was counted from `begins` on, the names of the largest. Whole hours are a row each, also where points are minutes. */
+async function namesOf(
+  env: Env,
+  tenant: string,
+  begins: readonly number[],
+  stepMs: number,
+  by: keyof Kind,
+  now: number,
+): Promise<string[]> {
+  const sizes: Sizes = new Map();
+  const isFine = stepMs === SPANS.minute;
+  const whole = isFine ? Math.ceil(begins[0]! / SPANS.hour) * SPANS.hour : Infinity;
+  const first = begins.filter((at) => at < whole);
+  const hours = isFine ? begins.filter((at) => at >= whole && at % SPANS.hour === 0) : [];
+  for await (const { counted } of countedIn(env, tenant, first, stepMs, now)) addSizes(sizes, counted, by);
+  for await (const { counted } of countedIn(env, tenant, hours, SPANS.hour, now)) addSizes(sizes, counted, by);
+  return largest(sizes);
+}
+
+/** Rows that are read at a time: one may hold hundreds of counters of each task on each lane. */
+const SLICE = 60;
+
+/** Of hours, which become days when they are a month old: until then a day is the sum of its hours. */
+const DAYS_OF_HOURS = 32;
+
+/** What was counted in the spans that begin at `begins`, a slice after the other. */
+async function* countedIn(
+  env: Env,
+  tenant: string,
+  begins: readonly number[],
+  stepMs: number,
+  now: number,
+): AsyncGenerator<{ begins: readonly number[]; counted: Counted[] }> {
+  const hoursSince = stepMs === DAY_SPAN ? beginningOf(DAY_SPAN, now - DAYS_OF_HOURS * DAY_SPAN) : Infinity;
+  const older = begins.filter((at) => at < hoursSince).length;
+  for (let i = 0, next: number; i < begins.length; i = next) {
+    next = i < older ? Math.min(older, i + SLICE) : i + Math.floor((SLICE * SPANS.hour) / DAY_SPAN);
+    const slice = begins.slice(i, next);
+    yield { begins: slice, counted: await read(env, tenant, slice, stepMs, hoursSince, now) };
+  }
+}
+
+async function read(
+  env: Env,
+  tenant: string,
+  begins: number[],
+  stepMs: number,
+  hoursSince: number,
+  now: number,
+): Promise<Counted[]> {
   if (stepMs !== DAY_SPAN) {
     return readSpans(env.DB, tenant, stepMs === SPANS.minute ? SPANS.minute : SPANS.hour, begins, now);
   }
-  // Hours become days when they are a month old: until then a day is the sum of its hours.
-  const first = beginningOf(DAY_SPAN, now - 32 * DAY_SPAN);
-  const hours = Array.from({ length: Math.ceil((now - first) / SPANS.hour) }, (_, i) => first + i * SPANS.hour);
+  const hours = begins
+    .filter((day) => day >= hoursSince)
+    .flatMap((day) => Array.from({ length: DAY_SPAN / SPANS.hour }, (_, i) => day + i * SPANS.hour))
+    .filter((hour) => hour <= now);
   const [days, lately] = await Promise.all([
     readSpans(env.DB, tenant, DAY_SPAN, begins, now),
-    readSpans(env.DB, tenant, SPANS.hour, hours, now),
+    hours.length === 0 ? [] : readSpans(env.DB, tenant, SPANS.hour, hours, now),
   ]);
   return [...days, ...lately];
 }
