@@ -48,18 +48,31 @@ ON CONFLICT (tenant, id) DO UPDATE SET
   state = CASE WHEN state = 'resolved' AND excluded.last_at > state_at
     OR state = 'ignored' AND count + excluded.count >= until_count THEN 'open' ELSE state END`;
 
+// Only where a group is new, which is one whose count is all that was added, may there be more than are kept.
 const TRIM = `
-DELETE FROM error_groups WHERE (tenant, id) IN (
-  SELECT tenant, id FROM (
-    SELECT tenant, id, last_at, ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY last_at DESC, id) AS nth FROM error_groups
-    WHERE tenant IN (SELECT DISTINCT value->>'tenant' FROM json_each(?1)))
-  WHERE nth > ${MAX_GROUPS})`;
+DELETE FROM error_groups WHERE tenant = ?2 AND id IN (
+  SELECT kept.id FROM (
+    SELECT 1 FROM json_each(?1) AS added CROSS JOIN error_groups AS own
+      ON own.tenant = ?2 AND own.id = added.value->>'id' AND own.count = added.value->>'count' LIMIT 1)
+  CROSS JOIN error_groups AS kept ON kept.tenant = ?2
+  ORDER BY kept.last_at DESC, kept.id LIMIT -1 OFFSET ${MAX_GROUPS})`;
+
+/** Tenants whose groups one write keeps within their bound: each may read all groups of its tenant. */
+const TRIMMED = 20;
 
 /** The statements that add these, and keep each tenant's groups within their bound. Not safe to repeat: what is added twice counts twice. */
 export function addFailures(db: D1Database, failures: readonly Failures[]): D1PreparedStatement[] {
   if (failures.length === 0) return [];
-  const list = JSON.stringify(failures);
-  return [db.prepare(ADD).bind(list), db.prepare(TRIM).bind(list)];
+  const tenants = [...Map.groupBy(failures, ({ tenant }) => tenant)];
+  // Of more tenants, others in each write.
+  const first = tenants.length <= TRIMMED ? 0 : Math.floor(Math.random() * tenants.length);
+  const trimmed = [...tenants.slice(first), ...tenants.slice(0, first)].slice(0, TRIMMED);
+  return [
+    db.prepare(ADD).bind(JSON.stringify(failures)),
+    ...trimmed.map(([tenant, own]) =>
+      db.prepare(TRIM).bind(JSON.stringify(own.map(({ id, count }) => ({ id, count }))), tenant),
+    ),
+  ];
 }
 
 /** A group as it lies in D1. */

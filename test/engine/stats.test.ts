@@ -303,6 +303,49 @@ describe("failures", () => {
   });
 });
 
+describe("writing failures down", () => {
+  it("reads no other groups of their tenants but where a group is new, and trims those of a few tenants at a time", async () => {
+    const now = Date.now();
+    const tenants = Array.from({ length: 30 }, newTenant);
+    const failure = (own: string, task: string) => {
+      const group = groupOf(task, { type: "Error", message: "no" });
+      return { ...group, tenant: own, count: 1, firstAt: now, lastAt: now, samples: [], tags: {} };
+    };
+    const known = tenants.map((each) => failure(each, "known"));
+    await env.DB.batch(addFailures(env.DB, known));
+    await env.DB.prepare(
+      `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ${MAX_GROUPS})
+       INSERT INTO error_groups (tenant, id, task, type, message, count, first_at, last_at, samples, tags)
+       SELECT value, 'err_' || printf('%013d', n), 'test', 'Error', 'no', 1, 0, n, '[]', '{}' FROM json_each(?1), n`,
+    )
+      .bind(JSON.stringify(tenants))
+      .run();
+    const { db, read } = countRows(env.DB);
+    const count = async () =>
+      (await env.DB.prepare(
+        "SELECT COUNT(*) AS count FROM error_groups WHERE tenant IN (SELECT value FROM json_each(?1))",
+      )
+        .bind(JSON.stringify(tenants))
+        .first<number>("count"))!;
+    await db.batch(addFailures(db, known));
+    expect(read()).toBeLessThanOrEqual(400);
+    expect(await count()).toBe(30 * (MAX_GROUPS + 1));
+    await db.batch(
+      addFailures(
+        db,
+        tenants.map((each) => failure(each, "new")),
+      ),
+    );
+    const rows = read();
+    console.log(`a write of new groups of 30 tenants that have 500 reads ${rows} rows`);
+    expect(rows).toBeLessThanOrEqual(20 * 2 * (MAX_GROUPS + 20));
+    expect(await count()).toBe(30 * (MAX_GROUPS + 2) - 20 * 2);
+    await env.DB.prepare("DELETE FROM error_groups WHERE tenant IN (SELECT value FROM json_each(?1))")
+      .bind(JSON.stringify(tenants))
+      .run();
+  });
+});
+
 describe("a series", () => {
   const read = (query: Partial<SeriesQuery>, now = Date.now()) =>
     describeSeries(quietEnv(), tenant, { span: "1h", by: null, metric: null, ...query }, now);
