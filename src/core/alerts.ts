@@ -27,12 +27,14 @@ export interface Alert {
 
 /**
  * What follows from a look that has found these facts at `now`, where these alerts are known. An end is told only after its
- * beginning was, so whatever crashes, each is told once, and in that order.
+ * beginning was, so whatever crashes, each is told once, and in that order. Of the `unsure` codes the look has not seen everything:
+ * what it has not found may be there still.
  */
 export function alertsAfter(
   known: readonly Alert[],
   facts: readonly Fact[],
   now: number,
+  unsure: readonly AlertCode[] = [],
 ): { raised: Alert[]; closed: Alert[] } {
   const found = new Map(
     facts.filter(({ code }) => isAlert(code)).map((fact) => [keyOf(fact.code, fact.subject), fact]),
@@ -43,7 +45,8 @@ export function alertsAfter(
     return [{ code: fact.code, subject: fact.subject ?? "", raisedAt: now, closedAt: null, isTold: false, fact }];
   });
   const closed = known
-    .filter(({ code, subject, closedAt, isTold }) => closedAt === null && isTold && !found.has(keyOf(code, subject)))
+    .filter(({ closedAt, isTold }) => closedAt === null && isTold)
+    .filter(({ code, subject }) => !unsure.includes(code) && !found.has(keyOf(code, subject)))
     .map((alert) => ({ ...alert, closedAt: now, isTold: false }));
   return { raised, closed };
 }

@@ -53,6 +53,8 @@ export interface Seen {
   usually: Ended;
   /** Schedules whose tick is late, or whose last one made no task. */
   missed: { schedule: string; tick: number; why: string | null }[];
+  /** False: there are more of them. */
+  isMissedWhole: boolean;
   quotas: Partial<Record<QuotaName, { used: number; limit: number }>>;
   storage: { sizeBytes: number | null; maxBytes: number; accepts: boolean };
   clockLagMs: number | null;

@@ -43,9 +43,11 @@ const HELD = `
 SELECT name, 'paused' AS how, since, until, reason FROM lanes WHERE paused = 1 AND (until IS NULL OR until > ?1)
 UNION ALL SELECT name, 'draining', since, until, reason FROM drains WHERE until IS NULL OR until > ?1`;
 
+// A schedule that has ended has no next tick: nothing follows from its last one.
 const MISSED = `
 SELECT id AS schedule, next_at AS nextAt, last_runs->0->>'tick' AS tick, last_runs->0->>'missed' AS why FROM schedules
-WHERE tenant = ?1 AND paused = 0 AND (next_at < ?2 OR last_runs->0->>'missed' IS NOT NULL) ORDER BY id LIMIT ${MAX_MISSED}`;
+WHERE tenant = ?1 AND paused = 0 AND next_at IS NOT NULL AND (next_at < ?2 OR last_runs->0->>'missed' IS NOT NULL)
+ORDER BY id LIMIT ${MAX_MISSED + 1}`;
 
 /** `lateBefore`: a tick that was due before it is late. Both in ms since the epoch. */
 export async function readHealth(
@@ -53,11 +55,11 @@ export async function readHealth(
   tenant: string,
   now: number,
   lateBefore: number,
-): Promise<{ live: LiveLane[]; isWhole: boolean; held: HeldLane[]; missed: MissedTick[] }> {
+): Promise<{ live: LiveLane[]; isWhole: boolean; held: HeldLane[]; missed: MissedTick[]; isMissedWhole: boolean }> {
   const batch = new Batch(db);
   const looked = batch.rows<LiveLane & { own: 0 | 1 }>(db.prepare(LIVE).bind(tenant));
   const held = batch.rows<HeldLane>(db.prepare(HELD).bind(now));
-  const missed = batch.rows<{ schedule: string; nextAt: number | null; tick: string | null; why: string | null }>(
+  const missed = batch.rows<{ schedule: string; nextAt: number; tick: string | null; why: string | null }>(
     db.prepare(MISSED).bind(tenant, lateBefore),
   );
   await batch.run(persistOr503);
@@ -65,10 +67,11 @@ export async function readHealth(
     live: looked().filter(({ own }) => own === 1),
     isWhole: looked().reduce((sum, { count }) => sum + count, 0) < LOOKED_AT,
     held: held(),
-    missed: missed().map(({ schedule, nextAt, tick, why }) =>
-      nextAt !== null && nextAt < lateBefore
-        ? { schedule, tick: nextAt, why: null }
-        : { schedule, tick: Date.parse(tick ?? ""), why },
-    ),
+    missed: missed()
+      .slice(0, MAX_MISSED)
+      .map(({ schedule, nextAt, tick, why }) =>
+        nextAt < lateBefore ? { schedule, tick: nextAt, why: null } : { schedule, tick: Date.parse(tick ?? ""), why },
+      ),
+    isMissedWhole: missed().length <= MAX_MISSED,
   };
 }

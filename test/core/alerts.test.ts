@@ -22,6 +22,15 @@ describe("alerts", () => {
     expect(alertsAfter(raised, facts, 6)).toEqual({ raised: [], closed: [] });
   });
 
+  it("are not closed by a look that may not have seen what they are about", () => {
+    const facts = [fact("bulk"), fact("nightly", "schedule-missed")];
+    const known = alertsAfter([], facts, 5).raised.map((alert) => ({ ...alert, isTold: true }));
+    const after = (unsure: Alert["code"][]) => alertsAfter(known, [], 6, unsure).closed.map(({ code }) => code);
+    expect(after(["lane-stalled", "backlog-old"])).toEqual(["schedule-missed"]);
+    expect(after(["schedule-missed"])).toEqual(["lane-stalled"]);
+    expect(after([])).toEqual(["lane-stalled", "schedule-missed"]);
+  });
+
   it("are told in turn, whatever is found and whichever looks tell nothing", () => {
     const look = fc.record({ found: fc.subarray(["a", "b", ""]), tells: fc.boolean() });
     fc.assert(

@@ -25,6 +25,7 @@ const calm: Seen = {
   lately: { ended: 0, failed: 0 },
   usually: { ended: 0, failed: 0 },
   missed: [],
+  isMissedWhole: true,
   quotas: { tasks: { used: 10, limit: 100 } },
   storage: { sizeBytes: 1, maxBytes: 100, accepts: true },
   clockLagMs: 0,

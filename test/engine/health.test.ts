@@ -83,6 +83,20 @@ describe("the report on a tenant's health", () => {
     await env.DB.prepare("DELETE FROM schedules WHERE tenant = ?1").bind(tenant).run();
   });
 
+  it("tells of no tick of a schedule that has ended, and that more were missed than it tells of", async () => {
+    const now = Date.now();
+    const missed = [{ tick: new Date(now - MINUTE).toISOString(), taskId: null, missed: "quota" }];
+    await schedule("ended", now, missed);
+    await env.DB.prepare("UPDATE schedules SET next_at = NULL WHERE tenant = ?1").bind(tenant).run();
+    expect(await codesAt(now)).toEqual(["idle"]);
+    for (let n = 0; n < 5; n++) await schedule(`s${n}`, now + MINUTE, missed);
+    expect(await lookAtHealth(quietEnv(), tenant, now, null)).toMatchObject({ isMissedWhole: true });
+    await schedule("s5", now + MINUTE, missed);
+    const seen = await lookAtHealth(quietEnv(), tenant, now, null);
+    expect([seen.missed.length, seen.isMissedWhole]).toEqual([5, false]);
+    await env.DB.prepare("DELETE FROM schedules WHERE tenant = ?1").bind(tenant).run();
+  });
+
   it("tells since when a lane is paused, and why", async () => {
     const now = Date.now();
     await pauseLane(env.DB, "bulk", "the upstream is down", null, now);

@@ -4,8 +4,8 @@
  */
 
 import type { AlertResource } from "../../contract/alert.ts";
-import { alertsAfter, type Alert } from "../../core/alerts.ts";
-import { reportOf } from "../../core/health.ts";
+import { alertsAfter, type Alert, type AlertCode } from "../../core/alerts.ts";
+import { reportOf, type Seen } from "../../core/health.ts";
 import { markTold, readAlerts, storeAlerts } from "../../results/alerts.ts";
 import { storeDeliveries } from "../../results/webhooks/store-deliveries.ts";
 import type { WebhookRow } from "../../results/webhooks/row.ts";
@@ -18,14 +18,23 @@ import { lookAtHealth } from "./look.ts";
 export async function watchTenant(env: Env, tenant: string, now: number): Promise<void> {
   const { alerts: known, webhooks } = await readAlerts(env.DB, tenant);
   // Where nobody listens any more, all alerts are over.
-  const facts = webhooks.length === 0 ? [] : reportOf(await lookAtHealth(env, tenant, now, null)).facts;
-  const change = alertsAfter(known, facts, now);
+  const seen = webhooks.length === 0 ? null : await lookAtHealth(env, tenant, now, null);
+  const facts = seen === null ? [] : reportOf(seen).facts;
+  const change = alertsAfter(known, facts, now, seen === null ? [] : unsureAfter(seen));
   const isNews = change.raised.length + change.closed.length > 0;
   const alerts = isNews ? await storeAlerts(env.DB, tenant, change) : known;
   const untold = alerts.filter(({ isTold }) => !isTold);
   if (untold.length === 0) return;
   await tell(env, tenant, untold, webhooks, now);
   await markTold(env.DB, tenant, untold);
+}
+
+/** What may be there though it was not seen. */
+function unsureAfter({ isWhole, isMissedWhole }: Seen): AlertCode[] {
+  return [
+    ...(isWhole ? [] : (["lane-stalled", "backlog-old"] as const)),
+    ...(isMissedWhole ? [] : (["schedule-missed"] as const)),
+  ];
 }
 
 /** Makes the clock look soon where an endpoint listens to alerts: nothing else may be due. */

@@ -18,7 +18,7 @@ export async function lookAtHealth(env: Env, tenant: string, now: number, clockL
   const hour = beginningOf(SPANS.hour, now);
   const minutes = Array.from({ length: LATELY_MS / SPANS.minute + 1 }, (_, i) => minute - i * SPANS.minute);
   const hours = Array.from({ length: USUAL_HOURS }, (_, i) => hour - (i + 1) * SPANS.hour);
-  const [{ live, isWhole, held, missed }, recent, usual, { quotas }] = await Promise.all([
+  const [{ live, isWhole, held, missed, isMissedWhole }, recent, usual, { quotas }] = await Promise.all([
     readHealth(env.DB, tenant, now, now - LATE_TICK_MS),
     readSpans(env.DB, tenant, SPANS.minute, minutes, now),
     readSpans(env.DB, tenant, SPANS.hour, hours, now),
@@ -49,6 +49,7 @@ export async function lookAtHealth(env: Env, tenant: string, now: number, clockL
     lately: endedIn(sumOf(recent.map(({ counts }) => counts))),
     usually: endedIn(usualCounts),
     missed,
+    isMissedWhole,
     quotas,
     storage: storageOf(env),
     clockLagMs,
