@@ -212,7 +212,7 @@ describe("what the README has its reader do", () => {
   it("lists only operations that its description has", async () => {
     const { body } = await api.get<{ paths: Record<string, Record<string, unknown>> }>("/openapi.json");
     const listed = tableUnder("Operations").flatMap(([names = ""]) => quoted(names));
-    const operations = listed.map((name) => /^(GET|POST|PUT|DELETE) (\/\S+)$/.exec(name)?.slice(1) ?? [name, ""]);
+    const operations = listed.map((name) => /^(GET|POST|PUT|PATCH|DELETE) (\/\S+)$/.exec(name)?.slice(1) ?? [name, ""]);
     expect(
       operations.filter(([method = "", path = ""]) => !(method.toLowerCase() in (body.paths[path] ?? {}))),
     ).toEqual([]);
@@ -245,7 +245,15 @@ async function startCarrier(takenBack: string[]): Promise<Server> {
 
 /** What the service is made of, with the README's own files in it. */
 async function copySources(to: string, carrier: string): Promise<void> {
-  for (const name of ["src", "scripts", "wrangler.toml", "tsconfig.json", "package.json", "package-lock.json"]) {
+  for (const name of [
+    "src",
+    "scripts",
+    "command",
+    "wrangler.toml",
+    "tsconfig.json",
+    "package.json",
+    "package-lock.json",
+  ]) {
     await cp(join(root, name), join(to, name), { recursive: true });
   }
   await symlink(join(root, "node_modules"), join(to, "node_modules"));
