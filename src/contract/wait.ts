@@ -1,4 +1,4 @@
-/** A wait for a signal, for whoever is to send it. Instants are ISO 8601 UTC with milliseconds. */
+/** A task's wait for a signal. Instants are ISO 8601 UTC with milliseconds. */
 
 import { z } from "zod";
 

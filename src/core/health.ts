@@ -9,7 +9,7 @@ const MINUTE_MS = 60_000;
 /** Where nothing ends for so long, a lane stands still: three times what its attempts usually take, within these bounds. */
 const STILL_MS = { least: 10 * MINUTE_MS, most: 15 * MINUTE_MS } as const;
 
-/** The longest wait that nobody asks about. */
+/** A wait longer than this is reported as old, in ms. */
 export const OLD_WAIT_MS = 10 * MINUTE_MS;
 
 /** How far back a look at what has moved lately goes. */
@@ -39,7 +39,7 @@ export interface SeenLane {
   movedAt: number[];
   /** What 95 of 100 attempts take at most in ms; null where none is known. */
   usualMs: number | null;
-  /** Whoever holds it back is the deployment: only its key may. */
+  /** Only the deployment's key pauses a lane. */
   held: { how: "paused" | "draining"; since: number; until: number | null; reason: string | null } | null;
 }
 

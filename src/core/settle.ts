@@ -67,7 +67,7 @@ export interface Wait {
   asked?: AskedSignal[];
 }
 
-/** A signal that somebody is to send. Instants are ms since the epoch. */
+/** A signal that a task waits for. Instants are ms since the epoch. */
 export interface AskedSignal {
   since: number;
   /** When the wait times out; null: never. */

@@ -1,4 +1,4 @@
-/** The JSON Schema of a signal's body, for whoever is to send it. */
+/** The JSON Schema of a signal's body, for its sender. */
 
 import { z } from "zod";
 

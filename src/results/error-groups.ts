@@ -27,7 +27,7 @@ export interface Failures extends ErrorGroup {
   tags: Record<string, number>;
 }
 
-// A failure of before somebody has resolved a group may be written down after it.
+// A failure may be written after its group was resolved, although it came before.
 const ADD = `
 INSERT INTO error_groups (tenant, id, task, type, message, count, first_at, last_at, samples, tags)
 SELECT value->>'tenant', value->>'id', value->>'task', value->>'type', value->>'message', value->>'count',

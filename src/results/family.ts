@@ -20,7 +20,7 @@ interface Elder {
   children: string | null;
 }
 
-// Who has too many children is left out, as who is gone is.
+// A task with too many children is left out, like one that was deleted.
 const ELDERS = `SELECT id, flow_id AS flowId, children FROM tasks
 WHERE id IN (SELECT value FROM json_each(?1)) AND tenant = ?2 AND (children IS NULL OR length(children) < ${TOO_MANY})`;
 

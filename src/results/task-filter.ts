@@ -183,7 +183,7 @@ function walk(filter: TaskFilter): Place {
   const index = isBad ? "bad" : tenant === "default" ? "all" : "tenant";
   return (before) => {
     const from = before === null || before > newest ? newest : before;
-    // The parent is gone, so it was no member of a flow: whoever names it was spawned.
+    // The parent is gone, so it was no member of a flow: a task that names it was spawned by it.
     if (parentId !== undefined) return stretchOf("late", tenant, from, bottom, null);
     if (oldest === null || oldest <= bottom) return stretchOf(index, tenant, from, bottom, null);
     if (from > oldest) return stretchOf(index, tenant, from, oldest, oldest);

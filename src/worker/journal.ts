@@ -46,7 +46,7 @@ export class Journal {
   #group: Group | null = null;
   #writing: Promise<void> = Promise.resolve();
   #hasAdvanced = false;
-  /** Steps that have begun, and that nobody has been told of. */
+  /** Steps that have begun, and whose start no event has told. */
   readonly #begun = new Map<string, JournalEntry>();
   #telling: ReturnType<typeof setTimeout> | null = null;
 

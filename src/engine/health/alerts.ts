@@ -17,7 +17,7 @@ import { lookAtHealth } from "./look.ts";
 /** Looks at the tenant's work at `now` (ms since the epoch), and tells its endpoints what is new. Throws where D1 does not answer. */
 export async function watchTenant(env: Env, tenant: string, now: number): Promise<void> {
   const { alerts: known, webhooks } = await readAlerts(env.DB, tenant);
-  // Where nobody listens any more, all alerts are over.
+  // A tenant without an endpoint that subscribes to alerts has none: those that are raised are closed.
   const seen = webhooks.length === 0 ? null : await lookAtHealth(env, tenant, now, null);
   const facts = seen === null ? [] : reportOf(seen).facts;
   const change = alertsAfter(known, facts, now, seen === null ? [] : unsureAfter(seen));

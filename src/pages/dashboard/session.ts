@@ -17,7 +17,7 @@ interface Session {
   own: OwnKey;
 }
 
-/** Null while nobody is signed in. */
+/** Null before a key is given, and after a sign-out. */
 export const session = signal<Session | null>(null);
 
 /** Why the page asks for a key; empty when there is nothing to say. */
@@ -33,7 +33,7 @@ export function may(scope: Scope): boolean {
 
 /** The client of the session. Only what is shown to a signed-in user calls it. */
 export function client(): Client<Tasks> {
-  if (session.value === null) throw new Error("nobody is signed in");
+  if (session.value === null) throw new Error("no key: sign in first");
   return session.value.client;
 }
 
