@@ -1,7 +1,7 @@
 /**
- * Checks the imports of `src`, of `bench` or of `command` against the table of what each folder ("room") may import. Part of `npm run check`.
+ * Checks the imports of `src`, of `bench` and of `command` against the table of what each folder ("room") may import. Part of `npm run check`.
  *
- *   node scripts/architecture.ts [FOLDER]
+ *   node scripts/architecture.ts [FOLDER ...]
  */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, dirname, join, normalize, relative, sep } from "node:path";
@@ -69,38 +69,38 @@ const ANNOUNCES = "engine/announce.ts";
 
 type Import = { from: string; to: string };
 
-const root = normalize(process.argv[2] ?? "src");
 const tables: { [folder: string]: typeof ROOMS } = { bench: BENCH_ROOMS, command: COMMAND_ROOMS };
-const rooms = tables[basename(root)] ?? ROOMS;
 
 /** The files that may contain SQL: `results`, the objects that have their own database, and what applies migrations. */
 const speakers: { [folder: string]: RegExp } = { bench: /^(runtime|sections)\//, command: /^(deploy|dev)\// };
-const speaksSql = speakers[basename(root)] ?? /^(results|progress)\//;
 
-const files = globSync("**/*.{ts,tsx}", { cwd: root, exclude: ["**/node_modules/**"] }).map((file) =>
-  file.split(sep).join("/"),
-);
-const faults: string[] = [];
-const imports: Import[] = [];
-
-for (const file of files) {
-  const text = readFileSync(join(root, file), "utf8");
-  if (file.includes("/") && !(roomOf(file) in rooms)) faults.push(`${file}: the table has no room ${roomOf(file)}`);
-  const lines = text.split("\n").length - 1;
-  if (lines > MAX_LINES) faults.push(`${file} has ${lines} lines; split it: at most ${MAX_LINES}`);
-  if (SQL.test(text) && !speaksSql.test(file)) faults.push(`${file} speaks SQL; statements belong in results`);
-  const [verb] = ANNOUNCED.exec(text) ?? [];
-  if (verb !== undefined && file.startsWith("engine/") && file !== ANNOUNCES) {
-    faults.push(`${file} calls ${verb}: hand what has changed to ${ANNOUNCES}`);
+/** What the folder does against its table, a sentence each. Any other folder is held to the table of `src`. */
+export function faultsIn(folder: string): string[] {
+  const root = normalize(folder);
+  const rooms = tables[basename(root)] ?? ROOMS;
+  const speaksSql = speakers[basename(root)] ?? /^(results|progress)\//;
+  const files = globSync("**/*.{ts,tsx}", { cwd: root, exclude: ["**/node_modules/**"] }).map((file) =>
+    file.split(sep).join("/"),
+  );
+  const faults: string[] = [];
+  const imports: Import[] = [];
+  for (const file of files) {
+    const text = readFileSync(join(root, file), "utf8");
+    if (file.includes("/") && !(roomOf(file) in rooms)) faults.push(`${file}: the table has no room ${roomOf(file)}`);
+    const lines = text.split("\n").length - 1;
+    if (lines > MAX_LINES) faults.push(`${file} has ${lines} lines; split it: at most ${MAX_LINES}`);
+    if (SQL.test(text) && !speaksSql.test(file)) faults.push(`${file} speaks SQL; statements belong in results`);
+    const [verb] = ANNOUNCED.exec(text) ?? [];
+    if (verb !== undefined && file.startsWith("engine/") && file !== ANNOUNCES) {
+      faults.push(`${file} calls ${verb}: hand what has changed to ${ANNOUNCES}`);
+    }
+    for (const source of sourcesOf(file, text)) {
+      const to = source.startsWith(".") ? placeOf(root, file, source) : null;
+      if (to !== null) imports.push({ from: file, to });
+      faults.push(...faultsOf({ root, rooms, file, source, to }));
+    }
   }
-  for (const source of sourcesOf(file, text)) check(file, source);
-}
-for (const circle of circles()) faults.push(`circle: ${circle.join(" -> ")}`);
-
-for (const fault of faults) console.error(fault);
-if (faults.length > 0) {
-  console.error(`${faults.length} faults; the table of arrows is in scripts/architecture.ts`);
-  process.exitCode = 1;
+  return [...faults, ...circlesIn(files, imports).map((circle) => `circle: ${circle.join(" -> ")}`)];
 }
 
 /** The sources of a file's imports and re-exports, those of types too. */
@@ -112,23 +112,26 @@ function sourcesOf(file: string, text: string): string[] {
   return [...new Set(named.filter((source) => source !== undefined))];
 }
 
-function check(file: string, source: string): void {
-  const room = roomOf(file);
-  const rule = rooms[room];
-  if (!source.startsWith(".")) {
-    if (rule?.packages && !rule.packages.some((name) => source === name || source.startsWith(`${name}/`))) {
-      faults.push(`${file} imports ${source}: ${room} may import only ${rule.packages.join(", ") || "no package"}`);
-    }
-    return;
-  }
-  const to = relative(root, join(root, dirname(file), source))
+/** The file that an import names, from the root. */
+function placeOf(root: string, file: string, source: string): string {
+  return relative(root, join(root, dirname(file), source))
     .split(sep)
     .join("/");
-  if (!existsSync(join(root, to))) faults.push(`${file} imports ${source}, which does not exist`);
-  imports.push({ from: file, to });
+}
+
+type Checked = { root: string; rooms: typeof ROOMS; file: string; source: string; to: string | null };
+
+function faultsOf({ root, rooms, file, source, to }: Checked): string[] {
+  const room = roomOf(file);
+  const rule = rooms[room];
+  if (to === null) {
+    if (!rule?.packages || rule.packages.some((name) => source === name || source.startsWith(`${name}/`))) return [];
+    return [`${file} imports ${source}: ${room} may import only ${rule.packages.join(", ") || "no package"}`];
+  }
+  const missing = existsSync(join(root, to)) ? [] : [`${file} imports ${source}, which does not exist`];
   const other = roomOf(to);
-  if (rule === undefined || other === room || rule.rooms.includes(other)) return;
-  faults.push(`${file} imports ${to}: ${room} may import only ${rule.rooms.join(", ") || "itself"}`);
+  if (rule === undefined || other === room || rule.rooms.includes(other)) return missing;
+  return [...missing, `${file} imports ${to}: ${room} may import only ${rule.rooms.join(", ") || "itself"}`];
 }
 
 /** The folder of a file; for a file beside the folders, the file itself. */
@@ -137,7 +140,7 @@ function roomOf(file: string): string {
 }
 
 /** One cycle of imports for each group of files that import one another. */
-function circles(): string[][] {
+function circlesIn(files: string[], imports: Import[]): string[][] {
   const next = Map.groupBy(imports, ({ from }) => from);
   const seen = new Map<string, "open" | "done">();
   const path: string[] = [];
@@ -154,4 +157,14 @@ function circles(): string[][] {
   };
   for (const file of files) if (!seen.has(file)) visit(file);
   return found;
+}
+
+if (import.meta.main) {
+  const given = process.argv.slice(2);
+  const faults = (given.length === 0 ? ["src"] : given).flatMap(faultsIn);
+  for (const fault of faults) console.error(fault);
+  if (faults.length > 0) {
+    console.error(`${faults.length} faults; the table of arrows is in scripts/architecture.ts`);
+    process.exitCode = 1;
+  }
 }
