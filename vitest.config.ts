@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
@@ -6,6 +7,9 @@ import { LongestFirst } from "./test/setup/longest-first.ts";
 
 const given = process.env["TEST_SEED"] ?? "20261121";
 const seed = given === "random" ? randomInt(2 ** 31) : Number(given);
+
+// What each process of the tests would compile again, of wrangler above all.
+process.env["NODE_COMPILE_CACHE"] ??= join(tmpdir(), "lovage-compile-cache");
 
 /** These matter only where a test fails: a tight one would test the machine. */
 const PATIENCE = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: { timeout: 180_000, interval: 50 } } };

@@ -21,6 +21,7 @@ import { basename, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import type { InlineConfig } from "vite";
+import { inTurn } from "./in-turn.ts";
 import { buildConfig, CONFIG_INPUTS } from "./local-config.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -83,10 +84,17 @@ export function dashboardSize(): number {
 async function unlessFresh(name: string, inputs: string[], make: (out: string) => Promise<void>): Promise<void> {
   const out = join(dist, name);
   const stamp = join(dist, `.${name}-built`);
-  if (existsSync(stamp) && existsSync(out) && newest(inputs) <= statSync(stamp).mtimeMs) return;
+  const isFresh = () => existsSync(stamp) && existsSync(out) && newest(inputs) <= statSync(stamp).mtimeMs;
+  if (isFresh()) return;
+  // Another process that builds the same is waited for.
+  await inTurn(join(dist, `.${name}-lock`), async () => {
+    if (!isFresh()) await makeAnew(out, stamp, make);
+  });
+}
 
+async function makeAnew(out: string, stamp: string, make: (out: string) => Promise<void>): Promise<void> {
   const startedAt = new Date();
-  const fresh = join(dist, `.${name}-${process.pid}`);
+  const fresh = join(dist, `.${basename(out)}-${process.pid}`);
   const old = `${fresh}-old`;
   rmSync(fresh, { recursive: true, force: true });
   mkdirSync(fresh, { recursive: true });
