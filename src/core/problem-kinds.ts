@@ -195,6 +195,12 @@ export const PROBLEMS = {
       "The results backend did not answer in time, or has more to do than it can. What was accepted earlier is safe.",
     remedy: "Send the request again after Retry-After, with the same Idempotency-Key if it submits something.",
   },
+  "migrations-missing": {
+    status: 503,
+    title: "The database lacks what this release needs",
+    meaning: "Migrations of this release were not applied to the database, so that a table or a column is not there.",
+    remedy: "The owner applies them: the detail says how. What was accepted earlier is safe.",
+  },
   "seal-key-missing": {
     status: 503,
     title: "The deployment has no key to seal secret fields with",

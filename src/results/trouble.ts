@@ -33,3 +33,8 @@ export function troubleOf(error: unknown): Trouble {
   const text = String(error);
   return KINDS.find(([, pattern]) => pattern.test(text))?.[0] ?? "lost";
 }
+
+/** The table or column that a statement names and the database does not have; null where an error is of another kind. */
+export function missingInSchema(error: unknown): string | null {
+  return /no such (?:table|column): [\w.]+|table \w+ has no column named \w+/.exec(String(error))?.[0] ?? null;
+}

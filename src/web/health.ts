@@ -8,7 +8,9 @@ import { whyNoSealKey } from "../engine/sealing/key.ts";
 import { storageOf } from "../engine/storage.ts";
 import type { Background } from "../engine/store.ts";
 import { measure } from "../results/size.ts";
+import { missingInSchema } from "../results/trouble.ts";
 import { operation } from "./operation.ts";
+import { howToMigrate } from "./problem.ts";
 
 /** A clock this far behind its own alarm is not ticking. */
 const MAX_LAG_MS = 30_000;
@@ -135,7 +137,10 @@ async function checkClock(env: Env): Promise<{ check: Check; lagMs: number | nul
   if (lagMs > MAX_LAG_MS) {
     return { check: { ok: false, detail: `the clock is ${Math.round(lagMs / 1000)} s behind` }, lagMs };
   }
-  return { check: error === null ? { ok: true } : { ok: false, detail: "the clock's last tick failed" }, lagMs };
+  if (error === null) return { check: { ok: true }, lagMs };
+  const missing = missingInSchema(error);
+  const why = missing === null ? "" : `: ${howToMigrate(missing)}`;
+  return { check: { ok: false, detail: `the clock's last tick failed${why}` }, lagMs };
 }
 
 /** The finding, or `orElse` where it comes too late or fails. */

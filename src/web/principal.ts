@@ -64,7 +64,7 @@ export async function authenticate(c: AppContext): Promise<Principal> {
     const detail = `API_KEY has fewer than ${MIN_SECRET_LENGTH} characters, so it is refused everywhere but on this machine itself. Set a longer one: \`npx wrangler secret put API_KEY\`.`;
     refuse("misconfigured", detail);
   }
-  if (known === null) unauthorized(whyNot(key), ', error="invalid_token"');
+  if (known === null) unauthorized(whyNot(key, c), ', error="invalid_token"');
   await count(c, known);
   return ofKey(known);
 }
@@ -75,7 +75,10 @@ function isTooShort({ env, req }: AppContext): boolean {
   return !LOOPBACK.test(new URL(req.url).hostname);
 }
 
-function whyNot(key: string): string {
+function whyNot(key: string, { env, req }: AppContext): string {
+  if (!env.API_KEY && LOOPBACK.test(new URL(req.url).hostname)) {
+    return "This key is unknown, and there is no API_KEY: `npm start` writes one to .dev.vars, or write a line API_KEY=… there yourself.";
+  }
   return formOf(key) === "mistyped"
     ? "This key is mistyped or cut off: its checksum does not fit."
     : "This key is unknown, expired or revoked.";

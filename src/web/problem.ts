@@ -7,6 +7,7 @@ import { presentProblem } from "../contract/problem.ts";
 import { SealError } from "../engine/sealing/seal.ts";
 import type { ProblemName } from "../core/problem-kinds.ts";
 import { ProblemError, problem, type Fault, type Problem } from "../core/problems.ts";
+import { missingInSchema } from "../results/trouble.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** Throws a problem from anywhere below a route. */
@@ -45,5 +46,12 @@ export function renderError(error: unknown, c: Context): Response {
     path: new URL(c.req.url).pathname,
     error: error instanceof Error ? (error.stack ?? error.message) : String(error),
   });
+  const missing = missingInSchema(error);
+  if (missing !== null) return renderProblem(c, problem("migrations-missing", howToMigrate(missing)));
   return renderProblem(c, problem("internal", "Something went wrong on our side. It was logged."));
+}
+
+/** What is missing in the database, and the commands that bring it. */
+export function howToMigrate(missing: string): string {
+  return `The database has ${missing}. Apply the migrations: \`npm start\` and \`npm run deploy\` do, and so does \`npx wrangler d1 migrations apply DB --local\` (\`--remote\` for a deployment; LOVAGE_DB where the project has a DB of its own).`;
 }

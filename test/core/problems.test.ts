@@ -98,13 +98,14 @@ describe("the problems", () => {
     }
   });
 
-  it("are one 500 and five 503 where the caller is not at fault", () => {
+  it("are one 500 and six 503 where the caller is not at fault", () => {
     const ours = Object.entries(PROBLEMS).filter(([, { status }]) => status >= 500);
     expect(Object.fromEntries(ours.map(([name, { status }]) => [name, status]))).toEqual({
       internal: 500,
       misconfigured: 503,
       unavailable: 503,
       "lane-draining": 503,
+      "migrations-missing": 503,
       "seal-key-missing": 503,
       "storage-full": 503,
     });

@@ -181,3 +181,32 @@ it.each([
   ["D1_ERROR: UNIQUE constraint failed: tasks.id: SQLITE_CONSTRAINT", "final"],
   ["D1_ERROR: no such table: task: SQLITE_ERROR", "final"],
 ])("%s: %s", (text, trouble) => expect(troubleOf(new Error(text))).toBe(trouble));
+
+describe("a D1 without the migrations of this release", () => {
+  it.each(["no such table: tasks", "no such column: paused_at", "table tasks has no column named paused_at"])(
+    "%s: the answer says so, and which command applies them",
+    async (missing) => {
+      says = `D1_ERROR: ${missing}: SQLITE_ERROR`;
+      for (const answer of [await post(), await service.fetch("/v1/tasks")]) {
+        expect(answer.status).toBe(503);
+        expect(await answer.json()).toMatchObject({
+          type: "/problems/migrations-missing",
+          detail: expect.stringMatching(new RegExp(`${missing}.*npx wrangler d1 migrations apply DB --local`)),
+        });
+      }
+    },
+  );
+});
+
+describe("a service without a key", () => {
+  it("says so on its own machine, and where the key belongs", async () => {
+    const { API_KEY } = service.env;
+    service.env.API_KEY = "";
+    const answer = await post();
+    service.env.API_KEY = API_KEY!;
+    expect([answer.status, (await answer.json<{ detail: string }>()).detail]).toEqual([
+      401,
+      expect.stringContaining("there is no API_KEY: `npm start` writes one to .dev.vars"),
+    ]);
+  });
+});

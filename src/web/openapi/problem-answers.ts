@@ -19,7 +19,8 @@ const HEADERS: Partial<Record<ProblemName, readonly AnswerHeader[]>> = {
 /** The operation's own problems, and those that follow from its key, body and query. */
 export function problemsOf(operation: Operation): ProblemName[] {
   const names: ProblemName[] = ["invalid-query", ...operation.problems];
-  if (operation.scope !== null) names.push("unauthorized", "forbidden", "rate-limited", "unavailable", "misconfigured");
+  if (operation.scope !== null)
+    names.push("unauthorized", "forbidden", "rate-limited", "unavailable", "misconfigured", "migrations-missing");
   if (operation.scope !== null && operation.method !== "get") names.push("storage-full", "seal-key-missing");
   if (operation.body) names.push("invalid-json", "payload-too-large", "unsupported-media-type", "invalid-body");
   if (operation.headers?.["Idempotency-Key"]) names.push("invalid-idempotency-key");
