@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import tools from "../test/tools/package.json" with { type: "json" };
 
 interface Manifest {
   version: string;
@@ -23,7 +24,7 @@ export function ownPackage(): Manifest {
 /** The version of a package that this one was tested with. */
 export function testedVersion(name: string): string {
   const { dependencies, devDependencies } = ownPackage();
-  const version = dependencies[name] ?? devDependencies[name];
+  const version = dependencies[name] ?? devDependencies[name] ?? (tools.dependencies as Record<string, string>)[name];
   if (version === undefined) throw new Error(`package.json does not name ${name}`);
   return version;
 }

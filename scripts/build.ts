@@ -17,19 +17,17 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { basename, isAbsolute, join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
-import type { InlineConfig } from "vite";
+import type { BuildOptions } from "esbuild";
+import { bundlePages } from "./bundle-pages.ts";
 import { inTurn } from "./in-turn.ts";
 import { buildConfig, CONFIG_INPUTS } from "./local-config.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const everywhere = ["package-lock.json", "scripts/build.ts"];
-
-/** A user who starts the service needs no timings of plugins. */
-const QUIET = { bundlerTimings: false } as const;
 
 /** Brings dist/ up to date; takes a few milliseconds when it already is. */
 export async function build(): Promise<void> {
@@ -41,7 +39,8 @@ export async function build(): Promise<void> {
 /** Brings dist/pages up to date. */
 export async function buildPages(): Promise<void> {
   mkdirSync(join(dist, "pages"), { recursive: true });
-  await unlessFresh("pages", ["src/{pages,client,contract,core}/**", ...everywhere], bundlePages);
+  const inputs = ["src/{pages,client,contract,core}/**", "scripts/bundle-pages.ts", ...everywhere];
+  await unlessFresh("pages", inputs, (out) => bundlePages(join(root, "src/pages"), out));
 }
 
 /** Brings dist/strict up to date: what `serve --strict` puts around the Worker. */
@@ -56,28 +55,20 @@ export async function buildPackage(): Promise<void> {
   const types = ["scripts/types.tsconfig.json", "tsconfig.json", ...everywhere];
   await unlessFresh("lovage", ["src/**", ...types], buildLibrary);
   await unlessFresh("client", ["src/{client,contract,core}/**", ...everywhere], buildModule);
-  await unlessFresh("command", ["command/**", "src/**", "scripts/*.ts", ...everywhere], buildCommand);
+  await unlessFresh("command", ["command/**", "src/**", "test/tools/package.json", ...everywhere], buildCommand);
   await unlessFresh("migrations", ["src/results/migrations/*.sql", ...everywhere], copyMigrations);
 }
 
 /** The client's size in a page, in bytes: bundled, minified and gzipped. */
 export async function clientSize(): Promise<number> {
-  const vite = await import("vite");
-  const [bundle] = (await vite.build({
-    ...moduleOptions,
-    build: { ...moduleOptions.build, rolldownOptions: { output: { minify: true }, checks: QUIET }, write: false },
-  })) as {
-    output: { code: string }[];
-  }[];
-  return gzipSync(bundle.output[0].code).length;
+  const esbuild = await import("esbuild");
+  const { outputFiles } = await esbuild.build({ ...moduleOptions, ...CLIENT, minify: true, write: false });
+  return gzipSync(outputFiles[0].contents).length;
 }
 
 /** What the dashboard loads first, in bytes gzipped; the pages must be built. */
 export function dashboardSize(): number {
-  const files = [
-    join(dist, "pages/dashboard.html"),
-    ...globSync(join(dist, "pages/assets/{dashboard,rolldown-runtime}-*")),
-  ];
+  const files = [join(dist, "pages/dashboard.html"), ...globSync(join(dist, "pages/assets/dashboard-*"))];
   return files.reduce((sum, file) => sum + gzipSync(readFileSync(file)).length, 0);
 }
 
@@ -121,27 +112,6 @@ function newest(patterns: string[]): number {
   return Math.max(0, ...paths.map((path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0));
 }
 
-async function bundlePages(out: string): Promise<void> {
-  const pages = join(root, "src/pages");
-  const input = globSync("**/*.html", { cwd: pages }).map((page) => join(pages, page));
-  if (input.length === 0) return;
-  const vite = await import("vite");
-  await vite.build({
-    root: pages,
-    logLevel: "warn",
-    // The Content-Security-Policy allows neither inline scripts nor data: addresses.
-    build: {
-      outDir: out,
-      emptyOutDir: false,
-      assetsInlineLimit: 0,
-      modulePreload: { polyfill: false },
-      // Swagger UI is that large, and only /docs loads it.
-      chunkSizeWarningLimit: 2_000,
-      rolldownOptions: { input, checks: QUIET },
-    },
-  });
-}
-
 async function buildWorker(out: string): Promise<void> {
   const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
   await promisify(execFile)(process.execPath, [wrangler, "deploy", "--dry-run", "--outdir", out], {
@@ -157,56 +127,50 @@ async function buildWorker(out: string): Promise<void> {
 }
 
 const moduleOptions = {
-  root,
-  configFile: false,
-  publicDir: false,
-  logLevel: "warn",
-  build: {
-    emptyOutDir: false,
-    minify: false,
-    target: "es2022",
-    rolldownOptions: { checks: QUIET },
-    lib: { entry: join(root, "src/client/index.ts"), formats: ["es"], fileName: () => "index.js" },
-  },
-} as const satisfies InlineConfig;
+  absWorkingDir: root,
+  bundle: true,
+  format: "esm",
+  platform: "neutral",
+  mainFields: ["module", "main"],
+  target: "es2022",
+  logLevel: "warning",
+} as const satisfies BuildOptions;
+
+/** One module without dependencies. */
+const CLIENT = { entryPoints: { index: "src/client/index.ts" } } as const;
+
+/** Modules that share others; packages stay imports, so that user and library share one zod. */
+const LIBRARY = {
+  packages: "external",
+  splitting: true,
+  chunkNames: "shared/[name]-[hash]",
+} as const satisfies BuildOptions;
 
 async function buildStrictModule(out: string): Promise<void> {
-  const vite = await import("vite");
-  const entry = join(root, "scripts/strict/runtime/index.ts");
-  await vite.build({
+  const esbuild = await import("esbuild");
+  await esbuild.build({
     ...moduleOptions,
-    build: {
-      ...moduleOptions.build,
-      outDir: out,
-      lib: { ...moduleOptions.build.lib, entry },
-      rolldownOptions: { checks: QUIET, external: [/^cloudflare:/, /^node:/] },
-    },
+    entryPoints: { index: "scripts/strict/runtime/index.ts" },
+    outdir: out,
+    external: ["cloudflare:*", "node:*"],
   });
 }
 
 async function buildModule(out: string): Promise<void> {
-  const vite = await import("vite");
-  await vite.build({ ...moduleOptions, build: { ...moduleOptions.build, outDir: out, sourcemap: true } });
+  const esbuild = await import("esbuild");
+  await esbuild.build({ ...moduleOptions, ...CLIENT, outdir: out, sourcemap: true });
 }
 
-/** Builds `lovage` and `lovage/testing`, which share modules; packages stay imports, so that user and library share one zod. */
+/** Builds `lovage` and `lovage/testing`. */
 async function buildLibrary(out: string): Promise<void> {
-  const vite = await import("vite");
-  const entry = { index: "src/lovage.ts", anywhere: "src/anywhere.ts", testing: "src/testing/run-task.ts" };
-  await vite.build({
+  const esbuild = await import("esbuild");
+  await esbuild.build({
     ...moduleOptions,
-    build: {
-      ...moduleOptions.build,
-      outDir: out,
-      target: "es2024",
-      sourcemap: true,
-      lib: { entry, formats: ["es"] },
-      rolldownOptions: {
-        checks: QUIET,
-        external: isPackage,
-        output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
-      },
-    },
+    ...LIBRARY,
+    entryPoints: { index: "src/lovage.ts", anywhere: "src/anywhere.ts", testing: "src/testing/run-task.ts" },
+    outdir: out,
+    target: "es2024",
+    sourcemap: true,
   });
   const types = join(out, "types");
   const tsc = join(root, "node_modules/typescript/bin/tsc");
@@ -222,27 +186,16 @@ async function buildLibrary(out: string): Promise<void> {
   writeFileSync(definition, `/// <reference path="../env.d.ts" />\n${readFileSync(definition, "utf8")}`);
 }
 
-/** Whether an import names a package, not a file. */
-function isPackage(source: string): boolean {
-  return !source.startsWith(".") && !isAbsolute(source);
-}
-
-/** Builds the command `lovage`, which runs on the Node of whoever calls it; packages stay imports. */
+/** Builds the command `lovage`, which runs on the Node of whoever calls it. */
 async function buildCommand(out: string): Promise<void> {
-  const vite = await import("vite");
-  await vite.build({
+  const esbuild = await import("esbuild");
+  await esbuild.build({
     ...moduleOptions,
-    build: {
-      ...moduleOptions.build,
-      outDir: out,
-      target: "node22",
-      lib: { entry: { lovage: join(root, "command/lovage.ts") }, formats: ["es"] },
-      rolldownOptions: {
-        checks: QUIET,
-        external: isPackage,
-        output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
-      },
-    },
+    ...LIBRARY,
+    entryPoints: { lovage: "command/lovage.ts" },
+    outdir: out,
+    platform: "node",
+    target: "node22",
   });
   chmodSync(join(out, "lovage.js"), 0o755);
 }
@@ -252,7 +205,8 @@ async function copyMigrations(out: string): Promise<void> {
     copyFileSync(file, join(out, basename(file)));
 }
 
-if (import.meta.main) {
+// Node 24.0 knows no `import.meta.main`.
+if (import.meta.main ?? process.argv[1] === import.meta.filename) {
   await build();
   await buildPackage();
   console.log(`lovage/client: ${await clientSize()} bytes gzipped`);

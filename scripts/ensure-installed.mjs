@@ -1,15 +1,31 @@
 /**
  * Runs before every other script, on any version of Node and with nothing installed: installs the packages of the lockfile unless they are
- * there. If two commands start at once, one installs and the other waits.
+ * there. Without `--all` those that the service needs to start, which is a third of them. If two commands start at once, one installs and
+ * the other waits.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+const wantsAll = process.argv.includes("--all");
+
+/** The workspace of packages that hold a Node. */
+const NODE = "scripts/node";
 
 function packages(lockfile) {
   try {
@@ -19,9 +35,36 @@ function packages(lockfile) {
   }
 }
 
+/** Whether this Node runs the scripts, which are TypeScript. */
+const isNewEnough = Boolean(process.features.typescript) && Number(process.versions.node.split(".")[0]) >= 24;
+
 /** Whether there is a Node for the scripts: the host's or, if that is too old, npm's (a package per platform, checked like any other). */
 function hasNode() {
-  return Boolean(process.features.typescript) || existsSync(join(root, "node_modules/.bin/node"));
+  return isNewEnough || existsSync(join(root, "node_modules/.bin/node"));
+}
+
+/** Where Node finds a package from a folder of the lockfile; undefined where that is nowhere. */
+function placeOf(locked, name, from) {
+  for (let folder = from; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf("/node_modules/")))) {
+    const place = `${folder === "" ? "" : `${folder}/`}node_modules/${name}`;
+    if (locked[place] !== undefined || folder === "") return locked[place] && place;
+  }
+}
+
+/** The paths of all packages that this repository's own manifest leads to, its workspaces left out. */
+function neededToStart(locked) {
+  const found = new Set([""]);
+  // What is added on the way is visited too.
+  for (const path of found) {
+    const { dependencies, optionalDependencies, devDependencies, peerDependencies, peerDependenciesMeta } =
+      locked[path];
+    const peers = Object.keys(peerDependencies ?? {}).filter((name) => !peerDependenciesMeta?.[name]?.optional);
+    for (const name of [...Object.keys({ ...dependencies, ...optionalDependencies, ...devDependencies }), ...peers]) {
+      const place = placeOf(locked, name, path);
+      if (place !== undefined) found.add(place);
+    }
+  }
+  return [...found].filter((path) => path !== "");
 }
 
 /** Compares versions, not times: a checkout touches the lockfile without changing it. */
@@ -30,8 +73,10 @@ function isInstalled() {
   const wanted = packages("package-lock.json");
   const present = packages("node_modules/.package-lock.json");
   if (wanted === undefined || present === undefined) return false;
-  return Object.entries(wanted).every(([path, { version, optional }]) => {
-    if (path === "") return true;
+  const isPackage = (path) => path.includes("node_modules/") && wanted[path].link !== true;
+  const paths = wantsAll ? Object.keys(wanted).filter(isPackage) : neededToStart(wanted);
+  return paths.every((path) => {
+    const { version, optional } = wanted[path];
     // Binaries for other platforms are optional and stay out.
     return present[path] === undefined ? optional === true : present[path].version === version;
   });
@@ -111,10 +156,16 @@ async function alone(install) {
 /** npm itself shows nothing where there is no terminal. */
 const PROGRESS_MS = 5_000;
 
+/** What npm is asked for: everything, or without the workspaces but for a Node where this one is too old. */
+function selection() {
+  if (wantsAll) return [];
+  return isNewEnough ? ["--no-workspaces"] : ["--include-workspace-root", `--workspace=${NODE}`];
+}
+
 /** Runs `npm ci`; returns whether it succeeded. Engine warnings about the host's older Node do not apply: the scripts run on another. */
 async function npmCi() {
   const options = { cwd: root, stdio: ["ignore", "ignore", "inherit"], shell: process.platform === "win32" };
-  const npm = spawn("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], options);
+  const npm = spawn("npm", ["ci", ...selection(), "--no-audit", "--no-fund", "--loglevel=error"], options);
   const startedAt = Date.now();
   const progress = setInterval(() => {
     process.stderr.write(`  ... ${Math.round((Date.now() - startedAt) / 1_000)} s\n`);
@@ -130,15 +181,36 @@ async function npmCi() {
   return isDone;
 }
 
+/** Removes what no start needs from packages that bring it: headers for compilers, source maps, and a library for pictures. */
+function trim() {
+  const modules = join(root, "node_modules");
+  const inFolder = (name) => {
+    try {
+      return readdirSync(join(modules, name)).map((file) => join(modules, name, file));
+    } catch {
+      return [];
+    }
+  };
+  const unneeded = [
+    ...inFolder("")
+      .filter((path) => /[\\/]node-(?:bin-)?(?:linux|darwin|win)[\w-]*$/.test(path))
+      .map((path) => join(path, "include")),
+    ...inFolder("swagger-ui-dist").filter((path) => path.endsWith(".map")),
+    ...inFolder("@img").filter((path) => path.includes("sharp-libvips")),
+  ];
+  for (const path of unneeded) rmSync(path, { recursive: true, force: true });
+}
+
 if (!isInstalled()) {
   await alone(async () => {
-    process.stderr.write("Installing the dependencies, once ...\n");
+    const what = wantsAll ? "the dependencies" : "what it needs to start";
+    process.stderr.write(`Installing ${what}, once ...\n`);
     if (!(await npmCi())) process.exitCode = 1;
     else if (!hasNode()) {
       process.stderr.write(
         `Node ${process.version} cannot run this, and npm has installed none that can: it knows none for this machine, or leaves out what is optional.\n`,
       );
       process.exitCode = 1;
-    }
+    } else if (!wantsAll) trim();
   });
 }

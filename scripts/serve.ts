@@ -225,4 +225,5 @@ async function main(): Promise<void> {
   process.stdout.write(`ready ${url}\n`);
 }
 
-if (import.meta.main) await main().catch(fail);
+// Node 24.0 knows no `import.meta.main`.
+if (import.meta.main ?? process.argv[1] === import.meta.filename) await main().catch(fail);

@@ -17,7 +17,11 @@ export class TypeCheck {
   constructor(root: string, terminal: Terminal) {
     this.#root = root;
     this.#terminal = terminal;
-    this.#compiler = existsSync(join(root, "tsconfig.json")) ? compilerOf(root) : null;
+    const isTyped = existsSync(join(root, "tsconfig.json"));
+    this.#compiler = isTyped ? compilerOf(root) : null;
+    if (isTyped && this.#compiler === null) {
+      terminal.say("types: not checked, because TypeScript is not installed yet: `npm install` brings it");
+    }
   }
 
   /** Checks the files as they are now; a check that runs is ended. */

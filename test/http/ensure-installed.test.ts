@@ -8,7 +8,24 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const SCRIPT = "scripts/ensure-installed.mjs";
-const lockfile = (version: string) => JSON.stringify({ packages: { "node_modules/hono": { version } } });
+
+/** What a start needs in this version, and a tool for tests in that one. */
+const lockfile = (version: string, tool = "1.0.0") =>
+  JSON.stringify({
+    packages: {
+      "": { dependencies: { hono: version } },
+      "test/tools": { dependencies: { vitest: tool } },
+      "node_modules/tools": { link: true },
+      "node_modules/hono": { version, dependencies: { below: version } },
+      "node_modules/hono/node_modules/below": { version },
+      "node_modules/vitest": { version: tool },
+    },
+  });
+
+const QUIET = "--no-audit --no-fund --loglevel=error";
+const START = `ci --no-workspaces ${QUIET}`;
+const WITH_NODE = `ci --include-workspace-root --workspace=scripts/node ${QUIET}`;
+const ALL = `ci ${QUIET}`;
 
 let clone: string;
 
@@ -34,15 +51,15 @@ const lockOf = () =>
 const write = (file: string, text: string) => writeFile(join(clone, file), text);
 
 async function npmThat(does: string): Promise<void> {
-  await write("bin/npm", `#!/bin/sh\necho "$1" >>called\n${does}\n`);
+  await write("bin/npm", `#!/bin/sh\necho "$*" >>called\n${does}\n`);
   await chmod(join(clone, "bin/npm"), 0o755);
 }
 
 /** Its exit code, and what it asked of npm. */
-async function run(typescript: boolean) {
+async function run(typescript: boolean, ...args: string[]) {
   const flags = typescript ? [] : ["--no-experimental-strip-types"];
   const env = environment();
-  const { status } = spawnSync(process.execPath, [...flags, join(clone, SCRIPT)], { cwd: clone, env });
+  const { status } = spawnSync(process.execPath, [...flags, join(clone, SCRIPT), ...args], { cwd: clone, env });
   const called = await readFile(join(clone, "called"), "utf8").catch(() => "");
   return { status, called: called.split("\n").filter(Boolean) };
 }
@@ -69,19 +86,31 @@ it("installs nothing where all is there", async () => {
 
 it("installs where a package has another version", async () => {
   await write("package-lock.json", lockfile("2.0.0"));
-  expect(await run(true)).toEqual({ status: 0, called: ["ci"] });
+  expect(await run(true)).toEqual({ status: 0, called: [START] });
+});
+
+it("installs what tests need only for those who ask for it", async () => {
+  await write("node_modules/.package-lock.json", lockfile("1.0.0", "0.9.0"));
+  expect(await run(true)).toEqual({ status: 0, called: [] });
+  expect(await run(true, "--all")).toEqual({ status: 0, called: [ALL] });
+});
+
+it("looks at what packages depend on, wherever it is", async () => {
+  const below = lockfile("1.0.0").replace('"node_modules/hono/node_modules/below":{"version":"1.0.0"}', '"x":{}');
+  await write("node_modules/.package-lock.json", below);
+  expect(await run(true)).toEqual({ status: 0, called: [START] });
 });
 
 it("installs where the packages are there and the Node that one of them fetches is not", async () => {
   await rm(join(clone, "node_modules/.bin/node"), { recursive: true });
   expect(await run(true)).toEqual({ status: 0, called: [] });
-  expect(await run(false)).toEqual({ status: 0, called: ["ci"] });
+  expect(await run(false)).toEqual({ status: 0, called: [WITH_NODE] });
 });
 
 it("says so where npm does not fetch it then either", async () => {
   await rm(join(clone, "node_modules/.bin/node"), { recursive: true });
   await npmThat("true");
-  expect(await run(false)).toEqual({ status: 1, called: ["ci"] });
+  expect(await run(false)).toEqual({ status: 1, called: [WITH_NODE] });
 });
 
 describe("a lock that an installation has left behind", () => {
@@ -96,14 +125,14 @@ describe("a lock that an installation has left behind", () => {
     await write("package-lock.json", lockfile("2.0.0"));
     await writeFile(lockOf(), content);
     await utimes(lockOf(), touched, touched);
-    expect(await run(true)).toEqual({ status: 0, called: ["ci"] });
+    expect(await run(true)).toEqual({ status: 0, called: [START] });
     await expect(readFile(lockOf())).rejects.toThrow("ENOENT");
   });
 
   it("keeps nobody waiting where it can neither be made nor taken away", async () => {
     await write("package-lock.json", lockfile("2.0.0"));
     await rm(join(clone, "tmp"), { recursive: true });
-    expect(await run(true)).toEqual({ status: 0, called: ["ci"] });
+    expect(await run(true)).toEqual({ status: 0, called: [START] });
     await mkdir(lockOf(), { recursive: true });
     await utimes(lockOf(), LONG_AGO, LONG_AGO);
     expect(await run(true)).toMatchObject({ status: 0 });
@@ -115,5 +144,5 @@ it("waits for an installation that is at it, and then has nothing to do", async 
   await npmThat("sleep 2; cp package-lock.json node_modules/.package-lock.json");
   const both = await Promise.all([runAside(), runAside()]);
   expect(both).toEqual([0, 0]);
-  expect(await readFile(join(clone, "called"), "utf8")).toBe("ci\n");
+  expect(await readFile(join(clone, "called"), "utf8")).toBe(`${START}\n`);
 });

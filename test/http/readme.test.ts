@@ -31,6 +31,9 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
   Record<string, string>
 >;
 
+const tools = JSON.parse(readFileSync(join(root, "test/tools/package.json"), "utf8")) as {
+  dependencies: Record<string, string>;
+};
 const nodes = JSON.parse(readFileSync(join(root, "scripts/node/package.json"), "utf8")) as {
   optionalDependencies: Record<string, string>;
 };
@@ -77,7 +80,12 @@ describe("what the README says of the sources", () => {
 
   it("names only packages that are installed", () => {
     const packages = tableUnder("Packages").flatMap(([names = ""]) => quoted(names));
-    const installed = { ...manifest.dependencies, ...manifest.devDependencies, ...nodes.optionalDependencies };
+    const installed = {
+      ...manifest.dependencies,
+      ...manifest.devDependencies,
+      ...tools.dependencies,
+      ...nodes.optionalDependencies,
+    };
     expect(packages.filter((name) => installed[name] === undefined)).toEqual([]);
     expect(packages).toContain("hono");
   });

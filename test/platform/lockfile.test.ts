@@ -8,12 +8,19 @@ type Locked = {
   integrity?: string;
   resolved?: string;
   link?: boolean;
+  dependencies?: Record<string, string>;
+  devDependencies?: Record<string, string>;
   optionalDependencies?: Record<string, string>;
 };
 
 const root = join(import.meta.dirname, "../..");
 const text = readFileSync(join(root, "package-lock.json"), "utf8");
-const { "": _, "scripts/node": node, ...all } = (JSON.parse(text) as { packages: Record<string, Locked> }).packages;
+const {
+  "": own,
+  "scripts/node": node,
+  "test/tools": tools,
+  ...all
+} = (JSON.parse(text) as { packages: Record<string, Locked> }).packages;
 const packages = Object.fromEntries(Object.entries(all).filter(([, { link }]) => link !== true));
 
 it("names the hash of every package, those for other platforms too", () => {
@@ -44,4 +51,12 @@ it("has a Node for each platform that needs one, as packages that run no script 
       cpu: expect.anything(),
     });
   expect(packages).not.toHaveProperty("node_modules/node");
+});
+
+it("leaves what only checks and tests need out of what a start installs", () => {
+  const both = Object.keys({ ...own?.dependencies, ...own?.devDependencies }).filter(
+    (name) => tools?.dependencies?.[name] !== undefined,
+  );
+  expect(both).toEqual([]);
+  expect(tools?.dependencies).toMatchObject({ vitest: expect.any(String), "@sparticuz/chromium": expect.any(String) });
 });
