@@ -84,8 +84,9 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   };
   endWhenAsked(stop);
   try {
-    const address = await miniflare.ready;
-    const url = `http://127.0.0.1:${address.port}`;
+    const entry = await miniflare.ready;
+    const { port } = strict === null ? await miniflare.unsafeGetDirectURL() : entry;
+    const url = `http://127.0.0.1:${port}`;
     await applyMigrations(miniflare, readLocalConfig().migrations, "DB", strict === null ? undefined : FRONT);
     // Cron triggers never fire by themselves here: this one call wakes the clock after a restart.
     const worker = await miniflare.getWorker(strict === null ? undefined : FRONT);
@@ -127,12 +128,14 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     serviceBindings: { ...serviceBindings, [assets?.binding ?? "ASSETS"]: PAGES },
   };
   const workers = options.strict
+    // A socket of the script's own: Miniflare's has a Worker before it that builds each request anew, for Workers that share a port.
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],
     ? strictWorkers(config, worker as StrictWorkerOptions, bindings, options.strict)
     : [own, pagesWorker(worker as V4WorkerOptions) as V4WorkerOptions];
   return convertV4MiniflareOptions({
     workers,
     host: "127.0.0.1",
-    port: options.port,
+    port: options.strict ? options.port : 0,
     ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),
     resourcePersistencePath: join(persist, STATE),
     cf: false,

@@ -98,9 +98,17 @@ async function count(c: AppContext, key: StoredKey): Promise<void> {
   if (counted !== null) await countRequest(c.env, counted);
 }
 
+/** The caller's IP address: the platform's header, or what the local runtime says of its socket (address and port). */
+function addressOf({ req }: AppContext): string | null {
+  const local = req.raw.cf?.["clientIp"];
+  const given = req.header("cf-connecting-ip");
+  if (given !== undefined || typeof local !== "string") return given ?? null;
+  return local.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+}
+
 /** The caller as the audit log names it. */
 export function actorOf(c: AppContext, { keyId, isLink, linkId }: Principal): Actor {
-  const ip = c.req.header("cf-connecting-ip")?.slice(0, MAX_ADDRESS) ?? null;
+  const ip = addressOf(c)?.slice(0, MAX_ADDRESS) ?? null;
   return isLink ? { kind: "link", id: linkId ?? null, ip } : { kind: "key", id: keyId, ip };
 }
 
