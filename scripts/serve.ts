@@ -10,6 +10,7 @@ import { applyMigrations } from "../command/dev/database.ts";
 import { endRuntimeWithThisProcess, endWhenAsked } from "../command/dev/process.ts";
 import { checkDatabases, keepPrivate, STATE } from "../command/dev/state-files.ts";
 import { holdState } from "../command/dev/state-lock.ts";
+import { dropLinesAbove } from "../command/dev/unshown-lines.ts";
 import { fail } from "../command/failure.ts";
 import { build, buildStrict } from "./build.ts";
 import { readLocalConfig } from "./local-config.ts";
@@ -75,6 +76,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   process.env["TMPDIR"] = temporary;
 
   endRuntimeWithThisProcess();
+  const createServers = dropLinesAbove(LogLevel.ERROR);
   const miniflare = new Miniflare(miniflareOptions(options, persist));
   let report: LatestReport | null = null;
   const stop = async () => {
@@ -85,6 +87,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   endWhenAsked(stop);
   try {
     const entry = await miniflare.ready;
+    createServers();
     const { port } = strict === null ? await miniflare.unsafeGetDirectURL() : entry;
     const url = `http://127.0.0.1:${port}`;
     await applyMigrations(miniflare, readLocalConfig().migrations, "DB", strict === null ? undefined : FRONT);
@@ -126,10 +129,10 @@ function miniflareOptions(options: ServeOptions, persist: string) {
     // Every lease that was granted before this moment belongs to a process that is gone.
     bindings: { ...bindings, BOOT_AT: String(Date.now()) },
     serviceBindings: { ...serviceBindings, [assets?.binding ?? "ASSETS"]: PAGES },
-  };
-  const workers = options.strict
     // A socket of the script's own: Miniflare's has a Worker before it that builds each request anew, for Workers that share a port.
     unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],
+  };
+  const workers = options.strict
     ? strictWorkers(config, worker as StrictWorkerOptions, bindings, options.strict)
     : [own, pagesWorker(worker as V4WorkerOptions) as V4WorkerOptions];
   return convertV4MiniflareOptions({
