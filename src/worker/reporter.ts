@@ -43,7 +43,8 @@ export class Reporter {
   scrubber: Scrubber | null = null;
   readonly #env: Env;
   readonly #task: ClaimedTask;
-  readonly #snapshot: Snapshot;
+  /** Made for the first report: most attempts send none. */
+  #snapshot: Snapshot | null = null;
   readonly #logs: Budget = { count: MAX_LOGS, bytes: MAX_LOG_BYTES, dropped: 0 };
   readonly #outputs: Budget = { count: MAX_OUTPUTS, bytes: MAX_OUTPUT_BYTES, dropped: 0 };
   #events: NewEvent[] = [];
@@ -57,7 +58,6 @@ export class Reporter {
   constructor(env: Env, task: ClaimedTask) {
     this.#env = env;
     this.#task = task;
-    this.#snapshot = liveSnapshotOf(task);
     this.#marked = (task.object & OBJECT.used) !== 0;
   }
 
@@ -174,6 +174,7 @@ export class Reporter {
     this.#settleProgress();
     const events = this.#events;
     this.#events = [];
+    this.#snapshot ??= liveSnapshotOf(this.#task);
     const report = { id: crypto.randomUUID(), snapshot: this.#snapshot, events, last };
     for (let n = 1; ; n++) {
       try {
