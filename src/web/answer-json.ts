@@ -38,5 +38,10 @@ export function answerLong<Name extends string>(
 }
 
 export function answerJson(c: AppContext, value: unknown, status: ContentfulStatusCode = 200): Response {
-  return c.body(textOf(value), status, { "Content-Type": "application/json" });
+  return answerText(c, textOf(value), status);
+}
+
+/** Answers a text that is JSON. */
+export function answerText(c: AppContext, text: string, status: ContentfulStatusCode = 200): Response {
+  return c.body(text, status, { "Content-Type": "application/json" });
 }

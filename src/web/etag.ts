@@ -1,10 +1,10 @@
 /** Entity tags: RFC 9110 §8.8.3. */
 
-import { textOf } from "./answer-json.ts";
+const encoder = new TextEncoder();
 
-/** A tag of the value's JSON. */
-export async function etagOf(value: unknown): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(textOf(value)));
+/** The tag of a text. */
+export async function etagOf(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", encoder.encode(text));
   return `"${new Uint8Array(digest, 0, 12).toBase64({ alphabet: "base64url" })}"`;
 }
 

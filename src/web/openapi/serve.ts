@@ -43,5 +43,6 @@ async function write(env: Env, operations: readonly Operation[]): Promise<{ text
     operations,
     taskNames(env).map((name) => findTask(name, env)!),
   );
-  return { text: JSON.stringify(document), etag: await etagOf(document) };
+  const text = JSON.stringify(document);
+  return { text, etag: await etagOf(text) };
 }

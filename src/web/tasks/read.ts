@@ -11,7 +11,7 @@ import { estimateCount } from "../../results/estimate-count.ts";
 import { listTasks } from "../../results/list-tasks.ts";
 import { sortTasks, type Sort } from "../../results/sort-tasks.ts";
 import type { TaskFilter } from "../../results/task-filter.ts";
-import { answerJson } from "../answer-json.ts";
+import { answerText, textOf } from "../answer-json.ts";
 import { etagOf, matches } from "../etag.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
@@ -47,12 +47,13 @@ export const getTask = operation({
     confirmWait(c, wait);
     const task = await showLive(env, principal, row, query);
     if (!isTerminal(row.state)) c.header("Retry-After", String(retryAfter(row, Date.now())));
-    // Tokens differ with every answer; the task does not.
-    const etag = await etagOf({ ...task, links: null });
+    const text = textOf(task);
+    // The tokens of signed links differ with every answer; the task does not.
+    const etag = await etagOf(query.links ? textOf({ ...task, links: null }) : text);
     c.header("ETag", etag);
     c.header("Cache-Control", "private, no-cache");
     if (matches(c.req.header("if-none-match"), etag)) return c.body(null, 304);
-    return answerJson(c, task);
+    return answerText(c, text);
   },
 });
 
