@@ -18,7 +18,7 @@ import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import { confirmWait, oneOrMore, preferredWait } from "../request.ts";
 import { findQuery, isPlaceOf, placeOfText, placeText } from "./find.ts";
-import { findEnded, findRow, linkQuery, retryAfter, showAll, showLive } from "./shared.ts";
+import { findEnded, findRowTogether, linkQuery, retryAfter, showAll, showLive } from "./shared.ts";
 
 export const getTask = operation({
   id: "getTask",
@@ -43,7 +43,7 @@ export const getTask = operation({
     const wait = preferredWait(c);
     const row = wait
       ? await findEnded(env, principal, id, { ms: wait * 1_000, signal: c.req.raw.signal })
-      : await findRow(env, principal, id);
+      : await findRowTogether(c, principal, id);
     confirmWait(c, wait);
     const task = await showLive(env, principal, row, query);
     if (!isTerminal(row.state)) c.header("Retry-After", String(retryAfter(row, Date.now())));

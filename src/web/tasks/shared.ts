@@ -9,6 +9,7 @@ import { liveProgress, runningProgress } from "../../engine/events/live-progress
 import { presentStub, presentTask, type View } from "../../engine/present.ts";
 import { waitForEnd, type Patience } from "../../engine/events/await-end.ts";
 import { readTask } from "../../results/read-tasks.ts";
+import { readTaskTogether } from "../../results/read-together.ts";
 import type { WholeTaskRow } from "../../results/task-row.ts";
 import type { AppContext } from "../app-context.ts";
 import { refuse } from "../problem.ts";
@@ -31,6 +32,12 @@ export type LinkQuery = z.output<typeof linkQuery>;
 /** The tenant's task; 404 where there is none, and also for a task of another tenant. */
 export async function findRow(env: Env, principal: Principal, id: string): Promise<WholeTaskRow> {
   const row = isTaskId(id) ? await readTask(env.DB, principal.tenant, id) : null;
+  return row ?? refuseUnknown();
+}
+
+/** The same for a read that shares its call to D1 with those of concurrent requests. */
+export async function findRowTogether(c: AppContext, principal: Principal, id: string): Promise<WholeTaskRow> {
+  const row = isTaskId(id) ? await readTaskTogether(c.env.DB, c.executionCtx, principal.tenant, id) : null;
   return row ?? refuseUnknown();
 }
 
