@@ -182,15 +182,10 @@ async function claimPlain(
   now: number,
   also: readonly D1PreparedStatement[],
 ): Promise<Answer> {
-  const statement = db.prepare(PLAIN).bind(JSON.stringify(ids), holder, now);
-  if (also.length === 0) {
-    const { results } = await persist(() => statement.all<ClaimedTask>());
-    return { claimed: results, ...NOTHING_LEFT };
-  }
   const batch = new Batch(db);
-  const claimed = batch.rows<ClaimedTask>(statement);
+  const claimed = batch.rows<ClaimedTask>(db.prepare(PLAIN).bind(JSON.stringify(ids), holder, now));
   batch.add(...also);
-  await batch.run(persist);
+  await batch.runTogether(persist);
   return { claimed: claimed(), ...NOTHING_LEFT };
 }
 

@@ -170,11 +170,6 @@ async function commitChunk(db: D1Database, chunk: Entry[]): Promise<CommitAnswer
   const large = chunk.filter((entry) => entry.apart !== null);
   const releasing = chunk.filter((entry) => entry.value.mayRelease);
   const commit = db.prepare(COMMIT).bind(list);
-  if (large.length === 0 && releasing.length === 0) {
-    const { results } = await persist(() => commit.all<Committed>());
-    const held = await allHeld(db, chunk, list, results);
-    return { held, released: [], owed: held.filter(({ owes }) => owes === 1).map(({ id }) => ({ id })) };
-  }
   const batch = new Batch(db);
   for (const { value, apart } of large) batch.add(db.prepare(LARGE_RESULT).bind(value.id, value.attempt, apart));
   const committed = batch.rows<Committed>(commit);
@@ -182,7 +177,7 @@ async function commitChunk(db: D1Database, chunk: Entry[]): Promise<CommitAnswer
   const released = releasing.length === 0 ? () => [] : addRelease(batch, db, idList(releasing), at);
   // Includes the ends of other tasks in consequence.
   const owed = releasing.length === 0 ? null : batch.rows<OwedId>(owedStatement(db, idList(chunk), at));
-  await batch.run(persist);
+  await batch.runTogether(persist);
   const held = await allHeld(db, chunk, list, committed());
   return {
     held,

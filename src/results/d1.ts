@@ -5,6 +5,7 @@ import type { ProblemName } from "../core/problem-kinds.ts";
 import { ProblemError, problem } from "../core/problems.ts";
 import { mayAsk, noteAnswer, noteOverload } from "./load.ts";
 import { noteSize } from "./size.ts";
+import { callTogether } from "./together.ts";
 import { SilentError, troubleOf, type Trouble } from "./trouble.ts";
 import { within } from "./within.ts";
 
@@ -142,6 +143,9 @@ export function isFinal(error: unknown): boolean {
   return troubleOf(error) === "final";
 }
 
+/** A transaction of more statements is not shared with others. */
+const FEW = 2;
+
 /** How a call to D1 is made: by {@link persist} or {@link persistOr503}. */
 type Persist = <T>(call: () => Promise<T>) => Promise<T>;
 
@@ -191,5 +195,11 @@ export class Batch {
   /** Runs all of them, or none. After a second run the functions give its answers. Without statements D1 is not called. */
   async run(by: Persist): Promise<void> {
     if (this.#statements.length > 0) this.#results = await by(() => this.#db.batch(this.#statements));
+  }
+
+  /** The same in a transaction that other events of the isolate may share, where there are few statements. */
+  async runTogether(by: Persist): Promise<void> {
+    if (this.#statements.length > FEW) await this.run(by);
+    else if (this.#statements.length > 0) this.#results = await by(() => callTogether(this.#db, this.#statements));
   }
 }

@@ -39,7 +39,7 @@ export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: Idem
   const condition = claim ? { guard: IS_CLAIMED, values: claimValues(claim) } : ACCEPTED;
   const stored = addInsert(batch, db, tasks, condition, { isTold: !claim });
   const remembered = claim && addRemembered(batch, db, claim);
-  await batch.run(persistOr503);
+  await batch.runTogether(persistOr503);
   if (remembered) return { remembered: remembered(), refused: new Map(), raised: raised() };
   const told = new Set(stored());
   const left = tasks.filter(({ id }) => !told.has(id));

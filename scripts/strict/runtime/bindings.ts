@@ -25,7 +25,7 @@ export function strictEnv<Bindings extends object>(env: Bindings, config: Strict
     if (name.startsWith("STRICT_")) continue;
     switch (config.bindings[name]) {
       case "d1":
-        strict[name] = new StrictDatabase(binding as D1Database, gates.getByName(name));
+        strict[name] = databaseOf(binding as D1Database, () => gates.getByName(name));
         break;
       case "object":
         strict[name] = strictNamespace(binding as DurableObjectNamespace);
@@ -45,6 +45,15 @@ export function strictEnv<Bindings extends object>(env: Bindings, config: Strict
     }
   }
   return strict as Bindings;
+}
+
+const databases = new WeakMap<D1Database, StrictDatabase>();
+
+/** One for all events of the isolate, as the binding is. */
+function databaseOf(binding: D1Database, gate: () => DurableObjectStub<D1Gate>): StrictDatabase {
+  const database = databases.get(binding) ?? new StrictDatabase(binding, gate);
+  databases.set(binding, database);
+  return database;
 }
 
 function strictNamespace(namespace: DurableObjectNamespace): DurableObjectNamespace {

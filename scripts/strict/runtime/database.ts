@@ -3,7 +3,8 @@
 import { currentEvent } from "./event.ts";
 import type { Answer, D1Gate, GateMode, Statement } from "./gate.ts";
 
-type Gate = DurableObjectStub<D1Gate>;
+/** Gives a stub to each event, because one of another event cannot be used. */
+type Gate = () => DurableObjectStub<D1Gate>;
 
 /** How workerd's own client holds a statement, its parameters checked and converted. */
 type Prepared = { statement: string; params: unknown[] };
@@ -89,7 +90,7 @@ async function ask(gate: Gate, statements: Statement[], mode: GateMode): Promise
   const query = async () => {
     event?.spend("subrequests");
     event?.spend("statements", statements.length);
-    const answer = (await gate.query(statements, mode)) as unknown as Answer;
+    const answer = (await gate().query(statements, mode)) as unknown as Answer;
     if ("results" in answer) return answer.results;
     throw new Error(answer.message, { cause: new Error(answer.message.replace(/^D1_ERROR: /, "")) });
   };

@@ -101,7 +101,7 @@ export async function turn(
   const take = db.prepare(TAKE).bind(lane, holder, now, most, JSON.stringify(except));
   const takenRows = most === 0 ? () => [] : batch.rows<{ tag: number; tenant: string; ids: string }>(take);
   const left = batch.first<{ isLeft: number }>(db.prepare(LEFT).bind(lane));
-  await batch.run(persist);
+  await batch.runTogether(persist);
   const taken = takenRows();
   const keys = JSON.stringify(taken.map(({ tag, tenant }) => ({ tag, tenant })));
   return {
