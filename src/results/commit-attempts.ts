@@ -78,13 +78,15 @@ const UNDOES = `(tasks.object & ${OBJECT.undo} AND tasks.undo IS NULL
 
 const ENDS = `(NOT ${UNDOES} AND (${CANCELLED} OR v.state IN ${sqlStates(TERMINAL_STATES)}))`;
 
+// Each settlement's JSON is parsed once, and each of its members is read once however often the statement names it: without the
+// LIMITs, SQLite would merge the SELECTs into the UPDATE, and take them from the text again in every place.
 const SETTLEMENTS = `(
   SELECT value->>'id' AS id, value->>'attempt' AS attempt, value->>'state' AS state, value->>'at' AS at,
     value->>'runAt' AS run_at, value->>'dueAt' AS due_at, value->>'failures' AS failures,
     value->>'crashes' AS crashes, value->>'error' AS error, value->>'record' AS record,
     value->>'progress' AS progress, value->>'object' AS object, value->>'result' AS result,
     value->>'overflow' AS overflow, value->>'group' AS error_group, value->>'leaseUntil' AS lease_until, value->'wait' AS wait, value->>'sealed' AS sealed
-  FROM json_each(?1)) AS v`;
+  FROM (SELECT jsonb(value) AS value FROM json_each(?1) LIMIT -1) LIMIT -1) AS v`;
 
 const GUARD = `tasks.id = v.id AND tasks.state = 'running' AND tasks.attempt = v.attempt AND ${IS_STILL_LOST}`;
 
