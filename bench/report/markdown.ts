@@ -101,7 +101,7 @@ function aimSection(rows: readonly Row[]): string {
     const value = `**${number(found.median)}**${aim.unit === "" ? "" : ` ${aim.unit}`}`;
     return [[aim.what, `${value} ${range(found.least, found.most)}`, ...aimCells(aim, found.median)]];
   });
-  return lines.length === 0 ? "" : `## Figures with an aim\n\n${table(["Lovage", "", "aim", ""], lines)}`;
+  return lines.length === 0 ? "" : `## Single figures\n\n${table(["Lovage", "", "aim", ""], lines)}`;
 }
 
 function aimCells({ atLeast, atMost }: Pick<Aim, "atLeast" | "atMost">, value: number): [string, string] {

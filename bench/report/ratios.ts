@@ -29,15 +29,15 @@ export const COMPARISONS: readonly Comparison[] = [
     ...beside("bare", "submit-32", "tasksPerS"),
     atLeast: 0.5,
   },
-  { what: "… to the plain Worker", ...beside("plain", "submit-32", "tasksPerS") },
-  { what: "… to Celery", ...beside("celery", "submit-32", "tasksPerS"), atLeast: 1.4 },
-  { what: "… to BullMQ", ...beside("bullmq", "submit-32", "tasksPerS"), atLeast: 0.55 },
+  { what: "submit one by one, 32 connections: to the plain Worker", ...beside("plain", "submit-32", "tasksPerS") },
+  { what: "submit one by one, 32 connections: to Celery", ...beside("celery", "submit-32", "tasksPerS"), atLeast: 1.4 },
+  { what: "submit one by one, 32 connections: to BullMQ", ...beside("bullmq", "submit-32", "tasksPerS"), atLeast: 0.55 },
   { what: "end to end one by one: to the bare Worker", ...beside("bare", "submit-32", "endToEndPerS"), atLeast: 0.5 },
-  { what: "… to the plain Worker", ...beside("plain", "submit-32", "endToEndPerS") },
-  { what: "… to Celery", ...beside("celery", "submit-32", "endToEndPerS"), atLeast: 1.2 },
-  { what: "… to BullMQ", ...beside("bullmq", "submit-32", "endToEndPerS") },
+  { what: "end to end one by one: to the plain Worker", ...beside("plain", "submit-32", "endToEndPerS") },
+  { what: "end to end one by one: to Celery", ...beside("celery", "submit-32", "endToEndPerS"), atLeast: 1.2 },
+  { what: "end to end one by one: to BullMQ", ...beside("bullmq", "submit-32", "endToEndPerS") },
   { what: "CPU per task, one by one: to the plain Worker", ...beside("plain", "submit-32", "cpuMsPerTask") },
-  { what: "… to Celery", ...beside("celery", "submit-32", "cpuMsPerTask"), atMost: 0.6 },
+  { what: "CPU per task, one by one: to Celery", ...beside("celery", "submit-32", "cpuMsPerTask"), atMost: 0.6 },
   { what: "one task polled, p50: to Celery", ...beside("celery", "latency-polled", "p50Ms") },
   { what: "one task with wait, p50: to Celery", ...beside("celery", "latency-wait", "p50Ms"), atMost: 1.3 },
   {
@@ -46,10 +46,10 @@ export const COMPARISONS: readonly Comparison[] = [
     below: BULK_TO_CELERY,
     atLeast: 15,
   },
-  { what: "… to BullMQ's addBulk", ...beside("bullmq", "bulk-1000", "tasksPerS"), atLeast: 3 },
+  { what: "bulk submit of 1,000: to BullMQ's addBulk", ...beside("bullmq", "bulk-1000", "tasksPerS"), atLeast: 3 },
   { what: "bulk end to end: to the plain Worker", ...beside("plain", "bulk-1000", "endToEndPerS") },
-  { what: "… to Celery", ...beside("celery", "bulk-1000", "endToEndPerS"), atLeast: 10 },
-  { what: "… to BullMQ", ...beside("bullmq", "bulk-1000", "endToEndPerS"), atLeast: 1 },
+  { what: "bulk end to end: to Celery", ...beside("celery", "bulk-1000", "endToEndPerS"), atLeast: 10 },
+  { what: "bulk end to end: to BullMQ", ...beside("bullmq", "bulk-1000", "endToEndPerS"), atLeast: 1 },
   { what: "40 sleeps of 1 s, to the last end: to Celery", ...beside("celery", "sleeps", "totalS") },
   { what: "chain of 100, to its end: to Celery", ...beside("celery", "chain", "totalMs") },
   { what: "chord of 1,000, to its end: to Celery", ...beside("celery", "chord", "totalMs") },
@@ -60,13 +60,13 @@ export const COMPARISONS: readonly Comparison[] = [
     atLeast: 0.95,
   },
   {
-    what: "… end to end",
+    what: "with 1,000,000 ended tasks, to an empty database: end to end",
     above: of("million", "submit-32", "endToEndPerS"),
     below: of("empty", "submit-32", "endToEndPerS"),
     atLeast: 0.95,
   },
   {
-    what: "… bulk, end to end",
+    what: "with 1,000,000 ended tasks, to an empty database: bulk, end to end",
     above: of("million", "bulk-1000", "endToEndPerS"),
     below: of("empty", "bulk-1000", "endToEndPerS"),
     atLeast: 0.95,
@@ -81,7 +81,7 @@ export function compare(rows: readonly Row[]): Compared[] {
   });
 }
 
-/** A single figure with a target. */
+/** A single figure, with its target where it has one. */
 export type Aim = { what: string; place: Place; unit: string; atLeast?: number; atMost?: number };
 
 export const AIMS: readonly Aim[] = [
@@ -110,5 +110,11 @@ export const AIMS: readonly Aim[] = [
     place: of("memory", "in-flight", "largestHeapMb"),
     unit: "MB",
     atMost: 128,
+  },
+  { what: "memory (PSS) of the service at idle", place: of("lovage", "memory", "idlePssMb"), unit: "MB" },
+  {
+    what: "memory (PSS) of the service, 10,000 tasks in flight",
+    place: of("memory", "in-flight", "peakPssMb"),
+    unit: "MB",
   },
 ];

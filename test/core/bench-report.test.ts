@@ -100,9 +100,9 @@ describe("the report", () => {
       failures: [{ subject: "celery", measure: "sleeps", pass: 2, reason: "it was killed" }],
     });
     const headings = [...text.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading);
-    expect(headings.slice(0, 3)).toEqual(["Ratios", "Figures with an aim", "Submit one by one, and to the end"]);
+    expect(headings.slice(0, 3)).toEqual(["Ratios", "Single figures", "Submit one by one, and to the end"]);
     expect(text).toContain("- BullMQ is left out: redis-server is not installed.");
-    expect(text).toContain("| … to Celery | **4** (2–4) | ≥ 1.4 | met |");
+    expect(text).toContain("| submit one by one, 32 connections: to Celery | **4** (2–4) | ≥ 1.4 | met |");
     expect(text).toContain("| D1 statements of a plain task, alone | **4** | ≤ 4 | met |");
     expect(text).toContain("| Lovage | 32 | 200 (100–300) | 3 |");
     expect(text).toContain("- pass 2, celery, sleeps: it was killed");
