@@ -49,7 +49,8 @@ const SERVICE_KEY: Principal = {
   isServiceKey: true,
 };
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+/** An address on this machine, as the runtime writes it: parsing it for each request would cost more than all other checks of the key. */
+const LOOPBACK = /^https?:\/\/(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?(?:[/?#]|$)/;
 
 /** The caller of this request; throws 401 where its key is missing or unknown. */
 export async function authenticate(c: AppContext): Promise<Principal> {
@@ -72,7 +73,7 @@ export async function authenticate(c: AppContext): Promise<Principal> {
 /** Where it is too short, the service's own key counts as none, except on loopback: elsewhere it could be guessed. */
 function isTooShort({ env, req }: AppContext): boolean {
   if (!env.API_KEY || env.API_KEY.length >= MIN_SECRET_LENGTH) return false;
-  return !LOOPBACK.test(new URL(req.url).hostname);
+  return !LOOPBACK.test(req.url);
 }
 
 function whyNot(key: string, { env, req }: AppContext): string {
