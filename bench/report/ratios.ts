@@ -31,7 +31,11 @@ export const COMPARISONS: readonly Comparison[] = [
   },
   { what: "submit one by one, 32 connections: to the plain Worker", ...beside("plain", "submit-32", "tasksPerS") },
   { what: "submit one by one, 32 connections: to Celery", ...beside("celery", "submit-32", "tasksPerS"), atLeast: 1.4 },
-  { what: "submit one by one, 32 connections: to BullMQ", ...beside("bullmq", "submit-32", "tasksPerS"), atLeast: 0.55 },
+  {
+    what: "submit one by one, 32 connections: to BullMQ",
+    ...beside("bullmq", "submit-32", "tasksPerS"),
+    atLeast: 0.55,
+  },
   { what: "end to end one by one: to the bare Worker", ...beside("bare", "submit-32", "endToEndPerS"), atLeast: 0.5 },
   { what: "end to end one by one: to the plain Worker", ...beside("plain", "submit-32", "endToEndPerS") },
   { what: "end to end one by one: to Celery", ...beside("celery", "submit-32", "endToEndPerS"), atLeast: 1.2 },

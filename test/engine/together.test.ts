@@ -48,7 +48,9 @@ describe("calls of events that come at once", () => {
   });
 
   it("fail together where D1 does not answer, and later ones are made again", async () => {
-    const { ask } = watched((call, run) => (call === 2 ? Promise.reject(new Error("Network connection lost.")) : run()));
+    const { ask } = watched((call, run) =>
+      call === 2 ? Promise.reject(new Error("Network connection lost.")) : run(),
+    );
     const settled = await Promise.allSettled([ask(1), ask(2), ask(3)]);
     expect(settled.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected"]);
     expect(await ask(4)).toEqual([4]);
