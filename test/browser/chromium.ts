@@ -2,11 +2,12 @@
  * A real Chromium from npm alone: the `@sparticuz/chromium` package carries the browser, the libraries that a bare Linux lacks, and fonts.
  * It is unpacked once, under node_modules/.cache.
  */
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inflate } from "@sparticuz/chromium";
 import { type Browser, chromium } from "playwright-core";
+import { inTurn } from "../../scripts/in-turn.ts";
 
 const FLAGS = [
   "--headless",
@@ -19,7 +20,14 @@ const FLAGS = [
   "--disable-quic",
 ];
 
-/** Starts the browser; the caller closes it. Off Linux x64 it is the Chrome that is installed. */
+let shared: Promise<Browser> | null = null;
+
+/** The browser of all test files of this process, with which it ends. Each test has contexts of its own in it. */
+export async function shareBrowser(): Promise<Browser> {
+  return (shared ??= launchChromium());
+}
+
+/** Starts a browser; the caller closes it. Off Linux x64 it is the Chrome that is installed. */
 export async function launchChromium(): Promise<Browser> {
   if (process.platform !== "linux" || process.arch !== "x64")
     return chromium.launch({ channel: "chrome", args: FLAGS });
@@ -40,9 +48,15 @@ async function unpacked(): Promise<string> {
   const archives = join(dirname(fileURLToPath(import.meta.resolve("@sparticuz/chromium"))), "../bin");
   const cache = join(import.meta.dirname, "../../node_modules/.cache");
   const home = join(cache, `chromium-${(await stat(join(archives, "chromium.br"))).size}`);
-  if (await exists(home)) return home;
+  if (!(await exists(home))) {
+    await inTurn(`${home}.lock`, async () => {
+      if (!(await exists(home))) await unpack(archives, cache, home);
+    });
+  }
+  return home;
+}
 
-  await mkdir(cache, { recursive: true });
+async function unpack(archives: string, cache: string, home: string): Promise<void> {
   const partial = await mkdtemp(join(cache, "chromium-"));
   // The package unpacks into the temporary directory of the moment.
   const temporary = process.env["TMPDIR"];
@@ -55,9 +69,7 @@ async function unpacked(): Promise<string> {
   }
   const fonts = join(partial, "fonts/fonts.conf");
   await writeFile(fonts, (await readFile(fonts, "utf8")).replaceAll("/tmp/fonts", join(home, "fonts")));
-  // Two test files may have unpacked at once: the first one's stays.
   await rename(partial, home).catch(() => rm(partial, { recursive: true, force: true }));
-  return home;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -8,7 +8,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildPackage } from "../../scripts/build.ts";
 import { startServer, type Server } from "../http/server.ts";
-import { launchChromium } from "./chromium.ts";
+import { shareBrowser } from "./chromium.ts";
 
 type Lovage = typeof import("../../src/client/index.ts");
 
@@ -33,11 +33,11 @@ beforeAll(async () => {
   }).listen(0, "127.0.0.1");
   await once(site, "listening");
   origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
-  [browser, server] = await Promise.all([launchChromium(), startServer({ allowOrigins: [origin] })]);
+  [browser, server] = await Promise.all([shareBrowser(), startServer({ allowOrigins: [origin] })]);
 });
 
 afterAll(async () => {
-  await Promise.all([browser?.close(), server?.stop()]);
+  await server?.stop();
   site?.close();
 });
 

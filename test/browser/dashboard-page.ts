@@ -1,55 +1,28 @@
 /** Opens the dashboard in a browser, signed in, and keeps everything that the page complains of. */
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
-import type { Browser, Page } from "playwright-core";
-import { expect, onTestFinished } from "vitest";
+import type { Browser, Locator, Page } from "playwright-core";
+import { openTab, type Opened, type TabOptions } from "./tab.ts";
 
-export const SOON_MS = 120_000;
+export { SOON_MS } from "./tab.ts";
 
-export interface Opened {
-  page: Page;
-  /** Console errors, refusals by the policy, and requests that leave the service. */
-  complaints: string[];
-}
-
-interface Options {
+interface Options extends TabOptions {
   key?: string;
   /** What stands behind the `#`. */
   at?: string;
-  colorScheme?: "light" | "dark";
-  width?: number;
 }
 
-/** A tab of its own; signed in where a key is given. */
+/** The tab of the browser, at this view; signed in where a key is given. */
 export async function openDashboard(browser: Browser, url: string, options: Options = {}): Promise<Opened> {
-  const { key, at = "", colorScheme = "light", width = 1_280 } = options;
-  const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } });
-  onTestFinished(() => context.close());
-  const page = await context.newPage();
-  page.setDefaultTimeout(SOON_MS);
-  const complaints: string[] = [];
-  page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("request", (request) => {
-    if (new URL(request.url()).origin !== url) complaints.push(`asked ${request.url()}`);
-  });
-  await page.addInitScript(`
-    document.addEventListener("securitypolicyviolation", (event) => {
-      console.error("the policy refused " + event.blockedURI + " as " + event.violatedDirective);
-    });
-  `);
-  const response = await page.goto(`${url}/dashboard${at === "" ? "" : `#${at}`}`);
-  const policy = response?.headers()["content-security-policy"] ?? "";
-  expect(policy).toContain("default-src 'self'");
-  expect(policy).not.toContain("unsafe");
+  const { key, at = "", ...more } = options;
+  const opened = await openTab(browser, url, `/dashboard${at === "" ? "" : `#${at}`}`, more);
   if (key !== undefined) {
+    const { page } = opened;
     await page.getByLabel("API key").fill(key);
     await page.keyboard.press("Enter");
-    await page.getByRole("navigation", { name: "Views" }).waitFor();
+    await navigation(page).waitFor();
   }
-  return { page, complaints };
+  return opened;
 }
 
 /** Goes to another view of the page that is open. */
@@ -65,4 +38,26 @@ export async function axeFaults(page: Page, rule?: string): Promise<string[]> {
   const options = rule === undefined ? {} : { runOnly: [rule] };
   return page.evaluate(`axe.run(${JSON.stringify(options)}).then(({ violations }) =>
     violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => id + " at " + target + ": " + failureSummary)))`);
+}
+
+export function navigation(page: Page): Locator {
+  return page.getByRole("navigation", { name: "Views" });
+}
+
+export function rowOf(page: Page, id: string): Locator {
+  return page.locator(`tr[data-task="${id}"]`);
+}
+
+export function waitRow(page: Page, id: string): Locator {
+  return page.locator(`tr[data-wait="${id}"]`);
+}
+
+/** The state in the heading of a task or flow. */
+export function badge(page: Page, state: string): Locator {
+  return page.locator(`h1 .badge[data-state="${state}"]`);
+}
+
+/** By how many pixels the page is wider than the window. */
+export function overflow(page: Page): Promise<number> {
+  return page.evaluate("document.documentElement.scrollWidth - innerWidth");
 }

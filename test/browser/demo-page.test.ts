@@ -3,24 +3,22 @@ import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { startServer } from "../http/server.ts";
 import { shareServer, type SharedServer } from "../http/shared-server.ts";
-import { launchChromium } from "./chromium.ts";
+import { shareBrowser } from "./chromium.ts";
+import { openTab, SOON_MS } from "./tab.ts";
 
 /** A task of thirty seconds, on a machine that may be slow. */
 const END_WITHIN_MS = 120_000;
 /** The same, with an attempt lost on the way and its lease to run out first. */
 const RESCUE_WITHIN_MS = 240_000;
-const SOON_MS = 120_000;
 
 let browser: Browser;
 let server: SharedServer;
 
 beforeAll(async () => {
-  [browser, server] = await Promise.all([launchChromium(), shareServer()]);
+  [browser, server] = await Promise.all([shareBrowser(), shareServer()]);
 });
 
-afterAll(async () => {
-  await Promise.all([browser?.close(), server?.stop()]);
-});
+afterAll(() => server?.stop());
 
 describe("the demo page", () => {
   it(
@@ -123,30 +121,7 @@ it(
   RESCUE_WITHIN_MS + 4 * SOON_MS,
 );
 
-/** A tab of its own at `/`, and everything that it complains of: console errors, refusals by the policy, requests that leave the house. */
-async function openPage(url: string): Promise<{ page: Page; complaints: string[] }> {
-  const context = await browser.newContext();
-  onTestFinished(() => context.close());
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("request", (request) => {
-    if (new URL(request.url()).origin !== url) complaints.push(`asked ${request.url()}`);
-  });
-  await page.addInitScript(`
-    document.addEventListener("securitypolicyviolation", (event) => {
-      console.error("the policy refused " + event.blockedURI + " as " + event.violatedDirective);
-    });
-  `);
-  const response = await page.goto(`${url}/`);
-  const policy = response?.headers()["content-security-policy"] ?? "";
-  expect(policy).toContain("default-src 'self'");
-  expect(policy).not.toContain("unsafe");
-  return { page, complaints };
-}
+const openPage = (url: string) => openTab(browser, url, "/");
 
 async function submit(page: Page, name: string): Promise<Locator> {
   await page.getByLabel("Item name").fill(name);

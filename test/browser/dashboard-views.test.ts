@@ -1,0 +1,143 @@
+/** The dashboard's other views in a real Chromium, against the real service: inbox, errors and flows; and what axe finds in each view. */
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { FlowResource } from "../../src/contract/flow.ts";
+import { apiOf, type Api } from "../http/api.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
+import { shareBrowser } from "./chromium.ts";
+import { axeFaults, navigation, openDashboard, overflow, show, SOON_MS, waitRow } from "./dashboard-page.ts";
+
+let browser: Browser;
+let server: SharedServer;
+let api: Api;
+
+beforeAll(async () => {
+  [browser, server] = await Promise.all([shareBrowser(), shareServer()]);
+  api = apiOf(server);
+});
+
+afterAll(() => server?.stop());
+
+it("lists in the inbox what waits for an answer, and sends it by a form from its schema", async () => {
+  const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, at: "/now" });
+  await navigation(page).waitFor();
+  await page.keyboard.press("g");
+  await page.keyboard.press("i");
+  const task = await api.submit("test.approval", {});
+  const row = waitRow(page, task.id);
+  await row.getByRole("cell", { name: "approved" }).waitFor();
+  await row.getByRole("button", { name: "Answer…" }).click();
+  const dialog = page.getByRole("dialog");
+  // What does not fit would be passed over.
+  expect(await dialog.getByRole("button", { name: "Send" }).isDisabled()).toBe(true);
+  await dialog.getByLabel("approved").selectOption("yes");
+  await dialog.getByText("As curl and as code").click();
+  expect(await dialog.textContent()).toContain(`-d '{"approved":true}'`);
+  await dialog.getByRole("button", { name: "Send" }).click();
+  await row.waitFor({ state: "detached" });
+  expect((await api.waitForEnd(task.id)).result).toBe("approved");
+  expect(complaints).toEqual([]);
+});
+
+it("tells how the work stands, and of the same errors together, which it resolves", async () => {
+  const ids = ["17", "42"].map((n) => ({
+    task: "test.fail",
+    input: { message: `order ${n} is lost`, retryable: false },
+  }));
+  for (const { id } of await api.submitAll(ids)) await api.waitForEnd(id);
+  const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, at: "/now" });
+  await page.locator(".health[data-verdict]").waitFor();
+  await page.getByRole("img", { name: /^Ended: / }).waitFor();
+  await show(page, "/errors");
+  const row = page.locator("tr[data-error]").filter({ hasText: "order # is lost" });
+  await row.getByRole("link", { name: "2", exact: true }).waitFor();
+  await row.getByRole("button", { name: "Resolve…" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "It is mended" }).click();
+  await row.waitFor({ state: "detached" });
+  await page.getByLabel("State").selectOption("resolved");
+  await row.getByRole("link", { name: "2", exact: true }).click();
+  await expect.poll(() => page.locator("tr[data-task]").count(), { timeout: SOON_MS }).toBe(2);
+  expect(complaints).toEqual([]);
+});
+
+it("draws a flow of 300 tasks folded, and lists them", async () => {
+  const inputs = Array.from({ length: 298 }, (_, i) => ({ value: i }));
+  const { body: flow } = await api.post<FlowResource>("/v1/flows", {
+    chain: [{ task: "test.noop" }, { map: { task: "test.identity", inputs } }, { task: "test.noop" }],
+  });
+  const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, at: `/flows/${flow.id}` });
+  await expect.poll(() => page.locator(".node").count(), { timeout: SOON_MS }).toBe(3);
+  await page.locator(".node").filter({ hasText: "298 succeeded" }).waitFor();
+  await page.getByRole("button", { name: "List" }).click();
+  await page.getByLabel("Search").fill("test.noop");
+  await expect.poll(() => page.locator("tr[data-node]").count(), { timeout: SOON_MS }).toBe(2);
+  expect(complaints).toEqual([]);
+});
+
+it("has no fault that axe knows in any view, light and dark, and fits 390 pixels", async () => {
+  const [failed, waits] = [
+    await api.submit(
+      "test.failTimes",
+      { times: 9 },
+      { maxAttempts: 2, retry: { backoff: "fixed", base: "1ms", jitter: "none" } },
+    ),
+    await api.submit("test.signal", { name: "never" }, { tags: { customer: "42" } }),
+  ];
+  await api.waitForEnd(failed.id);
+  const later = await api.submit("test.noop", null, { delay: "1h" });
+  await api.call("PUT", "/v1/schedules/nightly", { body: { cron: "30 2 * * *", task: "test.noop", input: null } });
+  const { body: hook } = await api.post<{ id: string }>("/v1/webhooks", { url: "http://127.0.0.1:9/" });
+  const { body: flow } = await api.post<FlowResource>("/v1/flows", {
+    group: [{ task: "test.noop" }, { task: "test.noop" }],
+  });
+  const views: [at: string, shows: string][] = [
+    ["/now", ".plot"],
+    ["/errors", "tr[data-error]"],
+    ["/tasks", "tr[data-task]"],
+    ["/tasks?f=state:failed%20tag.a:b", ".empty ul"],
+    [`/tasks/${failed.id}`, ".timeline .stretch"],
+    [`/tasks/${waits.id}?tab=events`, "#tab-panel tbody tr"],
+    ["/flows", "tr[data-flow]"],
+    [`/flows/${flow.id}`, ".node"],
+    ["/inbox", "tr[data-wait]"],
+    ["/schedules", "tr[data-schedule]"],
+    ["/schedules/nightly", ".json"],
+    ["/limits", "tr[data-lane]"],
+    ["/webhooks", "tbody tr"],
+    [`/webhooks/${hook.id}`, ".head"],
+    ["/keys", "tr[data-key]"],
+    ["/keys/audit", "tbody tr"],
+    ["/submit/process_item", "form.submit"],
+  ];
+  const faults: string[] = [];
+  for (const colorScheme of ["light", "dark"] as const) {
+    const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, colorScheme });
+    // The other colours change nothing but the contrast.
+    const rule = colorScheme === "dark" ? "color-contrast" : undefined;
+    for (const [at, shows] of views) {
+      await show(page, at);
+      await page.locator(shows).first().waitFor();
+      for (const fault of await axeFaults(page, rule)) faults.push(`${at}, ${colorScheme}: ${fault}`);
+      if (colorScheme === "dark") continue;
+      await page.setViewportSize({ width: 390, height: 800 });
+      if ((await overflow(page)) > 0) faults.push(`${at} is wider than 390 pixels`);
+      await page.setViewportSize({ width: 1_280, height: 900 });
+    }
+    await show(page, `/tasks/${later.id}`);
+    await page.getByRole("button", { name: "Change…" }).click();
+    await page.getByRole("dialog").getByLabel("Start").waitFor();
+    faults.push(...(await axeFaults(page, rule)));
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("?");
+    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    faults.push(...(await axeFaults(page, rule)));
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("schedules");
+    faults.push(...(await axeFaults(page, rule)));
+    await page.keyboard.press("Enter");
+    await page.locator("tr[data-schedule]").waitFor();
+    faults.push(...complaints);
+  }
+  expect(faults).toEqual([]);
+});
