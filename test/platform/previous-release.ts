@@ -1,6 +1,6 @@
 /** The release that runs in deployments while this one is being uploaded: its source and its Worker, made from the repository's own history. */
 import { execFile } from "node:child_process";
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import type { Migration } from "./schema-rules.ts";
@@ -45,9 +45,11 @@ export async function previousSource(): Promise<string> {
   return release;
 }
 
-/** Answers the directory of the previous release with its Worker built. */
+/** Answers the directory of the previous release with its Worker built. It has no pages: nobody looks at them, and they take long. */
 export async function previousRelease(): Promise<string> {
   const release = await previousSource();
+  mkdirSync(join(release, "dist/pages"), { recursive: true });
+  writeFileSync(join(release, "dist/.pages-built"), "");
   const script = "import { build } from './scripts/build.ts'; await build();";
   await run(process.execPath, ["--input-type=module", "--eval", script], { cwd: release });
   return release;
