@@ -7,12 +7,12 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take a minute or more, the longest first. */
 const LONG = [
+  "platform/releases",
   "platform/proofs",
   "scripts/loop",
-  "browser/dashboard",
-  "platform/releases",
-  "scripts/package",
   "browser/demo-page",
+  "scripts/package",
+  "platform/long-attempts",
   "faults/restart",
   "http/flows",
   "http/tenancy",
@@ -22,7 +22,11 @@ const LONG = [
   "http/readme",
   "http/webhooks",
   "faults/schedules",
+  "browser/dashboard-views",
+  "client/package",
+  "browser/dashboard",
   "browser/docs",
+  "browser/dashboard-task",
   "http/sizes",
   "http/contract-fuzz",
   "faults/concurrency",
