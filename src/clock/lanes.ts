@@ -1,7 +1,7 @@
 /** Opens paused lanes when their pause ends, as part of a tick. */
 
 import { HELD_LOOK_MS } from "../core/bounds.ts";
-import { forgetPause, wakeLane, type LaneRow } from "../results/lanes/lanes.ts";
+import { forgetPause, isHeldAs, wakeLane, type LaneRow } from "../results/lanes/lanes.ts";
 
 /** Tasks woken in one statement. */
 const CHUNK = 1_000;
@@ -10,7 +10,7 @@ const CHUNK = 1_000;
 export type HeldLanes = ReadonlyMap<string, number>;
 
 export function heldLanes(rows: readonly LaneRow[], now: number): HeldLanes {
-  const held = rows.filter((row) => !isOver(row, now));
+  const held = rows.filter((row) => isHeldAs("paused", row, now));
   return new Map(held.map(({ name, until }) => [name, until ?? Number.POSITIVE_INFINITY]));
 }
 
@@ -29,6 +29,7 @@ export async function openLanes(
   return false;
 }
 
-function isOver({ paused, until }: LaneRow, now: number): boolean {
-  return paused === 0 || (until !== null && until <= now);
+/** Whether tasks wait that a pause has held back which is over. */
+function isOver(row: LaneRow, now: number): boolean {
+  return row.holds === 1 && !isHeldAs("paused", row, now);
 }

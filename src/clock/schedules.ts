@@ -25,7 +25,7 @@ export async function keepSchedules(
   env: Env,
   kv: SyncKvStorage,
   now: number,
-  { nextTick, drains }: Pick<Glance, "nextTick" | "drains">,
+  { nextTick, lanes }: Pick<Glance, "nextTick" | "lanes">,
   mayGoOn: () => boolean,
 ): Promise<number | null> {
   try {
@@ -36,7 +36,7 @@ export async function keepSchedules(
       kv.put("declared", JSON.stringify(schedules));
     }
     if (!isNew && (nextTick === null || nextTick > now)) return nextTick;
-    const waiting = waitingTicks(env, drains, now);
+    const waiting = waitingTicks(env, lanes, now);
     let failed = false;
     for (let more = true; more && mayGoOn();) {
       const done = await tickDueSchedules(env, now, waiting);

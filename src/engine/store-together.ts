@@ -8,7 +8,7 @@
 
 import { INLINE_PAYLOAD_BYTES } from "../core/bounds.ts";
 import { isFinal, RefusalError } from "../results/d1.ts";
-import type { Drain } from "../results/lanes/drains.ts";
+import type { Drain } from "../results/lanes/lanes.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { within } from "../results/within.ts";
 import { storeAll, type Background } from "./store.ts";

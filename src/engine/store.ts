@@ -1,7 +1,7 @@
 /** Stores submissions that passed their checks, and sends messages for those that start at once. */
 
 import type { Share } from "../core/share.ts";
-import type { Drain } from "../results/lanes/drains.ts";
+import type { Drain } from "../results/lanes/lanes.ts";
 import type { IdempotencyClaim, Remembered } from "../results/idempotency.ts";
 import { insertTasks } from "../results/submit-tasks.ts";
 import type { NewTask } from "../results/new-task.ts";

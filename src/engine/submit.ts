@@ -2,7 +2,7 @@
 
 import { IDEMPOTENCY_MS } from "../core/bounds.ts";
 import type { IdempotencyClaim } from "../results/idempotency.ts";
-import { readDrains, type Drain } from "../results/lanes/drains.ts";
+import { drainsAmong, readLanes, type Drain } from "../results/lanes/lanes.ts";
 import { newRow } from "../results/new-row.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { readTasks } from "../results/read-tasks.ts";
@@ -144,7 +144,7 @@ async function refuseDrained(
   among: ReadonlySet<NewTask>,
   now: number,
 ): Promise<Prepared[]> {
-  const drains = await readDrains(env.DB, now);
+  const drains = drainsAmong(await readLanes(env.DB), now);
   return refuse(items, (task) => (among.has(task) ? drains.find((each) => each.name === task.lane) : undefined), now);
 }
 

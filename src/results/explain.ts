@@ -3,6 +3,7 @@
 import { LIVE_STATES, sqlStates, type State } from "../core/states.ts";
 import { CIRCUIT_KEY } from "./limits/circuits.ts";
 import { Batch, persistOr503 } from "./d1.ts";
+import { isHeldAs, LANE_MODES, type LaneRow } from "./lanes/lanes.ts";
 
 /** Ids named at most. */
 const MAX_IDS = 100;
@@ -66,29 +67,25 @@ export interface Constraints {
   lane: { reason: string | null; until: number | null } | null;
 }
 
+const CIRCUIT = `
+SELECT open_until AS openUntil, (SELECT id FROM tasks AS own WHERE own.id = probe AND own.tenant = tasks.tenant) AS probe
+FROM tasks JOIN circuits ON circuits.task = ${CIRCUIT_KEY}
+WHERE tasks.id = ?1 AND tasks.circuit IS NOT NULL AND open_until IS NOT NULL`;
+
 export async function readConstraints(db: D1Database, id: string, lane: string, now: number): Promise<Constraints> {
-  const [task, paused, tripped] = await persistOr503(() =>
-    db.batch<Record<string, unknown>>([
-      db.prepare("SELECT concurrency, rates FROM tasks WHERE id = ?1").bind(id),
-      db
-        .prepare("SELECT reason, until FROM lanes WHERE name = ?1 AND paused = 1 AND (until IS NULL OR until > ?2)")
-        .bind(lane, now),
-      db
-        .prepare(
-          `SELECT open_until AS openUntil,
-             (SELECT id FROM tasks AS own WHERE own.id = probe AND own.tenant = tasks.tenant) AS probe
-           FROM tasks JOIN circuits ON circuits.task = ${CIRCUIT_KEY}
-           WHERE tasks.id = ?1 AND tasks.circuit IS NOT NULL AND open_until IS NOT NULL`,
-        )
-        .bind(id),
-    ]),
+  const batch = new Batch(db);
+  const limits = batch.first<Pick<Constraints, "concurrency" | "rates">>(
+    db.prepare("SELECT concurrency, rates FROM tasks WHERE id = ?1").bind(id),
   );
-  const row = task?.results[0] as { concurrency: string | null; rates: string | null } | undefined;
+  const paused = batch.first<LaneRow>(db.prepare(`${LANE_MODES} WHERE name = ?1`).bind(lane));
+  const circuit = batch.first<NonNullable<Constraints["circuit"]>>(db.prepare(CIRCUIT).bind(id));
+  await batch.run(persistOr503);
+  const row = paused();
   return {
-    concurrency: row?.concurrency ?? null,
-    rates: row?.rates ?? null,
-    circuit: (tripped?.results[0] as Constraints["circuit"] | undefined) ?? null,
-    lane: (paused?.results[0] as Constraints["lane"] | undefined) ?? null,
+    concurrency: limits()?.concurrency ?? null,
+    rates: limits()?.rates ?? null,
+    circuit: circuit(),
+    lane: row !== null && isHeldAs("paused", row, now) ? { reason: row.reason, until: row.until } : null,
   };
 }
 

@@ -2,10 +2,9 @@
 
 import { TRIPPED, type Tripped } from "./limits/circuits.ts";
 import { Batch, persist } from "./d1.ts";
-import { DRAINS, type Drain } from "./lanes/drains.ts";
 import { dueStatement, nextDueStatement, type DueTask } from "./due-tasks.ts";
 import { NEXT_DEADLINE } from "./flows/deadlines.ts";
-import { PAUSES, type LaneRow } from "./lanes/lanes.ts";
+import { LANE_MODES, type LaneRow } from "./lanes/lanes.ts";
 import { OWES } from "./webhooks/owed.ts";
 import { ANY_WAITER } from "./limits/slots.ts";
 import { NEXT_TICK } from "./schedules/read.ts";
@@ -18,8 +17,6 @@ export interface Glance {
   /** The first that is due later. */
   nextDue: number | null;
   lanes: LaneRow[];
-  /** Lanes that drain, or did. */
-  drains: Drain[];
   /** The next tick of a schedule. */
   nextTick: number | null;
   /** The next deadline of a flow. */
@@ -31,7 +28,7 @@ export interface Glance {
   hasWaiters: boolean;
   /** Whether counts wait to be folded. */
   unfolded: boolean;
-  /** Whether somebody listens to alerts, or one is raised. */
+  /** Whether an endpoint listens to alerts, or one is raised. */
   watched: boolean;
 }
 
@@ -45,8 +42,7 @@ export async function glance(
   const batch = new Batch(db);
   const due = batch.rows<DueTask>(dueStatement(db, now, limit, except));
   const nextDue = batch.first<{ dueAt: number }>(nextDueStatement(db, now));
-  const lanes = batch.rows<LaneRow>(db.prepare(PAUSES));
-  const drains = batch.rows<Drain>(db.prepare(DRAINS));
+  const lanes = batch.rows<LaneRow>(db.prepare(LANE_MODES));
   const nextTick = batch.first<{ nextAt: number }>(db.prepare(NEXT_TICK));
   const nextDeadline = batch.first<{ deadline: number }>(db.prepare(NEXT_DEADLINE));
   const owes = batch.first(db.prepare(OWES));
@@ -60,7 +56,6 @@ export async function glance(
     due: due(),
     nextDue: nextDue()?.dueAt ?? null,
     lanes: lanes(),
-    drains: drains(),
     nextTick: nextTick()?.nextAt ?? null,
     nextDeadline: nextDeadline()?.deadline ?? null,
     owes: owes() !== null,

@@ -40,8 +40,7 @@ FROM (SELECT tenant, lane, state, run_at, started_at, paused_at FROM tasks INDEX
 GROUP BY own, lane, state`;
 
 const HELD = `
-SELECT name, 'paused' AS how, since, until, reason FROM lanes WHERE paused = 1 AND (until IS NULL OR until > ?1)
-UNION ALL SELECT name, 'draining', since, until, reason FROM drains WHERE until IS NULL OR until > ?1`;
+SELECT name, mode AS how, since, until, reason FROM lane_modes WHERE mode <> 'open' AND (until IS NULL OR until > ?1)`;
 
 // A schedule that has ended has no next tick: nothing follows from its last one.
 const MISSED = `

@@ -1,7 +1,7 @@
 /** What requests with an idempotency key have made. A key is taken in the transaction that stores the request's tasks. */
 
 import { type Batch, persistOr503 } from "./d1.ts";
-import { lanesAccept } from "./lanes/drains.ts";
+import { lanesAccept } from "./lanes/lanes.ts";
 import { named } from "./named.ts";
 
 /** What the request that holds a key has made. `made` is JSON text. */

@@ -10,7 +10,7 @@ const NAME = /(?<![\w:]):([a-z]\w*)/gi;
  * so that parts of a statement can share one set of them. Throws where a value is missing.
  *
  * @example
- * named(db, "UPDATE lanes SET reason = :reason WHERE name = :lane", { lane: "bulk", reason: null });
+ * named(db, "UPDATE lane_modes SET reason = :reason WHERE name = :lane", { lane: "bulk", reason: null });
  */
 export function named(db: D1Database, sql: string, values: Values): D1PreparedStatement {
   const names: string[] = [];

@@ -3,7 +3,7 @@
 import type { Share } from "../core/share.ts";
 import { newRate } from "./limits/buckets.ts";
 import { Batch, persistOr503 } from "./d1.ts";
-import { laneAccepts } from "./lanes/drains.ts";
+import { laneAccepts } from "./lanes/lanes.ts";
 import { named, type Values } from "./named.ts";
 import type { NewTask } from "./new-task.ts";
 import { lastCounts } from "./submission-columns.ts";

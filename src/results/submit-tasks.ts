@@ -12,7 +12,7 @@ import {
   type IdempotencyClaim,
   type Remembered,
 } from "./idempotency.ts";
-import { DRAINS, isDraining, laneAccepts, type Drain } from "./lanes/drains.ts";
+import { drainsAmong, LANE_MODES, laneAccepts, type Drain, type LaneRow } from "./lanes/lanes.ts";
 import { named, type Values } from "./named.ts";
 import type { NewTask } from "./new-task.ts";
 import { insertSql, type StoredTask } from "./submission-columns.ts";
@@ -54,7 +54,7 @@ export async function insertTasks(db: D1Database, tasks: NewTask[], claim?: Idem
 async function insertLeft(db: D1Database, tasks: NewTask[]): Promise<Map<string, Drain>> {
   const batch = new Batch(db);
   addInsert(batch, db, tasks, ACCEPTED);
-  const drains = batch.rows<Drain>(db.prepare(DRAINS));
+  const lanes = batch.rows<LaneRow>(db.prepare(LANE_MODES));
   const ids = JSON.stringify(tasks.map(({ id }) => id));
   const rows = batch.rows<{ id: string }>(
     db.prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))").bind(ids),
@@ -63,7 +63,7 @@ async function insertLeft(db: D1Database, tasks: NewTask[]): Promise<Map<string,
   const stored = new Set(rows().map(({ id }) => id));
   const refused = new Map<string, Drain>();
   for (const { id, lane, createdAt } of tasks) {
-    const drain = drains().find((each) => each.name === lane && isDraining(each, createdAt));
+    const drain = drainsAmong(lanes(), createdAt).find((each) => each.name === lane);
     if (drain && !stored.has(id)) refused.set(id, drain);
   }
   return refused;

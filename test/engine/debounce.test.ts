@@ -5,7 +5,7 @@ import type { OptionsInput } from "../../src/contract/submission.ts";
 import { rateOf } from "../../src/core/share.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
 import { prepare } from "../../src/engine/prepare.ts";
-import { drainLane, endDrain } from "../../src/results/lanes/drains.ts";
+import { holdLane, resumeLane } from "../../src/results/lanes/lanes.ts";
 import type { NewTask } from "../../src/results/new-task.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { SUBMITTED } from "../../src/results/submission-columns.ts";
@@ -143,12 +143,12 @@ describe("a debounced task", () => {
   it("is not moved into a lane that drains: that submission is refused, and the one before it stands", async () => {
     const key = newKey();
     const id = await storeShared(env.DB, submission({}, NOW, key, "kept"), shareOf(key), NOW);
-    await drainLane(env.DB, "long", null, null, NOW);
+    await holdLane(env.DB, "draining", { name: "long", reason: null, until: null }, NOW);
     const moved = submission({ lane: "long", concurrency: { key, limit: 1 } }, NOW + 1, key, "refused");
     expect(await storeShared(env.DB, moved, shareOf(key), NOW + 1)).toBeNull();
     expect(await rowOf(id)).toMatchObject({ lane: "default", input: '"kept"', run_at: NOW + 4_000, concurrency: null });
     expect(await storeShared(env.DB, submission({}, NOW + 2, key, "next"), shareOf(key), NOW + 2)).toBe(id);
-    await endDrain(env.DB, "long").run();
+    await resumeLane(env.DB, "long");
     expect(await storeShared(env.DB, { ...moved, id: newTaskIds(1)[0]! }, shareOf(key), NOW + 3)).toBe(id);
     expect(await rowOf(id)).toMatchObject({ lane: "long", input: '"refused"' });
   });

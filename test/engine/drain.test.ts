@@ -1,9 +1,8 @@
 /** A drain and a submit at once: what is refused was not stored, what was stored is not refused, whatever is repeated. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import { drainLane, readDrains } from "../../src/results/lanes/drains.ts";
 import { insertTasks } from "../../src/results/submit-tasks.ts";
-import { resumeLane } from "../../src/results/lanes/lanes.ts";
+import { drainsAmong, holdLane, readLanes, resumeLane } from "../../src/results/lanes/lanes.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { storeShared } from "../../src/results/shared-tasks.ts";
 import { newTaskIds } from "../../src/engine/ids.ts";
@@ -19,7 +18,7 @@ const background = { waitUntil: () => {} };
 
 beforeEach(() => resumeLane(env.DB, "bulk"));
 
-const drain = (until: number | null = null) => drainLane(env.DB, "bulk", null, until, now);
+const drain = (until: number | null = null) => holdLane(env.DB, "draining", { name: "bulk", reason: null, until }, now);
 
 /** The service, whose lane begins to drain just before its n-th call to D1. */
 function drainedAtCall(n: number): Env {
@@ -79,8 +78,9 @@ describe("new work", () => {
     const at = (createdAt: number) => ({ ...newTask(newTenant(), { lane: "bulk" }), createdAt });
     expect((await insertTasks(env.DB, [at(now + 999)])).refused.size).toBe(1);
     expect((await insertTasks(env.DB, [at(now + 1_000)])).refused.size).toBe(0);
-    expect(await readDrains(env.DB, now + 999)).toHaveLength(1);
-    expect(await readDrains(env.DB, now + 1_000)).toEqual([]);
+    const lanes = await readLanes(env.DB);
+    expect(drainsAmong(lanes, now + 999)).toHaveLength(1);
+    expect(drainsAmong(lanes, now + 1_000)).toEqual([]);
   });
 
   it("that a task stands for which was accepted is answered with that", async () => {

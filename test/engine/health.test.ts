@@ -11,7 +11,7 @@ import { watchTenant } from "../../src/engine/health/alerts.ts";
 import { writeCounts } from "../../src/engine/stats/observe.ts";
 import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { glance } from "../../src/results/glance.ts";
-import { forgetPause, pauseLane, resumeLane } from "../../src/results/lanes/lanes.ts";
+import { forgetPause, holdLane, resumeLane } from "../../src/results/lanes/lanes.ts";
 import { addRollups, beginningOf, SPANS } from "../../src/results/rollups.ts";
 import { countRows } from "./count-rows.ts";
 import { claimOne, endOf, newTask, newTenant, newWebhook, quietEnv } from "./webhook-tasks.ts";
@@ -99,7 +99,7 @@ describe("the report on a tenant's health", () => {
 
   it("tells since when a lane is paused, and why", async () => {
     const now = Date.now();
-    await pauseLane(env.DB, "bulk", "the upstream is down", null, now);
+    await holdLane(env.DB, "paused", { name: "bulk", reason: "the upstream is down", until: null }, now);
     expect((await factsAt(now))[1]).toMatchObject({
       code: "lane-held",
       lane: "bulk",
@@ -208,7 +208,7 @@ describe("an alert", () => {
     expect(await stored()).toBe(0);
   });
 
-  it("is over where nobody listens any more", async () => {
+  it("is over where no endpoint listens any more", async () => {
     const now = Date.now();
     const webhook = await newWebhook(tenant, missed);
     await schedule("nightly", now - 10 * MINUTE);
@@ -220,7 +220,7 @@ describe("an alert", () => {
     await recover();
   });
 
-  it("is looked for by the clock once a minute, as long as somebody listens", async () => {
+  it("is looked for by the clock once a minute, as long as an endpoint listens", async () => {
     const now = Date.now();
     const state = new Map<string, unknown>();
     const kv = {

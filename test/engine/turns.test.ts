@@ -1,4 +1,4 @@
-/** The line of a rate as a worker keeps it: everybody at their turn, in their order, whatever else happens to the line. */
+/** The queue of a rate as a worker keeps it: every task at its turn, in order, whatever else happens to the queue. */
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
 import { TURN_GRACE_MS } from "../../src/core/bounds.ts";
@@ -6,7 +6,7 @@ import { rateOf, type Rate } from "../../src/core/share.ts";
 import { cancelTasks } from "../../src/results/cancel-tasks.ts";
 import type { ClaimedTask } from "../../src/results/claim-tasks.ts";
 import { insertTasks } from "../../src/results/submit-tasks.ts";
-import { pauseLane } from "../../src/results/lanes/lanes.ts";
+import { holdLane } from "../../src/results/lanes/lanes.ts";
 import { readTasks } from "../../src/results/read-tasks.ts";
 import { keepRateQueue } from "../../src/worker/rate-queue.ts";
 import { claimAt, hearingEnv, insertLimited, limitedTask, newKey } from "./limited-tasks.ts";
@@ -20,7 +20,7 @@ interface Start {
   at: number;
 }
 
-/** Keeps the line of this rate until nobody waits there; answers who was worked on, and when. */
+/** Keeps the queue of this rate until no task waits there; answers which were worked on, and when. */
 async function keep({ key }: Rate, onStart: (start: Start) => Promise<void> = async () => {}): Promise<Start[]> {
   const starts: Start[] = [];
   const works: Promise<void>[] = [];
@@ -51,7 +51,7 @@ it("starts all in their order, an interval apart by the record", async () => {
   console.log(`40 starts in ${took} ms, ideally ${39 * INTERVAL_MS}; ${exact} of 39 gaps are exact`);
 });
 
-it("makes one line of what it starts and what bells claim meanwhile", async () => {
+it("makes one queue of what it starts and what bells claim meanwhile", async () => {
   const rate = newRate();
   const ids = await insertLimited(30, { rates: [rate] });
   const { claimed } = await claimAt(ids.slice(0, 1));
@@ -66,13 +66,13 @@ it("makes one line of what it starts and what bells claim meanwhile", async () =
   expect(Math.min(...gapsOf(inOrder))).toBeGreaterThanOrEqual(INTERVAL_MS);
 });
 
-it("passes over who is cancelled, whose lane is paused, and who lacks a place", async () => {
+it("passes over a task that is cancelled, whose lane is paused, or that lacks a slot", async () => {
   const rate = newRate();
   const rates = [rate];
   const concurrency = [{ key: newKey(), limit: 1 }];
   const [holder] = await insertLimited(1, { concurrency });
   await claimAt([holder!]);
-  await pauseLane(env.DB, "bulk", null, null, Date.now());
+  await holdLane(env.DB, "paused", { name: "bulk", reason: null, until: null }, Date.now());
   const [first, gone, ...rest] = await insertLimited(6, { rates });
   const held = [limitedTask({ rates, concurrency }), limitedTask({ rates }, { lane: "bulk" })];
   await insertTasks(env.DB, held);

@@ -145,6 +145,7 @@ interface Left {
 /** Work in every state in which a release can leave it. */
 async function leaveWork(api: Api, name: string): Promise<Left> {
   await api.post("/v1/lanes/bulk/pause");
+  await api.post("/v1/lanes/high/drain");
   const [running, queued, scheduled, waiting] = await Promise.all([
     api.submit("test.hook", { url: holderUrl }),
     api.submit("test.noop", {}, { lane: "bulk" }),
@@ -177,6 +178,11 @@ async function leaveWork(api: Api, name: string): Promise<Left> {
 async function endsWhatWasLeft(api: Api, left: Left): Promise<void> {
   expect(await ended(api, left.running)).toMatchObject({ state: "succeeded", attempt: 2 });
   await api.post("/v1/lanes/bulk/resume");
+  // The other release drained the lane.
+  const inHigh = { task: "test.noop", options: { lane: "high" } };
+  expect((await api.post("/v1/tasks", inHigh)).status).toBe(503);
+  await api.post("/v1/lanes/high/resume");
+  expect((await api.post("/v1/tasks", inHigh)).status).toBe(202);
   expect(await ended(api, left.queued)).toMatchObject({ state: "succeeded", attempt: 1 });
   expect(await ended(api, left.scheduled)).toMatchObject({ state: "succeeded", attempt: 1 });
   expect((await api.post(`/v1/tasks/${left.waiting}/signals/go`, 1)).status).toBe(202);

@@ -4,7 +4,7 @@ import type { Lane } from "../../core/bounds.ts";
 import { ProblemError, problem, type Problem } from "../../core/problems.ts";
 import { earliest } from "../../core/wake.ts";
 import type { Audit } from "../../results/audit.ts";
-import { drainLane, isDraining, readDrains, type Drain } from "../../results/lanes/drains.ts";
+import { drainsAmong, holdLane, readLanes, type Drain, type LaneRow } from "../../results/lanes/lanes.ts";
 import type { Waiting } from "../../results/schedules/read.ts";
 import { announce } from "../announce.ts";
 import { findTask, taskNames } from "../registry.ts";
@@ -24,7 +24,7 @@ export async function drain(
   now: number,
   audit: Audit | null = null,
 ): Promise<void> {
-  await drainLane(env.DB, lane, reason, until, now, audit);
+  await holdLane(env.DB, "draining", { name: lane, reason, until }, now, audit);
   await announce(env, { lookAt: now }, now);
 }
 
@@ -39,13 +39,13 @@ export function laneDrains({ name, reason, until }: Drain, now: number): Problem
 
 /** Throws a 503 problem where one of these lanes accepts nothing new. */
 export async function demandAccepting(env: Env, lanes: readonly string[], now: number): Promise<void> {
-  const found = (await readDrains(env.DB, now)).find((each) => lanes.includes(each.name));
+  const found = drainsAmong(await readLanes(env.DB), now).find((each) => lanes.includes(each.name));
   if (found) throw new ProblemError(laneDrains(found, now));
 }
 
 /** The tasks whose ticks wait at `now` because their lanes drain, and when the first of these lanes accepts again by itself. */
-export function waitingTicks(env: Env, all: readonly Drain[], now: number): Waiting & { until: number | null } {
-  const drains = all.filter((each) => isDraining(each, now));
+export function waitingTicks(env: Env, rows: readonly LaneRow[], now: number): Waiting & { until: number | null } {
+  const drains = drainsAmong(rows, now);
   const lanes = drains.map((each) => each.name);
   const tasks = lanes.length === 0 ? [] : taskNames(env).filter((name) => lanes.includes(findTask(name, env)!.lane));
   return { lanes, tasks, until: earliest(drains.map((each) => each.until)) };

@@ -4,8 +4,7 @@ import { readBacklogs } from "../../broker/backlog.ts";
 import type { LaneResource } from "../../contract/lane.ts";
 import { HELD_LOOK_MS, LANES, type Lane } from "../../core/bounds.ts";
 import type { Audit } from "../../results/audit.ts";
-import { readDrains } from "../../results/lanes/drains.ts";
-import { pauseLane, readLanes, resumeLane } from "../../results/lanes/lanes.ts";
+import { holdLane, isHeldAs, readLanes, resumeLane } from "../../results/lanes/lanes.ts";
 import { countLanes } from "../../results/live-counts.ts";
 import { announce } from "../announce.ts";
 
@@ -14,21 +13,21 @@ const HORIZON_MS = HELD_LOOK_MS + 60_000;
 
 /** Every lane as it stands at `now`. */
 export async function describeLanes(env: Env, now: number): Promise<LaneResource[]> {
-  const [rows, drains, { counts, capped }, backlogs] = await Promise.all([
+  const [rows, { counts, capped }, backlogs] = await Promise.all([
     readLanes(env.DB),
-    readDrains(env.DB, now),
     countLanes(env.DB, now + HORIZON_MS),
     readBacklogs(env),
   ]);
   return LANES.map((name) => {
-    const held = rows.find((each) => each.name === name && each.paused === 1 && (each.until ?? Infinity) > now);
-    const drain = drains.find((each) => each.name === name);
-    const { reason = null, until = null } = held ?? drain ?? {};
+    const row = rows.find((each) => each.name === name);
+    const paused = row !== undefined && isHeldAs("paused", row, now);
+    const draining = row !== undefined && isHeldAs("draining", row, now);
+    const { reason, until } = paused || draining ? row : { reason: null, until: null };
     const { queued = 0, running = 0 } = counts.find((each) => each.lane === name) ?? {};
     return {
       name,
-      paused: held !== undefined,
-      draining: drain !== undefined,
+      paused,
+      draining,
       reason,
       until: until === null ? null : new Date(until).toISOString(),
       queued,
@@ -48,7 +47,7 @@ export async function pause(
   now: number,
   audit: Audit | null = null,
 ): Promise<void> {
-  await pauseLane(env.DB, lane, reason, until, now, audit);
+  await holdLane(env.DB, "paused", { name: lane, reason, until }, now, audit);
   await announce(env, { lookAt: until }, now);
 }
 

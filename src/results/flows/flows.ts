@@ -14,7 +14,7 @@ import {
   type IdempotencyClaim,
   type Remembered,
 } from "../idempotency.ts";
-import { lanesAccept } from "../lanes/drains.ts";
+import { lanesAccept } from "../lanes/lanes.ts";
 import { named } from "../named.ts";
 import type { NewTask } from "../new-task.ts";
 import { withLargePayloads } from "../read-tasks.ts";
