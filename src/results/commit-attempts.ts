@@ -13,7 +13,7 @@ import { byteLength } from "../core/byte-length.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
 import { addRelease, type Released } from "./flows/release.ts";
 import { IS_STILL_LOST } from "./rescue-tasks.ts";
-import { IS_AWAKE } from "./suspend-tasks.ts";
+import { SUSPEND } from "./suspend-tasks.ts";
 import { OVERFLOW } from "./task-row.ts";
 
 /** An attempt's end, ready to be written. Instants are ms since the epoch. */
@@ -107,9 +107,9 @@ const COMMITTED_COLUMNS = `tasks.id, tasks.tenant, tasks.task, tasks.state, task
 // Whatever a handler does after its task was asked to stop, the task is cancelled.
 const COMMIT = `
 UPDATE tasks SET
-  state = CASE WHEN ${UNDOES} THEN 'queued' WHEN ${CANCELLED} THEN 'cancelled' WHEN ${IS_AWAKE} THEN 'queued' ELSE v.state END,
-  run_at = CASE WHEN ${UNDOES} OR ${IS_AWAKE} THEN v.at ELSE COALESCE(v.run_at, tasks.run_at) END,
-  waiting_for = CASE WHEN ${CANCELLED} OR ${IS_AWAKE} THEN NULL ELSE v.wait END,
+  state = CASE WHEN ${UNDOES} THEN 'queued' WHEN ${CANCELLED} THEN 'cancelled' ELSE ${SUSPEND.state} END,
+  run_at = CASE WHEN ${UNDOES} THEN v.at ELSE ${SUSPEND.run_at} END,
+  waiting_for = CASE WHEN ${CANCELLED} THEN NULL ELSE ${SUSPEND.waiting_for} END,
   undo = CASE
     WHEN ${UNDOES} AND ${CANCELLED} THEN ${undoing("'cancelled'", cancelledError("tasks.cancel_reason"))}
     WHEN ${UNDOES} THEN ${undoing("'failed'", "v.error")}
@@ -120,7 +120,7 @@ UPDATE tasks SET
   finished_at = CASE WHEN ${ENDS} THEN ${END.finished_at} END,
   retain_until = CASE WHEN ${ENDS} THEN ${END.retain_until} END,
   due_at = CASE WHEN ${ENDS} THEN ${END.due_at}
-    WHEN ${UNDOES} OR ${IS_AWAKE} THEN v.at + ${BELL_MS} ELSE v.due_at END,
+    WHEN ${UNDOES} THEN v.at + ${BELL_MS} ELSE ${SUSPEND.due_at} END,
   object = tasks.object | v.object,
   history = json_insert(
     CASE WHEN json_array_length(tasks.history) >= ${MAX_HISTORY} THEN json_remove(tasks.history, '$[1]')

@@ -1,6 +1,6 @@
 /**
- * Suspended tasks, as SQL: what wakes a task that waits without a worker. The commit of its attempt makes it wait; a signal, or
- * the end of the tasks that it waits for, queues it again in the transaction that brings it. The clock ends a sleep.
+ * Suspends tasks, and wakes them, as SQL. The commit of an attempt writes what {@link SUSPEND} says; a signal, or the end of the
+ * tasks that are waited for, queues the task again in the transaction that brings it. The clock ends a sleep.
  */
 
 import { BELL_MS } from "../core/bounds.ts";
@@ -11,13 +11,21 @@ const anyGroupEnded = (wait: string) => `EXISTS (SELECT 1 FROM json_each(${wait}
     SELECT 1 FROM json_each(team.value) AS child JOIN tasks AS other ON other.id = child.value
     WHERE other.state IN ${sqlStates(LIVE_STATES)}))`;
 
-/**
- * Whether that which a commit `v` is to wait for has come already, between the attempt's last look and its commit: then the
- * task is queued and does not wait.
- */
-export const IS_AWAKE = `(v.wait IS NOT NULL AND (
+/** Whether what a commit `v` is to wait for has come already, between the attempt's last look and its commit. */
+const IS_AWAKE = `(v.wait IS NOT NULL AND (
   json_array_length(v.wait, '$.signals') > 0 AND tasks.signals > v.wait->>'heard'
   OR ${anyGroupEnded("v.wait")}))`;
+
+/**
+ * What the commit `v` of an attempt sets that leaves its task live. One with a wait (`v.wait`, which a signal, tasks or a time
+ * ends) suspends the task, or queues it at once where what is waited for has come already. Without a wait the task moves as `v` says.
+ */
+export const SUSPEND = {
+  state: `CASE WHEN ${IS_AWAKE} THEN 'queued' ELSE v.state END`,
+  run_at: `CASE WHEN ${IS_AWAKE} THEN v.at ELSE COALESCE(v.run_at, tasks.run_at) END`,
+  due_at: `CASE WHEN ${IS_AWAKE} THEN v.at + ${BELL_MS} ELSE v.due_at END`,
+  waiting_for: `CASE WHEN ${IS_AWAKE} THEN NULL ELSE v.wait END`,
+} as const;
 
 const queuedAt = (at: string) => `state = 'queued', run_at = ${at}, due_at = ${at} + ${BELL_MS}, waiting_for = NULL`;
 
