@@ -3,7 +3,7 @@
  * repeat, after a 429 or 503 everything, because then nothing was done.
  */
 
-import { pause, within } from "./deadline.ts";
+import { pause, withDeadline } from "./deadline.ts";
 import { ConnectionError, LovageProblem, problemIn } from "./problem-errors.ts";
 
 /** What every method takes. */
@@ -99,7 +99,7 @@ export function connect(options: ClientOptions): Connection {
     repeat(call, async (url, init) => {
       const late = () => new ConnectionError(`no answer from ${url}`);
       const ms = ANSWER_WITHIN_MS + (call.thinkingMs ?? 0);
-      return within(ms, call.signal, late, async (signal) => {
+      return withDeadline(ms, call.signal, late, async (signal) => {
         const response = await send(url, { ...init, signal }).catch((cause: unknown) => {
           throw new ConnectionError(`no connection to ${url}`, { cause });
         });

@@ -4,7 +4,7 @@
 const MAX_TIMER_MS = 2_147_483_647;
 
 /** Runs `act` with a signal that aborts with the caller's, or for `late()` when the time is up. */
-export async function within<T>(
+export async function withDeadline<T>(
   ms: number,
   signal: AbortSignal | undefined,
   late: () => Error,

@@ -1,7 +1,7 @@
 /** Waits for the end of a task or a flow, by requests that the service holds until there is one. Survives its restarts. */
 
 import type { Call, CallOptions, Connection } from "./connection.ts";
-import { pause, within } from "./deadline.ts";
+import { pause, withDeadline } from "./deadline.ts";
 import { WaitTimeoutError } from "./ended-errors.ts";
 
 export interface WaitOptions extends CallOptions {
@@ -34,7 +34,7 @@ export async function waitForEnd<Resource extends { state: string }>(
 ): Promise<Resource> {
   const until = ms === undefined ? Infinity : Date.now() + ms;
   const late = () => new WaitTimeoutError(`${path} has not ended within ${ms} ms`);
-  return within(ms ?? Infinity, signal, late, async (signal) => {
+  return withDeadline(ms ?? Infinity, signal, late, async (signal) => {
     for (;;) {
       const askedAt = Date.now();
       const seconds = Math.max(0, Math.min(WAIT_SECONDS, Math.ceil((until - askedAt) / 1_000)));

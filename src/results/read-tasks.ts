@@ -1,6 +1,6 @@
 /** Reads tasks by their ids. */
 
-import { persistOr503 } from "./d1.ts";
+import { Batch, persistOr503 } from "./d1.ts";
 import { WHOLE_TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 
 /** The tenant's task with both payloads, or null where it has none of this id. */
@@ -50,11 +50,9 @@ export async function withLargePayloads<Row extends WholeTaskRow>(db: D1Database
  * then on its changes are told to the object. Answers the row as it is at that moment.
  */
 export async function markObject(db: D1Database, id: string, bit: number): Promise<WholeTaskRow | null> {
-  return persistOr503(async () => {
-    const [, read] = await db.batch<WholeTaskRow>([
-      db.prepare("UPDATE tasks SET object = object | ?2 WHERE id = ?1 AND object & ?2 = 0").bind(id, bit),
-      db.prepare(`SELECT ${WHOLE_TASK_COLUMNS} FROM tasks WHERE id = ?1`).bind(id),
-    ]);
-    return read?.results[0] ?? null;
-  });
+  const batch = new Batch(db);
+  batch.add(db.prepare("UPDATE tasks SET object = object | ?2 WHERE id = ?1 AND object & ?2 = 0").bind(id, bit));
+  const row = batch.first<WholeTaskRow>(db.prepare(`SELECT ${WHOLE_TASK_COLUMNS} FROM tasks WHERE id = ?1`).bind(id));
+  await batch.run(persistOr503);
+  return row();
 }

@@ -9,6 +9,7 @@ import { storageOf } from "../engine/storage.ts";
 import type { Background } from "../engine/store.ts";
 import { measure } from "../results/size.ts";
 import { missingInSchema } from "../results/trouble.ts";
+import { within } from "../results/within.ts";
 import { operation } from "./operation.ts";
 import { howToMigrate } from "./problem.ts";
 
@@ -120,9 +121,9 @@ async function findings(env: Env, background: Background): Promise<Findings> {
 
 async function look(env: Env): Promise<Findings> {
   const [answers, { check: clock, lagMs: clockLagMs }, backlog] = await Promise.all([
-    within(checkDatabase(env), (detail) => ({ ok: false, detail })),
-    within(checkClock(env), (detail) => ({ check: { ok: false, detail }, lagMs: null })),
-    within(readBacklogs(env), () => Object.fromEntries(LANES.map((lane) => [lane, null])) as Record<Lane, null>),
+    foundOr(checkDatabase(env), (detail) => ({ ok: false, detail })),
+    foundOr(checkClock(env), (detail) => ({ check: { ok: false, detail }, lagMs: null })),
+    foundOr(readBacklogs(env), () => Object.fromEntries(LANES.map((lane) => [lane, null])) as Record<Lane, null>),
   ]);
   return { answers, clock, clockLagMs, backlog };
 }
@@ -144,7 +145,11 @@ async function checkClock(env: Env): Promise<{ check: Check; lagMs: number | nul
 }
 
 /** The finding, or `orElse` where it comes too late or fails. */
-async function within<T>(finding: Promise<T>, orElse: (detail: string) => T): Promise<T> {
-  const late = scheduler.wait(PATIENCE_MS).then(() => orElse(`no answer within ${PATIENCE_MS} ms`));
-  return Promise.race([finding.catch(() => orElse("it answered with an error")), late]);
+async function foundOr<T>(finding: Promise<T>, orElse: (detail: string) => T): Promise<T> {
+  try {
+    const found = await within(finding, PATIENCE_MS);
+    return found === "late" ? orElse(`no answer within ${PATIENCE_MS} ms`) : found;
+  } catch {
+    return orElse("it answered with an error");
+  }
 }

@@ -26,7 +26,7 @@ import { Journal } from "./journal.ts";
 import { childFailure, tooLate } from "./call-errors.ts";
 import { reached, UnreachableError } from "./reached.ts";
 import type { Reporter } from "./reporter.ts";
-import { failureOf, isSteering, textOf, thrownAgain, tryStep } from "./step.ts";
+import { failureOf, isSteering, journalText, thrownAgain, tryStep } from "./step.ts";
 import { Undos } from "./undos.ts";
 
 /** Delay until the next attempt when D1 or the progress object could not be reached. */
@@ -112,7 +112,7 @@ export class Durable {
         if (!isSteering(error, this.#signal)) await this.#journal.end({ ...entry, error: failureOf(error) });
         throw error;
       }
-      const text = textOf(name, value);
+      const text = journalText(name, value);
       await this.#journal.end({ ...entry, value: text, ...(options.undo ? { undo: true } : {}) });
       // The value after JSON, as a later attempt will see it.
       return JSON.parse(text) as T;

@@ -34,7 +34,7 @@ export function isSteering(error: unknown, signal: AbortSignal): boolean {
 }
 
 /** A step's value as it is kept. */
-export function textOf(name: string, value: unknown): string {
+export function journalText(name: string, value: unknown): string {
   const text = JSON.stringify(value) ?? "null";
   demandKept(name, value);
   if (text.length <= MAX_PAYLOAD_BYTES / 3) return text;

@@ -24,7 +24,7 @@ import { endpointSecrets, openTaskSecret, resealEndpoint } from "../engine/webho
 import { whyNoTarget } from "../engine/webhooks/target.ts";
 import type { Audit } from "../results/audit.ts";
 import { readWebhook } from "../results/webhooks/read.ts";
-import { noteFailure, noteSuccess, pauseWebhook } from "../results/webhooks/health.ts";
+import { noteEndpointFailure, noteEndpointSuccess, pauseWebhook } from "../results/webhooks/health.ts";
 import type { WebhookRow } from "../results/webhooks/row.ts";
 import { fetchGuarded } from "../outbound/guarded-fetch.ts";
 import { outboundPolicy } from "../outbound/guard.ts";
@@ -62,7 +62,7 @@ async function deliver(delivery: Delivery, ctx: TaskContext): Promise<{ status: 
   const isJudged = webhook.id !== DEFAULT_WEBHOOK;
   try {
     const status = await post(delivery, webhook, ctx);
-    if (isJudged && webhook.failingSince !== null) await noteSuccess(env.DB, webhook.tenant, webhook.id);
+    if (isJudged && webhook.failingSince !== null) await noteEndpointSuccess(env.DB, webhook.tenant, webhook.id);
     return { status };
   } catch (error) {
     if (isJudged && !ctx.signal.aborted) await judge(env, webhook, error);
@@ -76,7 +76,7 @@ async function judge(env: Env, { tenant, id }: WebhookRow, error: unknown): Prom
     await pauseWebhook(env.DB, tenant, id, reason, pausedBySystem(tenant, id, reason));
   } else {
     const entry = pausedBySystem(tenant, id, "every attempt for days has failed");
-    await noteFailure(env.DB, tenant, id, Date.now(), entry);
+    await noteEndpointFailure(env.DB, tenant, id, Date.now(), entry);
   }
 }
 

@@ -16,7 +16,7 @@ import { deleteTasks } from "../../src/results/purge-tasks.ts";
 import { listDeliveries } from "../../src/results/webhooks/read-deliveries.ts";
 import { listWebhooks, readWebhook } from "../../src/results/webhooks/read.ts";
 import { replayTasks } from "../../src/results/webhooks/replay.ts";
-import { noteFailure, noteSuccess, pauseWebhook } from "../../src/results/webhooks/health.ts";
+import { noteEndpointFailure, noteEndpointSuccess, pauseWebhook } from "../../src/results/webhooks/health.ts";
 import { countRows } from "./count-rows.ts";
 import { claimOne, endOf, newTask, newTenant, newWebhook, quietEnv } from "./webhook-tasks.ts";
 
@@ -68,7 +68,7 @@ describe("an end", () => {
     expect(owed).toEqual([{ id: task.id }]);
   });
 
-  it("becomes deliveries at the next tick where whoever committed it died", async () => {
+  it("becomes deliveries at the next tick where the isolate that committed it died", async () => {
     const tenant = newTenant();
     const { id: webhookId } = await newWebhook(tenant);
     const taskId = await ended(tenant);
@@ -93,7 +93,7 @@ describe("an end", () => {
     expect(await owes(taskId)).toBe(false);
   });
 
-  it("makes the same deliveries whoever comes, however often and at once", async () => {
+  it("makes the same deliveries however often it is tried, also at once", async () => {
     const tenant = newTenant();
     const { id } = await newWebhook(tenant);
     const taskId = await ended(tenant);
@@ -101,7 +101,7 @@ describe("an end", () => {
     const three = [1, 2, 3].map(() => announce(quietEnv(), { owed: [{ id: taskId }] }));
     await Promise.all(three);
     expect(await deliveries(tenant, id)).toHaveLength(1);
-    // One who read the outbox long ago and was held up writes only now.
+    // A tick that read the outbox long ago and was held up writes only now.
     const { task_id, run, state, attempt, finished_at, error } = row as Record<string, string>;
     await env.DB.prepare("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
       .bind(task_id, run, tenant, state, attempt, finished_at, error)
@@ -207,10 +207,10 @@ describe("an endpoint", () => {
   it("is paused after five days without a success, and says why", async () => {
     const tenant = newTenant();
     const { id } = await newWebhook(tenant);
-    await noteFailure(env.DB, tenant, id, start);
-    await noteFailure(env.DB, tenant, id, start + GIVE_UP_AFTER_MS - 1);
+    await noteEndpointFailure(env.DB, tenant, id, start);
+    await noteEndpointFailure(env.DB, tenant, id, start + GIVE_UP_AFTER_MS - 1);
     expect(await readWebhook(env.DB, tenant, id)).toMatchObject({ failingSince: start, paused: 0 });
-    await noteFailure(env.DB, tenant, id, start + GIVE_UP_AFTER_MS);
+    await noteEndpointFailure(env.DB, tenant, id, start + GIVE_UP_AFTER_MS);
     expect(await readWebhook(env.DB, tenant, id)).toMatchObject({
       paused: 1,
       pausedReason: "every attempt since 2026-03-01T00:00:00.000Z has failed",
@@ -220,10 +220,10 @@ describe("an endpoint", () => {
   it("starts anew with a success", async () => {
     const tenant = newTenant();
     const { id } = await newWebhook(tenant);
-    await noteFailure(env.DB, tenant, id, start);
-    await noteSuccess(env.DB, tenant, id);
+    await noteEndpointFailure(env.DB, tenant, id, start);
+    await noteEndpointSuccess(env.DB, tenant, id);
     expect(await readWebhook(env.DB, tenant, id)).toMatchObject({ failingSince: null });
-    await noteFailure(env.DB, tenant, id, start + GIVE_UP_AFTER_MS);
+    await noteEndpointFailure(env.DB, tenant, id, start + GIVE_UP_AFTER_MS);
     expect(await readWebhook(env.DB, tenant, id)).toMatchObject({ failingSince: start + GIVE_UP_AFTER_MS, paused: 0 });
   });
 
@@ -231,16 +231,16 @@ describe("an endpoint", () => {
     const tenant = newTenant();
     const { id } = await newWebhook(tenant);
     const { db, written } = countRows(env.DB);
-    await noteSuccess(db, tenant, id);
+    await noteEndpointSuccess(db, tenant, id);
     expect(written()).toBe(0);
-    await noteFailure(db, tenant, id, start);
+    await noteEndpointFailure(db, tenant, id, start);
     expect(written()).toBe(1);
-    await noteFailure(db, tenant, id, start + 1_000);
+    await noteEndpointFailure(db, tenant, id, start + 1_000);
     expect(written()).toBe(0);
     await pauseWebhook(db, tenant, id, "gone");
     expect(written()).toBe(1);
     await pauseWebhook(db, tenant, id, "gone again");
-    await noteFailure(db, tenant, id, start + GIVE_UP_AFTER_MS);
+    await noteEndpointFailure(db, tenant, id, start + GIVE_UP_AFTER_MS);
     expect(written()).toBe(0);
     expect(await readWebhook(env.DB, tenant, id)).toMatchObject({ pausedReason: "gone" });
   });

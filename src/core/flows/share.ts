@@ -78,12 +78,12 @@ function partsOf(source: Source): Source[] {
 }
 
 /** How many items, members and ids a source has when it is written out in full. */
-export function sizeOf(source: Source, known: Map<Source, number>): number {
+export function expandedSize(source: Source, known: Map<Source, number>): number {
   if (isSmall(source)) return 1;
   const before = known.get(source);
   if (before !== undefined) return before;
   const own = typeof source === "object" && "if" in source ? (source.if?.length ?? 0) : 0;
-  const size = partsOf(source).reduce((sum, part) => sum + sizeOf(part, known), 1 + own);
+  const size = partsOf(source).reduce((sum, part) => sum + expandedSize(part, known), 1 + own);
   known.set(source, size);
   return size;
 }

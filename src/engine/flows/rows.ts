@@ -2,7 +2,7 @@
 
 import { deadlineSchema } from "../../contract/flow.ts";
 import type { PlannedTask, Source } from "../../core/flows/flow.ts";
-import { Sharing, sizeOf, type StoredSource } from "../../core/flows/share.ts";
+import { Sharing, expandedSize, type StoredSource } from "../../core/flows/share.ts";
 import { DEFAULT_RETENTION_MS, MAX_PARAM_BYTES } from "../../core/bounds.ts";
 import { pointerTo } from "../../core/path.ts";
 import { planFlow } from "../../core/flows/plan.ts";
@@ -70,7 +70,7 @@ function refuseHeavyErrors(onError: PlannedTask[], found: Fault[]): void {
   const known = new Map<Source, number>();
   const taken = onError
     .flatMap(({ passed, from }) => [...(passed === null ? [] : [passed]), ...Object.values(from)])
-    .reduce((sum, source) => sum + sizeOf(source, known), 0);
+    .reduce((sum, source) => sum + expandedSize(source, known), 0);
   if (taken <= MAX_ERROR_SOURCES) return;
   const detail = `its tasks take ${taken} values, each counted wherever it is taken; ${MAX_ERROR_SOURCES} is the limit`;
   found.push({ pointer: "/onError", detail });

@@ -153,13 +153,13 @@ function rangesOf(env: Env, reader: LimitReader, kind: LimitKind, task: string |
   const names = task === undefined ? taskNames(env) : [task];
   const ofTasks = reader.isOperator ? [allOf(env, reader, kind, names, task)] : ownOf(env, reader, kind, names);
   if (task !== undefined || kind === "rate") return ofTasks;
-  return [...ofTasks, { ...within(submissionKey(reader.tenant, "")), also: [] }];
+  return [...ofTasks, { ...keysUnder(submissionKey(reader.tenant, "")), also: [] }];
 }
 
 /** For the operator: the limits of all tenants, and those declared for whole tasks even if they are not in use. */
 function allOf(env: Env, reader: LimitReader, kind: LimitKind, names: string[], task: string | undefined) {
   const also = names.flatMap((name) => declaredKeys(env, reader, kind, name));
-  if (task === undefined) return { ...within("task:"), also };
+  if (task === undefined) return { ...keysUnder("task:"), also };
   return { from: definitionKey(task, "", null), before: `task:${task}A`, also };
 }
 
@@ -169,7 +169,7 @@ function ownOf(env: Env, reader: LimitReader, kind: LimitKind, names: string[]):
   return limited
     .toSorted((a, b) => (`${a}:` < `${b}:` ? -1 : 1))
     .map((name) => ({
-      ...within(definitionKey(name, "", reader.tenant)),
+      ...keysUnder(definitionKey(name, "", reader.tenant)),
       also: declaredKeys(env, reader, kind, name),
     }));
 }
@@ -192,7 +192,7 @@ function isDeclared(env: Env, name: LimitName): boolean {
 }
 
 /** Keys that begin with this, which ends with a colon. */
-function within(prefix: string): { from: string; before: string } {
+function keysUnder(prefix: string): { from: string; before: string } {
   return { from: prefix, before: `${prefix.slice(0, -1)};` };
 }
 

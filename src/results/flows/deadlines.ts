@@ -1,7 +1,7 @@
 /** The deadlines of flows. A flow without one has no entry in their index, and costs nothing. */
 
 import { LIVE_STATES, sqlStates } from "../../core/states.ts";
-import { persist } from "../d1.ts";
+import { Batch, persist } from "../d1.ts";
 
 /** The condition of the partial index, word for word. */
 const WATCHED = "deadline IS NOT NULL AND state = 'running' AND failing = 0 AND overdue < 2";
@@ -25,26 +25,23 @@ export async function readNextDeadline(db: D1Database): Promise<number | null> {
   return persist(() => db.prepare(NEXT_DEADLINE).first<number>("deadline"));
 }
 
+const MISS = `UPDATE flows SET overdue = 1 WHERE id = ?1 AND ${WATCHED} AND overdue = 0 AND deadline <= ?2`;
+
+const UNENDED = `
+SELECT tasks.id FROM flows, json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value
+WHERE flows.id = ?1 AND flows.overdue = 1 AND flows.state = 'running' AND flows.failing = 0
+  AND tasks.state IN ${sqlStates(LIVE_STATES)}`;
+
 /**
  * Notes that the flow has missed its deadline, however its members end from now on. Answers the ids of the
  * members that have not ended; none where the flow itself has.
  */
 export async function markOverdue(db: D1Database, flowId: string, now: number): Promise<string[]> {
-  const [, members] = await persist(() =>
-    db.batch<{ id: string }>([
-      db
-        .prepare(`UPDATE flows SET overdue = 1 WHERE id = ?1 AND ${WATCHED} AND overdue = 0 AND deadline <= ?2`)
-        .bind(flowId, now),
-      db
-        .prepare(
-          `SELECT tasks.id FROM flows, json_each(flows.ids) AS member JOIN tasks ON tasks.id = member.value
-           WHERE flows.id = ?1 AND flows.overdue = 1 AND flows.state = 'running' AND flows.failing = 0
-             AND tasks.state IN ${sqlStates(LIVE_STATES)}`,
-        )
-        .bind(flowId),
-    ]),
-  );
-  return members?.results.map((row) => row.id) ?? [];
+  const batch = new Batch(db);
+  batch.add(db.prepare(MISS).bind(flowId, now));
+  const members = batch.rows<{ id: string }>(db.prepare(UNENDED).bind(flowId));
+  await batch.run(persist);
+  return members().map((row) => row.id);
 }
 
 /** Notes that all members were cancelled or asked to stop: the clock need not look again. */

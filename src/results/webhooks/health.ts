@@ -14,7 +14,7 @@ UPDATE webhooks SET
 WHERE tenant = ?1 AND id = ?2 AND (failing_since IS NULL OR (failing_since <= ?4 AND paused = 0))`;
 
 /** Notes a failed attempt: the endpoint is failing from then on, and is paused after {@link GIVE_UP_AFTER_MS}. */
-export async function noteFailure(
+export async function noteEndpointFailure(
   db: D1Database,
   tenant: string,
   id: string,
@@ -32,7 +32,7 @@ export async function noteFailure(
 }
 
 /** Notes an attempt that the receiver accepted: the endpoint is no longer failing. */
-export async function noteSuccess(db: D1Database, tenant: string, id: string): Promise<void> {
+export async function noteEndpointSuccess(db: D1Database, tenant: string, id: string): Promise<void> {
   await persist(() =>
     db
       .prepare("UPDATE webhooks SET failing_since = NULL WHERE tenant = ?1 AND id = ?2 AND failing_since IS NOT NULL")
