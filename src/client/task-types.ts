@@ -2,6 +2,7 @@
 
 import type { OptionsInput } from "../contract/submission.ts";
 import type { TaskResource } from "../contract/task.ts";
+import type { FilterInput } from "../contract/task-filter.ts";
 import type { InputOf, Named, NameOf, TaskOf, Tasks } from "../contract/typed-task.ts";
 import type { CallOptions } from "./connection.ts";
 import type { LovageProblem } from "./problem-errors.ts";
@@ -42,27 +43,10 @@ export type TaskRef<Name extends string> = string | { id: string; task: Name };
 type State = TaskResource["state"];
 
 /** Tasks that have all of it. */
-export interface TaskFilter<Name extends string> {
+export interface TaskFilter<Name extends string> extends Omit<FilterInput, "task"> {
   state?: State | readonly State[] | undefined;
   task?: Name | undefined;
-  lane?: string | undefined;
   tags?: Readonly<Record<string, string>> | undefined;
-  /** ISO 8601, exclusive. */
-  createdAfter?: string | undefined;
-  createdBefore?: string | undefined;
-  finishedAfter?: string | undefined;
-  finishedBefore?: string | undefined;
-  /** The type of its error, such as `"timeout"`. */
-  error?: string | undefined;
-  flowId?: string | undefined;
-  /** The id of a task: what it has spawned or released; with `rootId` all that goes back to it, itself included. */
-  parentId?: string | undefined;
-  rootId?: string | undefined;
-  /** The id of the schedule whose tick it is. */
-  schedule?: string | undefined;
-  /** How long its latest attempt has waited since it could start, and how long it has run: durations. */
-  waitLongerThan?: number | string | undefined;
-  runLongerThan?: number | string | undefined;
 }
 
 export interface ListTasksOptions extends CallOptions {

@@ -2,6 +2,8 @@
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
+export const TASK_ID = /^task_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
 const LATEST = 2 ** 48 - 1;
 
 /** Times of ids and of rows differ by less than this, in ms, where both were set by one request. */

@@ -1,11 +1,9 @@
 /** Ids: TypeIDs over UUIDv7 (https://github.com/jetify-com/typeid), so that they sort by the time they were made. */
 
 import { TypeID, typeidUnboxed } from "typeid-js";
-import { firstIdAt } from "../core/id-time.ts";
+import { firstIdAt, TASK_ID } from "../core/id-time.ts";
 
 const FLOW_ID = /^flow_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
-
-const TASK_ID = /^task_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 const KEY_ID = /^key_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 

@@ -1,5 +1,6 @@
 /** What a list or a bulk verb selects, and where to look for it. */
 
+import type { FilterValues } from "../contract/task-filter.ts";
 import { firstIdAt, ID_SLACK_MS, idTime } from "../core/id-time.ts";
 import { isErrorGroupId } from "../core/error-groups.ts";
 import { LIVE_STATES, type State } from "../core/states.ts";
@@ -7,29 +8,13 @@ import { persistOr503 } from "./d1.ts";
 import { readChildren, readDescendants } from "./family.ts";
 import { readMemberIds } from "./flows/flows.ts";
 
-/** Instants are ms since the epoch, exclusive. */
-export interface TaskFilter {
+/** What to find: the filters of the contract, and those that only we set. */
+export interface TaskFilter extends FilterValues {
   tenant: string;
   ids?: string[] | undefined;
   states?: readonly State[] | undefined;
-  task?: string | undefined;
-  lane?: string | undefined;
   tags?: Record<string, string> | undefined;
-  createdAfter?: number | undefined;
-  createdBefore?: number | undefined;
-  finishedAfter?: number | undefined;
-  finishedBefore?: number | undefined;
-  /** The type of its error, or the id of its group. */
-  error?: string | undefined;
-  flowId?: string | undefined;
-  /** Ids of tasks: what that task has spawned or released, and all that goes back to it, itself included. */
-  parentId?: string | undefined;
-  rootId?: string | undefined;
-  /** The schedule whose tick it is. */
-  schedule?: string | undefined;
-  /** In ms: of its latest attempt, as {@link WAITED} and {@link RAN} say, until `now`. */
-  waitLongerThan?: number | undefined;
-  runLongerThan?: number | undefined;
+  /** ms since the epoch: until then {@link WAITED} and {@link RAN} of what waits and runs go. */
   now?: number | undefined;
   /** Only tasks that are no members of a flow. */
   alone?: boolean | undefined;
@@ -56,40 +41,49 @@ const RAN = `CASE WHEN tasks.state = 'running' THEN ? ELSE ${ATTEMPT_ENDED} END 
 /** What tasks that have ended can be sorted by, as SQL. */
 export const SORTS = { finished: "tasks.finished_at", duration: `${ATTEMPT_ENDED} - tasks.started_at` } as const;
 
-/** What a row of `tasks` must fulfil. `flowId` and `ids` are left to {@link placeOf}. */
+/**
+ * The condition of each filter on a row of `tasks`, with the values of its parameters. Of a flow's members {@link placeOf} knows
+ * the ids, so there is none.
+ */
+const CONDITIONS: {
+  [Name in keyof FilterValues]-?:
+    | ((value: NonNullable<FilterValues[Name]>, now: number) => [string, ...Value[]])
+    | null;
+} = {
+  task: (task) => ["tasks.task = ?", task],
+  lane: (lane) => ["tasks.lane = ?", lane],
+  createdAfter: (at) => ["tasks.created_at > ?", at],
+  createdBefore: (at) => ["tasks.created_at < ?", at],
+  finishedAfter: (at) => ["tasks.finished_at > ?", at],
+  finishedBefore: (at) => ["tasks.finished_at < ?", at],
+  error: (error) => [
+    isErrorGroupId(error) ? "tasks.error_group = ?" : "json_extract(tasks.error, '$.type') = ?",
+    error,
+  ],
+  flowId: null,
+  parentId: (id) => ["tasks.parent_id = ?", id],
+  rootId: (id) => ["COALESCE(tasks.root_id, tasks.id) = ?", id],
+  schedule: (id) => ["json_extract(tasks.tags, '$.schedule') = ?", id],
+  waitLongerThan: (ms, now) => [`${WAITED} > ?`, now, ms],
+  runLongerThan: (ms, now) => [`${RAN} > ?`, now, ms],
+};
+
+type AnyCondition = (value: unknown, now: number) => [string, ...Value[]];
+
+/** What a row of `tasks` must fulfil. `ids` are left to {@link placeOf}. */
 export function conditionOf(filter: TaskFilter): Sql {
-  const parts: string[] = [];
-  const values: Value[] = [];
-  const add = (sql: string, ...bound: Value[]) => {
-    parts.push(sql);
-    values.push(...bound);
-  };
-  add("tasks.tenant = ?", filter.tenant);
+  const parts: [string, ...Value[]][] = [["tasks.tenant = ?", filter.tenant]];
   // Not IN: a look into its list counts as a row read, for each row.
-  if (filter.states) add("instr(?, '|' || tasks.state || '|')", `|${filter.states.join("|")}|`);
-  if (filter.task !== undefined) add("tasks.task = ?", filter.task);
-  if (filter.alone) add("tasks.flow_id IS NULL");
-  if (filter.lane !== undefined) add("tasks.lane = ?", filter.lane);
+  if (filter.states) parts.push(["instr(?, '|' || tasks.state || '|')", `|${filter.states.join("|")}|`]);
+  if (filter.alone) parts.push(["tasks.flow_id IS NULL"]);
   for (const [name, value] of Object.entries(filter.tags ?? {})) {
-    add("json_extract(tasks.tags, ?) = ?", `$."${name}"`, value);
+    parts.push(["json_extract(tasks.tags, ?) = ?", `$."${name}"`, value]);
   }
-  if (filter.createdAfter !== undefined) add("tasks.created_at > ?", filter.createdAfter);
-  if (filter.createdBefore !== undefined) add("tasks.created_at < ?", filter.createdBefore);
-  if (filter.finishedAfter !== undefined) add("tasks.finished_at > ?", filter.finishedAfter);
-  if (filter.finishedBefore !== undefined) add("tasks.finished_at < ?", filter.finishedBefore);
-  if (filter.parentId !== undefined) add("tasks.parent_id = ?", filter.parentId);
-  if (filter.rootId !== undefined) add("COALESCE(tasks.root_id, tasks.id) = ?", filter.rootId);
-  if (filter.schedule !== undefined) add("json_extract(tasks.tags, '$.schedule') = ?", filter.schedule);
-  const { now = 0 } = filter;
-  if (filter.waitLongerThan !== undefined) add(`${WAITED} > ?`, now, filter.waitLongerThan);
-  if (filter.runLongerThan !== undefined) add(`${RAN} > ?`, now, filter.runLongerThan);
-  if (filter.error !== undefined) {
-    add(
-      isErrorGroupId(filter.error) ? "tasks.error_group = ?" : "json_extract(tasks.error, '$.type') = ?",
-      filter.error,
-    );
+  for (const [name, condition] of Object.entries(CONDITIONS) as [keyof FilterValues, AnyCondition | null][]) {
+    const value = filter[name];
+    if (value !== undefined && condition !== null) parts.push(condition(value, filter.now ?? 0));
   }
-  return { sql: parts.join(" AND "), values };
+  return { sql: parts.map(([sql]) => sql).join(" AND "), values: parts.flatMap(([, ...values]) => values) };
 }
 
 /** A stretch of tasks, newest first. */

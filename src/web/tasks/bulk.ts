@@ -1,8 +1,9 @@
 /** Operations on many tasks, selected by a filter. */
 
 import { z } from "zod";
-import { instantSchema, tagsSchema } from "../../contract/submission.ts";
+import { tagsSchema } from "../../contract/submission.ts";
 import { bulkResultSchema, type BulkResult } from "../../contract/task.ts";
+import { filterSchema } from "../../contract/task-filter.ts";
 import { LANES } from "../../core/bounds.ts";
 import { budgetOf } from "../../core/plan.ts";
 import { ARROWS, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../core/states.ts";
@@ -20,24 +21,14 @@ import type { TaskFilter } from "../../results/task-filter.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
-import { findShape } from "./find.ts";
 
 /** D1 statements that a verb needs for one page of tasks, and that finding the page needs. */
 const STATEMENTS = { verb: 20, looks: 4 };
 
-const filterSchema = z
-  .strictObject({
+const bulkFilterSchema = filterSchema
+  .extend({
     state: z.union([z.array(z.enum(STATES)).min(1).max(STATES.length), z.enum(STATES).transform((state) => [state])]),
-    task: z.string().max(100),
-    lane: z.string().meta({ examples: [...LANES] }),
     tags: tagsSchema.refine((tags) => Object.keys(tags).length > 0, "no tag would mean every task: name at least one"),
-    createdAfter: instantSchema,
-    createdBefore: instantSchema,
-    finishedAfter: instantSchema,
-    finishedBefore: instantSchema,
-    error: z.string().max(200),
-    flowId: z.string(),
-    ...findShape,
     ids: z.array(z.string()).max(10_000),
   })
   .partial()
@@ -47,7 +38,7 @@ const filterSchema = z
   );
 
 const bulkSchema = z
-  .strictObject({ filter: filterSchema, dryRun: z.boolean().optional(), cursor: pageQuery.cursor })
+  .strictObject({ filter: bulkFilterSchema, dryRun: z.boolean().optional(), cursor: pageQuery.cursor })
   .meta({ id: "BulkRequest" });
 
 const bulkCancelSchema = bulkSchema.extend({ undo: z.boolean().optional() }).meta({ id: "BulkCancel" });

@@ -1,7 +1,8 @@
 /** `GET /v1/tasks/{id}` and the list. */
 
 import { z } from "zod";
-import { instantSchema, MAX_TAGS } from "../../contract/submission.ts";
+import { MAX_TAGS } from "../../contract/submission.ts";
+import { filterQuery, filtersIn } from "../../contract/task-filter.ts";
 import { taskListSchema, taskSchema } from "../../contract/task.ts";
 import { LANES } from "../../core/bounds.ts";
 import { meant } from "../../core/nearest.ts";
@@ -17,7 +18,7 @@ import { operation } from "../operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "../paging.ts";
 import { refuse } from "../problem.ts";
 import { confirmWait, oneOrMore, preferredWait } from "../request.ts";
-import { findQuery, isPlaceOf, placeOfText, placeText } from "./find.ts";
+import { isPlaceOf, placeOfText, placeText, sortQuery } from "./sort.ts";
 import { findEnded, findRowTogether, linkQuery, retryAfter, showAll, showLive } from "./shared.ts";
 
 export const getTask = operation({
@@ -62,22 +63,8 @@ const tagParameter = /^tag\.[a-z0-9_.-]{1,40}$/;
 const listQuery = z
   .object({
     state: oneOrMore(STATES).optional(),
-    task: z.string().optional(),
-    lane: z
-      .string()
-      .meta({ examples: [...LANES] })
-      .optional(),
-    createdAfter: instantSchema.optional(),
-    createdBefore: instantSchema.optional(),
-    finishedAfter: instantSchema.optional(),
-    finishedBefore: instantSchema.optional(),
-    error: z
-      .string()
-      .max(200)
-      .optional()
-      .meta({ description: "The type of the task's error", examples: ["timeout"] }),
-    flowId: z.string().optional(),
-    ...findQuery,
+    ...filterQuery,
+    ...sortQuery,
     ...pageQuery,
   })
   .catchall(z.string())
@@ -120,22 +107,10 @@ export const listTasksOperation = operation({
     const now = Date.now();
     const tags = Object.entries(query).filter(([name]) => tagParameter.test(name));
     const filter: TaskFilter = {
+      ...filtersIn(query),
       tenant: principal.tenant,
       states: query.state,
-      task: query.task,
-      lane: query.lane,
       tags: Object.fromEntries(tags.map(([name, value]) => [name.slice(4), String(value)])),
-      createdAfter: query.createdAfter,
-      createdBefore: query.createdBefore,
-      finishedAfter: query.finishedAfter,
-      finishedBefore: query.finishedBefore,
-      error: query.error,
-      flowId: query.flowId,
-      parentId: query.parentId,
-      rootId: query.rootId,
-      schedule: query.schedule,
-      waitLongerThan: query.waitLongerThan,
-      runLongerThan: query.runLongerThan,
       now,
     };
     const { limit = 50, sort = "created" } = query;
