@@ -79,16 +79,12 @@ export function faultsIn(folder: string): string[] {
   const root = normalize(folder);
   const rooms = tables[basename(root)] ?? ROOMS;
   const speaksSql = speakers[basename(root)] ?? /^(results|progress)\//;
-  const files = globSync("**/*.{ts,tsx}", { cwd: root, exclude: ["**/node_modules/**"] }).map((file) =>
-    file.split(sep).join("/"),
-  );
+  const files = filesLike("**/*.{ts,tsx}", root);
   const faults: string[] = [];
   const imports: Import[] = [];
   for (const file of files) {
     const text = readFileSync(join(root, file), "utf8");
     if (file.includes("/") && !(roomOf(file) in rooms)) faults.push(`${file}: the table has no room ${roomOf(file)}`);
-    const lines = text.split("\n").length - 1;
-    if (lines > MAX_LINES) faults.push(`${file} has ${lines} lines; split it: at most ${MAX_LINES}`);
     if (SQL.test(text) && !speaksSql.test(file)) faults.push(`${file} speaks SQL; statements belong in results`);
     const [verb] = ANNOUNCED.exec(text) ?? [];
     if (verb !== undefined && file.startsWith("engine/") && file !== ANNOUNCES) {
@@ -100,7 +96,16 @@ export function faultsIn(folder: string): string[] {
       faults.push(...faultsOf({ root, rooms, file, source, to }));
     }
   }
+  for (const file of [...files, ...filesLike("**/*.css", root)]) {
+    const lines = readFileSync(join(root, file), "utf8").split("\n").length - 1;
+    if (lines > MAX_LINES) faults.push(`${file} has ${lines} lines; split it: at most ${MAX_LINES}`);
+  }
   return [...faults, ...circlesIn(files, imports).map((circle) => `circle: ${circle.join(" -> ")}`)];
+}
+
+function filesLike(pattern: string, root: string): string[] {
+  const found = globSync(pattern, { cwd: root, exclude: ["**/node_modules/**"] });
+  return found.map((file) => file.split(sep).join("/"));
 }
 
 /** The sources of a file's imports and re-exports, those of types too. */

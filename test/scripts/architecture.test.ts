@@ -72,9 +72,12 @@ describe("the architecture check", () => {
     expect(check({ ...bells, "engine/announce.ts": ringing })).toEqual([]);
   });
 
-  it("refuses a file that nobody reads in a sitting, and a folder that the table does not know", () => {
+  it("refuses a file that is too long to read in a sitting, and a folder that the table does not know", () => {
     expect(check({ "core/long.ts": "export {};\n".repeat(301) })).toEqual([
       "core/long.ts has 301 lines; split it: at most 300",
+    ]);
+    expect(check({ "pages/long.css": "a {\n}\n".repeat(151) })).toEqual([
+      "pages/long.css has 302 lines; split it: at most 300",
     ]);
     expect(check({ "helpers/x.ts": "export {};\n" })).toEqual(["helpers/x.ts: the table has no room helpers"]);
   });
