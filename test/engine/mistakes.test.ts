@@ -16,7 +16,7 @@ import { explain } from "../../src/engine/explain/explain.ts";
 import { register } from "../../src/engine/registry.ts";
 import { readTask } from "../../src/results/read-tasks.ts";
 import { historyOf } from "../../src/results/task-row.ts";
-import { textOf } from "../../src/worker/step.ts";
+import { journalText } from "../../src/worker/step.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 
 const service = new AssembledWorker();
@@ -131,7 +131,7 @@ async function inCode(): Promise<[mistake: string, message: string][]> {
     ["a handler returns a Map", result({ totals: new Map([["a", 1]]) })],
     ["a handler returns NaN", result([1, Number.NaN])],
     ["a handler returns a promise that it did not await", result({ page: Promise.resolve(1) })],
-    ["a step gives a Set", thrownBy(() => textOf("load", new Set([1])))],
+    ["a step gives a Set", thrownBy(() => journalText("load", new Set([1])))],
     ["a handler throws undefined", describeError(undefined).message],
     ["a task's name has spaces", thrownBy(() => defineTask({ name: "my task", run: () => null } as never))],
     ["a deployment has lost a task that still waits", await unknownTask()],
