@@ -7,6 +7,7 @@ import { z } from "zod";
 import { LANES } from "../core/bounds.ts";
 import { durationSchema } from "../core/duration.ts";
 import { TASK_ID } from "../core/id-time.ts";
+import { isSearch } from "../core/search.ts";
 import { instantSchema } from "./submission.ts";
 
 const idSchema = z.string().regex(TASK_ID, "not the id of a task");
@@ -27,6 +28,16 @@ const FILTERS = {
     .max(200)
     .meta({ description: "The type of the task's error, or the id of a group of errors", examples: ["timeout"] }),
   flowId: z.string(),
+  /** The beginning of an id, or words of the input, the tags and the error message, where the definition is `searchable`. */
+  q: z
+    .string()
+    .max(200)
+    .refine(isSearch, "no word, and not the beginning of an id")
+    .meta({
+      description:
+        "The beginning of an id, or words that are all in the input, the tags or the error message of a task whose definition is `searchable`: the newest 2,000 of those",
+      examples: ["task_01hf7yat", "oslo invoice"],
+    }),
   /** The id of a task: what it has spawned or, in its flow, released. */
   parentId: idSchema.meta({ description: "What this task has spawned or, in its flow, released" }),
   /** The id of a task: itself, and all that goes back to it. */

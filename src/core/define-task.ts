@@ -71,6 +71,11 @@ export interface TaskOptions<
    * pointers, such as `["/headers/authorization"]`, or `{ input, output }` where the result has some, too.
    */
   secret?: SecretOption;
+  /**
+   * Its tasks are found by words of their inputs (the first 4,000 characters, without what is secret), tags and error messages:
+   * `GET /v1/tasks?q=`. Costs a task up to two written rows more, and one when it is removed.
+   */
+  searchable?: boolean;
   /** One call of the handler for many tasks, each of which keeps an id, attempts and a result of its own. */
   batch?: B;
   run: Handler<Input, Output, B>;
@@ -142,6 +147,7 @@ export function defineTask<
     circuit: options.circuit === undefined ? null : circuitOf(options.circuit, between),
     concurrency: limits.concurrency,
     secret: secretsOf(name, options.secret),
+    searchable: options.searchable ?? false,
     batch: options.batch === undefined ? null : batchOf(options.batch, run as Batch["run"], limits, between),
     run: options.batch === undefined ? (run as Handler<Input, Output>) : refuseAlone(name),
   };

@@ -158,6 +158,8 @@ export interface TaskDefinition<
   readonly concurrency: readonly ConcurrencyLimit[];
   /** Null where nothing of it is secret. */
   readonly secret: SecretPaths | null;
+  /** Its tasks are found by their words. */
+  readonly searchable: boolean;
   /** Set for a batch; then its `run` is called instead of the one below. */
   readonly batch: Batch | null;
   // A method, so that definitions of different inputs fit one list.

@@ -27,9 +27,9 @@ export interface Sleeper {
 /**
  * Bits of a row's `object`: what its progress object is there for. `listened`: a stream follows the events.
  * `used`: it holds events or a journal. `undo`: the journal has a step that can be undone. `awaited`: a
- * caller waits for the end.
+ * caller waits for the end. `searchable` has nothing to do with the object: triggers keep the task's words for a search.
  */
-export const OBJECT = { listened: 1, used: 2, undo: 4, awaited: 8 } as const;
+export const OBJECT = { listened: 1, used: 2, undo: 4, awaited: 8, searchable: 16 } as const;
 
 /**
  * The bits with which the progress object must receive every change, and keeps it. If the task is only awaited, the object

@@ -13,7 +13,7 @@ import { MAX_HORIZON_MS, MAX_PAYLOAD_BYTES, MAX_SECRET_BYTES } from "../core/bou
 import { faults, problem, type Fault, type Problem } from "../core/problems.ts";
 import { scrubFaults, Secrets, takeOut, type Taken } from "../core/secret.ts";
 import type { Share } from "../core/share.ts";
-import { firstLook } from "../core/wake.ts";
+import { firstLook, OBJECT } from "../core/wake.ts";
 import { byteLength } from "../core/byte-length.ts";
 import type { NewTask } from "../results/new-task.ts";
 import { findTask, taskNames } from "./registry.ts";
@@ -136,10 +136,11 @@ export function prepareSubmission(
 
 /** The columns of a row that come from the definition alone. */
 export function ownOf(
-  { name, leaseMs, circuit, batch }: TaskDefinition,
+  { name, leaseMs, circuit, batch, searchable }: TaskDefinition,
   tenant: string,
-): Pick<NewTask, "leaseMs" | "circuit" | "batch"> {
+): Pick<NewTask, "leaseMs" | "circuit" | "batch" | "object"> {
   return {
+    ...(searchable ? { object: OBJECT.searchable } : {}),
     leaseMs,
     circuit: circuit === null ? null : rowCircuit(name, circuit, tenant),
     batch: batch === null ? null : JSON.stringify({ size: batch.size, wait: batch.waitMs }),

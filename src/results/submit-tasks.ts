@@ -15,6 +15,7 @@ import {
 import { drainsAmong, LANE_MODES, laneAccepts, type Drain, type LaneRow } from "./lanes/lanes.ts";
 import { named, type Values } from "./named.ts";
 import type { NewTask } from "./new-task.ts";
+import { addIndex } from "./search.ts";
 import { insertSql, type StoredTask } from "./submission-columns.ts";
 import { OVERFLOW } from "./task-row.ts";
 
@@ -121,6 +122,7 @@ export function addInsert(
   { guard, payloadGuard = guard, values }: Condition = ALWAYS,
   { isTold = false } = {},
 ): () => string[] {
+  addIndex(batch, db, tasks);
   const insert = `${INSERT} WHERE ${guard} ON CONFLICT DO NOTHING${isTold ? " RETURNING id" : ""}`;
   const stored = chunksOf(tasks).map((chunk) =>
     batch.rows<{ id: string }>(named(db, insert, { ...values, tasks: chunk })),

@@ -3,8 +3,10 @@
 import type { FilterValues } from "../contract/task-filter.ts";
 import { firstIdAt, ID_SLACK_MS, idTime } from "../core/id-time.ts";
 import { isErrorGroupId } from "../core/error-groups.ts";
+import { searchOf } from "../core/search.ts";
 import { LIVE_STATES, type State } from "../core/states.ts";
 import { persistOr503 } from "./d1.ts";
+import { readFound } from "./search.ts";
 import { readChildren, readDescendants } from "./family.ts";
 import { readMemberIds } from "./flows/flows.ts";
 
@@ -64,6 +66,11 @@ const CONDITIONS: {
   parentId: (id) => ["tasks.parent_id = ?", id],
   rootId: (id) => ["COALESCE(tasks.root_id, tasks.id) = ?", id],
   schedule: (id) => ["json_extract(tasks.tags, '$.schedule') = ?", id],
+  // The ids that words find are known to placeOf.
+  q: (text) => {
+    const { idPrefix } = searchOf(text);
+    return idPrefix === null ? ["TRUE"] : ["tasks.id >= ? AND tasks.id < ?", ...idsFrom(idPrefix)];
+  },
   waitLongerThan: (ms, now) => [`${WAITED} > ?`, now, ms],
   runLongerThan: (ms, now) => [`${RAN} > ?`, now, ms],
 };
@@ -86,6 +93,11 @@ export function conditionOf(filter: TaskFilter): Sql {
   return { sql: parts.map(([sql]) => sql).join(" AND "), values: parts.flatMap(([, ...values]) => values) };
 }
 
+/** The ids that begin so: from the first, until before the second. */
+function idsFrom(prefix: string): [string, string] {
+  return [prefix, `${prefix}~`];
+}
+
 /** A stretch of tasks, newest first. */
 export interface Window extends Sql {
   /** Given where one statement looks at the whole stretch: the id after which to go on; null: that was all. */
@@ -105,6 +117,7 @@ const INDEXES = {
   all: "TRUE",
   tenant: "tenant <> 'default' AND task <> 'lovage.webhook' AND tenant = ?",
   bad: "state IN ('failed', 'cancelled', 'expired') AND tenant = ?",
+  ticks: "tags ->> 'schedule' IS NOT NULL AND tenant = ? AND tags ->> 'schedule' = ?",
   late: "(node->>'wakes' IS NOT NULL OR node->>'onError' IS NOT NULL) AND tenant = ?",
 } as const;
 
@@ -127,12 +140,14 @@ export async function placeOf(db: D1Database, filter: TaskFilter, size: number):
 
 /** Ids that include all that the filter selects; null where none are known. */
 async function namedBy(db: D1Database, filter: TaskFilter): Promise<string[] | null> {
-  const { tenant, ids, flowId, parentId, rootId, states } = filter;
+  const { tenant, ids, flowId, parentId, rootId, q, states } = filter;
+  const words = q === undefined ? [] : searchOf(q).words;
   const sets = [
     ids ?? null,
     flowId === undefined ? null : ((await readMemberIds(db, flowId)) ?? []),
     parentId === undefined ? null : await readChildren(db, tenant, parentId),
     rootId === undefined ? null : await readDescendants(db, tenant, rootId),
+    words.length === 0 ? null : await readFound(db, tenant, words),
   ].filter((set) => set !== null);
   if (sets.length > 0) {
     const [first, ...others] = sets.toSorted((a, b) => a.length - b.length);
@@ -165,18 +180,24 @@ async function readLive(db: D1Database): Promise<string[] | null> {
  * than their time: below the span they are looked for in an index of their own.
  */
 function walk(filter: TaskFilter): Place {
-  const { tenant, states, createdAfter, createdBefore, finishedBefore, parentId, rootId } = filter;
+  const { tenant, states, createdAfter, createdBefore, finishedBefore, parentId, rootId, schedule, q } = filter;
   const oldest = createdAfter === undefined ? null : firstIdAt("task", createdAfter - ID_SLACK_MS);
   // What goes back to a task has an id that is no older.
   const elder = parentId ?? rootId;
-  const bottom = elder === undefined ? "" : firstIdAt("task", idTime(elder) - ID_SLACK_MS);
+  const idPrefix = q === undefined ? null : searchOf(q).idPrefix;
+  const [lowest, highest] = idPrefix === null ? ["", NEWEST] : idsFrom(idPrefix);
+  const eldest = elder === undefined ? "" : firstIdAt("task", idTime(elder) - ID_SLACK_MS);
+  const bottom = eldest > lowest ? eldest : lowest;
   // A task that ended before a time was created before it.
   const latest = Math.min(createdBefore ?? Infinity, finishedBefore ?? Infinity);
-  const newest = latest === Infinity ? NEWEST : firstIdAt("task", latest + ID_SLACK_MS);
+  const youngest = latest === Infinity ? NEWEST : firstIdAt("task", latest + ID_SLACK_MS);
+  const newest = youngest < highest ? youngest : highest;
   const isBad = states?.every((state) => state === "failed" || state === "cancelled" || state === "expired");
   const index = isBad ? "bad" : tenant === "default" ? "all" : "tenant";
   return (before) => {
     const from = before === null || before > newest ? newest : before;
+    // A tick's id has the time of the tick, which may be long before the task was made.
+    if (schedule !== undefined) return stretchOf("ticks", tenant, from, bottom, null, schedule);
     // The parent is gone, so it was no member of a flow: a task that names it was spawned by it.
     if (parentId !== undefined) return stretchOf("late", tenant, from, bottom, null);
     if (oldest === null || oldest <= bottom) return stretchOf(index, tenant, from, bottom, null);
@@ -191,7 +212,8 @@ function stretchOf(
   from: string,
   to: string,
   after: string | null,
+  ...more: Value[]
 ): Window {
-  const values = index === "all" ? [] : [tenant];
+  const values = index === "all" ? [] : [tenant, ...more];
   return { sql: `${INDEXES[index]} AND id < ? AND id >= ?`, values: [...values, from, to], after };
 }

@@ -98,11 +98,11 @@ describe("a tick", () => {
     expect(tasks.map((task) => task.input!.length)).toEqual(tasks.map(() => JSON.stringify(input).length));
   });
 
-  it("writes five rows: the task, its timer and its entry among those of its tenant, the schedule and its place in time", async () => {
+  it("writes six rows: the task, its timer, its entries among those of its tenant and of its schedule, the schedule and its place in time", async () => {
     await put("cheap", { every: "10s" });
     const { db, written } = countRows(env.DB);
     await tick(START + 10 * SECOND, db);
-    expect(written()).toBe(5);
+    expect(written()).toBe(6);
     await tick(START + 11 * SECOND, db);
     expect(written()).toBe(0);
   });

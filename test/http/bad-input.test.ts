@@ -332,6 +332,7 @@ describe("a query", () => {
     ["/v1/tasks?state=failed&state=done", "state"],
     ["/v1/tasks?createdAfter=yesterday", "createdAfter"],
     ["/v1/tasks?createdBefore=2026-01-01", "createdBefore"],
+    ["/v1/tasks?q=*", "q"],
     ["/v1/tasks?parentId=task_1", "parentId"],
     ["/v1/tasks?rootId=", "rootId"],
     ["/v1/tasks?waitLongerThan=5min", "waitLongerThan"],

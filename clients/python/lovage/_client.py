@@ -138,6 +138,7 @@ class Client:
         finished_before: Optional[Instant] = None,
         error: Optional[str] = None,
         flow_id: Optional[str] = None,
+        q: Optional[str] = None,
         parent_id: Optional[str] = None,
         root_id: Optional[str] = None,
         schedule: Optional[str] = None,
@@ -163,6 +164,7 @@ class Client:
             ("finishedBefore", wire(finished_before)),
             ("error", error),
             ("flowId", flow_id),
+            ("q", q),
             ("parentId", parent_id),
             ("rootId", root_id),
             ("schedule", schedule),
@@ -248,7 +250,7 @@ class Client:
 
     def _bulk(self, verb: str, given: Mapping[str, Any], dry_run: bool) -> BulkResult:
         times = ("created_after", "created_before", "finished_after", "finished_before")
-        kin = ("flow_id", "parent_id", "root_id", "schedule", "wait_longer_than", "run_longer_than")
+        kin = ("flow_id", "q", "parent_id", "root_id", "schedule", "wait_longer_than", "run_longer_than")
         names = ("state", "task", "lane", "tags", *times, "error", *kin, "ids")
         body: Dict[str, Any] = {"filter": options_of(given, names), "dryRun": dry_run}
         matched = changed = 0

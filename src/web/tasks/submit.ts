@@ -98,7 +98,7 @@ interface Awaited {
 
 /** Marks the task to be stored as one whose end is awaited, and begins to wait for that end. */
 function awaited(env: Env, task: NewTask): Awaited {
-  task.object = OBJECT.awaited;
+  task.object = (task.object ?? 0) | OBJECT.awaited;
   return { id: task.id, waiter: new Waiter(env, task.id) };
 }
 
