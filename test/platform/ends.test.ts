@@ -9,7 +9,7 @@ const SCALE = 0.01;
 /** Longer than any limit. */
 const FOR_EVER_MS = 120_000;
 
-/** A note takes a fraction of it. */
+/** What goes on makes several notes in ten of these. */
 const LOOK_AGAIN_MS = 50;
 
 let platform: Platform;
