@@ -72,13 +72,20 @@ describe("a deployment by wrangler", () => {
     expect(account.changes()).toEqual([]);
   });
 
-  it("applies a new migration and uploads the new release, with the keys that are there", async () => {
+  it("applies a new migration and uploads the new release, for the free plan now, with the keys that are there", async () => {
     const added = account.databases[0].migrations.pop();
-    const upgrade = await deploy({ ...to, fingerprint: "lovage-upgrade" }, cloudflare, around);
+    expect(account.scripts.get("lovage")?.cpuMs).toBeGreaterThan(0);
+    const free = prepareDeployment({ plan: "free", location: "weur" });
+    const upgrade = await deploy({ ...free, fingerprint: "lovage-upgrade" }, cloudflare, around);
 
     expect(account.changes()).toEqual([`migrate lovage ${added}`, "upload lovage"]);
     expect(upgrade).toMatchObject({ apiKey: null, changed: true });
-    expect(account.scripts.get("lovage")).toMatchObject({ tag: "lovage-upgrade", secrets: ["API_KEY", "SEAL_KEY"] });
+    expect(account.scripts.get("lovage")).toMatchObject({
+      tag: "lovage-upgrade",
+      secrets: ["API_KEY", "SEAL_KEY"],
+      vars: { PLAN: "free" },
+      cpuMs: undefined,
+    });
   });
 
   it("is removed without a trace, and only once", async () => {

@@ -8,6 +8,9 @@ interface Script {
   tag: string;
   secrets: string[];
   versions: string[];
+  /** The variables of the last upload, and its CPU limit. */
+  vars?: Record<string, string>;
+  cpuMs?: number | undefined;
 }
 
 export interface FakeCloudflare {
@@ -191,10 +194,14 @@ export async function fakeCloudflare(): Promise<FakeCloudflare> {
   function upload(name: string, body: string) {
     const json = /name="metadata"[^]*?\r\n\r\n([^]*?)\r\n--/.exec(body)?.[1] ?? "{}";
     const metadata = JSON.parse(json) as {
-      bindings: { name: string; type: string }[];
+      bindings: { name: string; type: string; text?: string }[];
+      limits?: { cpu_ms?: number };
       annotations?: Record<string, string>;
     };
     const secrets = metadata.bindings.filter(({ type }) => type === "secret_text").map((binding) => binding.name);
+    const vars = metadata.bindings
+      .filter(({ type }) => type === "plain_text")
+      .map((each) => [each.name, each.text ?? ""]);
     const before = account.scripts.get(name) ?? { secrets: [], versions: [] };
     note(`upload ${name}${secrets.length > 0 ? ` with ${secrets.join(", ")}` : ""}`);
     const version = id();
@@ -202,6 +209,8 @@ export async function fakeCloudflare(): Promise<FakeCloudflare> {
       tag: metadata.annotations?.["workers/tag"] ?? "",
       secrets: [...new Set([...before.secrets, ...secrets])],
       versions: [...before.versions, version],
+      vars: Object.fromEntries(vars) as Record<string, string>,
+      cpuMs: metadata.limits?.cpu_ms,
     });
     return { id: version, deployment_id: version.replaceAll("-", ""), resources: { script: { etag: "e" } } };
   }
