@@ -2,7 +2,7 @@
 
 import { clockOf } from "../broker/poke.ts";
 import type { LaneResource } from "../contract/lane.ts";
-import { performances, type Performance } from "../core/counts.ts";
+import { performances, sumOf, type Performance } from "../core/counts.ts";
 import { boundOf, countUpTo, sizeOf, type Histogram } from "../core/histogram.ts";
 import { describeLanes } from "../engine/lanes/lanes.ts";
 import { writeCounts } from "../engine/stats/observe.ts";
@@ -31,7 +31,7 @@ export const getMetrics = operation({
   async handle({ c, env, principal }) {
     const now = Date.now();
     await writeCounts(env);
-    const [live, [totals = {}], lanes, { quotas }, clock] = await Promise.all([
+    const [live, totals, lanes, { quotas }, clock] = await Promise.all([
       countLiveByTask(env.DB, principal.tenant),
       readRollups(env.DB, principal.tenant, SPANS.total, [0], now),
       describeLanes(env, now),
@@ -41,7 +41,7 @@ export const getMetrics = operation({
         .catch(() => null),
     ]);
     const { sizeBytes, maxBytes } = storageOf(env);
-    const kinds = performances(totals, ({ task, lane }) => `${task} ${lane}`);
+    const kinds = performances(sumOf(totals), ({ task, lane }) => `${task} ${lane}`);
     const metrics = [
       ...taskMetrics(live.counts, kinds, (task) => isKnown(task, env)),
       ...laneMetrics(lanes),

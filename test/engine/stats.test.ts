@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { cancel } from "../../src/engine/cancel.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { expire } from "../../src/engine/expire.ts";
-import { sumOf } from "../../src/core/counts.ts";
+import { countEnd, sumOf, type Counts } from "../../src/core/counts.ts";
 import { groupOf } from "../../src/core/error-groups.ts";
 import { auditOf, systemActor } from "../../src/engine/audit.ts";
 import { ignoreError, listErrorGroups, resolveError } from "../../src/engine/stats/error-groups.ts";
@@ -34,6 +34,7 @@ import {
   SPANS,
   UNFOLDED_SPAN,
 } from "../../src/results/rollups.ts";
+import { AssembledWorker } from "./assembled-worker.ts";
 import { countRows } from "./count-rows.ts";
 import { claimOne, endOf, newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
 import { runs } from "../setup/runs.ts";
@@ -112,6 +113,25 @@ describe("figures", () => {
     const stats = await describeStats(quietEnv(), newTenant(), Date.now());
     expect(stats.states.succeeded).toBe(0);
     expect(stats.tasks).toEqual([]);
+  });
+});
+
+describe("the metrics", () => {
+  it("count what is folded, and every minute that is not", async () => {
+    const counts: Counts = {};
+    countEnd(counts, { task: "metric", lane: "default" }, "succeeded");
+    const minute = beginningOf(SPANS.minute, Date.now());
+    for (const [span, at] of [
+      [SPANS.total, 0],
+      [UNFOLDED_SPAN, minute],
+      [UNFOLDED_SPAN, minute - SPANS.minute],
+    ] as const) {
+      await addRollups(env.DB, [{ tenant: "default", span, at, counts }]);
+    }
+    const answer = await new AssembledWorker().fetch("/metrics");
+    expect(await answer.text()).toContain(
+      'lovage_tasks_ended_total{task="metric",lane="default",state="succeeded"} 3\n',
+    );
   });
 });
 
