@@ -2,12 +2,15 @@
  * `npm run serve`: the built Worker on Miniflare's own API, without the development proxy. All state is under one directory.
  * However this process ends, also by `kill -9`, the Workers runtime ends with it, and the same command continues with that state.
  */
+import { randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from "miniflare";
-import { applyMigrations } from "../command/dev/database.ts";
+import type { V4WorkerOptions } from "miniflare";
+import { migrate } from "../command/dev/database.ts";
 import { endRuntimeWithThisProcess, endWhenAsked } from "../command/dev/process.ts";
+import { askPulse, PULSE, pulseWorker } from "../command/dev/pulse.ts";
 import { checkDatabases, keepPrivate, STATE } from "../command/dev/state-files.ts";
 import { holdState } from "../command/dev/state-lock.ts";
 import { dropLinesAbove } from "../command/dev/unshown-lines.ts";
@@ -23,6 +26,11 @@ import {
   type StrictOptions,
   type WorkerOptions as StrictWorkerOptions,
 } from "./strict/workers.ts";
+
+/** Not imported: for that Node would first look for the names in six megabytes, which takes as long as to run them. */
+const { convertV4MiniflareOptions, Log, LogLevel, Miniflare } = createRequire(import.meta.url)(
+  "miniflare",
+) as typeof import("miniflare");
 
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
@@ -77,7 +85,8 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
 
   endRuntimeWithThisProcess();
   const createServers = dropLinesAbove(LogLevel.ERROR);
-  const miniflare = new Miniflare(miniflareOptions(options, persist));
+  const secret = randomUUID();
+  const miniflare = new Miniflare(miniflareOptions(options, persist, secret));
   let report: LatestReport | null = null;
   const stop = async () => {
     await report?.print();
@@ -90,15 +99,15 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
     createServers();
     const { port } = strict === null ? await miniflare.unsafeGetDirectURL() : entry;
     const url = `http://127.0.0.1:${port}`;
-    await applyMigrations(miniflare, readLocalConfig().migrations, "DB", strict === null ? undefined : FRONT);
+    const pulse = String(await miniflare.unsafeGetDirectURL(PULSE));
+    const ask = async (what: { statements?: unknown }) => askPulse(pulse, secret, what);
+    await migrate(async (statements) => (await ask({ statements })) as unknown[][], readLocalConfig().migrations);
     // Cron triggers never fire by themselves here: this one call wakes the clock after a restart.
-    const worker = await miniflare.getWorker(strict === null ? undefined : FRONT);
-    const watch = async () => worker.scheduled({ cron: "* * * * *" });
-    await watch();
+    await ask({});
     await untilHealthy(url);
     if (strict !== null) {
       report = new LatestReport(url);
-      setInterval(() => void watch().catch(() => {}), CRON_EVERY_MS).unref();
+      setInterval(() => void ask({}).catch(() => {}), CRON_EVERY_MS).unref();
     }
     return { url, stop };
   } catch (error) {
@@ -107,7 +116,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   }
 }
 
-function miniflareOptions(options: ServeOptions, persist: string) {
+function miniflareOptions(options: ServeOptions, persist: string, secret: string) {
   const { config, worker } = readLocalConfig(options.strict?.plan);
   const bindings = {
     // From wrangler.toml only: .dev.vars is for `wrangler dev`.
@@ -135,8 +144,15 @@ function miniflareOptions(options: ServeOptions, persist: string) {
   const workers = options.strict
     ? strictWorkers(config, worker as StrictWorkerOptions, bindings, options.strict)
     : [own, pagesWorker(worker as V4WorkerOptions) as V4WorkerOptions];
+  const pulse = pulseWorker({
+    database: "DB",
+    d1Databases: worker.d1Databases,
+    service: options.strict ? FRONT : own.name!,
+    secret,
+    compatibilityDate: config.compatibility_date,
+  });
   return convertV4MiniflareOptions({
-    workers,
+    workers: [...workers, pulse],
     host: "127.0.0.1",
     port: options.strict ? options.port : 0,
     ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),

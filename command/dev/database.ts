@@ -15,16 +15,18 @@ export async function applyMigrations(
   miniflare: Miniflare,
   migrations: readonly Migration[],
   binding = "DB",
-  worker?: string,
 ): Promise<void> {
-  const db = await miniflare.getD1Database(binding, worker);
+  const db = await miniflare.getD1Database(binding);
   await migrate(async (statements) => {
     const prepared = statements.map(([sql, ...values]) => db.prepare(sql).bind(...values));
     return (await db.batch(prepared)).map(({ results }) => results);
   }, migrations);
 }
 
-/** Applies pending migrations, each in a transaction with its record. The table is wrangler's, so that `wrangler d1 migrations` agrees. */
+/**
+ * Applies pending migrations, each in a transaction with its record; to a new database all of them in one, as nobody should wait
+ * for dozens of calls. The table is wrangler's, so that `wrangler d1 migrations` agrees.
+ */
 export async function migrate(run: RunStatements, migrations: readonly Migration[]): Promise<void> {
   const [, rows] = await run([
     [
@@ -33,8 +35,11 @@ export async function migrate(run: RunStatements, migrations: readonly Migration
     ["SELECT name FROM d1_migrations"],
   ]);
   const applied = new Set((rows as { name: string }[]).map(({ name }) => name));
-  for (const { name, statements } of migrations) {
-    if (applied.has(name)) continue;
-    await run([...statements.map((sql) => [sql] as [string]), ["INSERT INTO d1_migrations (name) VALUES (?)", name]]);
-  }
+  const pending = migrations.filter(({ name }) => !applied.has(name)).map(withRecord);
+  const transactions = applied.size > 0 || pending.length === 0 ? pending : [pending.flat()];
+  for (const statements of transactions) await run(statements);
+}
+
+function withRecord({ name, statements }: Migration): [sql: string, ...values: string[]][] {
+  return [...statements.map((sql): [string] => [sql]), ["INSERT INTO d1_migrations (name) VALUES (?)", name]];
 }

@@ -9,6 +9,7 @@ import { databaseOf, type Loaded, type Tools } from "../project.ts";
 import { MODULE, type Bundle } from "./bundle.ts";
 import { migrate } from "./database.ts";
 import type { RuntimeProcess } from "./process.ts";
+import { askPulse, PULSE, pulseWorker } from "./pulse.ts";
 import { STATE } from "./state-files.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -19,29 +20,8 @@ const LOADED_WITHIN_MS = 60_000;
 
 const ENDED_WITHIN_MS = 3_000;
 
-/** The names of the Workers beside the project's own. */
+/** The name of the Worker that serves the pages. */
 const PAGES = "lovage-pages";
-const PULSE = "lovage-pulse";
-
-/**
- * Answers whether the runtime does, and reaches what is inside for this process. Miniflare's own proxies of a database would stop
- * this process, the watchdog with it, until the runtime answers, and one that is held up never does.
- */
-const pulseScript = (database: string) => `export default {
-  async fetch(request, env) {
-    if (request.method === "GET") return new Response("alive");
-    if (request.headers.get("authorization") !== env.SECRET) return new Response("", { status: 403 });
-    try {
-      const { statements } = await request.json();
-      if (statements === undefined) return Response.json(await env.SERVICE.scheduled({ cron: "* * * * *" }));
-      const db = env[${JSON.stringify(database)}];
-      const answers = await db.batch(statements.map(([sql, ...values]) => db.prepare(sql).bind(...values)));
-      return Response.json(answers.map(({ results }) => results));
-    } catch (error) {
-      return new Response(String(error.message), { status: 500 });
-    }
-  },
-};`;
 
 export interface RuntimeOptions {
   port: number;
@@ -175,14 +155,8 @@ export class Runtime {
     rmSync(join(this.#options.persist, "tmp"), { recursive: true, force: true });
   }
 
-  async #ask(what: object): Promise<unknown> {
-    const response = await fetch(this.#pulse, {
-      method: "POST",
-      headers: { authorization: this.#secret },
-      body: JSON.stringify(what),
-    });
-    if (!response.ok) throw new Error(await response.text());
-    return response.json();
+  async #ask(what: { statements?: unknown }): Promise<unknown> {
+    return askPulse(this.#pulse, this.#secret, what);
   }
 
   async #untilHealthy(): Promise<void> {
@@ -223,17 +197,13 @@ export class Runtime {
         ...(assets === undefined ? {} : { [assets.binding ?? "ASSETS"]: PAGES }),
       },
     } as V4WorkerOptions;
-    const pulse = {
-      name: PULSE,
-      modules: true,
-      script: pulseScript(databaseOf(config)!.binding),
-      compatibilityDate: config.compatibility_date,
-      compatibilityFlags: ["service_binding_extra_handlers"],
-      bindings: { SECRET: this.#secret },
-      serviceBindings: { SERVICE: name },
+    const pulse = pulseWorker({
+      database: databaseOf(config)!.binding,
       d1Databases: options["d1Databases"],
-      unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
-    } as V4WorkerOptions;
+      service: name,
+      secret: this.#secret,
+      compatibilityDate: config.compatibility_date,
+    });
     const workers = [own, ...(assets === undefined ? [] : [pagesWorker(worker as V4WorkerOptions)]), pulse];
     const { convertV4MiniflareOptions, Log, LogLevel } = this.#tools.miniflare;
     return convertV4MiniflareOptions({
