@@ -3,18 +3,18 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Client } from "../../src/client/index.ts";
 import { chain, previous, nodesOf } from "../../src/client/index.ts";
 import { startHookReceiver, type Hook, type HookReceiver } from "../faults/hook-receiver.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { startBreakingProxy } from "./breaking-proxy.ts";
 import { clientOf, collect, type TestTasks } from "./client-of.ts";
 
-let server: Server;
+let server: SharedServer;
 let client: Client<TestTasks>;
 let hooks: HookReceiver;
 
 beforeAll(async () => {
   // The first attempt goes on until it is killed.
   const hold = ({ attempt }: Hook) => (attempt === 1 ? new Promise<boolean>(() => {}) : false);
-  [server, hooks] = await Promise.all([startServer(), startHookReceiver(hold)]);
+  [server, hooks] = await Promise.all([shareServer(), startHookReceiver(hold)]);
   client = clientOf(server);
 });
 
@@ -32,33 +32,18 @@ async function die(): Promise<void> {
 }
 
 describe("a service that is killed and started again", () => {
-  it("does not end the waiting for a task", async () => {
-    const task = await client.submit("test.hook", { url: hooks.url, body: "alone" });
-    const waiting = client.wait(task);
-    await runs("alone");
-    await die();
-
-    expect(await waiting).toBe("alone");
-    expect((await client.get(task)).attempts?.map(({ outcome }) => outcome)).toEqual(["crashed", "succeeded"]);
-  });
-
-  it("does not end the waiting for a flow", async () => {
+  it("ends no waiting for a task or a flow, and no following: each event comes once, in order, and then the result", async () => {
+    const alone = await client.submit("test.hook", { url: hooks.url, body: "alone" });
     const { task } = nodesOf<TestTasks>();
     const flow = await client.flows.submit(
       chain(task("test.hook", { url: hooks.url, body: "first" }), task("test.identity", { value: previous() })),
     );
-    const waiting = client.flows.wait(flow);
-    await runs("first");
-    await die();
-
-    expect(await waiting).toBe("first");
-  });
-
-  it("does not end the following of a task: each event comes once, in order, and then the result", async () => {
-    const task = await client.submit("test.progress", { steps: 12, ms: 350 });
+    const waiting = [client.wait(alone), client.flows.wait(flow)];
+    await Promise.all([runs("alone"), runs("first")]);
+    const followed = await client.submit("test.progress", { steps: 12, ms: 350 });
     const events = [];
     let dying: Promise<void> | null = null;
-    for await (const event of client.events(task)) {
+    for await (const event of client.events(followed)) {
       events.push(event);
       if (event.type === "progress" && event.data.done === 3) dying ??= die();
     }
@@ -70,7 +55,10 @@ describe("a service that is killed and started again", () => {
     expect(seqs).toEqual([...new Set(seqs)].toSorted((a, b) => a - b));
     expect(events.filter((event) => event.type === "done")).toHaveLength(1);
     // What came over two services is what the second one has kept.
-    expect(events).toEqual(await collect(client.events(task)));
+    expect(events).toEqual(await collect(client.events(followed)));
+
+    expect(await Promise.all(waiting)).toEqual(["alone", "first"]);
+    expect((await client.get(alone)).attempts?.map(({ outcome }) => outcome)).toEqual(["crashed", "succeeded"]);
   });
 });
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { apiOf, LIVE } from "../http/api.ts";
 import { startReceiver, type Receiver } from "../http/receiver.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { breachesOf, cutOffs } from "./breaches.ts";
 import type { Hook } from "./hook-receiver.ts";
 
@@ -15,11 +15,11 @@ const CALL_MS = 1_500;
 
 type Call = { ids: string[]; attempts: number[]; values: number[] };
 
-let server: Server;
+let server: SharedServer;
 let receiver: Receiver;
 
 beforeEach(async () => {
-  [server, receiver] = await Promise.all([startServer(), startReceiver()]);
+  [server, receiver] = await Promise.all([shareServer(), startReceiver()]);
 });
 
 afterEach(async () => {

@@ -1,12 +1,12 @@
 /** A hundred listeners in CI; `node test/faults/listeners.ts` does it with a thousand. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { listenToMany, listenToOne } from "./listeners.ts";
 
-let server: Server;
+let server: SharedServer;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
 });
 
 afterAll(() => server.stop());

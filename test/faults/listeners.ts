@@ -8,7 +8,7 @@ import { performance } from "node:perf_hooks";
 import type { TaskEvent } from "../../src/contract/event.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf } from "../http/api.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { startServer } from "../http/server.ts";
 import { listenSse, listenWebSocket } from "../http/streams.ts";
 
 /** What came out of it. */
@@ -21,10 +21,12 @@ export type Hearing = {
   ms: number;
 };
 
+type Served = { url: string; key: string };
+
 const STEPS = 20;
 
 /** `count` listeners on one task, and one more that never reads. */
-export async function listenToOne(server: Server, count: number): Promise<Hearing> {
+export async function listenToOne(server: Served, count: number): Promise<Hearing> {
   const task = await submitLinked(server, STEPS, 400);
   const url = server.url + task.links.events;
   const deaf = listenWithoutReading(url);
@@ -36,7 +38,7 @@ export async function listenToOne(server: Server, count: number): Promise<Hearin
 }
 
 /** `count` tasks, each with a stream of its own. */
-export async function listenToMany(server: Server, count: number): Promise<Hearing> {
+export async function listenToMany(server: Served, count: number): Promise<Hearing> {
   const streams = Array.from({ length: count }, async (_, i) => {
     const task = await submitLinked(server, STEPS, 400);
     const url = server.url + task.links.events;
@@ -45,7 +47,7 @@ export async function listenToMany(server: Server, count: number): Promise<Heari
   return hear(streams);
 }
 
-async function submitLinked(server: Server, steps: number, ms: number): Promise<TaskResource> {
+async function submitLinked(server: Served, steps: number, ms: number): Promise<TaskResource> {
   const { status, body } = await apiOf(server).post<TaskResource>("/v1/tasks?links=signed", {
     task: "test.progress",
     input: { steps, ms },

@@ -3,15 +3,15 @@ import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { TaskEvent } from "../../src/contract/event.ts";
 import { apiOf, type Api } from "../http/api.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { listenSse } from "../http/streams.ts";
 import { startHookReceiver } from "./hook-receiver.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 
@@ -55,22 +55,29 @@ it("goes on after a kill -9 between two connections: in order, none twice, to th
   expect(again.slice(-8)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-it("hears the end of a task whose process is killed around its commit", async () => {
+it("hears the ends of tasks whose process is killed around their commits", async () => {
   const receiver = await startHookReceiver();
-  const rounds = 5;
-  for (let round = 0; round < rounds; round++) {
-    const task = await api.submit("test.hook", { url: receiver.url, ms: 0 }, { delay: "300ms" });
-    const before = listenOn(task.links.events);
-    await expect.poll(() => receiver.of(task.id).length, { interval: 5 }).toBeGreaterThan(0);
-    // The commit comes a few milliseconds after the hook; the kill falls before, into or behind it.
-    await setTimeout(round * 5);
+  for (const killAfterMs of [10, 25]) {
+    // The commit comes a few milliseconds after the end; the kill falls before, into or behind it.
+    const tasks = await api.submitAll(
+      [0, 5, 10, 15, 20].map((ms) => ({
+        task: "test.hook",
+        input: { url: receiver.url, ms },
+        options: { delay: "300ms" },
+      })),
+    );
+    const before = tasks.map((task) => listenOn(task.links.events));
+    await expect.poll(() => tasks.every(({ id }) => receiver.of(id).length > 0), { interval: 5 }).toBe(true);
+    await setTimeout(killAfterMs);
     await server.kill9();
     await server.restart();
-    const [old, fresh] = await Promise.all([before, listenOn(task.links.events)]);
-    for (const events of [old, fresh]) {
-      expectOrdered(events);
-      expect(events.at(-1)).toMatchObject({ type: "done", data: { id: task.id, state: "succeeded" } });
-      expect(events.filter((event) => event.type === "done")).toHaveLength(1);
+    const fresh = tasks.map((task) => listenOn(task.links.events));
+    for (const [i, { id }] of tasks.entries()) {
+      for (const events of [await before[i], await fresh[i]]) {
+        expectOrdered(events);
+        expect(events.at(-1)).toMatchObject({ type: "done", data: { id, state: "succeeded" } });
+        expect(events.filter((event) => event.type === "done")).toHaveLength(1);
+      }
     }
   }
   await receiver.close();

@@ -2,14 +2,14 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { apiOf, type Api } from "../http/api.ts";
 import { startReceiver, type Receiver } from "../http/receiver.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let receiver: Receiver;
 
 beforeAll(async () => {
-  [server, receiver] = await Promise.all([startServer(), startReceiver()]);
+  [server, receiver] = await Promise.all([shareServer(), startReceiver()]);
   api = apiOf(server);
 });
 

@@ -6,11 +6,11 @@ import { json } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { runs } from "../setup/runs.ts";
 import { apiOf, type Api } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
 const ROWS = runs(100_000, 1_000_000);
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let files: HttpServer;
 let origin: string;
@@ -31,7 +31,7 @@ function tableOf(rows: number): Buffer {
 }
 
 beforeAll(async () => {
-  server = await startServer({ allowLoopback: true });
+  server = await shareServer();
   api = apiOf(server);
   const [long, short] = [tableOf(ROWS), tableOf(12_000)];
   files = createServer(async (request, response) => {

@@ -155,23 +155,6 @@ describe("a lane that drains", () => {
     expect(await api.waitForEnd(kept.id)).toMatchObject({ state: "succeeded" });
   });
 
-  it("accepts again when its end has come, also over a kill -9", async () => {
-    const until = Date.now() + 4_000;
-    await lane("bulk", "drain", { until: new Date(until).toISOString() });
-    await server.kill9();
-    await server.restart();
-    const statuses = await poll(
-      () => "still refused",
-      async () => {
-        const { status } = await submit();
-        expect(status === 202 ? Date.now() >= until : status === 503).toBe(true);
-        return status === 202 ? status : null;
-      },
-    );
-    expect(statuses).toBe(202);
-    expect(await laneOf("bulk")).toMatchObject({ draining: false, until: null });
-  });
-
   it("lets the ticks of schedules wait, and makes up for them as missed ones; by hand none runs", async () => {
     const schedule = (id: string, body: object) =>
       api.call("PUT", `/v1/schedules/${id}`, { body: { every: "1s", task: "test.noop", ...body } });

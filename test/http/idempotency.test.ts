@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { startHookReceiver, type HookReceiver } from "../faults/hook-receiver.ts";
 import { apiOf, type Api, type BatchItem } from "./api.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let hooks: HookReceiver;
 
 beforeAll(async () => {
-  [server, hooks] = await Promise.all([startServer(), startHookReceiver()]);
+  [server, hooks] = await Promise.all([shareServer(), startHookReceiver()]);
   api = apiOf(server);
 });
 
@@ -110,16 +110,6 @@ describe("a submission with a key", () => {
     await api.call("DELETE", `/v1/tasks/${id}`);
     expect((await post("removed", body)).status).toBe(410);
     expect(await api.listAll("tag.plot=removed")).toEqual([]);
-  });
-
-  it("outlives a kill of the service", async () => {
-    const body = { task: "test.hook", input: { url: hooks.url } };
-    const first = await post("survivor", body);
-    await server.kill9();
-    await server.restart();
-    const second = await post("survivor", body);
-    expect([isReplayed(second), second.body.id]).toEqual(["true", first.body.id]);
-    expect(await api.waitForEnd(first.body.id)).toMatchObject({ state: "succeeded" });
   });
 });
 

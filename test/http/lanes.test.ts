@@ -110,18 +110,6 @@ describe("a paused lane", () => {
     await resume("bulk");
   });
 
-  it("stays paused over a kill -9", async () => {
-    await pause("bulk", { reason: "until further notice" });
-    const { id } = await api.submit("test.noop", null, { lane: "bulk" });
-    await server.kill9();
-    await server.restart();
-    await rest(1_500);
-    expect(await laneOf("bulk")).toMatchObject({ paused: true, reason: "until further notice", queued: 1 });
-    expect(await api.read(id)).toMatchObject({ state: "queued", attempt: 0 });
-    await resume("bulk");
-    expect(await api.waitForEnd(id)).toMatchObject({ state: "succeeded" });
-  });
-
   it("takes a new reason, and no end that is past", async () => {
     await pause("long", { reason: "one" });
     expect((await pause("long", { reason: "two" })).body).toMatchObject({ reason: "two", until: null });

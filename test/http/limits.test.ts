@@ -110,18 +110,6 @@ describe("a concurrency limit of submissions", () => {
     await root.post("/v1/tasks/cancel", { filter: { tags: { key: "lifted" } } });
   });
 
-  it("is kept for a key that nobody uses yet, over a kill -9, and is a limit from the first task on", async () => {
-    const id = "concurrency::early";
-    expect((await root.get(path(id))).status).toBe(404);
-    const made = await put(id, { limit: 2 });
-    expect([made.status, made.headers.get("location")]).toEqual([201, "/v1/limits/concurrency%3A%3Aearly"]);
-    await server.kill9();
-    await server.restart();
-    await under("early", 50, 5, 600_000);
-    expect(await standsAt(id, 2, 3)).toMatchObject({ limit: 2, source: "api" });
-    await root.post("/v1/tasks/cancel", { filter: { tags: { key: "early" } } });
-  });
-
   it("may have any key, and every page of the list is met once", async () => {
     const keys = ["..", "a/b", "a:b?c#d", "%2F", "ü 😀", "x".repeat(200)];
     const own = await tenant("pager");

@@ -7,15 +7,15 @@ import type { AuditEntry } from "../../src/contract/audit.ts";
 import { MASK } from "../../src/core/secret.ts";
 import { apiOf, type Api } from "./api.ts";
 import { startReceiver, type Receiver } from "./receiver.ts";
-import { startServer, type Server } from "./server.ts";
+import { shareServer, type SharedServer } from "./shared-server.ts";
 import { listenSse } from "./streams.ts";
 
-let server: Server;
+let server: SharedServer;
 let receiver: Receiver;
 let api: Api;
 
 beforeAll(async () => {
-  [server, receiver] = await Promise.all([startServer({ allowLoopback: true }), startReceiver()]);
+  [server, receiver] = await Promise.all([shareServer(), startReceiver()]);
   api = apiOf(server);
 });
 
@@ -82,7 +82,7 @@ describe("the audit log", () => {
     const { id } = await api.submit("test.noop", null, { delay: "1h" });
     await api.post(`/v1/tasks/${id}/cancel`);
     const { body } = await api.get<{ items: AuditEntry[] }>(`/v1/audit?target=${id}`);
-    expect(body.items).toMatchObject([{ action: "task.cancel", actor: { kind: "key", id: "deployment" } }]);
+    expect(body.items).toMatchObject([{ action: "task.cancel", actor: { kind: "key", id: server.keyId } }]);
     expect([null, "127.0.0.1", "::1", "::ffff:127.0.0.1"]).toContain(body.items[0]?.ip);
   });
 });

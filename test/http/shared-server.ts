@@ -22,8 +22,14 @@ export type SharedServer = {
   keyId: string;
   /** The same with the deployment's key: for lanes, and for keys of other tenants. */
   root: { url: string; key: string };
+  /** The directory of its state, which earlier files have used too. */
+  persist: string;
   /** What it has written to its error output in its whole life, the last of it. */
   stderr: () => string;
+  /** Ends every process of it at once, with no chance to tidy. */
+  kill9(): Promise<void>;
+  /** Starts it again on the same port and state. */
+  restart(): Promise<void>;
   /** Leaves it to the next file. */
   stop(): Promise<void>;
 };
@@ -31,10 +37,10 @@ export type SharedServer = {
 /** Those that no file uses at the moment. They end with this process. */
 const idle: Server[] = [];
 
-/** For test files that need no options and start nothing again. Tenants that one names beside its own are in no other file. */
+/** For test files that need no options. Tenants that one names beside its own are in no other file. */
 export async function shareServer(): Promise<SharedServer> {
-  const server = idle.pop() ?? (await startServer({ persist: await mkdtemp(join(inject("sharedState"), "server-")) }));
-  const { url } = server;
+  const server = idle.pop() ?? (await startNew());
+  const { url, persist, stderr } = server;
   const tenant = `file-${randomUUID()}`;
   const made = await fetch(`${url}/v1/keys`, {
     method: "POST",
@@ -43,5 +49,28 @@ export async function shareServer(): Promise<SharedServer> {
   });
   if (made.status !== 201) throw new Error(`no key for a test file: ${made.status} ${await made.text()}`);
   const { key, id: keyId } = (await made.json()) as { key: string; id: string };
-  return { url, key, keyId, root: server, stderr: () => server.stderr(), stop: async () => void idle.push(server) };
+  let isDead = false;
+  return {
+    url,
+    key,
+    keyId,
+    root: server,
+    persist,
+    stderr,
+    kill9: async () => {
+      isDead = true;
+      await server.kill9();
+    },
+    restart: async () => {
+      await server.restart();
+      isDead = false;
+    },
+    // One that a failing test has left dead is for nobody.
+    stop: async () => void (isDead || idle.push(server)),
+  };
+}
+
+async function startNew(): Promise<Server> {
+  // Some send their own receivers requests by `http.request`.
+  return startServer({ persist: await mkdtemp(join(inject("sharedState"), "server-")), allowLoopback: true });
 }
