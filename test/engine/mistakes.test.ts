@@ -210,7 +210,7 @@ it("of a task that waits often never look like attempts that are used up", async
   expect(summary).toContain("as attempt 3 (of the 3 that may fail, 0 have)");
 });
 
-it("of a step that nobody awaited is a warning among the task's events", async () => {
+it("of a step that was not awaited is a warning among the task's events", async () => {
   const forgetful = defineTask({
     name: "forgetful",
     input: z.null(),
