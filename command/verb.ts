@@ -24,7 +24,7 @@ export function defineVerb<const T extends ArgsDef>({ name, description, args, r
       await run(given);
     },
   });
-  // Whoever holds verbs of any kind knows nothing of their options.
+  // A list of verbs knows nothing of their options.
   return command as unknown as CommandDef;
 }
 

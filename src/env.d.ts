@@ -44,11 +44,11 @@ interface Env {
   AUDIT_RETENTION?: string;
   /** Comma-separated origins that browsers may call from. */
   ALLOW_ORIGINS?: string;
-  /** Set on somebody's own machine: comma-separated names that it answers to, beside loopback's. Without it any name is answered. */
+  /** Set on a developer's machine: comma-separated names that it answers to, beside loopback's. Without it any name is answered. */
   ALLOW_HOSTS?: string;
   /** Where the service is reached, such as `https://tasks.example.com`; callback addresses begin with it. */
   PUBLIC_URL?: string;
-  /** Where the database is, such as `"weur"`: objects are made there too. Empty: near whoever calls them first. */
+  /** Where the database is, such as `"weur"`: objects are made there too. Empty: near their first caller. */
   LOCATION?: string;
   /** `"free"`: the deployment runs on the free plan; see `core/plan.ts`. */
   PLAN?: string;

@@ -85,7 +85,8 @@ function notesIn(root: string): string {
 }
 
 async function isMeant({ name }: Deployment): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new Failure(`nobody is there to ask: --yes removes ${name} without a question`);
+  if (!process.stdin.isTTY)
+    throw new Failure(`there is no terminal to ask in: --yes removes ${name} without a question`);
   const asking = createInterface({ input: process.stdin, output: process.stdout });
   const answer = await asking.question(
     `This removes the Worker ${name} with its database and all tasks in it. Type ${name} to go on: `,

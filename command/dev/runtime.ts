@@ -67,7 +67,7 @@ export class Runtime {
     return this.#process.pid;
   }
 
-  /** Whether it has loaded its Worker, and nobody has ended it since: if its process ends now, it has crashed. */
+  /** Whether it has loaded its Worker, and was not ended since: if its process ends now, it has crashed. */
   get isUp(): boolean {
     return this.#isUp;
   }

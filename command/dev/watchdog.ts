@@ -37,7 +37,7 @@ export interface Watched {
   answers(withinMs: number): Promise<boolean>;
   /** Increases with each start of the runtime. */
   readonly generation: number;
-  /** Whether it has loaded its Worker, and nobody has ended it since. */
+  /** Whether it has loaded its Worker, and was not ended since. */
   readonly isUp: boolean;
   /** Its process id, 0 while none runs. */
   readonly pid: number;

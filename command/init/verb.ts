@@ -56,7 +56,8 @@ function coloured(line: string): string {
 }
 
 async function isMeant(): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new Failure("nobody is there to ask: --yes makes these changes without a question");
+  if (!process.stdin.isTTY)
+    throw new Failure("there is no terminal to ask in: --yes makes these changes without a question");
   const asking = createInterface({ input: process.stdin, output: process.stdout });
   const answer = await asking.question("\nMake these changes? [Y/n] ");
   asking.close();

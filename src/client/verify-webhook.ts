@@ -17,7 +17,7 @@ export class WebhookVerificationError extends Error {
   override readonly name = "WebhookVerificationError";
 }
 
-/** A message further from this clock, in seconds, is refused: somebody may have kept and repeated it. */
+/** A message further from this clock, in seconds, is refused: it may have been recorded and sent again. */
 const TOLERANCE_S = 300;
 
 const HEADERS = ["webhook-id", "webhook-timestamp", "webhook-signature"] as const;

@@ -1,4 +1,4 @@
-/** Looks for alerts, once a minute while anybody listens. Part of a tick. */
+/** Looks for alerts, once a minute while an endpoint listens. Part of a tick. */
 
 import { log } from "../core/log.ts";
 import { watchTenant } from "../engine/health/alerts.ts";

@@ -26,7 +26,7 @@ export interface NodesByName<T extends Tasks> {
   ) => FlowNode<PassedFor<Given, InputOf<Named<T, Name>>>, OutputOf<Named<T, Name>>[]>;
 }
 
-/** {@link task} and {@link map} for those who have only the type of the definitions, as a client does. */
+/** {@link task} and {@link map} where only the type of the definitions is known, as in a client. */
 export function nodesOf<T extends Tasks>(): NodesByName<T> {
   return { task: node, map: mapNode };
 }

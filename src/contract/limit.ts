@@ -34,7 +34,7 @@ export const limitSchema = z
     waiting: z.int(),
     /** Nothing starts before this time, because an attempt called `ctx.rateLimited`. */
     heldUntil: z.iso.datetime().nullable(),
-    /** Who said what holds: the definition, the latest submission, or this API. */
+    /** What set the limit that holds: the definition, the latest submission, or this API. */
     source: z.enum(["code", "submission", "api"]),
   })
   .meta({ id: "Limit" });

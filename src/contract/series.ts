@@ -42,12 +42,12 @@ export const seriesSchema = z
           groups: z
             .array(
               z.object({
-                name: z.string().nullable().describe("Null: those that are not in `names`, together"),
+                name: z.string().nullable().describe("Null: all that are not in `names`, taken together"),
                 ...figures,
               }),
             )
             .optional()
-            .describe("With `by`: those of which something was counted in the point"),
+            .describe("With `by`: the tasks or lanes that were counted in this point"),
         }),
       )
       .describe("Oldest first, a point for each step, also where nothing was counted"),

@@ -100,7 +100,7 @@ export const bulkResultSchema = z
     nextCursor: z
       .string()
       .optional()
-      .describe("There only where this was not all: the same request goes on with it as its `cursor`"),
+      .describe("Only where more is left: the same request goes on with it as its `cursor`"),
   })
   .meta({ id: "BulkResult" });
 

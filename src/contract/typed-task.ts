@@ -1,4 +1,4 @@
-/** The types that a list of definitions gives to those who submit: names, inputs and results. Nothing of it exists at run time. */
+/** The types of submissions that follow from a list of definitions: names, inputs and results. Nothing of it exists at run time. */
 
 import type { InputOf, OutputOf, TaskDefinition } from "../core/task.ts";
 import type { TaskResource } from "./task.ts";

@@ -57,7 +57,7 @@ export const webhookSchema = z
     description: z.string(),
     payload: z.enum(["full", "thin"]),
     paused: z.boolean(),
-    /** Why the system paused it; null where somebody asked for it. */
+    /** Why the system paused it; null where a request did. */
     pausedReason: z.string().nullable(),
     /** Since when every attempt has failed. */
     failingSince: instant.nullable(),

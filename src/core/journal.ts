@@ -229,7 +229,7 @@ function undoErrorOf({ value }: JournalEntry): TaskError | null {
   return error === null ? null : withoutStack(error);
 }
 
-/** Everyone who may read the task reads its steps. Release 0.2.0 stored the stacks of undo errors. */
+/** Every caller that may read the task reads its steps. Release 0.2.0 stored the stacks of undo errors. */
 function withoutStack(error: TaskError): TaskError {
   const { stack: _, ...rest } = error;
   return rest;

@@ -64,7 +64,7 @@ export const PROBLEMS = {
     meaning:
       "There is nothing at this address, or nothing that belongs to the tenant of this key. The two are told alike on purpose.",
     remedy:
-      "Check the id, and that the key belongs to the tenant who made it. What has passed its retention is gone too.",
+      "Check the id, and that the key belongs to the tenant that made it. What has passed its retention is gone too.",
   },
   "unknown-task": {
     status: 404,

@@ -1,4 +1,4 @@
-/** What a task is to those who write and run it: its definition, and what its handler gets. Types alone. */
+/** What a task is in code: its definition, and what its handler gets. Types alone. */
 
 import type { z } from "zod";
 import type { Circuit } from "./circuit.ts";
@@ -110,7 +110,7 @@ export interface TaskContext {
    */
   waitForSignal<T = unknown>(name: string, options?: SignalOptions<T>): Promise<T>;
   /**
-   * An address that sends this task the signal `name` when somebody POSTs to it: no key needed, once,
+   * An address that sends this task the signal `name` when it gets a POST: no key needed, once,
    * within a day or `expiresIn`. For approvals by people and answers of other services.
    */
   callbackUrl(name: string, options?: { expiresIn?: Duration }): Promise<string>;

@@ -68,10 +68,10 @@ function payloadOf(text: string | null, { texts }: View): unknown {
   return texts && text !== null && text.length > SHORT ? new JsonText(text) : jsonOf(text);
 }
 
-/** The members of a task that a caller who may not read it does not see, besides its relations to other tasks. */
+/** The members of a task that a caller without the right to read it does not see, besides its relations to other tasks. */
 const UNSEEN = { input: null, result: null, error: null, progress: null, tags: {} } as const;
 
-/** The task for a caller who may not read it: what is needed to refer to it and to wait for its end. */
+/** The task for a caller without the right to read it: what is needed to refer to it and to wait for its end. */
 export function presentStub(row: WholeTaskRow): TaskResource {
   const task = presentTask({ ...row, input: null, result: null, overflow: 0 });
   const omitted = Object.keys(UNSEEN) as (keyof typeof UNSEEN)[];

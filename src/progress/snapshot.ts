@@ -81,7 +81,7 @@ export interface ProgressApi {
   beginSteps(attempt: number, entries: JournalEntry[]): Promise<void>;
   /** The journal as readers see it, in the order of beginnings, without the values. */
   steps(): Promise<Steps>;
-  /** The task, or the flow, has ended: tells those who wait for it, and keeps nothing. */
+  /** The task, or the flow, has ended: answers the callers that wait for it, and keeps nothing. */
   ended(): Promise<void>;
   destroy(): Promise<void>;
   fetch(url: string, init: RequestInit): Promise<Response>;

@@ -1,4 +1,4 @@
-/** Alerts that are raised, and who is told of them. */
+/** Alerts that are raised, and the endpoints that are told of them. */
 
 import type { Alert } from "../core/alerts.ts";
 import type { Fact } from "../core/health-fact.ts";
@@ -8,7 +8,7 @@ import { WEBHOOK_COLUMNS, type WebhookRow } from "./webhooks/row.ts";
 // A partial index is used only where the query has its condition word for word.
 const LISTENS = `instr(events, '"alert.') > 0`;
 
-/** Answers a row where a tenant is to be looked at for alerts: somebody listens, or an alert has not been closed. */
+/** Answers a row where a tenant is to be looked at for alerts: an endpoint listens, or an alert has not been closed. */
 export const WATCHED = `SELECT 1 FROM webhooks WHERE ${LISTENS} UNION ALL SELECT 1 FROM alerts LIMIT 1`;
 
 /** The first `limit` of those tenants after `after`, in the order of their names. */

@@ -1,4 +1,4 @@
-/** The groups of a tenant's failures: counts that isolates add to, and what somebody has said of a group. */
+/** The groups of a tenant's failures: counts that isolates add to, and what a user has said of a group. */
 
 import type { ErrorGroup, GroupState } from "../core/error-groups.ts";
 import { auditStatements, type Audit } from "./audit.ts";

@@ -60,7 +60,7 @@ async function readGeneration(
     const stretch = ids.slice(i, i + STRETCH);
     const read = db.prepare(ELDERS).bind(JSON.stringify(stretch), tenant);
     const { results } = await persistOr503(() => read.all<Elder>());
-    // Who was removed may have had children that are still there.
+    // A task that was removed may have had children that are still there.
     if (results.length < stretch.length) return null;
     for (const elder of results) children.push(...childrenOf(elder));
     if (children.length > most) return null;

@@ -1,4 +1,4 @@
-/** What changes among a tenant's tasks while somebody listens: a trigger notes it, a look takes it. */
+/** What changes among a tenant's tasks while a client listens: a trigger notes it, a look takes it. */
 
 import type { FeedFrame } from "../contract/feed.ts";
 import { Batch, persistOr503 } from "./d1.ts";

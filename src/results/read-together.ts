@@ -28,7 +28,7 @@ interface Waiting {
 
 interface Line {
   waiting: Waiting[];
-  /** Until when somebody has the turn, in ms since the epoch; 0: nobody has. */
+  /** Until when an event has the turn, in ms since the epoch; 0: none has. */
   takenUntil: number;
 }
 

@@ -16,7 +16,7 @@ export const getFeed = operation({
   tag: "operations",
   summary: "Follow what changes",
   description:
-    "`Accept: text/event-stream` streams a frame at once, and then one a second while anything changes; a WebSocket upgrade gets the same as JSON text frames; otherwise the counts of this moment are answered. A frame names at most 2,000 tasks, and no task twice. It tells how they are when it is made: a state that lasted shorter may be left out. There are no numbers to resume by: who connects again reads again what is shown.",
+    "`Accept: text/event-stream` streams a frame at once, and then one a second while anything changes; a WebSocket upgrade gets the same as JSON text frames; otherwise the counts of this moment are answered. A frame names at most 2,000 tasks, and no task twice. It tells their states at the moment at which it is made: a state that a task has left by then may be left out. There are no numbers to resume by: a client that connects again reads again what it shows.",
   scope: "read",
   answers: {
     101: { description: "The frames as WebSocket frames" },

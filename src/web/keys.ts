@@ -117,7 +117,7 @@ export const revokeKeyOperation = operation({
   tag: "keys",
   summary: "Revoke a key",
   description:
-    "For good, and everywhere within a few seconds: with the links that it has made, with all keys that it has made, and with theirs. It stays in the list.",
+    "For good, and everywhere within a few seconds. The links and keys that it has made end with it, and so do those that they have made. It stays in the list.",
   scope: "admin",
   audits: "key.revoke",
   answers: { 204: { description: "It is revoked" } },

@@ -25,7 +25,7 @@ const NAMES =
   "A limit is called `concurrency::<key>` where submissions bring it (`options.concurrency`), and `concurrency:<task>` or `rate:<task>` where a definition declares it, with `:<key>` where each key has its own. A definition's limit is each tenant's own unless it says `deployment`; the service's own key names another tenant's with `@<tenant>` after the task. In a path it is percent-encoded.";
 
 const OWNERS =
-  "Keys of submissions are their tenant's. Definitions belong to the deployment: only the service's own key (`API_KEY`) changes their limits, and it alone sees other tenants' and the keys of those that all tenants share, which come from everybody's inputs.";
+  "Keys of submissions are their tenant's. Definitions belong to the deployment: only the service's own key (`API_KEY`) changes their limits, and it alone sees other tenants' and the keys of those that all tenants share, which come from all tenants' inputs.";
 
 export const listLimitsOperation = operation({
   id: "listLimits",
@@ -54,7 +54,7 @@ export const getLimit = operation({
   path: "/v1/limits/{id}",
   tag: "limits",
   summary: "Read a limit",
-  description: `${NAMES} A key of submissions that nobody uses and nobody has changed is not there.`,
+  description: `${NAMES} A key of submissions that no task uses and that was not changed is not there.`,
   scope: "read",
   answers: { 200: { description: "The limit", schema: limitSchema } },
   problems: ["not-found", "unavailable"],
@@ -71,14 +71,14 @@ export const putLimit = operation({
   path: "/v1/limits/{id}",
   tag: "limits",
   summary: "Change a limit, whatever code and submissions say",
-  description: `At once: where there is room now, those who wait start in their order; where there is less, what runs goes on and nothing new starts until there is. Also for a key that nobody uses yet. A rate takes \`per\` and, if more than one may come at once after a pause, \`burst\`. ${OWNERS}`,
+  description: `At once: where there is room now, waiting tasks start in their order; where there is less, what runs goes on and nothing new starts until there is. Also for a key that no task uses yet. A rate takes \`per\` and, if more than one may come at once after a pause, \`burst\`. ${OWNERS}`,
   scope: "admin",
   audits: "limit.put",
   body: putLimitSchema,
   example: { limit: 5 },
   answers: {
     200: { description: "The limit, changed", schema: limitSchema },
-    201: { description: "The limit, for a key that nobody uses yet", schema: limitSchema, headers: ["Location"] },
+    201: { description: "The limit, for a key that no task uses yet", schema: limitSchema, headers: ["Location"] },
   },
   problems: ["not-found", "unavailable"],
   async handle({ c, env, principal, params, body, audit }) {

@@ -12,7 +12,7 @@ export const listLinkKeys = operation({
   path: "/v1/link-keys",
   tag: "keys",
   summary: "List the keys that sign links, the latest last",
-  description: "Their ids and times; the keys themselves are shown to nobody.",
+  description: "Their ids and times; the keys themselves are never shown.",
   scope: "admin",
   deployment: true,
   answers: { 200: { description: "The keys, without themselves", schema: linkKeyListSchema } },

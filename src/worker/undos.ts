@@ -79,7 +79,7 @@ export class Undos {
     if (this.#signal.aborted) return this.#cutOff();
     const undo = this.#known.get(key);
     if (!undo) {
-      const message = "the handler did not come to this step again, so nobody knows how to undo it";
+      const message = "the handler did not come to this step again, so there is no function to undo it";
       return { type: "UndoUnknownError", message };
     }
     try {

@@ -16,7 +16,7 @@ afterAll(() => server?.stop());
 
 describe("the API reference", () => {
   it(
-    "shows every operation of the document, submits a task with the key that was entered, and asks nobody else for anything",
+    "shows every operation of the document, submits a task with the key that was entered, and asks no other host for anything",
     async () => {
       const { page, complaints } = await openTab(browser, server.url, "/docs");
       await page.locator("#operations-tasks-submitTask").waitFor({ timeout: SOON_MS });

@@ -61,7 +61,7 @@ describe("flows", () => {
     expect([sum, text, list]).toEqual([3, "xx", [3, 3]]);
   });
 
-  it("give the results of those that nobody needs in a dag", async () => {
+  it("give the results of those that no other needs in a dag", async () => {
     const add = (x: number) => task("test.add", { x, y: 0 });
     const result = await client.flows.run(
       dag({

@@ -96,7 +96,7 @@ describe("a group", () => {
     expect(new Set([id, ...others.map((each) => each.id)]).size).toBe(4);
   });
 
-  it("has an id that is no name of a class that anybody gives", () => {
+  it("has an id that is no name that a class can have", () => {
     for (const name of ["Error", "err_", "err_abc", "timeout"]) expect(isErrorGroupId(name)).toBe(false);
   });
 });

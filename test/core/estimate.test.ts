@@ -79,7 +79,7 @@ describe("the start under a key whose places are taken", () => {
     expect(bySlots({ ...line, limit: 1 }, 1, RUN, NOW)).toEqual({ at: NOW - 200 + P50, from: "run_times" });
   });
 
-  it("is not known where nothing ran lately, or who has the place should have ended long ago", () => {
+  it("is not known where nothing ran lately, or the task that has the slot should have ended long ago", () => {
     expect(bySlots(line, 1, histogramOf(), NOW)).toBe(null);
     expect(bySlots({ limit: 1, startedAts: [NOW - 60_000] }, 1, RUN, NOW)).toBe(null);
   });

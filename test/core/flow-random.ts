@@ -1,6 +1,6 @@
 /** Random flows: graphs of every kind of node, nested, for the tests that hold the compiler and the engine against a plain reading of them. */
 
-/** A graph as it crosses the wire, before anybody has looked at it. */
+/** A graph as it crosses the wire, before it was checked. */
 export type Graph =
   | { task: string; input?: unknown; options?: unknown }
   | { chain: Graph[] }

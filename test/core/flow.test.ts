@@ -176,7 +176,7 @@ describe("nesting", () => {
     expect(passed(body)).toEqual({ "0": null, "1.first": "0", "1.last": { first: "1.first" } });
   });
 
-  it("makes what follows a dag wait for those that nobody in it needs", () => {
+  it("makes what follows a dag wait for those that no other in it needs", () => {
     const dag = { dag: { a: { node: A }, b: { node: B, needs: ["a"] }, c: { node: C } } };
     expect(edges({ chain: [dag, A] })).toMatchObject({ "1": ["0.b", "0.c"] });
   });
@@ -205,7 +205,7 @@ describe("a group of none", () => {
     expect(edges({ chain: [A, { chord: { header: [], body: B } }] })).toEqual({ "0": [], "1.body": ["0"] });
   });
 
-  it("in a dag lets those who need it wait for what it needs", () => {
+  it("in a dag lets those that need it wait for what it needs", () => {
     const dag = { a: { node: A }, none: { node: { group: [] }, needs: ["a"] }, b: { node: B, needs: ["none"] } };
     expect(edges({ dag })).toEqual({ a: [], b: ["a"] });
     expect(passed({ dag })).toEqual({ a: null, b: { none: [] } });
@@ -219,7 +219,7 @@ describe("a failure that is ignored", () => {
     last: { node: C, needs: ["may", "must"] },
   };
 
-  it("is a need that must only end, and null for those who are passed its result", () => {
+  it("is a need that must only end, and null for those that are passed its result", () => {
     expect(edges({ dag })).toEqual({ "may.0": [], "may.1": ["may.0"], must: [], last: ["must", "may.1?"] });
     expect(passed({ dag })).toMatchObject({ last: { may: { orNull: "may.1" }, must: "must" } });
   });
@@ -242,7 +242,7 @@ describe("a failure that is ignored", () => {
     ]);
   });
 
-  it("is its own alone: those who need the node need what it needs, too", () => {
+  it("is its own alone: those that need the node need what it needs, too", () => {
     const before = { a: { node: A }, b: { node: B, needs: ["a"], onFailure: "ignore" } };
     expect(edges({ dag: { ...before, c: { node: C, needs: ["b"] } } })).toEqual({ a: [], b: ["a"], c: ["a", "b?"] });
     expect(edges({ chain: [{ dag: before }, C] })["1"]).toEqual(["0.a", "0.b?"]);
@@ -273,7 +273,7 @@ describe("a failure that is ignored", () => {
     });
   });
 
-  it("reaches those who wait for the dag", () => {
+  it("reaches those that wait for the dag", () => {
     const lenient = { dag: { a: { node: A, onFailure: "ignore" }, b: { node: B, onFailure: "fail" } } };
     const body = { chord: { header: [lenient], body: C } };
     expect(edges(body)).toMatchObject({ body: ["header.0.b", "header.0.a?"] });
@@ -555,7 +555,7 @@ describe("any flow", () => {
     });
   });
 
-  it("can be begun, and ends: nobody waits for itself", () => {
+  it("can be begun, and ends: no node waits for itself", () => {
     every((_, all) => {
       const done = new Set<string>();
       for (let left = all; left.length > 0; left = left.filter((task) => !done.has(task.id))) {

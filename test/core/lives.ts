@@ -66,7 +66,7 @@ function lived(options: model.Wanted, program: [Verb, number][]): ModelTask[] {
   return rows;
 }
 
-/** Every row that a task was, in order: each as somebody may have read it. */
+/** Every row that a task was, in order: each as a reader may have seen it. */
 export const lives = fc
   .tuple(wanted, fc.array(steps, { maxLength: 40, size: "max" }))
   .map(([options, program]) => lived(options, program));

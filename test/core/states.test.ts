@@ -49,7 +49,7 @@ describe("the arrows", () => {
     }
   });
 
-  it("leave a terminal state where somebody asks for a new run, and nowhere else", () => {
+  it("leave a terminal state where a new run is asked for, and nowhere else", () => {
     const leaving = arrows.filter(([, { from }]) => from.some(isTerminal)).map(([verb]) => verb);
     expect(leaving).toEqual(["retry", "replay"]);
     expect(ARROWS.retry.from.every(isTerminal) && ARROWS.replay.from.every(isTerminal)).toBe(true);

@@ -6,7 +6,7 @@ import * as model from "./model-task.ts";
 import type { ModelTask } from "./model-task.ts";
 import { lives } from "./lives.ts";
 
-/** What a listener has heard who was told these rows. */
+/** What a listener has heard that was told these rows. */
 function heard(rows: readonly ModelTask[]): Moment[] {
   const events: Moment[] = [];
   for (const row of rows) events.push(...since(timeline(row), events.at(-1)?.seq ?? -1));
@@ -102,7 +102,7 @@ describe("the timeline of a task", () => {
     });
   });
 
-  it("shows a listener who comes after the end all attempts that the history still has, of all runs", () => {
+  it("shows a listener that comes after the end all attempts that the history still has, of all runs", () => {
     check((rows) => {
       const last = rows.at(-1)!;
       const shown = timeline(last).filter(

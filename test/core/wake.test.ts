@@ -156,7 +156,7 @@ describe("a look at a row", () => {
     );
   });
 
-  it("purges an ended task when its retention is over, and tells whoever listens before", () => {
+  it("purges an ended task when its retention is over, and tells listeners before", () => {
     fc.assert(
       fc.property(inStates(...TERMINAL_STATES), instants, (row, now) => {
         const isOver = row.retainUntil !== null && row.retainUntil <= now;

@@ -298,7 +298,7 @@ describe("the audit log", () => {
     expect(fresh).toEqual([]);
   });
 
-  it("names the link with which somebody without a key has acted", async () => {
+  it("names the link with which a caller without a key has acted", async () => {
     const id = await task();
     const { body } = await call("GET", `/v1/tasks/${id}?links=signed`);
     const { cancel } = body["links"] as Record<string, string>;

@@ -84,7 +84,7 @@ it("a bell that comes before the batch is whole writes nothing", async () => {
   expect(written()).toBe(0);
 });
 
-it("a claim of one takes all who start with it, and answers the same when it is asked again", async () => {
+it("a claim of one takes all that start with it, and answers the same when it is asked again", async () => {
   const now = Date.now();
   const tasks = items(SIZE, now);
   await insertTasks(env.DB, tasks);

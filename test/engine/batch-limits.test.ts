@@ -1,4 +1,4 @@
-/** Limits of batches count items: whole batches start where the limit has room for them, and nobody who is held back holds back others. */
+/** Limits of batches count items: whole batches start where the limit has room for them, and no task that is held back holds back others. */
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { rateOf } from "../../src/core/share.ts";
@@ -36,13 +36,13 @@ it("a concurrency limit lets as many whole batches start as it has places for", 
   const first = await claimAt(ids, now);
   expect(first.claimed).toHaveLength(SIZE);
   expect((await claimAt(ids, now)).claimed).toHaveLength(0);
-  // Those who have waited long enough take what is free.
+  // Tasks that have waited long enough take what is free.
   expect((await claimAt(ids, now + WAIT_MS)).claimed).toHaveLength(2);
   await end(first);
   expect((await claimAt(ids, now + WAIT_MS)).claimed).toHaveLength(SIZE);
 });
 
-it("who is held back by a key does not hold back the others of the batch", async () => {
+it("an item that a key holds back does not hold back the others of the batch", async () => {
   const tenant = newTenant();
   const key = { key: newKey(), limit: 1 };
   const held = await insertItems(15, { concurrency: [key] }, tenant);
@@ -59,7 +59,7 @@ it("a rate counts items, and the next batch starts when there are tokens for it"
   expect((await claimAt(ids, now + 1_000)).claimed).toHaveLength(SIZE);
 });
 
-it("a rate that drops what is over it lets those be who only gather", async () => {
+it("a rate that drops what is over it leaves tasks alone that only gather", async () => {
   const ids = await insertItems(15, { rates: [{ ...rateOf(newKey(), 1, 60_000, SIZE), drop: true }] });
   const early = await claimAt(ids, now);
   expect([early.claimed.length, early.impatient.length]).toEqual([SIZE, 0]);

@@ -1,4 +1,4 @@
-/** Random programs on the real statements: no call is too large, mixed or early, and nobody is left behind, whoever dies. */
+/** Random programs on the real statements: no call is too large, mixed or early, and no task is left behind, whichever actor dies. */
 import fc from "fast-check";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";

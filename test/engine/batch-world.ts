@@ -1,6 +1,6 @@
 /**
- * Random programs for batches, in virtual time: items are submitted, rung for, lost, cancelled, ended; workers and whoever
- * else die at any call to D1. Every claim is looked at: whom it lets start together, and when.
+ * Random programs for batches, in virtual time: items are submitted, rung for, lost, cancelled, ended; workers and other
+ * actors die at any call to D1. Every claim is looked at: which tasks it lets start together, and when.
  */
 
 import { vi } from "vitest";
@@ -217,7 +217,7 @@ export class BatchWorld {
       if (this.#attempts.has(`${id}/${attempt}`)) throw new Error(`${id} attempt ${attempt} is in two calls`);
       this.#attempts.add(`${id}/${attempt}`);
     }
-    // Who has its last try alone started with the others all the same.
+    // A task that has its last try alone started with the others all the same.
     const started = claimed.map((task) => ({ task: { ...task, crashes: 0 }, definition }));
     for (const attempts of callsOf(started)) {
       const call = attempts.map(({ task }) => task);
@@ -234,7 +234,7 @@ export class BatchWorld {
     }
   }
 
-  /** After a bell was heard, those who gather with its tasks are too few for a batch. */
+  /** After a bell was heard, the tasks that gather with its tasks are too few for a batch. */
   async #checkNoneIsFull(ids: string[]): Promise<void> {
     const [found] = await this.#execute([
       {
@@ -267,7 +267,7 @@ export class BatchWorld {
       DB: databaseOver(actor.execute),
       LANE_DEFAULT: queue,
       LANE_BULK: queue,
-      // Nobody learns when it ticks next: the worlds share one memory of that, and their times differ.
+      // No actor learns when it ticks next: the worlds share one memory of that, and their times differ.
       CLOCK: { getByName: () => ({ wakeBy: async () => 0 }) } as unknown as Env["CLOCK"],
     };
   }

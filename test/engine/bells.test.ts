@@ -68,7 +68,7 @@ async function workOff(service: AssembledWorker, ids: string[]): Promise<void> {
   throw new Error("it never ends");
 }
 
-/** Nobody hears its bells but those that the clock rings. */
+/** Only bells that the clock rings arrive. */
 class DeafWorker extends AssembledWorker {
   #isTicking = false;
 

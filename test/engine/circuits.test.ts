@@ -19,7 +19,7 @@ const CIRCUIT: Omit<Circuit, "per"> = { failures: 3, ratio: 0.5, window: 60_000,
 
 let names = 0;
 
-/** A task name that nobody else uses, so that each test has a circuit of its own. */
+/** A task name that no other test uses, so that each test has a circuit of its own. */
 const newName = () => `circuit.${++names}`;
 
 async function insert(task: string, count: number): Promise<string[]> {
@@ -187,14 +187,14 @@ describe("the clock", () => {
     expect(rung()).toEqual(ids.slice(0, 5));
   });
 
-  it("sleeps while nobody waits at an open circuit that may be tried", async () => {
+  it("sleeps while no task waits at an open circuit that may be tried", async () => {
     const now = Date.now();
     await tripped(0, now);
     expect(await moveCircuits(hearingEnv().env, now + CIRCUIT.cooldown, await readTripped(env.DB))).toBe(null);
   });
 });
 
-it("is named by the explanation of a task that it holds back, with whoever tries", async () => {
+it("is named by the explanation of a task that it holds back, with the task that tries it", async () => {
   const now = Date.now();
   const { task, ids } = await tripped(2, now);
   const until = new Date(now + CIRCUIT.cooldown).toISOString();
@@ -215,7 +215,7 @@ it("is named by the explanation of a task that it holds back, with whoever tries
   expect((await explanationOf(ids[1]!, now + CIRCUIT.cooldown)).reasons).toEqual([
     { code: "circuit_open", task, until, probe: ids[0] },
   ]);
-  // Another tenant's ids are nobody else's to know.
+  // Another tenant's ids are not shown.
   await env.DB.prepare("UPDATE tasks SET tenant = 'other' WHERE id = ?1").bind(ids[0]).run();
   expect((await explanationOf(ids[1]!, now + CIRCUIT.cooldown)).reasons).toMatchObject([{ probe: null }]);
   const [free] = await insert(newName(), 1);

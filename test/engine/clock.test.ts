@@ -151,7 +151,7 @@ describe("the clock", () => {
     expect((await clock().status()).error).toBe(null);
   });
 
-  it("is woken by its watchdog for a row that nobody told it of", async () => {
+  it("is woken by its watchdog for a row that it was not told of", async () => {
     await forgetAll();
     await clock().wakeBy(now + 86_400_000);
     const [id] = newTaskIds(1);

@@ -1,4 +1,4 @@
-/** Concurrency by key: the limit is exact whoever claims in whatever order, and the places agree with the tasks. */
+/** Concurrency by key: the limit is exact over claims in any order, and the slots agree with the tasks. */
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -75,7 +75,7 @@ describe("a claim", () => {
     );
   });
 
-  it("takes those who ask in the order in which they were submitted", async () => {
+  it("takes tasks in the order in which they were submitted", async () => {
     const ids = await insertLimited(10, { concurrency: [{ key: newKey(), limit: 3 }] });
     expect(await claimIds(ids.toReversed())).toEqual(ids.slice(0, 3));
   });
@@ -91,7 +91,7 @@ describe("a claim", () => {
     expect(await disagreements()).toEqual([]);
   });
 
-  it("counts nobody who expired while waiting", async () => {
+  it("counts no task that expired while waiting", async () => {
     const key = newKey();
     const now = Date.now();
     const late = limitedTask({ concurrency: [{ key, limit: 1 }] }, { expiresAt: now - 1 });
@@ -133,7 +133,7 @@ describe("a submission with another limit", () => {
     ["with an idempotency key", (...[hearing, bg, task]) => storeOnce(hearing, bg, [task], claimOf(task.id))],
   ];
 
-  it.each(stores)("%s, that raises it, rings for those who wait as well, in their order", async (_, store) => {
+  it.each(stores)("%s, that raises it, sends messages for waiting tasks as well, in their order", async (_, store) => {
     const key = newKey();
     const ids = await insertLimited(6, { concurrency: [{ key, limit: 1 }] });
     expect(await claimIds(ids)).toEqual([ids[0]]);
@@ -266,7 +266,7 @@ describe("the places", () => {
     expect([await runningOf(before), await runningOf(after)]).toEqual([0, 1]);
   });
 
-  it("go with the tasks, and the limit of a key that nobody uses with them", async () => {
+  it("go with the tasks, and the limit of a key that no task uses with them", async () => {
     const key = newKey();
     const ids = await insertLimited(3, { concurrency: [{ key, limit: 1 }] });
     await cancelTasks(env.DB, ids, null, Date.now());
@@ -339,7 +339,7 @@ describe("the next in line", () => {
     expect(rung()).toContain(ids[1]);
   });
 
-  it("keeps the clock awake only while somebody is queued", async () => {
+  it("keeps the clock awake only while a task is queued", async () => {
     await env.DB.prepare(
       "UPDATE tasks SET state = 'cancelled', finished_at = 1 WHERE state NOT IN ('cancelled', 'succeeded', 'failed')",
     ).run();
@@ -349,7 +349,7 @@ describe("the next in line", () => {
     expect(await keepWaiters(hearingEnv().env, Date.now() + 120_000, await hasWaiters(), 200)).toBe(null);
   });
 
-  it("knows who is before it", async () => {
+  it("knows which task is before it", async () => {
     const key = newKey();
     const concurrency = [{ key, limit: 1 }];
     const ids = await insertLimited(2, { concurrency });
@@ -360,7 +360,7 @@ describe("the next in line", () => {
     const [holder] = await readTasks(env.DB, [ids[0]!]);
     const own = await readKeyWaiters(env.DB, { id: last!, tenant: holder!.tenant }, [key]);
     expect(own).toMatchObject([{ ...line, heldBy: [holder!.id] }]);
-    // Another tenant's ids are nobody else's to know.
+    // Another tenant's ids are not shown.
     const other = await readKeyWaiters(env.DB, { id: last!, tenant: "other" }, [key]);
     expect(other).toMatchObject([{ ...line, heldBy: [], startedAts: [expect.any(Number)] }]);
   });

@@ -1,4 +1,4 @@
-/** The public door counts whole networks, since everybody has as many IPv6 addresses as they like. */
+/** The public door counts whole networks, since each visitor has as many IPv6 addresses as it likes. */
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { routes } from "../../src/app/routes.ts";

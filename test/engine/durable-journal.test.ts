@@ -59,7 +59,7 @@ describe("the journal", () => {
     expect(resultOf(await task.attempt())).toBe("b in 2");
     goOn.resolve();
     expect(await late).toMatchObject({ outcome: "failed", error: { type: "AttemptAborted" } });
-    // What it did then was on its way already; that nobody hears of it is all that can be had.
+    // What it did then was on its way already; that no caller hears of it is all that can be had.
     expect(did.done).toEqual(["a", "b in 2", "b in 1"]);
     const journal = await progressObject(env, task.id).openJournal(1, 3);
     expect(journal?.map((entry) => entry.key)).toEqual(["step:a#1", "step:b in 2#1"]);

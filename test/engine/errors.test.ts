@@ -114,7 +114,7 @@ const statuses = new Map<number, number>();
 const accepted = new Map<string, Wanted>();
 /** Submissions with a key, and without one, that were answered 503 at least once. */
 const refused = { keyed: 0, plain: [] as Wanted[] };
-/** Tasks that somebody has cancelled, run again or removed. */
+/** Tasks that a caller has cancelled, run again or removed. */
 const touched = new Set<string>();
 
 async function ask(path: string, init?: Parameters<AssembledWorker["fetch"]>[1]): Promise<Response> {
@@ -152,7 +152,7 @@ async function submit(wanted: Wanted[]): Promise<void> {
   }
 }
 
-/** Somebody looks at, cancels, runs again or removes some task. */
+/** A caller looks at, cancels, runs again or removes some task. */
 async function meddle(): Promise<void> {
   const id = among([...accepted.keys()]);
   const path = `/v1/tasks/${id}`;
@@ -238,7 +238,7 @@ describe(`${TASKS} tasks, while a tenth of all calls fail`, () => {
     expect([...accepted.keys()].filter((id) => !rows.has(id) && !touched.has(id))).toEqual([]);
   });
 
-  it("end as they should, where nobody meddled", async () => {
+  it("end as they should, where no caller intervened", async () => {
     const rows = await readAll();
     const wrong = [...accepted].flatMap(([id, { kind }]) => {
       const row = rows.get(id);

@@ -1,4 +1,4 @@
-/** Whatever holds a task back, it expires on time, and nobody needs to come for it. */
+/** Whatever holds a task back, it expires on time, without a request for it. */
 
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** What an explanation says of a queued task that nothing holds back: over HTTP such a one is gone before anybody asks. */
+/** What an explanation says of a queued task that nothing holds back: over HTTP such a one is gone before the question comes. */
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { explanationSchema } from "../../src/contract/explanation.ts";
@@ -47,6 +47,6 @@ it("says its place in its lane, and when it is likely to start as far as others 
   // A bucket of the histogram is that wide.
   expect(waits / WAITED_MS).toBeGreaterThan(0.9);
   expect(waits / WAITED_MS).toBeLessThan(1.1);
-  // What has waited for longer than all others did comes at no time that anybody knows.
+  // What has waited for longer than all others did comes at no time that can be known.
   expect(await explained(last.id, now + 2 * WAITED_MS)).toMatchObject({ reasons, estimatedStartAt: null });
 });

@@ -85,7 +85,7 @@ it("tells each task once, as it is, with the counts, and only its tenant's", asy
   expect(await feed.look()).toBeNull();
 });
 
-it("costs nothing while nobody listens, and while somebody does two rows for a task that runs between two looks", async () => {
+it("costs nothing without a listener, and with one two rows for a task that runs between two looks", async () => {
   const tenant = newTenant();
   const plain = (await runOne(tenant)).rows;
   const feed = feedOf(tenant);
@@ -147,7 +147,7 @@ it("says that it may have missed changes where D1's answer was lost", async () =
   expect(await shaky.look()).toBeNull();
 });
 
-it("serves a listener who comes while it closes", async () => {
+it("serves a listener that comes while it closes", async () => {
   const tenant = newTenant();
   let whileClosing = async () => {};
   const slow = new Proxy(env.DB, {

@@ -34,7 +34,7 @@ export async function pastsOf(db: D1Database, flow: FlowResource): Promise<Pasts
   );
 }
 
-/** Checks a flow that nobody cancelled. Answers every disagreement. */
+/** Checks a flow that was not cancelled. Answers every disagreement. */
 export function disagreements(world: FlowWorld, member: Member, flow: FlowResource, pasts: Pasts): string[] {
   const wrong: string[] = [];
   const complain = (what: string) => void wrong.push(`${member.name}: ${what}`);

@@ -42,7 +42,7 @@ async function deaths(): Promise<Death[]> {
   ]);
 }
 
-it("fails, cancels what has not ended, and runs its error task once, whoever dies of it", async () => {
+it("fails, cancels what has not ended, and runs its error task once, whichever call is cut off", async () => {
   const all = await deaths();
   for (const death of all) {
     const { id, end } = await overdueFlow();

@@ -1,4 +1,4 @@
-/** Random flows on the real statements and the real D1, whoever dies, whatever gets lost or comes twice: each ends as the plain reading of its graph says. */
+/** Random flows on the real statements and the real D1, whichever actor dies, whatever gets lost or comes twice: each ends as the plain reading of its graph says. */
 import { env } from "cloudflare:workers";
 import { expect, inject, it } from "vitest";
 import {
@@ -46,7 +46,7 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
   }
   if (breaches.length > 0) return breaches;
 
-  // Whatever failed has been mended, and runs again; nobody is cancelled any more.
+  // Whatever failed has been mended, and runs again; nothing is cancelled any more.
   for (const member of world.members) member.cancelAfter = null;
   world.isImpatient = false;
   const mended = new Set<string>();
@@ -77,7 +77,7 @@ async function breachesOf(world: FlowWorld): Promise<string[]> {
     const past = before.get(member.name);
     if (!past) continue;
     const say = (what: string) => void breaches.push(`${member.name}: ${what}`);
-    // Who is cut off three times has failed, mended or not.
+    // A task that is cut off three times has failed, mended or not.
     const isLost = flow.nodes.some(({ task }) => task.error?.type === "worker_lost");
     if (mended.has(member.name) && flow.state !== "succeeded" && !isLost) say(`is ${flow.state} after its retry`);
     for (const { key, task } of flow.nodes) {

@@ -35,7 +35,7 @@ describe("a release", () => {
     expect(await flowOf(id)).toMatchObject({ state: "succeeded", result: 2 });
   });
 
-  it("of which nobody heard is found by the clock", async () => {
+  it("whose message was lost is found by the clock", async () => {
     const id = await newFlow({ chain: [noop, noop] });
     await play(id, "0", succeeded(1));
     const next = await idAt(id, "1");

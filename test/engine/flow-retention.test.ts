@@ -256,7 +256,7 @@ describe("a flow of which a task is gone", () => {
     expect(await retry(quietEnv(), background, [first!], null, now)).toEqual([]);
   });
 
-  it("and that runs comes to its end: who needs the value fails, and says why", async () => {
+  it("and that runs comes to its end: a task that needs the value fails, and says why", async () => {
     const id = await newFlow({ chord: { header: [noop, noop], body: noop } });
     await play(id, "header.0", succeeded("lost"));
     const [first, , body] = await idsOf(id);

@@ -20,7 +20,7 @@ const background = {
   },
 };
 
-/** Submits a flow of which nobody hears. */
+/** Submits a flow without any message. */
 export async function newFlow(body: unknown, db: D1Database = env.DB): Promise<string> {
   const origin = { tenant: TENANT, traceparent: null };
   return (await submitFlow(quietEnv(db), background, body, origin, null, Date.now())).id;
@@ -62,7 +62,7 @@ export const succeeded = (result: unknown): Ending => ({ outcome: "succeeded", r
 
 export const failed = { outcome: "failed", error: { type: "Error", message: "no" }, retryable: false } satisfies Ending;
 
-/** Claims the flow's task at this place and ends it; answers who is released by that. */
+/** Claims the flow's task at this place and ends it; answers which tasks that releases. */
 export async function play(flowId: string, key: string, ending: Ending): Promise<CommitAnswer> {
   const worker = workerOn();
   const { task } = (await flowOf(flowId)).nodes.findLast((node) => node.key === key)!;

@@ -96,9 +96,9 @@ export class FlowWorld {
   readonly #suspects = new Suspects();
   readonly execute: Execute;
   readonly #troubleRate: number;
-  /** Whether somebody tries failed tasks again while their flow runs. */
+  /** Whether failed tasks are retried while their flow runs. */
   isImpatient = true;
-  /** The database as a bystander sees it, whom nothing befalls. */
+  /** The database itself, whose calls never fail. */
   readonly db: D1Database;
 
   constructor(
@@ -200,7 +200,7 @@ export class FlowWorld {
     return true;
   }
 
-  /** Nobody has anything to do: time passes until somebody has. */
+  /** There is nothing to do: time passes until there is. */
   async #rest(): Promise<boolean> {
     const next = earliest([await readNextDue(this.db), await readNextDeadline(this.db)]);
     if (next === null) return false;
@@ -252,7 +252,7 @@ export class FlowWorld {
     if (this.isImpatient && this.#random() < 0.4) await this.#retryOne();
   }
 
-  /** Somebody tries a failed task of a flow that runs again, which will go as it went. */
+  /** Retries a failed task of a running flow, which will go as it went. */
   async #retryOne(): Promise<void> {
     const member = this.pick(this.members.filter((each) => each.id !== null));
     if (member === null || (await this.rowOf(member)).state !== "running") return;
@@ -336,7 +336,7 @@ export class FlowWorld {
     );
   }
 
-  /** Somebody does something and may die of it. Answers whether they lived. */
+  /** An actor does something and may die of it. Answers whether it lived. */
   async #mortally(work: (mortal: Env) => Promise<void>): Promise<boolean> {
     const trouble = this.#drawTrouble();
     const actor = new Actor(this.execute, trouble);
@@ -367,7 +367,7 @@ export class FlowWorld {
     return { ...env, ...lanes, CLOCK: clock, DB: db };
   }
 
-  /** What is left for after the answer; whoever it is left to may have died. */
+  /** What is left for after the answer; the isolate that it is left to may have died. */
   readonly #background = {
     waitUntil: (promise: Promise<unknown>) => {
       promise.catch(() => undefined);

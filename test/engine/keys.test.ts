@@ -99,7 +99,7 @@ describe("finding a key", () => {
     expect(await costOf(() => findKeyById(counted, stored.id, now))).toBe(0);
   });
 
-  it("stays free for those who have one while a flood of others is tried", async () => {
+  it("stays open to callers with a key while a flood of others is tried", async () => {
     const { text } = await make();
     await findKey(counted, text, now);
     const nothing = { results: [], success: true, meta: {} } as unknown as D1Result;

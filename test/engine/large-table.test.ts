@@ -180,7 +180,7 @@ describe("a list in a large table", () => {
     await env.DB.prepare("DELETE FROM tasks WHERE created_at >= ?1").bind(made).run();
   });
 
-  it("finds another tenant's, and nobody else's", async () => {
+  it("finds another tenant's, and no others", async () => {
     const { key } = await (
       await service.fetch("/v1/keys", { body: { name: "other", scopes: ["read"], tenant: "other" } })
     ).json<{ key: string }>();

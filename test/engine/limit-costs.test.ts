@@ -35,7 +35,7 @@ async function live(limits: Limits, more: Partial<NewTask> = {}): Promise<number
 
 let circuits = 0;
 
-/** A circuit that nobody else uses, to which something has happened already: there `ended` counts. */
+/** A circuit that no other test uses, to which something has happened already: there `ended` counts. */
 async function circuit(hasFailed: boolean): Promise<Partial<NewTask>> {
   const task = `costs.${++circuits}`;
   if (hasFailed)

@@ -14,7 +14,7 @@ export interface Limits {
   rates?: Rate[];
 }
 
-/** The Worker's bindings with a clock that nobody wakes, and queues that remember for whom they rang. */
+/** The Worker's bindings with a clock that is never woken, and queues that remember their messages. */
 export function hearingEnv(): { env: Env; rung: () => string[] } {
   const heard: string[] = [];
   const queue = {
@@ -31,7 +31,7 @@ export function hearingEnv(): { env: Env; rung: () => string[] } {
 
 let keys = 0;
 
-/** A key that nobody else uses. */
+/** A key that no other test uses. */
 export function newKey(): string {
   return `tenant:t:key-${++keys}`;
 }

@@ -21,13 +21,13 @@ const READER = { tenant: "t", isOperator: true };
 
 let keys = 0;
 
-/** A key that nobody else uses: as it is stored, and its limit's name. */
+/** A key that no other test uses: as it is stored, and its limit's name. */
 function places() {
   const own = `limits-${++keys}`;
   return { key: `tenant:t:${own}`, name: parseLimitId(`concurrency::${own}`)! };
 }
 
-/** A rate of a task that the deployment has, with a key that nobody else uses. */
+/** A rate of a task that the deployment has, with a key that no other test uses. */
 function rate() {
   const own = `limits-${++keys}`;
   return { key: `task:test.rated@t:${own}`, name: parseLimitId(`rate:test.rated:${own}`)! };
@@ -58,7 +58,7 @@ describe("a concurrency limit", () => {
     fc.record({ do: fc.constant("forget" as const) }),
   );
 
-  it("holds exactly through any changes: those in line fill it in their order, and nobody starts beyond it", async () => {
+  it("holds exactly through any changes: waiting tasks fill it in their order, and none starts beyond it", async () => {
     let changes = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 25 }), async (program) => {
@@ -114,7 +114,7 @@ describe("a concurrency limit", () => {
     console.log(`a limit held exactly through ${changes} changes in 40 programs`);
   });
 
-  it("that was raised by somebody who died before they could ring is found by the clock", async () => {
+  it("that was raised by an isolate that died before it sent messages is found by the clock", async () => {
     const { key, name } = places();
     const ids = await insertLimited(3, { concurrency: [{ key, limit: 1 }] });
     await claimAt(ids);
@@ -199,7 +199,7 @@ describe("a rate", () => {
     console.log(`a rate held exactly through ${changes} changes in 40 runs`);
   });
 
-  it("that is raised gives everyone who waits a new turn at once, in their order, and one that is lowered too", async () => {
+  it("that is raised gives every waiting task a new turn at once, in their order, and one that is lowered too", async () => {
     const { key, name } = rate();
     const { env: bindings } = hearingEnv();
     const ids = await insertLimited(6, { rates: [rateOf(key, 1, 60_000, 1)] });
@@ -234,7 +234,7 @@ describe("a rate", () => {
     expect(await changeLimits(env.DB, declared, now + 2)).toBe(false);
   });
 
-  it("that an upstream holds back says until when, and no change lets anybody start before, or a burst after", async () => {
+  it("that an upstream holds back says until when, and no change lets a task start before, or a burst after", async () => {
     const { key, name } = rate();
     const { env: bindings } = hearingEnv();
     const ids = await insertLimited(6, { rates: [rateOf(key, 10, 1_000, 1)] });
@@ -271,7 +271,7 @@ describe("a rate", () => {
 });
 
 describe("a reader", () => {
-  it("who is not the operator sees whole tasks and the keys of its own tenant, page by page", async () => {
+  it("is seen by a tenant's key for whole tasks and the keys of its own tenant, page by page", async () => {
     const tenant = "limits-reader";
     const own = ["b/ü?#%", "a:b", "..", "%2F"].map((key) => `tenant:${tenant}:${key}`);
     const definitions = ["task:test.keyed@another:secret", "task:test.keyed:shared"];

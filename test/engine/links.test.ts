@@ -65,7 +65,7 @@ describe("the key that signs links", () => {
     expect((await other.linkKeys())[0]!.secret).not.toBe([...secrets][0]);
   });
 
-  it("has nothing to do with API_KEY, which a token gives nobody to guess", async () => {
+  it("has nothing to do with API_KEY, which cannot be guessed from a token", async () => {
     const { id, links } = await submitLinked();
     const token = tokenOf(links.self);
     const [header, payload, signature] = token.split(".") as [string, string, string];
@@ -147,7 +147,7 @@ describe("a link", () => {
     expect((await call(links.cancel, { method: "POST", key: null })).status).toBe(401);
   });
 
-  it("and whoever follows by it or by the key is cut off when that has ended", async () => {
+  it("and a stream that follows by it or by the key is cut off when that has ended", async () => {
     const { id } = await makeKey({});
     // A feed on which nothing happens.
     async function* quiet() {
@@ -259,7 +259,7 @@ describe("an API_KEY of fewer than 32 characters", () => {
     for (const origin of ["http://localhost:8787", "http://127.0.0.1:8787", "http://[::1]:8787"]) {
       expect([origin, await statuses(origin)]).toEqual([origin, [200, 401, 200]]);
     }
-    // Nobody learns from it which key it is.
+    // It does not tell which key it is.
     for (const origin of [
       elsewhere,
       "http://localhost.example.com",

@@ -67,7 +67,7 @@ function told(run: Run): string {
 }
 
 describe("the engine", () => {
-  it(`keeps its promises in ${PROGRAMS} random programs, whoever dies at whatever statement`, async () => {
+  it(`keeps its promises in ${PROGRAMS} random programs, whichever actor dies at whatever statement`, async () => {
     const all = fc.sample(programs, { numRuns: PROGRAMS, seed: SEED });
     const tallies: Tally[] = [];
     for (let i = 0; i < all.length; i += WORLDS) {

@@ -12,7 +12,7 @@ export interface Mortal {
   calls(): number;
 }
 
-/** No repetition mends it, so nobody tries again. */
+/** No repetition mends it, so it is not tried again. */
 class Died extends Error {
   constructor() {
     super("died: SQLITE_ERROR");

@@ -54,7 +54,7 @@ afterEach(async () => {
 });
 
 describe("an overloaded D1", () => {
-  it("is not asked again for those who wait, and soon not at all", async () => {
+  it("is not asked again for waiting callers, and soon not at all", async () => {
     says = OVERLOADED;
     expect(await counting(async () => expect(await told(await post())).toEqual(UNAVAILABLE))).toBe(1);
     const others = async () => {

@@ -1,4 +1,4 @@
-/** Time that goes on by itself, and jumps when it is told to: so nobody waits for a clock that is due in a minute. */
+/** Time that goes on by itself, and jumps when it is told to: so that no test waits for a clock that is due in a minute. */
 
 import { vi } from "vitest";
 

@@ -1,4 +1,4 @@
-/** Turns between the tenants of a lane: who comes when, by order and counts; and that no task is lost on the way. */
+/** Turns between the tenants of a lane: which comes when, by order and counts; and that no task is lost on the way. */
 
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -21,7 +21,7 @@ afterEach(realTime);
 
 const EACH = 24;
 
-/** Stores queued tasks that nobody rings for; answers their ids. */
+/** Stores queued tasks without a message; answers their ids. */
 async function queued(tenant: string, count: number): Promise<string[]> {
   const now = Date.now();
   const tasks = newTaskIds(count).map((id) => {
@@ -85,7 +85,7 @@ describe("a crowded lane", () => {
     expect(taken).toEqual({ heavy: 12 * EACH, light: 4 * EACH });
   });
 
-  it("starves nobody, whoever comes again and again with little", async () => {
+  it("starves no tenant, whichever comes again and again with little", async () => {
     await sort("starve", await queued("z-many", 240));
     let many = 0;
     for (let n = 0; n < 10; n++) {

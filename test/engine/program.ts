@@ -186,7 +186,7 @@ export class World {
     else await this.#act(step);
   }
 
-  /** A verb by an actor of its own, who may be in trouble. */
+  /** A verb by an actor of its own, which may be in trouble. */
   async #act(step: Exclude<Step, { do: "wait" | "drop" | "resume" }>): Promise<void> {
     // Nothing happens twice in one millisecond, as a manual retry takes it for granted.
     this.#now++;
@@ -275,7 +275,7 @@ export class World {
         expect(id, (task) => ({ ...task, object: task.object | OBJECT.listened }));
         return async () => {
           const row = await markObject(env.DB, id, OBJECT.listened);
-          // Who comes after the end reads the row.
+          // A caller that comes after the end reads the row.
           if (row && !isTerminal(row.state)) this.#listened.add(id);
         };
       }
@@ -331,7 +331,7 @@ export class World {
     });
     const held = await at(now, () => commit(env, commits));
     const holds = ({ id, attempt }: ClaimedTask) => held.some((each) => each.id === id && each.attempt === attempt);
-    // Whoever paused or died meanwhile may find the row elsewhere; but nobody is told that a fenced end holds.
+    // An actor that paused or died may find the row in another state; but none is told that a fenced end holds.
     for (const task of ends) {
       if (holds(task) && !running.includes(task))
         throw new Error(`${task.id} attempt ${task.attempt} was fenced, and held`);
@@ -360,7 +360,7 @@ export class World {
     await this.#check({ do: "resume", how }, null);
   }
 
-  /** Everything in peace: nobody dies, no bell is lost, every attempt succeeds. Who stood still goes on when all is over. */
+  /** Everything in peace: no actor dies, no bell is lost, every attempt succeeds. An actor that stood still goes on when all is over. */
   async #drain(): Promise<void> {
     await this.#finish();
     while (this.#paused.length > 0) {
@@ -394,7 +394,7 @@ export class World {
     await this.#step({ do: "tick", doubtful: false, unreachable: false, trouble: null });
     for (const [id, task] of this.#model) {
       if (this.#listened.has(id) && isTerminal(task.state) && !this.#ended.has(id)) {
-        throw new Error(`nobody told the listener of ${id} that it is ${task.state}`);
+        throw new Error(`the listener of ${id} was not told that it is ${task.state}`);
       }
     }
   }
@@ -421,7 +421,7 @@ export class World {
     this.#due = new Map([...rows].map(([id, row]) => [id, row.dueAt]));
   }
 
-  /** As the clock itself does it. A watchdog looks where somebody died before telling it. */
+  /** As the clock itself does it. A watchdog looks where an actor died before telling it. */
   #wakeBy(time: number): void {
     if (time < (this.#alarm ?? Infinity)) this.#alarm = time;
   }
@@ -439,7 +439,7 @@ export class World {
     };
     const wakeBy = async (time: number) => {
       this.#wakeBy(time);
-      // Nobody learns when it ticks next: the worlds share one memory of that, and their times differ.
+      // No actor learns when it ticks next: the worlds share one memory of that, and their times differ.
       return 0;
     };
     return {

@@ -261,7 +261,7 @@ describe("a progress object", () => {
             });
           }
           if (trial.do === "abort") {
-            // What nobody was shown yet may be lost with the memory.
+            // What was not shown yet may be lost with the memory.
             shown = await object.list(0);
             await abortAllDurableObjects();
             object = progressObject(env, id);

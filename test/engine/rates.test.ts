@@ -1,4 +1,4 @@
-/** Rate limits: exact over all who claim, in one order, whatever else holds the tasks back. */
+/** Rate limits: exact over all claims, in one order, whatever else holds the tasks back. */
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -21,8 +21,8 @@ interface Start {
 }
 
 /**
- * Claims in virtual time whoever's turn it is, in bells of a hundred, until nobody waits.
- * `onStart` says what becomes of those who start; answers the starts in their order.
+ * Claims in virtual time the tasks whose turn it is, in bells of a hundred, until none waits.
+ * `onStart` says what becomes of the tasks that start; answers the starts in their order.
  */
 async function runVirtually(
   ids: string[],
@@ -79,7 +79,7 @@ describe("a rate of ten a second, burst 1", () => {
     expect(claims.flatMap((claim) => claim.claimed)).toHaveLength(1);
   });
 
-  it("says when the next one may start, and sooner nobody may", async () => {
+  it("says when the next one may start, and none starts sooner", async () => {
     const ids = await insertLimited(3, { rates: [rateOf(newKey(), 10, 1_000, 1)] });
     const now = Date.now();
     expect((await claimAt(ids, now)).nextTurn).toBe(now + TEN_A_SECOND + TURN_GRACE_MS);
@@ -251,7 +251,7 @@ describe("a rate beside other limits", () => {
     let most = 0;
     const begin = Date.now();
     const starts: Start[] = [];
-    // A bell for everybody at every 10 ms: as wrong as bells can ring.
+    // A bell for all tasks at every 10 ms: as wrong as bells can ring.
     for (let now = begin; starts.length < ids.length && now < begin + 60_000; now += 10) {
       const over = held.filter((each) => each.until <= now);
       held = held.filter((each) => each.until > now);
@@ -270,7 +270,7 @@ describe("a rate beside other limits", () => {
     expect(Math.min(...gaps(starts))).toBeGreaterThanOrEqual(TEN_A_SECOND);
   });
 
-  it("gives no turn to those who lack a place, so they neither wake the clock nor delay others", async () => {
+  it("gives no turn to tasks that lack a slot, so they neither wake the clock nor delay others", async () => {
     const rates = [rateOf(newKey(), 10, 1_000, 1)];
     const busy = [{ key: newKey(), limit: 1 }];
     const held = await insertLimited(20, { rates, concurrency: busy });
@@ -280,7 +280,7 @@ describe("a rate beside other limits", () => {
     const { nextTurn, claimed } = await claimAt([...held, free!], now + 10);
     expect(claimed).toEqual([]);
     expect(nextTurn).toBe(now + TEN_A_SECOND + TURN_GRACE_MS);
-    // A claim that has nobody to give a turn to names none in the past, or the clock would ring for ever.
+    // A claim that gives no task a turn names none in the past, or the clock would ring for ever.
     const later = await claimAt(held, now + 200);
     expect(later.claimed).toEqual([]);
     expect(later.nextTurn).toBeGreaterThan(now + 200);

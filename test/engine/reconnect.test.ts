@@ -146,7 +146,7 @@ class Story {
     else if (step.do === "hold") await this.hold();
     else if (step.do === "evict") await evict(this.id);
     else if (step.do === "forget") await runDurableObjectAlarm(env.PROGRESS.getByName(this.id));
-    // Readers are shown only what is stored; what nobody was shown may be lost.
+    // Readers are shown only what is stored; what was not shown may be lost.
     else await abortAllDurableObjects();
   }
 
@@ -167,7 +167,7 @@ class Story {
           ? endOf(task, { outcome: "crashed" })
           : endOf(task, { outcome: "failed", error, retryable: how === "fail" });
     const { held } = await commitAttempts(env.DB, [{ ...end, at: (this.#now += 1_000) }]);
-    // Whoever dies behind the commit tells nobody.
+    // An isolate that dies behind the commit tells no listener.
     if (!dies) await tellObjects(calm, held);
   }
 

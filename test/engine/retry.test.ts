@@ -17,7 +17,7 @@ const background = { waitUntil: () => {} };
 
 const HOUR = 3_600_000;
 
-/** A task whose attempt failed by the clock of somebody who is an hour ahead. */
+/** A task whose attempt failed by the clock of an isolate that is an hour ahead. */
 async function failedAhead(): Promise<string> {
   const task = newTask(newTenant());
   await insertTasks(env.DB, [task]);

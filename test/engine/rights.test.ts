@@ -118,7 +118,7 @@ describe("a submission that is answered with another's task", () => {
     expect((await submit("one's again", one)).id).toBe(first.id);
     const read = async (id: string) => (await call(`/v1/tasks/${id}`, { key: other })).body.input;
     expect([await read(first.id), await read(beside.id)]).toEqual([{ value: "one's again" }, { value: "other's" }]);
-    // Those who may cancel it debounce it together.
+    // The keys that may cancel it debounce it together.
     const mighty = [await keyOf("submit", "cancel"), await keyOf("admin")] as const;
     const shared = await submit("first", mighty[0]);
     expect((await submit("last", mighty[1])).id).toBe(shared.id);

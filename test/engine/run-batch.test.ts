@@ -65,7 +65,7 @@ it("tells each task's stop to it alone, and the whole call when the last of them
   expect(ran.map((each) => each.ending)).toEqual([1, 2, 3].map((n) => ({ outcome: "succeeded", result: String(n) })));
 });
 
-it("leaves out whom the schema does not know any more, and does not wait for them", async () => {
+it("leaves out items that the schema does not take any more, and does not wait for them", async () => {
   const controls = [new AttemptControl(0), new AttemptControl(0)];
   const tasks = await claimed(["not a number", 2]);
   const handler = define(async (inputs, { items, signal }) => {

@@ -23,7 +23,7 @@ const START = Date.parse("2035-01-01T00:00:00.000Z");
 const SECOND = 1_000;
 const MINUTE = 60_000;
 
-/** Nobody hears of anything: not the queues, and not the clock. */
+/** No message arrives: neither at the queues nor at the clock. */
 function alone(db: D1Database = env.DB): Env {
   const clock = { wakeBy: async (at: number) => at };
   return { ...quietEnv(db), CLOCK: { getByName: () => clock } as unknown as Env["CLOCK"] };

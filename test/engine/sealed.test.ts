@@ -71,7 +71,7 @@ async function expectHidden(): Promise<void> {
 }
 
 describe("a secret field", () => {
-  it("is whole to the handler, and masked to whoever reads the task", async () => {
+  it("is whole to the handler, and masked to every reader of the task", async () => {
     const { id, input } = await submit({ token: secret, pins: [{ pin: `${secret}-1` }], note: "seen" });
     expect(input).toEqual({ token: MASK, pins: [{ pin: MASK }], note: "seen" });
     await run();
@@ -195,7 +195,7 @@ describe("a secret field", () => {
     const { id } = await submit(input, {}, "test.vault");
     expect((await submit(input, {}, "test.vault")).id).toBe(id);
     expect((await submit({ ...input, token: `${secret}?` }, {}, "test.vault")).id).not.toBe(id);
-    // The name is made with the key, so that without it nobody can try secrets.
+    // The name is made with the key, so that secrets cannot be tried without it.
     service.env.SEAL_KEY = `next:${new Uint8Array(32).fill(1).toBase64()},${env.SEAL_KEY}`;
     expect((await submit(input, {}, "test.vault")).id).not.toBe(id);
     service.env.SEAL_KEY = env.SEAL_KEY!;
@@ -206,7 +206,7 @@ describe("a secret field", () => {
     await expectHidden();
   });
 
-  it("is compared in a repeated request, by what nobody can guess it from", async () => {
+  it("is compared in a repeated request, by a digest from which it cannot be guessed", async () => {
     const body = { task: "test.secret", input: { token: secret } };
     const key = { "idempotency-key": crypto.randomUUID() };
     const first = await post<TaskResource>("/v1/tasks", body, key);
@@ -300,7 +300,7 @@ describe("what is sealed", () => {
 describe("the secrets of webhooks", () => {
   const whsec = () => `whsec_${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
 
-  it("are sealed where they are stored, and known to whoever signs", async () => {
+  it("are sealed where they are stored, and known where messages are signed", async () => {
     const made = await post<{ id: string; secret: string }>("/v1/webhooks", { url: "http://127.0.0.1:9/" });
     const { body: standard } = await ask<{ secret: string }>("/v1/webhooks/default");
     const rotated = await post<{ secret: string }>(`/v1/webhooks/${made.body.id}/rotate`);

@@ -88,7 +88,7 @@ describe("figures", () => {
     expect(stats.lastHour.waitMs).toEqual({ p50: null, p95: null });
   });
 
-  it("count those who wait without a time, and of more than the bound no more", async () => {
+  it("count the tasks that wait without a time, up to the bound", async () => {
     const queued = newTask(tenant);
     const waiting = Array.from({ length: 6 }, () => ({ ...newTask(tenant), state: "waiting" as const, dueAt: null }));
     await insertTasks(env.DB, [queued, ...waiting]);

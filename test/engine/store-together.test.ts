@@ -53,7 +53,7 @@ describe("the lead", () => {
 
   it("is handed on after a few groups, however many requests come", async () => {
     const requests: Request[] = [];
-    // Each write is joined by another request, so that there is always one who waits.
+    // Each write is joined by another request, so that there is always one that waits.
     const busy = (): Execute => async (statements) => {
       if (requests.length < 60) requests.push(new Request(busy));
       return real(statements);
@@ -147,7 +147,7 @@ describe("a leader that dies", () => {
     expect(others.reduce((sum, { calls }) => sum + calls, 0)).toBeLessThanOrEqual(2);
   });
 
-  it("is followed by the next request, not only by those who wait", async () => {
+  it("is followed by the next request, not only by those that wait", async () => {
     const dead = mortal(dying(1, "before"));
     await vi.waitUntil(() => dead.calls === 1);
     vi.setSystemTime(Date.now() + PATIENCE_MS + 1);
@@ -161,7 +161,7 @@ describe("a leader whose answer comes as the others' patience ends", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] }));
   afterEach(() => void vi.useRealTimers());
 
-  /** More than an answer takes from D1 to the last of those who wait for it. */
+  /** More than an answer takes from D1 to the last of the callers that wait for it. */
   const TURNS = 60;
 
   it("leaves nothing to write for the one that takes the lead, and all are answered", async () => {
@@ -207,7 +207,7 @@ describe("a group that fails", () => {
     ]);
     await expect(bad.answer).rejects.toThrow(/malformed JSON/);
     expect((await storedOf([leader, ...others, bad])).size).toBe(6);
-    // Nobody stores more than its own, once.
+    // Each stores its own task alone, once.
     expect(Math.max(bad.calls, ...others.map(({ calls }) => calls))).toBe(1);
   });
 

@@ -1,4 +1,4 @@
-/** Lists of a task's columns that must agree: who makes a row or begins a new run leaves out none of them. */
+/** Lists of a task's columns that must agree: a new row and a new run leave out none of them. */
 
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
@@ -39,9 +39,9 @@ describe("the list of columns", () => {
 });
 
 describe("a new run", () => {
-  /** What it keeps of the run before: the submission's word, but for the expiry; its history; and who called for it. */
+  /** What it keeps of the run before: the submission's word, but for the expiry; its history; and its caller. */
   const KEPT = new Set(["attempt", "holder", "started_at", "signals", "children", "history"]);
-  /** What whoever begins it says. */
+  /** What the verb that begins it says. */
   const SAID = new Set(["state", "run_at", "due_at", "waiting_for"]);
 
   it("resets or keeps each column", async () => {
@@ -69,7 +69,7 @@ describe("a row that is read", () => {
     "signals",
   ];
 
-  it("has each column, or one of those that nobody asks for", async () => {
+  it("has each column, but for those that no reader needs", async () => {
     const read = [...TASK_COLUMNS.matchAll(/tasks\.(\w+)/g)].map((match) => match[1]!);
     expect((await columns()).filter((column) => !read.includes(column)).toSorted()).toEqual(
       [...UNREAD, "input", "result", "sealed", "sealed_result"].toSorted(),

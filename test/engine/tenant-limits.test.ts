@@ -112,7 +112,7 @@ describe("a key function", () => {
 });
 
 describe("a limit that all tenants share", () => {
-  it("tells nobody the ids of another tenant's tasks", async () => {
+  it("tells no tenant the ids of another's tasks", async () => {
     const definition = define({ concurrency: { limit: 1, per: "deployment" } });
     const [holder] = await startedOf(await insert(definition, "a", 1));
     const [waiting] = await insert(definition, "b", 1);

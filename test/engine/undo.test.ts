@@ -1,4 +1,4 @@
-/** What an attempt that undoes steps makes of a handler: which steps, in which order, and each once whoever dies. */
+/** What an attempt that undoes steps makes of a handler: which steps, in which order, and each once, whichever call is cut off. */
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";

@@ -1,4 +1,4 @@
-/** Whoever ends a task may die before telling its object. The listeners hear of the end all the same. */
+/** The isolate that ends a task may die before it tells the task's object. The listeners hear of the end all the same. */
 import { env } from "cloudflare:workers";
 import { evictDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
@@ -17,7 +17,7 @@ import { commitAttempts } from "../../src/results/commit-attempts.ts";
 import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { markObject, readTasks } from "../../src/results/read-tasks.ts";
 
-/** A task in its first attempt, which nobody runs. */
+/** A task in its first attempt, which no worker runs. */
 async function runningTask(): Promise<string> {
   const id = newTaskIds(1)[0]!;
   const prepared = prepare(env, { task: "test.noop" }, { tenant: "t", traceparent: null }, id, Date.now());
@@ -28,7 +28,7 @@ async function runningTask(): Promise<string> {
   return id;
 }
 
-/** The commit of an attempt by one who dies before saying so. */
+/** The commit of an attempt by an isolate that dies before it tells of it. */
 async function commitUntold(id: string): Promise<void> {
   const [row] = await readTasks(env.DB, [id]);
   const at = Date.now();

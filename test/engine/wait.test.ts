@@ -143,7 +143,7 @@ describe("a submission that waits", () => {
   });
 });
 
-describe("a caller who waits for a task", () => {
+describe("a caller that waits for a task", () => {
   it("makes three statements at most in a minute, of which one writes", async () => {
     const { service, meter } = metered();
     const id = await submit(service);
@@ -160,7 +160,7 @@ describe("a caller who waits for a task", () => {
     expect(meter.rows).toBe(0);
   });
 
-  it("is answered by push, with others who wait for the same task", async () => {
+  it("is answered by push, with others that wait for the same task", async () => {
     const service = worker();
     const id = await submit(service);
     const waits = Array.from({ length: 100 }, () => waitForEnd(service.env, TENANT, id, forMinute));
@@ -189,7 +189,7 @@ describe("a caller who waits for a task", () => {
     expect((await wait)!.state).toBe("succeeded");
   });
 
-  it("finds an end that nobody told by its look at the state", async () => {
+  it("finds an end that was not told by its look at the state", async () => {
     const service = deaf(worker());
     const id = await submit(service);
     const wait = waitForEnd(service.env, TENANT, id, { ...forMinute, lookEveryMs: 2_000 });
@@ -286,7 +286,7 @@ describe("a caller who waits for a task", () => {
   });
 });
 
-describe("a caller who waits for a flow", () => {
+describe("a caller that waits for a flow", () => {
   const chain = { chain: [{ task: "test.fail", input: { message: "no", retryable: false } }, { task: "test.noop" }] };
 
   it("is told of its end, and of that of a member which never ran", async () => {

@@ -1,4 +1,4 @@
-/** What webhooks cost, in rows written as D1 bills them: nothing where nobody listens. */
+/** What webhooks cost, in rows written as D1 bills them: nothing where no endpoint listens. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { deliverOwed } from "../../src/engine/webhooks/deliver.ts";
@@ -42,7 +42,7 @@ describe("a plain task", () => {
     expect(await live(tenant, { webhook: { url: NOBODY, events: ["task.cancelled"] } })).toEqual(PLAIN);
   });
 
-  it("asks whether anybody listens in one look-up", async () => {
+  it("asks whether an endpoint listens in one look-up", async () => {
     const { results } = await env.DB.prepare(
       "EXPLAIN QUERY PLAN SELECT 1 FROM webhooks WHERE tenant = 'a' AND paused = 0 AND instr(events, 'x')",
     ).all<{ detail: string }>();

@@ -1,4 +1,4 @@
-/** Tasks and endpoints as the tests of webhooks need them, and an engine that rings nobody: every step is the test's own. */
+/** Tasks and endpoints as the tests of webhooks need them, and an engine that sends no messages: every step is the test's own. */
 
 import { env } from "cloudflare:workers";
 import { prepare } from "../../src/engine/prepare.ts";
@@ -18,7 +18,7 @@ import type { WebhookRow } from "../../src/results/webhooks/row.ts";
 
 const silent = { sendBatch: async () => {} } as unknown as Queue;
 
-/** The Worker's bindings, with queues that nobody hears. */
+/** The Worker's bindings, with queues without consumers. */
 export function quietEnv(db: D1Database = env.DB): Env {
   return { ...env, DB: db, LANE_HIGH: silent, LANE_DEFAULT: silent, LANE_BULK: silent, LANE_LONG: silent };
 }
@@ -58,7 +58,7 @@ export function endOf(task: ClaimedTask, ending: Ending = { outcome: "succeeded"
   };
 }
 
-/** Nobody listens there. */
+/** Nothing listens there. */
 export const NOBODY = "http://127.0.0.1:1/";
 
 export async function newWebhook(

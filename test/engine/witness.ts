@@ -99,7 +99,7 @@ function arrows(from: State, to: State): boolean {
   );
 }
 
-/** Longest time between two bells for a task that nobody takes. */
+/** Longest time between two bells for a task that no worker takes. */
 const LONGEST_BELL_MS = 600_000;
 
 /** What is wrong with a row, in words. */
@@ -127,7 +127,7 @@ export function wrongWith(row: Seen, now: number): string[] {
       row.finishedAt !== null && row.retainUntil === row.finishedAt + row.retentionMs,
       "it does not say when it ended",
     );
-    must(row.dueAt !== null || row.retentionMs === DEFAULT_RETENTION_MS, "nobody will remove it");
+    must(row.dueAt !== null || row.retentionMs === DEFAULT_RETENTION_MS, "nothing will remove it");
     must(row.leaseUntil === null, "an ended task has a lease");
     must(row.undo === null, "it has ended and is to undo its steps");
     must((row.error === null) === (row.state === "succeeded"), "only what has succeeded has no error");
@@ -138,8 +138,8 @@ export function wrongWith(row: Seen, now: number): string[] {
   must(row.dueAt !== null || row.waitingFor !== null, "it lives, and nothing will ever wake it");
   must((row.state === "running") === (row.leaseUntil !== null), "a lease belongs to a running task, and to no other");
   if (row.state === "running") {
-    must(row.holder !== null && row.startedAt !== null, "nobody holds it");
-    must(due <= Math.max(row.leaseUntil!, now) + 2 * TIMER_SLACK_MS, "its lease ends long before anybody looks");
+    must(row.holder !== null && row.startedAt !== null, "no worker holds it");
+    must(due <= Math.max(row.leaseUntil!, now) + 2 * TIMER_SLACK_MS, "its lease ends long before the clock looks");
   }
   if (row.state === "queued") must(due <= now + LONGEST_BELL_MS, "its bell may be lost for too long");
   if (row.state === "scheduled" || row.state === "retrying") must(due <= row.runAt, "it starts late");

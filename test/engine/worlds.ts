@@ -28,7 +28,7 @@ function sharedCalls(db: D1Database): Execute {
         // One of them is at fault, and its own error is for itself alone.
         for (const { statements, answer } of calls) await execute(statements).then(answer.resolve, answer.reject);
       }
-      // Whoever was answered asks again before the next batch leaves.
+      // A caller that was answered asks again before the next batch leaves.
       await scheduler.wait(0);
     }
     isSending = false;

@@ -69,7 +69,7 @@ it("wakes what waits for a time, for children and for signals once, and runs no 
     expect(hooks.of(nap.id).map(({ step, attempt }) => `${step} in ${attempt}`)).toEqual(["before in 1", "after in 2"]);
   }
   expect(Date.parse(overslept.startedAt!) - Date.parse(long.createdAt)).toBeGreaterThanOrEqual(12_000);
-  // Its time came while nobody was there.
+  // Its time came while no service ran.
   expect(Date.parse(woken.startedAt!)).toBeGreaterThanOrEqual(until);
 
   expect(joined).toMatchObject({ state: "succeeded", result: Array.from({ length: 20 }, () => "slept") });

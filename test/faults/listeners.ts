@@ -1,7 +1,7 @@
 /**
  * Many listeners: `node test/faults/listeners.ts [count]` follows one task with that many streams, half
  * of them server-sent events and half WebSockets, beside one that reads nothing; then half as many
- * tasks with a stream each. Prints what they heard; ends with 1 if anybody missed the end.
+ * tasks with a stream each. Prints what they heard; ends with 1 if a listener missed the end.
  */
 import { connect } from "node:net";
 import { performance } from "node:perf_hooks";

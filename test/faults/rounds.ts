@@ -207,11 +207,11 @@ function isToFail(submission: Submission | undefined): boolean {
   return (input?.body?.failures ?? input?.times ?? 0) > 0;
 }
 
-/** One key makes one task however often it was sent: whatever is stored was told to somebody, and the other way round. */
+/** One key makes one task however often it was sent: whatever is stored was told to a caller, and the other way round. */
 function strangers(stored: TaskResource[], made: ReadonlyMap<string, Submission>): string[] {
   const ids = new Set(stored.map((task) => task.id));
   return [
-    ...stored.filter((task) => !made.has(task.id)).map((task) => `${task.id} was made by nobody`),
+    ...stored.filter((task) => !made.has(task.id)).map((task) => `${task.id} was made by no caller`),
     ...[...made.keys()].filter((id) => !ids.has(id)).map((id) => `${id} was accepted and is gone`),
   ];
 }
@@ -260,7 +260,7 @@ function randomOf(seed: number): () => number {
   };
 }
 
-/** A seed for whoever brings none. */
+/** A seed where none is given. */
 export function newSeed(): number {
   return Math.floor(Math.random() * 1_000_000_000);
 }

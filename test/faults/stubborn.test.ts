@@ -1,4 +1,4 @@
-/** Handlers that do not listen, do not yield, or fail: they harm nobody else, and what they do late changes nothing. */
+/** Handlers that do not listen, do not yield, or fail: they harm no other task, and what they do late changes nothing. */
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import type { TaskEvent } from "../../src/contract/event.ts";
 import { apiOf, poll, type Api } from "../http/api.ts";

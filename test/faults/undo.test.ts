@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([server?.stop(), receiver?.stop()]));
 
 it("goes on where it was when the service is killed in the middle", async () => {
-  // After three steps and the undoing of the last one, nobody answers the next undoing.
+  // After three steps and the undoing of the last one, no answer comes to the next undoing.
   receiver.reply("/", (nth) => (nth === 5 ? null : 204));
   const { id } = await api.submit("test.undo", { steps: 3, url: `${receiver.origin}/`, failAfter: 3 });
   const undone = () =>

@@ -66,7 +66,7 @@ const submission = (body: unknown, headers: Call["headers"] = {}) => refusal("PO
 const noop = (options: unknown) => ({ task: "test.noop", options });
 
 describe("a submission", () => {
-  it("of a task that nobody defined is a 404 that names the task", async () => {
+  it("of a task that is not defined is a 404 that names the task", async () => {
     for (const task of ["no.such.task", "__proto__", "constructor", "TEST.NOOP"]) {
       expect(await submission({ task })).toEqual(problem(404, "unknown-task", ["/task"]));
     }

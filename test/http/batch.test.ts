@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(() => Promise.all([server?.stop(), receiver?.stop()]));
 
-/** Nobody else's tasks gather with those of a tenant of its own. */
+/** No other test's tasks gather with those of a tenant of its own. */
 class Tenant {
   readonly path = `/calls-${++tenants}`;
   readonly url = receiver.origin + this.path;
@@ -297,7 +297,7 @@ describe("items come by every way there is:", () => {
     expect((await tenant.api.listAll("task=test.batch")).map((each) => each.result)).toEqual([7]);
   });
 
-  it("a window: those who share a task are one item", async () => {
+  it("a window: submissions that share a task are one item", async () => {
     const tenant = await Tenant.create();
     const debounce = { key: "k", wait: "300ms" } as const;
     const tasks = [

@@ -42,7 +42,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   connections.destroy();
-  // Whoever gets the server next finds it as it was.
+  // The next test gets the server as it was.
   const { items } = (await as(server.root.key).get<{ items: { name: string }[] }>("/v1/lanes")).body;
   for (const { name } of items) await as(server.root.key).post(`/v1/lanes/${name}/resume`);
   await server?.stop();
@@ -107,7 +107,7 @@ async function prepare(operation: Operation, tenant: string): Promise<Ground> {
   return { key, ids: { id } };
 }
 
-/** What there is without anybody's making it, such as lanes: the members of the list, by each of their members. */
+/** What is there without being made, such as lanes: the members of the list, by each of their members. */
 async function listed(key: string, collection: string): Promise<Record<string, string[]>> {
   const { body } = await as(key).get<{ items?: Record<string, unknown>[] }>(collection);
   const members = (body.items ?? []).flatMap((item) =>

@@ -154,7 +154,7 @@ describe("a nap", () => {
     expect(await api.post(`/v1/tasks/${year.id}/cancel`)).toMatchObject({ status: 200, body: { state: "cancelled" } });
   });
 
-  it("is told to those who listen, in order and with done last", async () => {
+  it("is told to listeners, in order and with done last", async () => {
     const { id, links } = await api.submit("test.nap", { ms: 1_000 });
     const headers = { authorization: `Bearer ${server.key}` };
     const events = await listenSse(server.url + links.events, { headers });

@@ -121,7 +121,7 @@ describe("a lock that an installation has left behind", () => {
     ["by one whose number another process has now", String(process.pid), LONG_AGO],
     ["before it was written", "", LONG_AGO],
     ["with something else in it", "none of ours", LONG_AGO],
-  ])("%s, keeps nobody waiting", async (_, content, touched) => {
+  ])("%s, does not make a caller wait", async (_, content, touched) => {
     await write("package-lock.json", lockfile("2.0.0"));
     await writeFile(lockOf(), content);
     await utimes(lockOf(), touched, touched);
@@ -129,7 +129,7 @@ describe("a lock that an installation has left behind", () => {
     await expect(readFile(lockOf())).rejects.toThrow("ENOENT");
   });
 
-  it("keeps nobody waiting where it can neither be made nor taken away", async () => {
+  it("does not make a caller wait where it can neither be made nor taken away", async () => {
     await write("package-lock.json", lockfile("2.0.0"));
     await rm(join(clone, "tmp"), { recursive: true });
     expect(await run(true)).toEqual({ status: 0, called: [START] });

@@ -63,6 +63,6 @@ it("goes on over a new run where a client left, with the same numbers in every w
   expect(await streamed.json()).toEqual({ items });
 });
 
-it("is nobody else's", async () => {
+it("is not shown to another tenant", async () => {
   expect((await api.get("/v1/flows/flow_01m7z0ja3cfzwarqv4gf95gh94/events")).status).toBe(404);
 });

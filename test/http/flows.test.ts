@@ -1,4 +1,4 @@
-/** Flows through HTTP: what is passed to whom, what becomes of failures, and the verbs on a flow. */
+/** Flows through HTTP: what is passed to which node, what becomes of failures, and the verbs on a flow. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import type { ProblemResource } from "../../src/contract/problem.ts";
@@ -252,7 +252,7 @@ describe("a failing task", () => {
     ["in a chain of a header", () => ({ chain: [value(1), fail(), value(2)] }), "header.0.1"],
     ["in a group of a header", () => ({ group: [value(1), fail()] }), "header.0.1"],
     [
-      "in a dag of a header, needed by nobody whose failure counts",
+      "in a dag of a header, needed by no node whose failure counts",
       () => ({ dag: { a: { node: fail() }, b: { node: value(1), needs: ["a"], onFailure: "ignore" } } }),
       "header.0.a",
     ],
@@ -345,7 +345,7 @@ describe("a dag", () => {
     expect(heard("after the optional")).toEqual([0]);
   });
 
-  it("results in what nobody needs, and takes parts of what is passed", async () => {
+  it("results in the nodes that no other needs, and takes parts of what is passed", async () => {
     const dag = {
       a: { node: value({ list: [1, { "x/y": 5 }] }) },
       b: { node: add({ $from: "a", path: "/list/0" }, { $from: "a", path: "/list/1/x~1y" }), needs: ["a"] },

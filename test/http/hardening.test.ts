@@ -223,7 +223,7 @@ describe("the logs", () => {
     ];
     for (const [method, path] of asked) {
       const given = new URL(path, server.url).searchParams.get("token")!;
-      // A list's pages are linked to, also for one who has a key and shows a token without need.
+      // A list's pages are linked to, also for a caller that has a key and shows a token without need.
       for (const authorization of [null, `Bearer ${server.key}`]) {
         const { headers, body, status } = await api.call(method, path, { headers: { authorization } });
         expect(status).not.toBe(500);

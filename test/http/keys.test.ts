@@ -78,7 +78,7 @@ describe("a new key", () => {
     ["with a scope that there is not", { name: "x", scopes: ["root"] }, "/scopes/0"],
     ["of a tenant with a colon in its name", { name: "x", scopes: ["read"], tenant: "lovage:x" }, "/tenant"],
     ["that is expired already", { name: "x", scopes: ["read"], expiresAt: "2020-01-01T00:00:00Z" }, "/expiresAt"],
-    ["with a member that nobody knows", { name: "x", scopes: ["read"], expires: "never" }, "/expires"],
+    ["with an unknown member", { name: "x", scopes: ["read"], expires: "never" }, "/expires"],
   ])("is not made %s", async (_, wanted, pointer) => {
     const { status, body } = await api.post<ProblemResource>("/v1/keys", wanted);
     expect([status, body.errors?.map((error) => error.pointer)]).toEqual([422, [pointer]]);

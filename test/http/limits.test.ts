@@ -1,4 +1,4 @@
-/** Limits over HTTP: seen, changed while tasks wait and run, and nobody else's. */
+/** Limits over HTTP: seen, changed while tasks wait and run, and a tenant's own. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CreatedKey } from "../../src/contract/key.ts";
 import type { LimitResource } from "../../src/contract/limit.ts";
@@ -96,7 +96,7 @@ describe("a concurrency limit of submissions", () => {
     await root.post("/v1/tasks/cancel", { filter: { tags: { key: "raised" } } });
   });
 
-  it("is raised by a later submission, which stands behind those who wait", async () => {
+  it("is raised by a later submission, which stands behind waiting tasks", async () => {
     const tasks = await under("lifted", 1, 6, 600_000);
     await standsAt("concurrency::lifted", 1, 5);
     const [last] = await under("lifted", 4, 1, 600_000);
@@ -133,7 +133,7 @@ describe("a concurrency limit of submissions", () => {
 });
 
 describe("a rate", () => {
-  it("is raised for those who wait already, shows what an upstream asked for, and comes back", async () => {
+  it("is raised for tasks that wait already, shows what an upstream asked for, and comes back", async () => {
     const id = "rate:test.rated";
     const code = { limit: 10, per: 1_000, burst: 1, source: "code" };
     expect(await get(id)).toMatchObject({

@@ -17,7 +17,7 @@ beforeAll(async () => {
 
 afterAll(() => server.stop());
 
-/** A task that has ended, for those who only ask. */
+/** A task that has ended, for tests that only read. */
 let accepted: TaskResource | null = null;
 
 async function ended(name: string): Promise<TaskResource> {
@@ -110,7 +110,7 @@ it("tells the states and the end of a task that told nothing, live and afterward
   expect(outline(body.items)).toEqual(outline(live));
 });
 
-it("goes on over a retry where a client left, of a task that nobody followed", async () => {
+it("goes on over a retry where a client left, of a task without followers", async () => {
   const task = await api.submit("test.fail", { message: "no", retryable: false });
   await api.waitForEnd(task.id);
   const url = `${server.url}${task.links.events}`;
@@ -201,7 +201,7 @@ it("shows the request, the acknowledgement and the end of a cancel", async () =>
   expect(states.at(-1)).toMatchObject({ state: "cancelled" });
 });
 
-it("answers as soon as the task ends to one who prefers to wait", async () => {
+it("answers as soon as the task ends to a caller that prefers to wait", async () => {
   const began = Date.now();
   const { status, body, headers } = await api.post<TaskResource>(
     "/v1/tasks",

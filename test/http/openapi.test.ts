@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, "../..");
 const binOf = (name: string, file: string) =>
   join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), file);
 
-/** What somebody writes who has nothing but the generated types: it compiles only if the task's name decides the input and the result. */
+/** What a user writes with nothing but the generated types: it compiles only if the task's name decides the input and the result. */
 const CLIENT = `
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.d.ts";
@@ -150,7 +150,7 @@ describe("the document", () => {
     ]);
   });
 
-  it("is not sent again to whoever has it", async () => {
+  it("is not sent again to a client that has it", async () => {
     const first = await fetch(`${server.url}/openapi.json`);
     const etag = first.headers.get("etag")!;
     const second = await fetch(`${server.url}/openapi.json`, { headers: { "if-none-match": etag } });

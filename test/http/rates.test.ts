@@ -1,4 +1,4 @@
-/** A rate-limited definition for real: starts are apart by the service's own record, whoever submits and whatever else holds them back. */
+/** A rate-limited definition for real: starts are apart by the service's own record, whichever caller submits and whatever else holds them back. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, LIVE, poll, type Api } from "./api.ts";

@@ -7,7 +7,7 @@ const MAX_REFERENCES = 6;
 
 const MAX_LENGTH = 40;
 
-/** A port where nobody listens: whatever is called there fails at once, and leaves this machine never. */
+/** A port where nothing listens: a call to it fails at once and never leaves this machine. */
 const NOWHERE = "http://127.0.0.1:9/";
 
 /** Values that fit the schema; `components` are the document's. */

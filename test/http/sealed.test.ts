@@ -34,7 +34,7 @@ function filesWith(text: string): string[] {
 }
 
 describe("the header Authorization of http.request", () => {
-  it("reaches the target in every attempt, over a kill -9, and nobody else", async () => {
+  it("reaches the target in every attempt, over a kill -9, and no other reader", async () => {
     const secret = randomUUID();
     const seen = randomUUID();
     const hook = await api.post<{ id: string; secret: string }>("/v1/webhooks", { url: `${receiver.origin}/hook` });

@@ -73,7 +73,7 @@ describe("a signal", () => {
     await api.post(`/v1/tasks/${id}/cancel`);
   });
 
-  it("of another name, or for another task, wakes nobody", async () => {
+  it("of another name, or for another task, wakes no task", async () => {
     const [one, other] = await Promise.all([
       api.submit("test.signal", { name: "go" }),
       api.submit("test.signal", { name: "go" }),
@@ -224,7 +224,7 @@ describe("a callback address", () => {
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     });
 
-  it("takes one signal from whoever has it, and no second one", async () => {
+  it("takes one signal from its holder, and no second one", async () => {
     const { id, address } = await newCallback();
     await waitForSignal(id, "answer");
     expect((await open(address, "POST", { yes: true })).status).toBe(202);

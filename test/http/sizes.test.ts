@@ -84,7 +84,7 @@ describe("a result", () => {
     });
   });
 
-  it("is given to whoever lists tasks, too", async () => {
+  it("is given in lists of tasks, too", async () => {
     const tags = { plot: "list" };
     await api.submitAll(
       Array.from({ length: 12 }, () => ({ task: "test.big", input: { bytes: MIB }, options: { tags } })),

@@ -1,5 +1,5 @@
-/** Figures, metrics and health, as those read them who look after the service. */
-// Somebody else's idea of the format.
+/** Figures, metrics and health, as an operator reads them. */
+// Another project's reading of the format.
 import parse, { type Family } from "parse-prometheus-text-format";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ErrorGroupResource } from "../../src/contract/error-group.ts";
@@ -75,7 +75,7 @@ describe("the figures", () => {
     await owner.post(`/v1/tasks/${scheduled.id}/cancel`);
   });
 
-  it("count those who wait for a signal, for their children, or for others of their flow", async () => {
+  it("count tasks that wait for a signal, for their children, or for others of their flow", async () => {
     const owner = await keyFor("waiting", ["submit", "read", "cancel"]);
     const heard = await owner.submit("test.signal", { name: "go" });
     const timed = await owner.submit("test.signal", { name: "go", timeout: "1h" });
@@ -102,7 +102,7 @@ describe("the figures", () => {
     await Promise.all([heard, timed].map(({ id }) => owner.post(`/v1/tasks/${id}/signals/go`)));
     await owner.post(`/v1/tasks/${parent.id}/cancel`);
     await poll(
-      () => "those who went on still count as waiting",
+      () => "tasks that went on still count as waiting",
       async () => (await stats(owner)).states.waiting === 2 || null,
     );
   });

@@ -181,7 +181,7 @@ describe("a task that is read", () => {
     expect((await api.get(`/v1/tasks/${id}`)).headers.get("retry-after")).toBeNull();
   });
 
-  it("is a 304 to a caller who has it as it is, until it changes", async () => {
+  it("is a 304 to a caller that has it as it is, until it changes", async () => {
     const { id } = await api.submit("test.noop", null, { delay: "1h" });
     const path = `/v1/tasks/${id}`;
     const etag = (await api.get(path)).headers.get("etag")!;
@@ -353,7 +353,7 @@ describe("the list", () => {
     expect(met).toEqual(planted.map((task) => task.id).toReversed());
   });
 
-  it("has fifty on a page where nobody says how many", async () => {
+  it("has fifty on a page unless another number is given", async () => {
     const submissions = Array.from({ length: 51 }, () => ({ task: "test.noop", options: { tags: { plot: "fifty" } } }));
     await api.submitAll(submissions);
     const { body } = await api.get<TaskList>("/v1/tasks?tag.plot=fifty");

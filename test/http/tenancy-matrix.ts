@@ -12,7 +12,7 @@ export type Request = {
 export type Row = {
   /** To a key of the owner's tenant that has the scope. */
   right: number;
-  /** To the same kind of key of another tenant; 404 unless the operation names nothing that anybody owns. */
+  /** To the same kind of key of another tenant; 404 unless the operation names nothing that a tenant owns. */
   other?: number;
   /** To the service's own key, where that is not what another tenant's is answered. */
   root?: number;
@@ -46,7 +46,7 @@ async function made(owner: Api, path: string, body?: unknown): Promise<string> {
 
 let errors = 0;
 
-/** The group of a failure that nobody has had before. */
+/** The group of a failure that no test has had before. */
 async function errorGroup(owner: Api): Promise<string> {
   const word = Array.from(String(++errors), (digit) => "abcdefghij"[Number(digit)]).join("");
   const { id } = await owner.submit("test.fail", { message: `group ${word}`, retryable: false });

@@ -50,7 +50,7 @@ async function tokensOf(who: Api, id: string, more = "") {
   return { read: tokenOf(links.self), cancel: tokenOf(links.cancel) };
 }
 
-/** What those show who are refused whatever they ask: keys and links that have ended, or never were. */
+/** What is refused whatever is asked: keys and links that have ended, or never were. */
 async function makeEnded() {
   const soon = new Date(Date.now() + 4_000).toISOString();
   const [owner, revoked, expired] = [
@@ -87,7 +87,7 @@ async function makeEnded() {
 
 const OWNED = /\b[a-z]+_[0-7][0-9a-z]{25}\b/g;
 
-/** Sends the request as the caller who shows this: its status, and what of the owner's it was about and told of. */
+/** Sends the request as the caller that shows this: its status, and what of the owner's it was about and told of. */
 async function ask(operation: Operation, { path: segments = {}, query = "", body }: Request, { key, token }: Shown) {
   const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => segments[name] ?? name);
   const search = token === undefined ? query : `${query === "" ? "?" : `${query}&`}token=${token}`;
@@ -158,7 +158,7 @@ describe("tenancy", () => {
       for (const cell of CELLS) {
         request ??= (await row.request?.(owner)) ?? {};
         const caller = shown[cell] ?? { token: await ownToken(owner, request, row) };
-        // Where nobody needs a key, a token is an unknown parameter.
+        // Where no key is needed, a token is an unknown parameter.
         const before = operation.method === "GET" ? [] : await newestEntries();
         const { status, told, isUnchanged } = await ask(operation, request, scope === null ? {} : caller);
         answered[cell] = status;

@@ -1,4 +1,4 @@
-/** What the service gets done, and that nobody waits for somebody else's long task. */
+/** What the service gets done, and that no tenant waits for another's long task. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runs } from "../setup/runs.ts";
 import { apiOf, type Api } from "./api.ts";

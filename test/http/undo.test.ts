@@ -98,7 +98,7 @@ describe("a task that finally fails", () => {
   });
 
   it("ends as it was to when undoing takes longer than its timeout, and tells what is left", async () => {
-    // Nobody answers the undoing of the first step.
+    // No answer comes to the undoing of the first step.
     receiver.reply(nextPath(), (nth) => (nth < 4 ? 204 : null));
     const { id } = await submit({ steps: 2, failAfter: 2 }, { timeout: "5s", maxAttempts: 1 });
     const task = await api.waitForEnd(id);

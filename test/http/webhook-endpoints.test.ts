@@ -214,7 +214,7 @@ describe("the default endpoint", () => {
 });
 
 describe("deliveries", () => {
-  it("are no tasks that anybody can submit or see", async () => {
+  it("are no tasks that a caller can submit or see", async () => {
     const submitted = await api.post("/v1/tasks", { task: "lovage.webhook", input: {} });
     expect(submitted).toMatchObject({ status: 404, body: { type: "/problems/unknown-task" } });
     const { id } = (await create({ url: URL })).body;

@@ -309,7 +309,7 @@ describe("a receiver that does not take it", () => {
   });
 });
 
-describe("a receiver that answers nobody", () => {
+describe("a receiver that answers no request", () => {
   it("delays no task, and no other receiver", async () => {
     await withEndpoint({}, async (_, path) => {
       receiver.reply(path, () => null);

@@ -171,7 +171,7 @@ describe("the order of a deployment", () => {
     );
   });
 
-  it("makes no keys where nobody can say whether there are some", async () => {
+  it("makes no keys where it cannot be known whether there are some", async () => {
     const { get } = cloudflare;
     cloudflare.get = async (path) => {
       if (path.endsWith("/secrets")) throw new Error("no secrets today");

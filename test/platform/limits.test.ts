@@ -117,7 +117,7 @@ interface Holder {
   stop(): void;
 }
 
-/** A server that answers nobody until it is told to. */
+/** A server that answers no request until it is told to. */
 async function startHolder(): Promise<Holder> {
   const open = new Set<() => void>();
   let isAnswering = false;

@@ -150,7 +150,7 @@ describe("an existing Hono Worker with a D1 and a KV of its own", () => {
     });
   });
 
-  it("is shown what would change, and is not changed where nobody can be asked", async () => {
+  it("is shown what would change, and is not changed where there is no terminal", async () => {
     await expect(project.lovage("init", "--no-install")).rejects.toThrow(/\+binding = "LOVAGE_DB"[^]*--yes/);
     expect([read("wrangler.toml"), read("src/index.ts")]).toEqual([HONO_TOML, HONO]);
   });

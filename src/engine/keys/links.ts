@@ -1,6 +1,6 @@
 /**
  * Capability links: an address that carries a signed, expiring token (JWT, RFC 7519) for one task and
- * one use, made for browsers. Whoever has the link has the right, and nothing more.
+ * one use, made for browsers. The link gives its holder the right, and nothing more.
  */
 
 import { decode, sign, verify } from "hono/jwt";

@@ -41,7 +41,7 @@ export function prefixOf(key: string): string {
   return key.slice(0, PREFIX.length + SHOWN);
 }
 
-/** SHA-256, hex: enough for a random key, which nobody can guess. */
+/** SHA-256, hex: enough for a random key, which cannot be guessed. */
 export async function hashOf(key: string): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key))).toHex();
 }

@@ -21,7 +21,7 @@ import { demandStorage } from "../storage.ts";
 /** How often a put reads again because another one came between its read and its write. Each time another put succeeds, so this ends. */
 const MAX_TRIES = 100;
 
-/** Whose schedule is put, and by whom. */
+/** The tenant of the schedule that is put, and the caller. */
 export interface Owner {
   tenant: string;
   source: ScheduleRow["source"];

@@ -67,7 +67,7 @@ export function isCurrent(env: Env, sealed: string): boolean {
 
 /**
  * Stands for a secret text where texts are compared: its HMAC under each of the keys, that of the first key first. So the stored
- * value does not let anybody guess the text. None where no key is configured.
+ * value does not give the text away. None where no key is configured.
  */
 export async function macs(env: Env, text: string): Promise<string[]> {
   return Promise.all(sealKeys(env).map((key) => macWith(key, text)));

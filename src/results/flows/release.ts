@@ -104,7 +104,7 @@ UPDATE tasks SET
     WHERE need.id IN (SELECT value FROM json_each(tasks.node, '$.needs') UNION SELECT value FROM json_each(tasks.node, '$.needsEnd'))
     ORDER BY need.finished_at DESC LIMIT 1)
 WHERE id IN (${CANDIDATES}) AND ${WAITS}
-  -- One that is gone holds nobody up: whoever asks for its value fails for it, and the flow ends.
+  -- One that is gone holds no task up: a task that asks for its value fails, and the flow ends.
   AND NOT EXISTS (SELECT 1 FROM json_each(tasks.node, '$.needs') AS need JOIN tasks AS other ON other.id = need.value
     WHERE other.state <> 'succeeded')
   AND NOT EXISTS (SELECT 1 FROM json_each(tasks.node, '$.needsEnd') AS need JOIN tasks AS other ON other.id = need.value

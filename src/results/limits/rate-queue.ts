@@ -15,12 +15,12 @@ const LACKS_SLOT = `EXISTS (
   SELECT 1 FROM json_each(tasks.concurrency) AS place JOIN limits ON limits.key = place.value->>'key'
   WHERE limits.max <= (SELECT COUNT(*) FROM places WHERE places.key = limits.key AND running = 1))`;
 
-const turnOf = (who: string) => `
+const turnOf = (condition: string) => `
 SELECT id, MAX(at) AS at FROM (
   SELECT tasks.id, CAST(CEIL(MAX(buckets.tat, ?2) - buckets.tolerance
     + buckets.interval * (ROW_NUMBER() OVER (PARTITION BY buckets.key ORDER BY tasks.id) - 1)) AS INTEGER) AS at
   FROM tasks, json_each(tasks.rates) AS own JOIN buckets ON buckets.key = own.value->>'key'
-  WHERE ${who} AND tasks.state = 'queued' AND NOT ${LACKS_SLOT}) GROUP BY id`;
+  WHERE ${condition} AND tasks.state = 'queued' AND NOT ${LACKS_SLOT}) GROUP BY id`;
 
 // Tasks that start together are in no {@link RateQueue}: the clock starts them at their turn, without a grace.
 const LOOK = `(turn.at + CASE WHEN tasks.batch IS NULL THEN ${TURN_GRACE_MS} ELSE 0 END)`;

@@ -20,7 +20,7 @@ export const pauseScheduleOperation = operation({
   path: "/v1/schedules/{id}/pause",
   tag: "schedules",
   summary: "Pause a schedule",
-  description: "Ticks that would have come meanwhile are not made up for. What is on its way goes on.",
+  description: "Ticks of the time of the pause are not made up for. Tasks that were made go on.",
   scope: "admin",
   audits: "schedule.pause",
   body: noMembers,
@@ -59,7 +59,7 @@ export const runScheduleOperation = operation({
   tag: "schedules",
   summary: "Run a schedule's task now",
   description:
-    "Beside whatever is live, and also while the schedule is paused. The task carries this moment as its `tick`; the next tick comes when it would have come. Refused while the task's lane drains.",
+    "Starts a task beside a live one, and also while the schedule is paused. Its `tick` is this moment; the next tick comes at its usual time. Refused while the task's lane drains.",
   scope: "admin",
   audits: "schedule.run",
   body: noMembers,

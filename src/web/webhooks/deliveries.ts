@@ -45,7 +45,7 @@ export const replayDelivery = operation({
   tag: "webhooks",
   summary: "Make a delivery again",
   description:
-    "Whatever became of it, with the same `webhook-id` and payload and all of its attempts before it. One that waits for its next attempt gets that at once.",
+    "Delivers it again, however it ended, with the same `webhook-id` and payload; its attempts so far are kept. A delivery that waits for its next attempt makes it at once.",
   scope: "admin",
   audits: "webhook.replay",
   body: optionalBody(z.strictObject({})),
@@ -74,7 +74,7 @@ export const replayDeliveries = operation({
   tag: "webhooks",
   summary: "Make all deliveries of a time again",
   description:
-    "Of everything that happened from `since` to `until`, both included, delivered before or not. `matched` counts what was found, `changed` what was not on its way already. One request does a bounded amount of work: where that was not all, the answer has a `nextCursor`, with which the same request goes on as its `cursor`.",
+    "Delivers what happened from `since` to `until`, both included, whether it was delivered before or not. `matched` counts the deliveries that were found, `changed` those that were not on their way already. One request does a bounded amount of work: where that was not all, the answer has a `nextCursor`, with which the same request goes on as its `cursor`.",
   scope: "admin",
   audits: "webhook.replay",
   body: z

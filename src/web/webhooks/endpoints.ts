@@ -33,7 +33,7 @@ export const createWebhook = operation({
   tag: "webhooks",
   summary: "Register an endpoint",
   description:
-    "From now on it is told of every task of your tenant that ends, as Standard Webhooks 1.0 says, and where `events` names them of alerts: findings of `GET /v1/health/report`, once when they are raised and once when they are closed. The answer shows the signing secret this once. Only public https addresses are taken.",
+    "From now on it is told of every task of your tenant that ends, as Standard Webhooks 1.0 says. Where `events` names alerts it is told of those too: findings of `GET /v1/health/report`, once when they are raised and once when they are closed. The answer shows the signing secret this once. Only public https addresses are taken.",
   scope: "admin",
   audits: "webhook.create",
   body: newWebhookSchema,
@@ -97,7 +97,7 @@ export const getDefaultWebhook = operation({
   tag: "webhooks",
   summary: "Read the secret of submissions' webhooks",
   description:
-    "It signs what goes to an `options.webhook` without a secret of its own. It comes to be when it is first needed.",
+    "It signs messages to an `options.webhook` that has no secret of its own. It is made when it is first needed.",
   scope: "admin",
   answers: { 200: { description: "The tenant's default secret", schema: defaultWebhookSchema } },
   problems: ["unavailable", "seal-key-missing"],

@@ -130,7 +130,7 @@ describe("fixture tasks", () => {
     await slept;
   });
 
-  it("test.spin lets nobody else run", async () => {
+  it("test.spin lets nothing else run", async () => {
     let timers = 0;
     const timer = setInterval(() => timers++, 1);
     const start = Date.now();

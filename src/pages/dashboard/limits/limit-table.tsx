@@ -1,4 +1,4 @@
-/** Limits: how much of each is used, how many wait, and who set it. */
+/** Limits: how much of each is used, how many wait, and what set it. */
 
 import { signal } from "@preact/signals";
 import type { LimitResource } from "../../../contract/limit.ts";

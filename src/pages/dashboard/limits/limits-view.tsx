@@ -1,4 +1,4 @@
-/** Lanes and limits: what is used, who waits, and what an operator has changed. */
+/** Lanes and limits: what is used, what waits, and what an operator has changed. */
 
 import { here } from "../address.ts";
 import { AsCode } from "../parts/as-code.tsx";
