@@ -16,6 +16,8 @@ interface Env {
   RATES: DurableObjectNamespace<import("./worker/rate-object.ts").RateObject>;
   /** The pages; without it there are none. */
   ASSETS?: Fetcher;
+  /** Which version of the Worker this is; without it no deployment is marked in the figures over time. */
+  CF_VERSION_METADATA?: WorkerVersionMetadata;
   /** Guards the public door of a deployment; see `app/routes.ts`. */
   DEMO_LIMIT?: RateLimit;
   /** Counts the requests of those keys that were made with `rateLimited`. */

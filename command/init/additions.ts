@@ -37,6 +37,7 @@ export function missingIn(there: RawConfig, wanted: RawConfig): Missing {
   set("compatibility_date");
   append(["compatibility_flags"], without(wanted.compatibility_flags, there.compatibility_flags));
   set("limits");
+  set("version_metadata");
   append(["triggers", "crons"], without(wanted.triggers?.crons, there.triggers?.crons));
   if (there.assets === undefined && wanted.assets !== undefined) {
     additions.push({

@@ -20,6 +20,7 @@ export interface RawConfig {
   triggers?: { crons?: string[] };
   assets?: { directory?: string; binding?: string; run_worker_first?: unknown };
   limits?: object;
+  version_metadata?: { binding?: string };
   observability?: object;
   vars?: Record<string, unknown>;
   env?: Record<string, unknown>;

@@ -30,7 +30,7 @@ export interface ClientOptions {
 export interface Call extends CallOptions {
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
-  query?: Record<string, Queried>;
+  query?: Record<string, Queried> | undefined;
   body?: unknown;
   headers?: Record<string, string | undefined>;
   /** Safe to send twice. Everything but a POST is, and a POST with a key of its own. */
@@ -45,6 +45,8 @@ type Queried = string | number | readonly string[] | undefined;
 
 /** The way to one service. */
 export interface Connection {
+  /** It sends no key: what it may do is said by signed links. */
+  isKeyless: boolean;
   /** Answers the JSON body; undefined where there is none. */
   json<T>(call: Call): Promise<T>;
   /** Answers the body as it comes; cancelling that ends it. */
@@ -109,6 +111,7 @@ export function connect(options: ClientOptions): Connection {
     });
 
   return {
+    isKeyless: options.apiKey === undefined,
     json: async <T>(call: Call) => answer(call, readJson<T>),
     stream: async (call) => answer(call, readStream),
   };

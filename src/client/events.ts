@@ -5,7 +5,7 @@ import type { TaskEvent as WireEvent } from "../contract/event.ts";
 import type { FlowResource } from "../contract/flow.ts";
 import type { StepEventData } from "../contract/step.ts";
 import type { TaskResource } from "../contract/task.ts";
-import { backoff, type CallOptions, type Connection } from "./connection.ts";
+import { backoff, type Call, type CallOptions, type Connection } from "./connection.ts";
 import { pause } from "./deadline.ts";
 import { isMoving, PATIENCE_MS } from "./wait.ts";
 
@@ -41,12 +41,12 @@ export type FlowEvent<Flow = FlowResource> = { seq: number; at: string } & (
 export async function* follow<Event extends WireEvent>(
   connection: Connection,
   path: string,
-  { after = 0, signal }: FollowOptions,
+  { after = 0, signal, query }: FollowOptions & Pick<Call, "query">,
 ): AsyncGenerator<Event, void, undefined> {
   let seen = after;
   for (let tries = 1; ; tries++) {
     const before = seen;
-    for await (const event of listen<WireEvent>(connection, `${path}/events`, since(seen), signal)) {
+    for await (const event of listen<WireEvent>(connection, `${path}/events`, since(seen), signal, query)) {
       if (event.seq <= seen && event.type !== "done") continue;
       seen = event.seq;
       tries = 1;
@@ -55,7 +55,7 @@ export async function* follow<Event extends WireEvent>(
     }
     if (seen === before) {
       // Nothing follows number `seen` where the caller named that of `done` or a later one: the resource itself tells its end.
-      const call = { method: "GET", path, patienceMs: PATIENCE_MS, signal } as const;
+      const call = { method: "GET", path, query, patienceMs: PATIENCE_MS, signal } as const;
       const data = await connection.json<TaskResource | FlowResource>(call);
       if (!isMoving(data.state)) {
         yield { seq: seen, at: data.finishedAt ?? data.createdAt, type: "done", data } as WireEvent as Event;
@@ -74,9 +74,10 @@ export async function* listen<Event>(
   path: string,
   more: Record<string, string>,
   signal: AbortSignal | undefined,
+  query?: Call["query"],
 ): AsyncGenerator<Event, void, undefined> {
   const headers = { accept: "text/event-stream", ...more };
-  const body = await connection.stream({ method: "GET", path, headers, patienceMs: PATIENCE_MS, signal });
+  const body = await connection.stream({ method: "GET", path, query, headers, patienceMs: PATIENCE_MS, signal });
   const reader = body.getReader();
   const decoder = new TextDecoder();
   const events: Event[] = [];

@@ -16,8 +16,16 @@ export interface SubmitCallOptions extends CallOptions {
   traceparent?: string | undefined;
 }
 
+/** What is asked for a browser that must not see the key. */
+export interface LinksOptions {
+  /** Gives each of the answer's links a token: a client without a key may do with the answer what they allow. */
+  links?: "signed" | undefined;
+  /** For how many seconds, an hour unless given. */
+  linksTtl?: number | undefined;
+}
+
 /** The options of the submission, and those of the request. */
-export interface SubmitOptions extends OptionsInput, SubmitCallOptions {}
+export interface SubmitOptions extends OptionsInput, SubmitCallOptions, LinksOptions {}
 
 /** The same, and for how long to wait. */
 export interface RunOptions extends SubmitOptions, Pick<WaitOptions, "within"> {}
@@ -38,7 +46,7 @@ export type BatchItems<T extends Tasks, Items extends readonly { task: string }[
 };
 
 /** A task: its id, or what `submit`, `get` and `list` give, which says its type too. */
-export type TaskRef<Name extends string> = string | { id: string; task: Name };
+export type TaskRef<Name extends string> = string | { id: string; task: Name; links?: TaskResource["links"] };
 
 type State = TaskResource["state"];
 

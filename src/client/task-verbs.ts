@@ -4,16 +4,19 @@ import type { Explanation } from "../contract/explanation.ts";
 import type { StepResource } from "../contract/step.ts";
 import type { InputOf, Named, NameOf, OutputOf, SubmitArgs, TaskOf, Tasks } from "../contract/typed-task.ts";
 import type { TaskChangeInput } from "../contract/task-change.ts";
+import type { TaskDelivery } from "../contract/webhook.ts";
 import type { SignalWait } from "../contract/wait.ts";
 import type { CallOptions } from "./connection.ts";
 import type { FollowOptions, TaskEvent } from "./events.ts";
 import type { Pages } from "./pages.ts";
+import type { ListOptions } from "./resource.ts";
 import type {
   BatchItems,
   BulkFilter,
   BulkOptions,
   BulkResult,
   CancelOptions,
+  LinksOptions,
   ListTasksOptions,
   RunOptions,
   Submission,
@@ -68,14 +71,17 @@ export interface TaskVerbs<T extends Tasks> {
   ): Promise<BatchItems<T, Items>>;
 
   /**
-   * Reads a task with its attempts.
+   * Reads a task with its attempts. A client without a key reads, follows, awaits and cancels what has signed links.
    *
    * @example
    * const submitted = await client.submit("process_item", { name: "tea", steps: 1 });
    * const task = await client.get(submitted);
    * if (task.state === "succeeded") console.log(task.result.result);
    */
-  get<Name extends NameOf<T> = NameOf<T>>(task: TaskRef<Name>, options?: CallOptions): Promise<TaskOf<Named<T, Name>>>;
+  get<Name extends NameOf<T> = NameOf<T>>(
+    task: TaskRef<Name>,
+    options?: CallOptions & LinksOptions,
+  ): Promise<TaskOf<Named<T, Name>>>;
 
   /**
    * Lists tasks, newest first: all of them by iteration, or a page at a time.
@@ -208,6 +214,9 @@ export interface TaskVerbs<T extends Tasks> {
    * for await (const { taskId, name, schema, until } of client.waits()) console.log(taskId, name, schema, until);
    */
   waits(options?: CallOptions): Pages<SignalWait>;
+
+  /** Lists the webhook deliveries that tell of a task, newest first, with what was sent and what the receivers answered. */
+  deliveries(task: TaskRef<string>, options?: ListOptions): Pages<TaskDelivery>;
 
   /** Why a task is where it is: what it waits for, what holds it back. */
   explain(task: TaskRef<string>, options?: CallOptions): Promise<Explanation>;

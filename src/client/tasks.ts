@@ -4,6 +4,7 @@ import type { ProblemResource } from "../contract/problem.ts";
 import type { StepResource } from "../contract/step.ts";
 import type { TaskList, TaskResource } from "../contract/task.ts";
 import type { Tasks } from "../contract/typed-task.ts";
+import type { TaskDelivery } from "../contract/webhook.ts";
 import type { SignalWait } from "../contract/wait.ts";
 import type { CallOptions, Connection } from "./connection.ts";
 import { endedError } from "./ended-errors.ts";
@@ -12,10 +13,12 @@ import { newIdempotencyKey } from "./idempotency.ts";
 import { inAll } from "./in-all.ts";
 import { pagesOf, type Page } from "./pages.ts";
 import { problemOf } from "./problem-errors.ts";
+import type { ListOptions } from "./resource.ts";
 import type {
   BulkFilter,
   BulkOptions,
   CancelOptions,
+  LinksOptions,
   ListTasksOptions,
   RunOptions,
   SubmitCallOptions,
@@ -28,9 +31,10 @@ import { waitForEnd, type WaitOptions } from "./wait.ts";
 
 export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T> {
   async function submit(task: string, input?: unknown, options: SubmitOptions = {}): Promise<TaskResource> {
-    const { signal, idempotencyKey, traceparent, ...rest } = options;
+    const { signal, idempotencyKey, traceparent, links, linksTtl, ...rest } = options;
     const body = { task, input, options: rest };
-    return connection.json({ ...submission({ signal, idempotencyKey, traceparent }), path: "/v1/tasks", body });
+    const call = { ...submission({ signal, idempotencyKey, traceparent }), path: "/v1/tasks", body };
+    return connection.json({ ...call, query: { links, linksTtl } });
   }
 
   async function batch(items: readonly unknown[], options: SubmitCallOptions = {}) {
@@ -53,8 +57,14 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
     return (await connection.json<TaskList>({ method: "GET", path: "/v1/tasks", query, signal })).count!;
   }
 
+  /** A client without a key shows the token of the task's signed link. */
+  const tokenFor = (task: TaskRef<string>, link: "self" | "cancel") =>
+    connection.isKeyless && typeof task !== "string" && task.links !== undefined
+      ? { token: new URL(task.links[link], "http://any").searchParams.get("token") ?? undefined }
+      : {};
+
   async function wait(task: TaskRef<string>, options: WaitOptions = {}): Promise<unknown> {
-    const ended = await waitForEnd<TaskResource>(connection, pathOf(task), options);
+    const ended = await waitForEnd<TaskResource>(connection, pathOf(task), options, tokenFor(task, "self"));
     if (ended.state !== "succeeded") throw endedError(ended);
     return ended.result;
   }
@@ -84,13 +94,15 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
     wait,
     run: async (task: string, input?: unknown, { within, ...options }: RunOptions = {}) =>
       wait(await submit(task, input, options), { signal: options.signal, within }),
-    get: async (task: TaskRef<string>, { signal }: CallOptions = {}) =>
-      connection.json({ method: "GET", path: pathOf(task), signal }),
-    events: (task: TaskRef<string>, options: FollowOptions = {}) => follow(connection, pathOf(task), options),
+    get: async (task: TaskRef<string>, { signal, ...query }: CallOptions & LinksOptions = {}) =>
+      connection.json({ method: "GET", path: pathOf(task), query: { ...query, ...tokenFor(task, "self") }, signal }),
+    events: (task: TaskRef<string>, options: FollowOptions = {}) =>
+      follow(connection, pathOf(task), { ...options, query: tokenFor(task, "self") }),
     cancel: async (task: TaskRef<string>, { signal, ...body }: CancelOptions = {}) =>
       connection.json({
         method: "POST",
         path: `${pathOf(task)}/cancel`,
+        query: tokenFor(task, "cancel"),
         body,
         repeatable: true,
         signal,
@@ -121,6 +133,16 @@ export function taskVerbs<T extends Tasks>(connection: Connection): TaskVerbs<T>
       pagesOf((cursor) => {
         const query = { cursor: cursor ?? undefined };
         return connection.json<Page<SignalWait>>({ method: "GET", path: "/v1/waits", query, signal });
+      }),
+    deliveries: (task: TaskRef<string>, { signal, limit }: ListOptions = {}) =>
+      pagesOf((cursor) => {
+        const query = { limit, cursor: cursor ?? undefined };
+        return connection.json<Page<TaskDelivery>>({
+          method: "GET",
+          path: `${pathOf(task)}/deliveries`,
+          query,
+          signal,
+        });
       }),
     explain: async (task: TaskRef<string>, { signal }: CallOptions = {}) =>
       connection.json({ method: "GET", path: `${pathOf(task)}/explain`, signal }),

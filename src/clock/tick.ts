@@ -21,6 +21,7 @@ import { TENANT_COST, watchAlerts } from "./alerts.ts";
 import { doRound } from "./chores.ts";
 import { keepDeadlines } from "./deadlines.ts";
 import { heldLanes, openLanes, type HeldLanes } from "./lanes.ts";
+import { noteDeploy } from "./deploys.ts";
 import { keepWaiters } from "./waiters.ts";
 import { keepSchedules } from "./schedules.ts";
 import { sealEndpoints } from "./sealing.ts";
@@ -32,12 +33,13 @@ const COST = {
   look: 42,
   deliver: 25,
   schedules: 22,
-  lane: 2,
+  lane: 3,
   flow: 14,
   chores: 34,
   sealing: 11,
   circuits: 8,
   usage: 12,
+  deploy: 1,
 } as const;
 
 /** At most in one tick: ends whose webhooks are delivered, and keys with a free slot for which a message is sent. */
@@ -131,6 +133,7 @@ class Tick {
       await watchAlerts(env, kv, now, seen.watched, this.#affords(TENANT_COST)),
       await this.#ifAffordable(COST.sealing, () => sealEndpoints(env, kv, now)),
     );
+    if (this.#affords(COST.deploy)()) await noteDeploy(env, kv, now);
     return this.#isMore ? now : earliest([...looks, this.#suspects.nextAt()]);
   }
 

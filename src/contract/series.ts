@@ -1,7 +1,7 @@
 /** Figures over time. Instants are ISO 8601 UTC with milliseconds. */
 
 import { z } from "zod";
-import { SERIES_SPANS, type SeriesSpan } from "../core/series.ts";
+import { MARK_KINDS, SERIES_SPANS, type SeriesSpan } from "../core/series.ts";
 import { countsOf, quantilesSchema } from "./stats.ts";
 import { TERMINAL_STATES } from "../core/states.ts";
 
@@ -51,6 +51,18 @@ export const seriesSchema = z
         }),
       )
       .describe("Oldest first, a point for each step, also where nothing was counted"),
+    marks: z
+      .array(
+        z.object({
+          at: z.iso.datetime(),
+          kind: z.enum(MARK_KINDS),
+          lane: z.string().nullable(),
+          version: z.string().nullable().describe("Of a deploy: the id of the Worker's version"),
+        }),
+      )
+      .describe(
+        "What happened to the service meanwhile, oldest first: new code, and lanes that were paused, drained and opened. To the minute for a day, to the hour for a month",
+      ),
   })
   .meta({ id: "Series" });
 

@@ -112,6 +112,20 @@ export const deliveryListSchema = z
   .object({ items: z.array(deliverySchema), nextCursor: z.string().nullable() })
   .meta({ id: "DeliveryList" });
 
+/** A delivery as it is listed with its task. */
+export const taskDeliverySchema = deliverySchema
+  .extend({
+    webhookId: z.string().describe("The endpoint; `default` for the webhook of the submission itself"),
+    request: z.unknown().describe("The JSON of the body that was sent; null where it is too large for a list"),
+  })
+  .meta({ id: "TaskDelivery" });
+
+export type TaskDelivery = z.output<typeof taskDeliverySchema>;
+
+export const taskDeliveryListSchema = z
+  .object({ items: z.array(taskDeliverySchema), nextCursor: z.string().nullable() })
+  .meta({ id: "TaskDeliveryList" });
+
 function isSecret(text: string): boolean {
   const base64 = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1];
   if (base64 === undefined || base64.length % 4 !== 0) return false;

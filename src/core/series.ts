@@ -151,6 +151,43 @@ function add(causes: Counts, key: string): void {
   causes[key] = (causes[key] ?? 0) + 1;
 }
 
+/** What happened to the whole service: new code runs it, or a lane was held back or opened. */
+export const MARK_KINDS = ["deploy", "pause", "drain", "resume"] as const;
+
+/** `at`: when its minute, hour or day begins, ms since the epoch. */
+export interface Mark {
+  at: number;
+  kind: (typeof MARK_KINDS)[number];
+  /** Of a deploy: null. */
+  lane: string | null;
+  /** Of a deploy: the id of the Worker's version. */
+  version: string | null;
+}
+
+const MARK = "mark:";
+
+/** The key under which a mark is counted, among the causes of a span of the deployment's own. */
+export function markKey({ kind, lane, version }: Omit<Mark, "at">): string {
+  return `- ${lane ?? "-"} ${MARK}${kind}${version === null ? "" : `:${version}`}`;
+}
+
+/** The marks that were counted, in their order. */
+export function marksOf(counted: readonly Counted[]): Mark[] {
+  const marks = counted.flatMap(({ at, causes }) =>
+    Object.keys(causes).flatMap((key): Mark[] => {
+      const {
+        kind: { lane },
+        what,
+      } = readCause(key);
+      const [name, version = null] = what.slice(MARK.length).split(":");
+      const kind = MARK_KINDS.find((each) => each === name);
+      if (!what.startsWith(MARK) || kind === undefined) return [];
+      return [{ at, kind, lane: lane === "-" ? null : lane, version }];
+    }),
+  );
+  return marks.toSorted((a, b) => a.at - b.at);
+}
+
 function readCause(key: string): { kind: Kind; what: string } {
   const [task = "", lane = "", what = ""] = key.split(" ");
   return { kind: { task, lane }, what };

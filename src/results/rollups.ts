@@ -7,6 +7,7 @@ import { type Batch, persistOr503 } from "./d1.ts";
 import { addFailures, type Failures } from "./error-groups.ts";
 import { addStatement, type TenantUse } from "./usage.ts";
 import type { Counts } from "../core/counts.ts";
+import { markKey, type Mark } from "../core/series.ts";
 
 /** How long a span is, in ms; `total` is all of time. */
 export const SPANS = { minute: 60_000, hour: 3_600_000, total: 0 } as const;
@@ -53,10 +54,12 @@ const MERGE = `ON CONFLICT (span, at, tenant) DO UPDATE SET counts = ${merged("c
   causes = CASE WHEN rollups.causes IS NULL OR excluded.causes IS NULL THEN COALESCE(rollups.causes, excluded.causes)
     ELSE ${merged("causes", `ORDER BY total DESC, key LIMIT ${MAX_CAUSES}`)} END`;
 
-const ADD = `
+const add = (rows: string, guard = "true") => `
 INSERT INTO rollups (span, at, tenant, counts, causes)
-SELECT value->>'span', value->>'at', value->>'tenant', value->>'counts', value->>'causes' FROM json_each(?1) WHERE true
+SELECT value->>'span', value->>'at', value->>'tenant', value->>'counts', value->>'causes' FROM json_each(${rows}) WHERE ${guard}
 ${MERGE}`;
+
+const ADD = add("?1");
 
 /** Adds these counts, what tenants use, and what has failed. Not safe to repeat, so it is tried once: better lose some seconds than count them twice. */
 export async function addRollups(
@@ -69,6 +72,25 @@ export async function addRollups(
   const others = [...(used.length === 0 ? [] : [addStatement(db, used)]), ...addFailures(db, failures)];
   if (others.length === 0) await statement.run();
   else await db.batch([statement, ...others]);
+}
+
+/** The tenant of rows that are the deployment's own; no tenant has an empty name. */
+export const NO_TENANT = "";
+
+/**
+ * Notes that something happens to the whole service, where `guard` (SQL, with the parameters `values`) holds: to be put before
+ * the change that the guard asks for.
+ */
+export function markStatement(
+  db: D1Database,
+  mark: Omit<Mark, "at">,
+  at: number,
+  guard = "true",
+  values: readonly (string | number | null)[] = [],
+): D1PreparedStatement {
+  const causes = { [markKey(mark)]: 1 };
+  const row = { tenant: NO_TENANT, span: UNFOLDED_SPAN, at: beginningOf(SPANS.minute, at), counts: {}, causes };
+  return db.prepare(add(`?${values.length + 1}`, `(${guard})`)).bind(...values, JSON.stringify([row]));
 }
 
 /** The oldest rows that are not folded: the same ones for every statement of a transaction. */

@@ -45,6 +45,7 @@ import { getEvents } from "./tasks/events.ts";
 import { explainTask } from "./tasks/explain.ts";
 import { getTask, listTasksOperation } from "./tasks/read.ts";
 import { sendSignal } from "./tasks/signals.ts";
+import { listTaskDeliveries } from "./tasks/deliveries.ts";
 import { listSteps } from "./tasks/steps.ts";
 import { submitBatch, submitTask } from "./tasks/submit.ts";
 import { listWaitsOperation } from "./tasks/waits.ts";
@@ -75,6 +76,7 @@ export const operations: readonly Operation[] = [
   getTask,
   getEvents,
   listSteps,
+  listTaskDeliveries,
   explainTask,
   cancelTask,
   retryTask,

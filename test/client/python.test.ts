@@ -74,7 +74,7 @@ describe.skipIf(python === "")("the client for Python (skipped where there is no
     const samples = [...readme.matchAll(/^```python\n([^]*?)^```$/gm)].map(([, code = ""]) => code);
     const said = await run(python, ["-c", samples.join("\n")], source);
 
-    expect(samples).toHaveLength(7);
+    expect(samples).toHaveLength(8);
     expect(said).toMatch(/^2\nProcessed item tea\n/);
     expect(said).toMatch(/^100 %\nsucceeded$/m);
     expect(said).toMatch(/invalid-input \[\('\/input\/name', /);

@@ -19,6 +19,8 @@ import {
   readErrorGroups,
   type GroupPlace,
 } from "../../src/results/error-groups.ts";
+import { noteDeploy } from "../../src/clock/deploys.ts";
+import { holdLane, resumeLane } from "../../src/results/lanes/lanes.ts";
 import { listIds } from "../../src/results/list-tasks.ts";
 import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { countLiveByTask } from "../../src/results/live-counts.ts";
@@ -448,6 +450,54 @@ describe("a series", () => {
       .bind(tenant)
       .all<{ span: number; count: number }>();
     expect(results.find(({ span }) => span === SPANS.hour)!.count).toBeLessThanOrEqual(32 * 24);
+  });
+
+  it("marks what happened to the service, to the minute for a day, before and after it is folded", async () => {
+    const now = Date.now();
+    const at = (minutes: number) => now - minutes * SPANS.minute;
+    const key = (name: string, lane: string | null) => [name, lane];
+    const marks = async (span: "1h" | "24h" | "30d" | "365d" = "1h") =>
+      (await read({ span }, now)).marks.map(({ at, kind, lane, version }) => [
+        Date.parse(at),
+        ...key(kind, lane),
+        ...(version === null ? [] : [version]),
+      ]);
+    const before = await marks();
+    await holdLane(env.DB, "paused", { name: "bulk", reason: "maintenance", until: null }, at(9));
+    await holdLane(env.DB, "paused", { name: "bulk", reason: "maintenance", until: null }, at(8));
+    await resumeLane(env.DB, "bulk", null, at(6));
+    await resumeLane(env.DB, "bulk", null, at(5));
+    await holdLane(env.DB, "draining", { name: "long", reason: null, until: null }, at(4));
+    await resumeLane(env.DB, "long", null, at(3));
+    const held = new Map<string, unknown>();
+    const kv = { get: (key: string) => held.get(key), put: (key: string, value: unknown) => held.set(key, value) };
+    for (const [id, minutes] of [
+      ["v1", 3],
+      ["v2", 2],
+      ["v2", 1],
+    ] as const) {
+      const version = { id, tag: "", timestamp: "" };
+      await noteDeploy({ ...env, CF_VERSION_METADATA: version }, kv as unknown as SyncKvStorage, at(minutes));
+    }
+    const minute = (minutes: number) => beginningOf(SPANS.minute, at(minutes));
+    const expected = [
+      [minute(9), "pause", "bulk"],
+      [minute(6), "resume", "bulk"],
+      [minute(4), "drain", "long"],
+      [minute(3), "resume", "long"],
+      [minute(2), "deploy", null, "v2"],
+    ];
+    const added = async () => (await marks()).filter((mark) => !before.some((old) => String(old) === String(mark)));
+    expect(await added()).toEqual(expected);
+    while (await fold(500));
+    expect(await added()).toEqual(expected);
+    expect((await marks("24h")).slice(-5)).toEqual(expected);
+    const [hour, day] = [await marks("30d"), await marks("365d")];
+    expect(hour).toContainEqual([beginningOf(SPANS.hour, at(2)), "deploy", null, "v2"]);
+    expect(day.some(([, kind, , version]) => kind === "deploy" && version === "v2")).toBe(true);
+    expect(
+      (await readRollups(env.DB, tenant, SPANS.hour, [beginningOf(SPANS.hour, now)], now)).length,
+    ).toBeLessThanOrEqual(1);
   });
 
   it("keeps a bounded number of causes, those that were counted most", async () => {

@@ -108,6 +108,7 @@ export const MATRIX: Record<string, Row> = {
   getTask: { right: 200, link: "read", request: about(taskThatWaits) },
   getTaskEvents: { right: 200, link: "read", request: about(taskThatWaits) },
   listTaskSteps: { right: 200, link: "read", request: about(taskThatWaits) },
+  listTaskDeliveries: { right: 200, request: about(taskThatWaits) },
   explainTask: { right: 200, request: about(taskThatWaits) },
   cancelTask: { right: 200, link: "cancel", request: about(taskThatWaits) },
   retryTask: { right: 202, request: about(endedTask) },

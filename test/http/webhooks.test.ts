@@ -2,7 +2,7 @@
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
-import type { DeliveryResource, WebhookResource } from "../../src/contract/webhook.ts";
+import type { DeliveryResource, TaskDelivery, WebhookResource } from "../../src/contract/webhook.ts";
 import { apiOf, LIVE, poll, type Api } from "./api.ts";
 import { startReceiver, verify, type Received, type Receiver } from "./receiver.ts";
 import { startServer, type Server } from "./server.ts";
@@ -118,6 +118,21 @@ describe("a registered endpoint", () => {
         nextAttemptAt: null,
         createdAt: task.finishedAt,
       });
+      const ofTask = (await api.get<{ items: TaskDelivery[] }>(`/v1/tasks/${task.id}/deliveries`)).body;
+      expect(ofTask.items).toEqual([
+        { ...(await deliveriesOf(id)).find((each) => each.id === first.id), webhookId: id, request: first.payload },
+      ]);
+      await api.post(`/v1/tasks/${failed.id}/retry`);
+      await receiver.next(path, 1);
+      const both = (
+        await api.get<{ items: TaskDelivery[]; nextCursor: string }>(`/v1/tasks/${failed.id}/deliveries?limit=1`)
+      ).body;
+      const older = (
+        await api.get<{ items: TaskDelivery[] }>(`/v1/tasks/${failed.id}/deliveries?cursor=${both.nextCursor}`)
+      ).body;
+      const told = (run: typeof older) => run.items.map(({ taskId, type }) => [taskId, type]);
+      expect([told(both), told(older)]).toEqual([[[failed.id, "task.failed"]], [[failed.id, "task.failed"]]]);
+      expect(both.items[0].id > older.items[0].id).toBe(true);
     });
   });
 

@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 from ._connection import Connection
 from ._ended import ended_error
+from ._errors import ErrorVerbs
 from ._flows import FlowVerbs
-from ._follow import follow, wait_for_end
+from ._follow import follow, follow_feed, wait_for_end
 from ._pages import Page, Pages
 from ._problems import LovageProblem, problem_of
 from ._resources import Event, Task
@@ -43,6 +44,7 @@ class Client:
 
     flows: FlowVerbs
     schedules: ScheduleVerbs
+    errors: ErrorVerbs
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Client:
         self._connection = Connection(base_url, api_key, headers, retries, answer_within)
         self.flows = FlowVerbs(self._connection)
         self.schedules = ScheduleVerbs(self._connection)
+        self.errors = ErrorVerbs(self._connection)
 
     def submit(
         self,
@@ -196,6 +199,40 @@ class Client:
         body = {**({} if input is ABSENT else {"input": input}), **({} if from_step is None else {"from": from_step})}
         return Task.of(self._connection.json("POST", f"{_path(task)}/retry", body=body))
 
+    def change(
+        self,
+        task: TaskRef,
+        *,
+        run_at: Optional[Instant] = None,
+        lane: Optional[str] = None,
+        input: Any = ABSENT,
+        tags: Optional[Mapping[str, str]] = None,
+        max_attempts: Optional[int] = None,
+        expires_at: Optional[Instant] = ABSENT,
+    ) -> Task:
+        """Changes a task that has not started; ``expires_at=None``: it never expires. A ``ConflictError``: it has started."""
+        body = present(run_at=wire(run_at), lane=lane, tags=tags, max_attempts=max_attempts)
+        if input is not ABSENT:
+            body["input"] = input
+        if expires_at is not ABSENT:
+            body["expiresAt"] = wire(expires_at)
+        return Task.of(self._connection.json("PATCH", _path(task), body=body))
+
+    def run_now(self, task: TaskRef) -> Task:
+        """Starts a task now that has not started."""
+        return self._move(task, "run-now")
+
+    def pause(self, task: TaskRef) -> Task:
+        """Holds back a task that has not started, until it is resumed."""
+        return self._move(task, "pause")
+
+    def resume(self, task: TaskRef) -> Task:
+        """Lets a paused task start at its time, or now where that is over."""
+        return self._move(task, "resume")
+
+    def _move(self, task: TaskRef, verb: str) -> Task:
+        return Task.of(self._connection.json("POST", f"{_path(task)}/{verb}", repeatable=True))
+
     def delete(self, task: TaskRef) -> None:
         """Removes an ended task and all that belongs to it."""
         self._connection.json("DELETE", _path(task))
@@ -212,6 +249,16 @@ class Client:
 
         def page(cursor: Optional[str]) -> "Page[Dict[str, Any]]":
             raw = self._connection.json("GET", f"{_path(task)}/steps", query=[("cursor", cursor)])
+            return Page(raw["items"], raw["nextCursor"])
+
+        return Pages(page)
+
+    def deliveries(self, task: TaskRef, *, limit: Optional[int] = None) -> "Pages[Dict[str, Any]]":
+        """Lists the webhook deliveries that tell of a task, newest first, with what was sent and answered."""
+
+        def page(cursor: Optional[str]) -> "Page[Dict[str, Any]]":
+            query = [("limit", limit), ("cursor", cursor)]
+            raw = self._connection.json("GET", f"{_path(task)}/deliveries", query=query)
             return Page(raw["items"], raw["nextCursor"])
 
         return Pages(page)
@@ -247,6 +294,27 @@ class Client:
     def stats(self) -> Dict[str, Any]:
         """How many tasks there are by state, task and lane, how many end, and how long they wait and run."""
         return self._connection.json("GET", "/v1/stats")  # type: ignore[no-any-return]
+
+    def series(
+        self, *, metric: Optional[str] = None, by: Optional[str] = None, span: Optional[str] = None
+    ) -> Dict[str, Any]:
+        """The same over time: a point for each minute, hour or day of ``span`` (``1h``, ``24h``, ``30d``, ``365d``).
+
+        ``by``: ``task`` or ``lane``. ``metric``: ``ended``, ``wait``, ``run``, ``errors`` or ``waits``; all unless given.
+        """
+        query = [("metric", metric), ("by", by), ("span", span)]
+        return self._connection.json("GET", "/v1/stats/series", query=query)  # type: ignore[no-any-return]
+
+    def report(self) -> Dict[str, Any]:
+        """How the work stands: a verdict, one sentence, and what it was made from."""
+        return self._connection.json("GET", "/v1/health/report")  # type: ignore[no-any-return]
+
+    def feed(self) -> Iterator[Dict[str, Any]]:
+        """What changes: a frame at once, then one a second while anything does, for as long as one asks for the next.
+
+        After a broken connection ``missed`` is true.
+        """
+        return follow_feed(self._connection)
 
     def _bulk(self, verb: str, given: Mapping[str, Any], dry_run: bool) -> BulkResult:
         times = ("created_after", "created_before", "finished_after", "finished_before")

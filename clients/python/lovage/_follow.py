@@ -4,7 +4,7 @@ import http.client
 import json
 import math
 import time
-from typing import Any, Callable, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional
 
 from ._connection import PATIENCE, Connection, OutOfTime, Query, backoff
 from ._ended import WaitTimeoutError
@@ -68,6 +68,22 @@ def follow(connection: Connection, path: str, after: int, read: Callable[[Any], 
             if raw["state"] not in MOVING:
                 yield Event(seen, "done", _at(raw["finishedAt"] or raw["createdAt"]), read(raw))
                 return
+        time.sleep(backoff(tries))
+        tries += 1
+
+
+def follow_feed(connection: Connection) -> Iterator[Dict[str, Any]]:
+    """Yields frames over any number of connections; after a broken one ``missed`` is true."""
+    has_missed = False
+    tries = 1
+    while True:
+        with connection.stream("/v1/feed", {"Accept": "text/event-stream"}, _SILENCE) as response:
+            for text in _messages(response):
+                frame = json.loads(text)
+                tries = 1
+                yield {**frame, "missed": True} if has_missed else frame
+                has_missed = False
+        has_missed = True
         time.sleep(backoff(tries))
         tries += 1
 

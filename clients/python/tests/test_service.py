@@ -1,8 +1,10 @@
 """The client against a service, with its fixture tasks: LOVAGE_URL and API_KEY say which."""
 
 import os
+import time
 import unittest
 from datetime import timedelta
+from typing import Any, Dict, List
 
 import lovage
 from lovage import Client, chain, chord, dag, from_node, group, map_task, previous, task
@@ -92,6 +94,43 @@ class Service(unittest.TestCase):
         self.assertEqual(flows.retry(failing).state, "running")
         self.assertEqual(flows.cancel(flows.submit(group(task("test.noop", delay="1h"))), reason="no").state, "cancelled")
         flows.delete(flow)
+
+    def test_before_the_start(self) -> None:
+        client = self.client
+        later = client.submit("test.identity", {"value": 1}, delay="1h", expires_in="2h", tags={"of": "python-change"})
+        changed = client.change(later, input={"value": 2}, lane="bulk", tags={"of": "python-changed"}, max_attempts=7, expires_at=None)
+        self.assertEqual((changed.lane, changed.tags, changed.max_attempts), ("bulk", {"of": "python-changed"}, 7))
+        self.assertIsNone(client.get(later).expires_at)
+        self.assertIn("pausedAt", client.pause(later).raw)
+        self.assertNotIn("pausedAt", client.resume(later).raw)
+        client.run_now(later)
+        self.assertEqual(client.wait(later), 2)
+        with self.assertRaises(lovage.ConflictError):
+            client.change(later, lane="high")
+        self.assertEqual(list(client.deliveries(later)), [])
+
+    def test_what_happens(self) -> None:
+        client = self.client
+        waiting = client.submit("test.signal", {"name": "python"})
+        while waiting.id not in [each["taskId"] for each in client.waits()]:
+            time.sleep(0.1)
+        frames = client.feed()
+        next(frames)
+        failed = client.submit("test.fail", {"message": "of python", "retryable": False})
+        seen = next(frame for frame in frames if failed.id in [each["id"] for each in frame["changed"]])
+        frames.close()
+        self.assertIn("live", seen["counts"])
+        with self.assertRaises(lovage.TaskFailedError):
+            client.wait(failed)
+        groups: List[Dict[str, Any]] = []
+        while not groups:
+            time.sleep(0.1)
+            groups = [each for each in client.errors.list(task="test.fail") if each["message"] == "of python"]
+        self.assertEqual(client.errors.resolve(groups[0]["id"])["state"], "resolved")
+        self.assertEqual(client.errors.ignore(groups[0]["id"], until_count=9)["state"], "ignored")
+        self.assertEqual(len(client.series(span="1h", metric="ended")["items"]), 60)
+        self.assertIn("verdict", client.report())
+        client.cancel(waiting)
 
     def test_schedules(self) -> None:
         schedules = self.client.schedules

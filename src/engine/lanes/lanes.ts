@@ -53,6 +53,6 @@ export async function pause(
 
 /** Opens the lane again, whether it was paused or drained; the clock sends messages for the tasks that waited, and ticks the schedules. */
 export async function resume(env: Env, lane: Lane, now: number, audit: Audit | null = null): Promise<void> {
-  await resumeLane(env.DB, lane, audit);
+  await resumeLane(env.DB, lane, audit, now);
   await announce(env, { lookAt: now }, now);
 }

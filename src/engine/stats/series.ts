@@ -7,6 +7,7 @@ import {
   addSizes,
   beginsOf,
   largest,
+  marksOf,
   OTHERS,
   pointsOf,
   SERIES_SPANS,
@@ -16,7 +17,7 @@ import {
   type SeriesSpan,
   type Sizes,
 } from "../../core/series.ts";
-import { beginningOf, DAY_SPAN, readSpans, SPANS } from "../../results/rollups.ts";
+import { beginningOf, DAY_SPAN, NO_TENANT, readSpans, SPANS } from "../../results/rollups.ts";
 import { writeCounts } from "./observe.ts";
 
 /** What a series shows. */
@@ -45,7 +46,21 @@ export async function describeSeries(
       items.push(present(point, by === null ? null : [...names, OTHERS], metrics));
     }
   }
-  return { span, stepMs, names, items };
+  return { span, stepMs, names, items, marks: await readMarks(env, begins, stepMs, now) };
+}
+
+/** What happened to the service meanwhile. Of minutes, those are read whose hours have any. */
+async function readMarks(env: Env, begins: readonly number[], stepMs: number, now: number): Promise<Series["marks"]> {
+  const hourOf = (at: number) => beginningOf(SPANS.hour, at);
+  const isFine = stepMs === SPANS.minute;
+  const coarse = isFine ? [...new Set(begins.map(hourOf))] : [...begins];
+  let counted = await read(env, NO_TENANT, coarse, isFine ? SPANS.hour : stepMs, hoursOf(stepMs, now), now);
+  if (isFine && counted.length > 0) {
+    const hours = new Set(counted.map(({ at }) => hourOf(at)));
+    const minutes = begins.filter((at) => hours.has(hourOf(at)));
+    counted = await readSpans(env.DB, NO_TENANT, SPANS.minute, minutes, now);
+  }
+  return marksOf(counted).map((mark) => ({ ...mark, at: new Date(mark.at).toISOString() }));
 }
 
 function present(
@@ -89,6 +104,11 @@ const SLICE = 60;
 /** Of hours, which become days when they are a month old: until then a day is the sum of its hours. */
 const DAYS_OF_HOURS = 32;
 
+/** From when on days are read as hours. */
+function hoursOf(stepMs: number, now: number): number {
+  return stepMs === DAY_SPAN ? beginningOf(DAY_SPAN, now - DAYS_OF_HOURS * DAY_SPAN) : Infinity;
+}
+
 /** What was counted in the spans that begin at `begins`, a slice after the other. */
 async function* countedIn(
   env: Env,
@@ -97,7 +117,7 @@ async function* countedIn(
   stepMs: number,
   now: number,
 ): AsyncGenerator<{ begins: readonly number[]; counted: Counted[] }> {
-  const hoursSince = stepMs === DAY_SPAN ? beginningOf(DAY_SPAN, now - DAYS_OF_HOURS * DAY_SPAN) : Infinity;
+  const hoursSince = hoursOf(stepMs, now);
   const older = begins.filter((at) => at < hoursSince).length;
   for (let i = 0, next: number; i < begins.length; i = next) {
     next = i < older ? Math.min(older, i + SLICE) : i + Math.floor((SLICE * SPANS.hour) / DAY_SPAN);

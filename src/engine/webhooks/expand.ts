@@ -13,9 +13,9 @@ import { readTasks } from "../../results/read-tasks.ts";
 import { storeDeliveries } from "../../results/webhooks/store-deliveries.ts";
 import { jsonOf, OVERFLOW, type WholeTaskRow } from "../../results/task-row.ts";
 import type { WebhookRow } from "../../results/webhooks/row.ts";
-import { namedTaskId } from "../ids.ts";
 import type { RunOptions } from "../run-options.ts";
 import { presentTask } from "../present.ts";
+import { deliveryTaskIdFor } from "./ids.ts";
 import { newDelivery, type Happening, type Listener } from "./delivery.ts";
 import { newWebhookSecret, sealEndpointSecret, sealTaskSecret } from "./secret.ts";
 
@@ -104,7 +104,7 @@ async function expand(env: Env, ends: Owed[], webhooks: WebhookRow[]): Promise<C
   });
   const deliveries = await Promise.all(
     told.map(async ({ end, listener, happening }) => {
-      const id = await namedTaskId(`${listener.webhookId}:${end.taskId}:${end.run}`, end.finishedAt);
+      const id = await deliveryTaskIdFor(listener.webhookId, end);
       return newDelivery(await withSealedSecret(env, listener), happening, id, now);
     }),
   );

@@ -3,6 +3,8 @@
  * so each is known from the other.
  */
 
+import { namedTaskId } from "../ids.ts";
+
 const MESSAGE_ID = /^msg_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 const WEBHOOK_ID = /^whk_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
@@ -19,6 +21,14 @@ export function isWebhookId(text: string): boolean {
 /** The message that a task delivers. */
 export function messageIdOf(taskId: string): string {
   return `msg_${taskId.slice("task_".length)}`;
+}
+
+/** The task that tells an endpoint of an end of a task: of each the same one, however often it is stored. */
+export function deliveryTaskIdFor(
+  webhookId: string,
+  { taskId, run, finishedAt }: { taskId: string; run: number; finishedAt: number },
+): Promise<string> {
+  return namedTaskId(`${webhookId}:${taskId}:${run}`, finishedAt);
 }
 
 /** The task that delivers a message. */

@@ -2,6 +2,7 @@
 
 import { auditStatements, type Audit } from "../audit.ts";
 import { Batch, persist, persistOr503 } from "../d1.ts";
+import { markStatement } from "../rollups.ts";
 
 /** `open`: the row stays only until the tasks that a pause held back have their messages. */
 export type LaneMode = "open" | "paused" | "draining";
@@ -58,6 +59,9 @@ export function drainsAmong(rows: readonly LaneRow[], at: number): Drain[] {
     .map(({ name, reason, until }) => ({ name, reason, until }));
 }
 
+/** What a hold is called in the figures over time. */
+const MARKS = { paused: "pause", draining: "drain" } as const;
+
 /**
  * Pauses the lane from now on, or drains it, in place of what it did before. The clock sends messages for the
  * tasks that an earlier pause held back.
@@ -74,6 +78,7 @@ export async function holdLane(
   await persistOr503(() =>
     db.batch([
       ...auditStatements(db, audit, isNews, [name, mode, reason, until]),
+      markStatement(db, { kind: MARKS[mode], lane: name, version: null }, now, isNews, [name, mode, reason, until]),
       db
         .prepare(
           `INSERT INTO lane_modes (name, mode, reason, until, since, holds) VALUES (?1, ?2, ?3, ?4, ?5, ?2 = 'paused')
@@ -86,11 +91,17 @@ export async function holdLane(
 }
 
 /** Opens the lane in both directions. The clock sends messages for the tasks that waited in it. */
-export async function resumeLane(db: D1Database, name: string, audit: Audit | null = null): Promise<void> {
+export async function resumeLane(
+  db: D1Database,
+  name: string,
+  audit: Audit | null = null,
+  now = Date.now(),
+): Promise<void> {
   const isHeld = "SELECT EXISTS (SELECT 1 FROM lane_modes WHERE name = ?1 AND mode <> 'open')";
   await persistOr503(() =>
     db.batch([
       ...auditStatements(db, audit, isHeld, [name]),
+      markStatement(db, { kind: "resume", lane: name, version: null }, now, isHeld, [name]),
       db.prepare("DELETE FROM lane_modes WHERE name = ?1 AND holds = 0").bind(name),
       db.prepare("UPDATE lane_modes SET mode = 'open', reason = NULL, until = NULL WHERE name = ?1").bind(name),
     ]),
@@ -122,7 +133,9 @@ export async function wakeLane(
 export async function forgetPause(db: D1Database, name: string, now: number): Promise<void> {
   const batch = new Batch(db);
   const isOver = "(mode = 'open' OR mode = 'paused' AND until <= ?2)";
+  const hasEnded = "SELECT EXISTS (SELECT 1 FROM lane_modes WHERE name = ?1 AND mode = 'paused' AND until <= ?2)";
   batch.add(
+    markStatement(db, { kind: "resume", lane: name, version: null }, now, hasEnded, [name, now]),
     db.prepare(`DELETE FROM lane_modes WHERE name = ?1 AND ${isOver}`).bind(name, now),
     db.prepare("UPDATE lane_modes SET holds = 0 WHERE name = ?1 AND mode = 'draining'").bind(name),
   );

@@ -56,6 +56,46 @@ export async function listDeliveries(
   return results;
 }
 
+/** A delivery, with what it sends. */
+export interface SentRow extends DeliveryRow {
+  webhookId: string;
+  /** JSON of its task's input; null where it is larger than {@link MAX_SHOWN}. */
+  input: string | null;
+}
+
+/** Characters of a request that a list shows. */
+const MAX_SHOWN = 32_768;
+
+/** Of these deliveries those that there are before `cursor` (an id), newest first; their own places alone are read. */
+export async function findDeliveries(
+  db: D1Database,
+  tenant: string,
+  places: readonly { webhookId: string; id: string }[],
+  cursor: string | null,
+  limit: number,
+): Promise<SentRow[]> {
+  const { results } = await persistOr503(() =>
+    db
+      .prepare(
+        `SELECT deliveries.id, deliveries.webhook_id AS webhookId, deliveries.type, deliveries.task_id AS taskId, deliveries.url,
+           deliveries.created_at AS createdAt, tasks.state, tasks.run_at AS runAt, tasks.history, tasks.result,
+           CASE WHEN length(tasks.input) <= ${MAX_SHOWN} THEN tasks.input END AS input
+         FROM (
+           SELECT deliveries.webhook_id, deliveries.id FROM json_each(?2) AS place
+           CROSS JOIN deliveries ON deliveries.tenant = ?1 AND deliveries.webhook_id = place.value->>'webhookId'
+             AND deliveries.id = place.value->>'id'
+           WHERE deliveries.id < ?3 ORDER BY deliveries.id DESC LIMIT ?4
+         ) AS found
+         CROSS JOIN deliveries ON deliveries.tenant = ?1 AND deliveries.webhook_id = found.webhook_id AND deliveries.id = found.id
+         CROSS JOIN tasks ON tasks.id = ${DELIVERY_TASK}
+         ORDER BY deliveries.id DESC`,
+      )
+      .bind(tenant, JSON.stringify(places), cursor ?? NEWEST, limit)
+      .all<SentRow>(),
+  );
+  return results;
+}
+
 /** The ids of deliveries after `after` and before `before`, oldest first. */
 export async function listDeliveryIds(
   db: D1Database,

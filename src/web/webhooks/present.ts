@@ -21,7 +21,7 @@ export function presentWebhook(row: WebhookRow): WebhookResource {
   };
 }
 
-export function presentDelivery(row: DeliveryRow, webhook: WebhookRow): DeliveryResource {
+export function presentDelivery(row: DeliveryRow, webhook: Pick<WebhookRow, "url">): DeliveryResource {
   const waits = row.state === "retrying" || row.state === "queued" || row.state === "scheduled";
   return {
     id: row.id,
