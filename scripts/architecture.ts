@@ -30,10 +30,11 @@ const ROOMS: { [room: string]: Room } = {
   // What a user's own project contains.
   app: { rooms: ["core", "contract", "outbound", "lovage.ts"] },
   client: { rooms: ["contract"], packages: ["eventsource-parser"] },
+  react: { rooms: ["contract", "client"], packages: ["react"] },
   testing: { rooms: ["core"], packages: [] },
   pages: {
     rooms: ["contract", "client"],
-    packages: ["swagger-ui-dist", "preact", "@preact/signals", "cronstrue"],
+    packages: ["swagger-ui-dist", "preact", "@preact/signals", "cronstrue", "diff"],
   },
 };
 

@@ -49,12 +49,13 @@ export async function buildStrict(): Promise<void> {
   await unlessFresh("strict", ["scripts/strict/**", ...everywhere], buildStrictModule);
 }
 
-/** Brings other projects' package up to date: dist/lovage, dist/client (one module without dependencies), dist/command, dist/migrations. */
+/** Brings other projects' package up to date: dist/lovage, dist/client (one module without dependencies), dist/react, dist/command, dist/migrations. */
 export async function buildPackage(): Promise<void> {
   mkdirSync(dist, { recursive: true });
   const types = ["scripts/types.tsconfig.json", "tsconfig.json", ...everywhere];
   await unlessFresh("lovage", ["src/**", ...types], buildLibrary);
   await unlessFresh("client", ["src/{client,contract,core}/**", ...everywhere], buildModule);
+  await unlessFresh("react", ["src/{react,client,contract,core}/**", ...everywhere], buildReact);
   await unlessFresh("command", ["command/**", "src/**", "test/tools/package.json", ...everywhere], buildCommand);
   await unlessFresh("migrations", ["src/results/migrations/*.sql", ...everywhere], copyMigrations);
 }
@@ -63,6 +64,13 @@ export async function buildPackage(): Promise<void> {
 export async function clientSize(): Promise<number> {
   const esbuild = await import("esbuild");
   const { outputFiles } = await esbuild.build({ ...moduleOptions, ...CLIENT, minify: true, write: false });
+  return gzipSync(outputFiles[0].contents).length;
+}
+
+/** What the hooks add to the client in a page, in bytes: minified and gzipped. */
+export async function reactSize(): Promise<number> {
+  const esbuild = await import("esbuild");
+  const { outputFiles } = await esbuild.build({ ...moduleOptions, ...REACT, minify: true, write: false });
   return gzipSync(outputFiles[0].contents).length;
 }
 
@@ -139,6 +147,19 @@ const moduleOptions = {
 /** One module without dependencies. */
 const CLIENT = { entryPoints: { index: "src/client/index.ts" } } as const;
 
+/** `lovage/react` beside `lovage/client`, which it imports; React is the page's own. */
+const REACT = {
+  entryPoints: { index: "src/react/index.ts" },
+  external: ["react"],
+  plugins: [
+    {
+      name: "beside-the-client",
+      setup: (build) =>
+        build.onResolve({ filter: /\/client\/index\.ts$/ }, () => ({ path: "lovage/client", external: true })),
+    },
+  ],
+} satisfies BuildOptions;
+
 /** Modules that share others; packages stay imports, so that user and library share one zod. */
 const LIBRARY = {
   packages: "external",
@@ -159,6 +180,11 @@ async function buildStrictModule(out: string): Promise<void> {
 async function buildModule(out: string): Promise<void> {
   const esbuild = await import("esbuild");
   await esbuild.build({ ...moduleOptions, ...CLIENT, outdir: out, sourcemap: true });
+}
+
+async function buildReact(out: string): Promise<void> {
+  const esbuild = await import("esbuild");
+  await esbuild.build({ ...moduleOptions, ...REACT, outdir: out, sourcemap: true });
 }
 
 /** Builds `lovage` and `lovage/testing`. */
@@ -210,5 +236,6 @@ if (import.meta.main ?? process.argv[1] === import.meta.filename) {
   await build();
   await buildPackage();
   console.log(`lovage/client: ${await clientSize()} bytes gzipped`);
+  console.log(`lovage/react: ${await reactSize()} bytes gzipped`);
   console.log(`dashboard: ${dashboardSize()} bytes gzipped`);
 }

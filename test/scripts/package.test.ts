@@ -63,10 +63,11 @@ describe("the tarball", () => {
 
   it("imports only what it depends on, and nothing in the client", () => {
     const { dependencies, peerDependencies } = manifest();
-    const known = [...Object.keys(dependencies), ...Object.keys(peerDependencies), ...builtinModules];
+    const known = ["lovage", ...Object.keys(dependencies), ...Object.keys(peerDependencies), ...builtinModules];
     expect(imported("dist").filter((name) => !known.includes(name))).toEqual([]);
     expect(imported("dist/lovage")).toContain("hono");
     expect(imported("dist/client")).toEqual([]);
+    expect(imported("dist/react")).toEqual(["lovage", "react"]);
   });
 });
 
