@@ -4,7 +4,10 @@ import type { TaskEvent } from "../../src/client/index.ts";
 import type { StepResource } from "../../src/contract/step.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { dashboardSize } from "../../scripts/build.ts";
+import { clockChange } from "../../src/pages/dashboard/schedules/rhythm.ts";
+import { pastedOf } from "../../src/pages/dashboard/submit/pasted.ts";
 import { layoutOf } from "../../src/pages/dashboard/flows/layout.ts";
+import { jsonDiff } from "../../src/pages/dashboard/parts/json-diff.ts";
 import { tagsOf, tagWords } from "../../src/pages/dashboard/parts/tag-words.ts";
 import { restartsOf } from "../../src/pages/dashboard/task/restarts.ts";
 import { scaleOf, ticksOf } from "../../src/pages/dashboard/task/scale.ts";
@@ -72,6 +75,63 @@ describe("tags as one types them", () => {
     for (const text of ["customer", "a=1 customer", '"a"=1', 'a="open', 'a=x"y"', "a="])
       expect(tagsOf(text)).toBe(null);
   });
+});
+
+describe("the difference of two values", () => {
+  const words = (before: unknown, after: unknown) =>
+    jsonDiff(before, after)?.map(({ kind, text }) => `${{ same: " ", gone: "-", new: "+", fold: "…" }[kind]}${text}`);
+
+  it("is lines that went and came, with what is around them", () => {
+    const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`m${String(i).padStart(2, "0")}`, i]));
+    expect(words({ b: 1, a: 2 }, { a: 2, b: 3 })).toEqual([" {", '   "a": 2,', '-  "b": 1', '+  "b": 3', " }"]);
+    expect(words(many, { ...many, m10: "x" })).toEqual([
+      "…9",
+      '   "m08": 8,',
+      '   "m09": 9,',
+      '-  "m10": 10,',
+      '+  "m10": "x",',
+      '   "m11": 11,',
+      '   "m12": 12,',
+      "…8",
+    ]);
+  });
+
+  it("is nothing where only the order of members is, and is not made where all is", () => {
+    expect(words({ a: 1, b: [{ c: 1, d: 2 }] }, { b: [{ d: 2, c: 1 }], a: 1 })).toEqual([]);
+    expect(words(undefined, null)).toEqual(["-", "+null"]);
+    const large = (by: number) => Array.from({ length: 5_000 }, (_, i) => i * by);
+    expect(jsonDiff(large(2), large(-3))).toBe(null);
+  });
+});
+
+describe("a pasted curl line", () => {
+  it("is read as a shell reads it, whatever stands in the input", () => {
+    for (const name of ["plain", "the guest's gone", 'a "quote"', String.raw`back\slash $HOME`, "two\nlines"]) {
+      const body = { task: "process_item", input: { name }, options: { delay: "1h" } };
+      const json = JSON.stringify(body);
+      expect(
+        pastedOf(`curl https://x/v1/tasks \\\n  -H "A: b" -d '${json.replaceAll("'", String.raw`'\''`)}'`),
+      ).toEqual(body);
+      expect(pastedOf(json)).toEqual(body);
+    }
+    expect(pastedOf(String.raw`curl -d "{\"task\": \"x\"}" $URL`)).toEqual({ task: "x", options: {} });
+    expect(pastedOf(`curl http://x -d'{"task":"x"}'`)).toEqual({ task: "x", options: {} });
+  });
+
+  it("is told what it lacks", () => {
+    expect(["curl http://x", "curl -d '{' x", "curl -d '{}' x"].map(pastedOf)).toEqual([
+      "This has no body: paste a line with -d.",
+      "The body is no JSON.",
+      "The body names no task.",
+    ]);
+  });
+});
+
+it("tells between which runs the clocks of a zone change", () => {
+  const change = (before: string, after: string) => clockChange(before, after, "Europe/Oslo");
+  expect(change("2026-10-24T00:30:00.000Z", "2026-10-25T01:30:00.000Z")).toContain("go back by 1 h");
+  expect(change("2027-03-27T01:30:00.000Z", "2027-03-28T01:30:00.000Z")).toContain("go forward by 1 h");
+  expect(change("2026-11-01T01:30:00.000Z", "2026-11-02T01:30:00.000Z")).toBe("");
 });
 
 it("offers to run again from a step, up to the first one that was undone", () => {

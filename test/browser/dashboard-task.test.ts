@@ -41,7 +41,11 @@ describe("a task", () => {
 
     await api.post(`/v1/tasks/${holder.id}/cancel`);
     await page.getByRole("button", { name: "Run again…" }).click();
-    await dialog.getByLabel("Input").fill('{"message": "again", "retryable": false}');
+    await dialog.getByLabel("Input").fill('{"retryable": false, "message": "again"}');
+    expect(await dialog.locator(".diff ins, .diff del").allTextContents()).toEqual([
+      '-   "message": "no",',
+      '+   "message": "again",',
+    ]);
     await dialog.getByRole("button", { name: "Run again" }).click();
     await badge(page, "failed").waitFor();
     await page.locator(".head .error").filter({ hasText: "again" }).waitFor();
@@ -168,11 +172,27 @@ describe("a task", () => {
     await page.getByRole("button", { name: "Submit with edited input…" }).click();
     await page.getByLabel("ms").fill("2");
     expect(await page.getByLabel("Tags").inputValue()).toBe("test=form");
+    const changed = ['-   "ms": 1', '+   "ms": 2'];
+    const differences = page.locator(".diff ins, .diff del");
+    expect(await differences.allTextContents()).toEqual(changed);
     await page.getByRole("button", { name: "Submit test.sleep" }).click();
     await badge(page, "succeeded").waitFor();
     const [, id = ""] = /tasks\/(task_\w+)/.exec(page.url()) ?? [];
     expect(id).not.toBe(task.id);
     expect((await api.get<TaskResource>(`/v1/tasks/${id}`)).body.input).toEqual({ ms: 2 });
+    await page.getByRole("button", { name: "What is different to the run before" }).click();
+    await expect.poll(() => differences.allTextContents(), { timeout: SOON_MS }).toEqual(changed);
+    await page.getByText("Nothing is different").waitFor();
+    await page.reload();
+    await expect.poll(() => differences.allTextContents(), { timeout: SOON_MS }).toEqual(changed);
+    await page.getByRole("tab", { name: "Deliveries" }).click();
+    await page.getByText("No endpoint was told of this task").waitFor();
+
+    await show(page, "/submit");
+    await page.getByText("Paste a curl line").click();
+    await page.getByLabel("curl line, or its JSON").fill(`curl x -d '{"task":"test.sleep","input":{"ms":3}}'`);
+    await page.getByRole("button", { name: "Fill in the form" }).click();
+    await expect.poll(() => page.getByLabel("ms").inputValue(), { timeout: SOON_MS }).toBe("3");
     expect(complaints).toEqual([]);
   });
 

@@ -48,6 +48,13 @@ it("tells how the work stands, and of the same errors together, which it resolve
   const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, at: "/now" });
   await page.locator(".health[data-verdict]").waitFor();
   await page.getByRole("img", { name: /^Ended: / }).waitFor();
+  const root = apiOf(server.root);
+  await root.post("/v1/lanes/long/pause");
+  await root.post("/v1/lanes/long/resume");
+  await page.reload();
+  const marks = page.getByRole("list", { name: "What happened to the service" });
+  await marks.getByRole("listitem").filter({ hasText: "lane long paused" }).first().waitFor();
+  expect(await page.locator(".plot line[data-mark=pause]").count()).toBeGreaterThan(0);
   await show(page, "/errors");
   const row = page.locator("tr[data-error]").filter({ hasText: "order # is lost" });
   await row.getByRole("link", { name: "2", exact: true }).waitFor();

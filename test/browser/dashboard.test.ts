@@ -49,7 +49,6 @@ describe("signing in", () => {
     await show(page, `/tasks/${task.id}`);
     await page.getByRole("heading", { level: 1, name: "test.sleep" }).waitFor();
     expect(await page.locator(".acts button").count()).toBe(0);
-    expect(await page.getByRole("tab", { name: "Deliveries" }).count()).toBe(0);
     await show(page, "/inbox");
     await waitRow(page, waits.id).waitFor();
     expect(await page.locator(".acts-cell").count()).toBe(0);

@@ -16,6 +16,8 @@ interface ChartProps {
   /** ms since the epoch, rising. */
   at: readonly number[];
   lines: readonly Line[];
+  /** When something happened to the service: ms since the epoch, and what. */
+  marks: readonly { at: number; kind: string }[];
   /** What it shows, for those who do not see it. */
   words: string;
 }
@@ -24,7 +26,7 @@ const DAY_MS = 86_400_000;
 /** A tick further right has no room for its words. */
 const LAST_TICK = 0.9;
 
-export function Chart({ kind, title, at, lines, words }: ChartProps) {
+export function Chart({ kind, title, at, lines, marks, words }: ChartProps) {
   const scale = scaleOf(at[0] ?? 0, at.at(-1) ?? 1, []);
   const most = topOf(Math.max(1, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0))));
   const path = ({ values }: Line) =>
@@ -53,6 +55,10 @@ export function Chart({ kind, title, at, lines, words }: ChartProps) {
           <line x1="0" x2="100" y1="50" y2="50" />
           <line x1="0" x2="100" y1="0" y2="0" />
           <line x1="0" x2="100" y1="100" y2="100" />
+          {marks.map((mark, i) => {
+            const x = scale.at(mark.at) * 100;
+            return <line key={i} data-mark={mark.kind} x1={x} x2={x} y1="0" y2="100" />;
+          })}
           {lines.map((line, i) => (
             <polyline key={line.name} data-line={i} points={path(line)} />
           ))}

@@ -4,10 +4,12 @@ import type { Series } from "../../../contract/series.ts";
 import { change, here } from "../address.ts";
 import { literal, pathWith } from "../call.ts";
 import { AsCode } from "../parts/as-code.tsx";
+import { At } from "../parts/time.tsx";
 import { Loaded } from "../parts/loading.tsx";
 import { usePolled } from "../polled.ts";
 import { client } from "../session.ts";
-import { countWords, durationWords } from "../words.ts";
+import { tasksHref } from "../tasks/filter.ts";
+import { countWords, durationWords, many } from "../words.ts";
 import { Chart } from "./chart.tsx";
 
 const SPANS = [
@@ -47,34 +49,76 @@ export function Charts() {
   );
 }
 
-function Both({ series: { items } }: { series: Series }) {
+function Both({ series: { items, marks: given } }: { series: Series }) {
+  const marks = given.map((mark) => ({ ...mark, at: Date.parse(mark.at) }));
   const at = items.map((point) => Date.parse(point.at));
   const of = (state: "succeeded" | "failed") => items.map(({ ended }) => ended?.[state] ?? 0);
   const [succeeded, failed] = [of("succeeded"), of("failed")];
-  const [wait, run] = [items.map(({ waitMs }) => waitMs?.p95 ?? null), items.map(({ runMs }) => runMs?.p95 ?? null)];
+  const quantile = (of: "waitMs" | "runMs", p: "p50" | "p95") => items.map((point) => point[of]?.[p] ?? null);
+  const [wait, run] = [quantile("waitMs", "p95"), quantile("runMs", "p95")];
   return (
-    <div class="charts">
-      <Chart
-        kind="count"
-        title="Ended"
-        at={at}
-        lines={[
-          { name: "succeeded", values: succeeded },
-          { name: "failed", values: failed },
-        ]}
-        words={`${countWords(sum(succeeded))} succeeded and ${countWords(sum(failed))} failed`}
-      />
-      <Chart
-        kind="time"
-        title="95 % took less"
-        at={at}
-        lines={[
-          { name: "waiting", values: wait },
-          { name: "running", values: run },
-        ]}
-        words={`at most ${durationWords(most(wait))} waiting and ${durationWords(most(run))} running`}
-      />
-    </div>
+    <>
+      <div class="charts">
+        <Chart
+          kind="count"
+          title="Ended"
+          at={at}
+          marks={marks}
+          lines={[
+            { name: "succeeded", values: succeeded },
+            { name: "failed", values: failed },
+          ]}
+          words={`${countWords(sum(succeeded))} succeeded and ${countWords(sum(failed))} failed`}
+        />
+        <Chart
+          kind="time"
+          title="Half, and 95 %, took less"
+          at={at}
+          marks={marks}
+          lines={[
+            { name: "waiting, 95 %", values: wait },
+            { name: "running, 95 %", values: run },
+            { name: "waiting, half", values: quantile("waitMs", "p50") },
+            { name: "running, half", values: quantile("runMs", "p50") },
+          ]}
+          words={`95 % took at most ${durationWords(most(wait))} waiting and ${durationWords(most(run))} running`}
+        />
+      </div>
+      <Marks marks={marks} />
+    </>
+  );
+}
+
+/** Marks that are told in words: the latest. */
+const TOLD = 8;
+
+type Mark = Omit<Series["marks"][number], "at"> & { at: number };
+
+function Marks({ marks }: { marks: readonly Mark[] }) {
+  if (marks.length === 0) return null;
+  return (
+    <ul class="marks" aria-label="What happened to the service">
+      {marks
+        .slice(-TOLD)
+        .toReversed()
+        .map((mark, i) => (
+          <li key={i} data-mark={mark.kind}>
+            <At at={new Date(mark.at).toISOString()} /> {markWords(mark)}
+          </li>
+        ))}
+      {marks.length > TOLD && <li>and {many(marks.length - TOLD, "more", "more")} before</li>}
+    </ul>
+  );
+}
+
+const MARKED = { pause: "paused", drain: "drains", resume: "opened", deploy: "" } as const;
+
+function markWords({ kind, lane, version }: Mark) {
+  if (kind === "deploy") return <>deployed version {version?.slice(0, 8)}</>;
+  return (
+    <>
+      lane <a href={tasksHref({ lane: lane ?? undefined })}>{lane}</a> {MARKED[kind]}
+    </>
   );
 }
 

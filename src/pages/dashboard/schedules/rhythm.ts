@@ -10,6 +10,27 @@ export function rhythmWords({ cron, every }: { cron: string | null; every: numbe
   return `every ${ms === null ? every : durationWords(ms)}`;
 }
 
+/** By how many minutes the clocks of the zone differ from UTC at a time. */
+function offsetOf(at: number, timeZone: string): number {
+  const parts = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(at);
+  const name = parts.find(({ type }) => type === "timeZoneName")?.value ?? "";
+  const [, sign, hours = 0, minutes = 0] = /GMT([+-])(\d\d):(\d\d)/.exec(name) ?? [];
+  return (sign === "-" ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
+}
+
+/** What the clocks of the zone do between two times; empty where they do nothing. */
+export function clockChange(before: string | undefined, after: string, timeZone: string): string {
+  if (before === undefined) return "";
+  try {
+    const by = offsetOf(Date.parse(after), timeZone) - offsetOf(Date.parse(before), timeZone);
+    if (by === 0) return "";
+    return `clocks in ${timeZone} go ${by > 0 ? "forward" : "back"} by ${durationWords(Math.abs(by) * 60_000)} before it`;
+  } catch {
+    // The browser does not know the zone.
+    return "";
+  }
+}
+
 /** A cron expression in words; null where it is none. */
 export function cronWords(cron: string): string | null {
   try {

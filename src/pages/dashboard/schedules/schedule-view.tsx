@@ -11,7 +11,7 @@ import { usePolled } from "../polled.ts";
 import { client } from "../session.ts";
 import { tasksHref } from "../tasks/filter.ts";
 import type { ScheduleResource } from "../../../contract/schedule.ts";
-import { rhythmWords } from "./rhythm.ts";
+import { clockChange, rhythmWords } from "./rhythm.ts";
 import { ScheduleActs } from "./schedule-acts.tsx";
 
 const EVERY_MS = 4_000;
@@ -56,9 +56,10 @@ function Shown({ schedule }: { schedule: ScheduleResource }) {
           <h2>Next runs</h2>
           {nextRuns.length === 0 && <Empty>{paused ? "It is paused." : "It is over."}</Empty>}
           <ol class="plain">
-            {nextRuns.map((at) => (
+            {nextRuns.map((at, i) => (
               <li key={at}>
-                <At at={at} /> <span class="soft">{at.slice(0, 16).replace("T", " ")} UTC</span>
+                <At at={at} /> <span class="soft">{at.slice(0, 16).replace("T", " ")} UTC</span>{" "}
+                {cron !== null && <b>{clockChange(nextRuns[i - 1], at, timezone)}</b>}
               </li>
             ))}
           </ol>

@@ -15,6 +15,7 @@ export const KEYS = [
   ["x", "select the row"],
   ["c r d", "cancel, retry, delete: the selection, or the task that is shown"],
   ["m n p s", "change, run now, pause or resume, send a signal to the task that is shown"],
+  ["e", "to the first failure: of the list, or of the flow"],
   ["l", "let the list move again"],
   [".", "copy what is shown as a curl line"],
   ["esc", "leave the row, drop the selection, close what is beside"],

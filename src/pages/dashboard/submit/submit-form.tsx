@@ -6,6 +6,7 @@ import { faultWords, say } from "../acts.ts";
 import { go, hrefTo } from "../address.ts";
 import { literal, type Call } from "../call.ts";
 import { AsCode } from "../parts/as-code.tsx";
+import { DiffView } from "../parts/diff-view.tsx";
 import { SelectField, TextField } from "../parts/fields.tsx";
 import { tagsOf, tagWords } from "../parts/tag-words.ts";
 import { TagsField } from "../parts/tags-field.tsx";
@@ -16,20 +17,28 @@ import { readInput, schemaInput, SchemaInputFields } from "./schema-input.tsx";
 
 interface SubmitFormProps {
   type: TaskType;
-  /** What it begins with; undefined: what the schema suggests. */
+  /** What it begins with, and is compared with; undefined: what the schema suggests. */
   input: unknown;
   tags?: Readonly<Record<string, string>>;
+  /** Those that have a field begin there; the others are sent as they are. */
+  given?: Readonly<Record<string, unknown>>;
 }
 
-export function SubmitForm({ type, input, tags = {} }: SubmitFormProps) {
+export function SubmitForm({ type, input, tags = {}, given = {} }: SubmitFormProps) {
   const [form] = useState(() => schemaInput(type.input, input));
-  const [delay, lane, tagText] = [useSignal(""), useSignal(""), useSignal(tagWords(tags))];
+  const { delay: givenDelay = "", lane: givenLane = "", tags: _, ...others } = given;
+  const [delay, lane, tagText] = [
+    useSignal(String(givenDelay as string | number)),
+    useSignal(givenLane as string),
+    useSignal(tagWords(tags)),
+  ];
   const [fault, setFault] = useState("");
   const [isBusy, setBusy] = useState(false);
 
   const read = readInput(form);
   const givenTags = tagsOf(tagText.value);
   const options = {
+    ...others,
     ...(delay.value === "" ? {} : { delay: delay.value }),
     ...(lane.value === "" ? {} : { lane: lane.value as (typeof LANES)[number] }),
     ...(tagText.value.trim() === "" || givenTags === null ? {} : { tags: givenTags }),
@@ -59,6 +68,12 @@ export function SubmitForm({ type, input, tags = {} }: SubmitFormProps) {
     <form class="submit" onSubmit={(event) => void submit(event)} novalidate>
       {type.description !== "" && <p>{type.description}</p>}
       <SchemaInputFields of={form} title="Input" hint={type.mayOmitInput ? "May be left out." : "JSON"} />
+      {input !== undefined && read.fault === undefined && (
+        <>
+          <h3>What is different</h3>
+          <DiffView before={input} after={read.value} label="What is different in the input" />
+        </>
+      )}
       <h2>Options</h2>
       <div class="three">
         <TextField label="Delay" value={delay} placeholder="30s" />

@@ -1,46 +1,54 @@
-/** The webhook deliveries that tell of a task. */
+/** The webhook deliveries that tell of a task, each with its request and what was answered. */
 
-import { DeliveryTable } from "../webhooks/delivery-table.tsx";
+import { literal } from "../call.ts";
+import { AsCode } from "../parts/as-code.tsx";
+import { JsonView } from "../parts/json-view.tsx";
 import { Empty, Loaded } from "../parts/loading.tsx";
 import { usePolled } from "../polled.ts";
 import { client } from "../session.ts";
-import type { DeliveryResource } from "../../../contract/webhook.ts";
+import { DeliveryTable } from "../webhooks/delivery-table.tsx";
 import type { TabProps } from "./tab-props.ts";
 
-/** So many endpoints are looked through, and so many of the latest deliveries of each. */
-const ENDPOINTS = 20;
-const LATEST = 200;
+/** So many of the latest are shown. */
+const MOST = 50;
 const EVERY_MS = 10_000;
 
-export function DeliveriesOfTask({ task }: TabProps) {
-  const read = usePolled(`deliveries of ${task.id}`, (signal) => deliveriesOf(task.id, signal), EVERY_MS);
+export function DeliveriesOfTask({ task: { id } }: TabProps) {
+  const read = usePolled(
+    `deliveries of ${id}`,
+    (signal) => client().deliveries(id, { limit: MOST, signal }).page(),
+    EVERY_MS,
+  );
   return (
-    <Loaded from={read}>
-      {(found) =>
-        found.length === 0 ? (
-          <Empty>No endpoint was told of this task, as far as its latest {LATEST} deliveries show.</Empty>
-        ) : (
-          <>
-            {found.map(({ webhook, deliveries }) => (
-              <DeliveryTable key={webhook} webhook={webhook} deliveries={deliveries} />
-            ))}
-          </>
-        )
-      }
-    </Loaded>
+    <>
+      <Loaded from={read}>
+        {({ items, nextCursor }) =>
+          items.length === 0 ? (
+            <Empty>No endpoint was told of this task. Endpoints are told when a task ends.</Empty>
+          ) : (
+            <>
+              <DeliveryTable deliveries={items} />
+              {nextCursor !== null && <p class="hint">These are the latest {MOST}.</p>}
+              {items.map(({ id: delivery, type, url, request }) => (
+                <details key={delivery}>
+                  <summary>
+                    The request: {type} to <bdi>{url}</bdi>
+                  </summary>
+                  {request === null ? (
+                    <p class="hint">It is too large to be shown here.</p>
+                  ) : (
+                    <JsonView value={request} label={`request ${delivery.slice(-8)}`} />
+                  )}
+                </details>
+              ))}
+            </>
+          )
+        }
+      </Loaded>
+      <AsCode
+        call={{ method: "GET", path: `/v1/tasks/${id}/deliveries` }}
+        code={`const { items } = await client.deliveries(${literal(id)}).page();`}
+      />
+    </>
   );
-}
-
-async function deliveriesOf(
-  id: string,
-  signal: AbortSignal,
-): Promise<{ webhook: string; deliveries: DeliveryResource[] }[]> {
-  const { items } = await client().webhooks.list({ limit: ENDPOINTS, signal }).page();
-  const found = await Promise.all(
-    items.map(async ({ id: webhook }) => {
-      const page = await client().webhooks.deliveries(webhook, { limit: LATEST, signal }).page();
-      return { webhook, deliveries: page.items.filter(({ taskId }) => taskId === id) };
-    }),
-  );
-  return found.filter(({ deliveries }) => deliveries.length > 0);
 }

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { TaskResource } from "../../../contract/task.ts";
+import { DiffView } from "../parts/diff-view.tsx";
 import { JsonField, readJson } from "../parts/fields.tsx";
 
 /** What stands in place of what the page is not shown. */
@@ -15,6 +16,7 @@ export function editedInput({ input, omitted = [] }: TaskResource) {
   const isEdited = () => text.value !== old && text.value.trim() !== "";
   return {
     text,
+    old: input,
     isShown: !omitted.includes("input"),
     hasSecrets: old.includes(`"${MASK}"`),
     changed: (): { input?: unknown } => (isEdited() ? { input: readJson(text.value).value } : {}),
@@ -27,5 +29,16 @@ export function EditedInputField({ input }: { input: EditedInput }) {
   const hint = input.hasSecrets
     ? `A changed input replaces the old one: write what stands in place of each ${MASK}.`
     : "A changed input replaces the old one.";
-  return <JsonField label="Input" value={input.text} rows={6} hint={hint} />;
+  const { input: edited } = input.isRight() ? input.changed() : {};
+  return (
+    <>
+      <JsonField label="Input" value={input.text} rows={6} hint={hint} />
+      {edited !== undefined && (
+        <div class="field">
+          <span>What is different</span>
+          <DiffView before={input.old} after={edited} label="What is different in the input" />
+        </div>
+      )}
+    </>
+  );
 }

@@ -1,17 +1,15 @@
 /** What is known of a task, a part at a time; the part is kept in the address. */
 
 import { useRef } from "preact/hooks";
-import type { TaskResource } from "../../../contract/task.ts";
 import { change } from "../address.ts";
 import { AsCode } from "../parts/as-code.tsx";
 import { literal } from "../call.ts";
-import { JsonView } from "../parts/json-view.tsx";
-import { may } from "../session.ts";
 import { DeliveriesOfTask } from "./deliveries-of-task.tsx";
 import { EventList } from "./event-list.tsx";
 import { LogView } from "./log-view.tsx";
 import { Related } from "./related.tsx";
 import type { TabProps } from "./tab-props.ts";
+import { Values } from "./values.tsx";
 
 const TABS = [
   { name: "values", title: "Input and result", show: Values },
@@ -23,12 +21,11 @@ const TABS = [
 ] as const;
 
 export function Tabs({ tab, ...props }: TabProps & { tab: string }) {
-  const tabs = TABS.filter(({ name }) => name !== "deliveries" || may("admin"));
-  const shown = tabs.find(({ name }) => name === tab) ?? TABS[0];
+  const shown = TABS.find(({ name }) => name === tab) ?? TABS[0];
   const list = useRef<HTMLDivElement>(null);
 
   function step(by: number): void {
-    const next = tabs[(tabs.indexOf(shown) + by + tabs.length) % tabs.length]!;
+    const next = TABS[(TABS.indexOf(shown) + by + TABS.length) % TABS.length]!;
     change({ tab: next.name }, true);
     list.current?.querySelector<HTMLElement>(`#tab-${next.name}`)?.focus();
   }
@@ -44,7 +41,7 @@ export function Tabs({ tab, ...props }: TabProps & { tab: string }) {
           if (event.key === "ArrowLeft") step(-1);
         }}
       >
-        {tabs.map(({ name, title }) => (
+        {TABS.map(({ name, title }) => (
           <button
             key={name}
             id={`tab-${name}`}
@@ -64,36 +61,6 @@ export function Tabs({ tab, ...props }: TabProps & { tab: string }) {
       </div>
     </section>
   );
-}
-
-function Values({ task }: TabProps) {
-  const { omitted = [] } = task;
-  return (
-    <div class="two">
-      <section>
-        <h3>Input</h3>
-        <JsonView value={task.input} label="input" />
-        {omitted.includes("input") && <p class="hint">It is not shown to this key, or too large.</p>}
-      </section>
-      <section>
-        <h3>{task.error === null ? "Result" : "Error"}</h3>
-        <JsonView
-          value={task.error === null ? task.result : withoutStack(task.error)}
-          label={task.error === null ? "result" : "error"}
-        />
-        {task.error?.stack !== undefined && (
-          <pre class="stack" tabIndex={0} role="group" aria-label="Stack">
-            {task.error.stack}
-          </pre>
-        )}
-      </section>
-    </div>
-  );
-}
-
-/** The stack is shown by itself. */
-function withoutStack(error: NonNullable<TaskResource["error"]>) {
-  return { ...error, stack: undefined };
 }
 
 function Code({ task }: TabProps) {

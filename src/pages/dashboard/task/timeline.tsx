@@ -115,17 +115,18 @@ function AttemptLine({ attempt, scale }: { attempt: AttemptResource; scale: Scal
 }
 
 function Axis({ scale }: { scale: Scale }) {
+  const ticks = ticksOf(scale).filter((time) => scale.at(time) < LAST_TICK);
+  // Within a second the clock would say the same everywhere.
+  const isFine = ticks.some((time) => time % 1_000 !== 0);
   return (
     <div class="line axis" aria-hidden="true">
       <div class="line-name" />
       <div class="line-track">
-        {ticksOf(scale)
-          .filter((time) => scale.at(time) < LAST_TICK)
-          .map((time) => (
-            <span key={time} class="tick" style={{ left: `${scale.at(time) * 100}%` }}>
-              {clockWords(time, now.value)}
-            </span>
-          ))}
+        {ticks.map((time) => (
+          <span key={time} class="tick" style={{ left: `${scale.at(time) * 100}%` }}>
+            {isFine ? `after ${durationWords(time - scale.start)}` : clockWords(time, now.value)}
+          </span>
+        ))}
         {scale.folds.map((fold) => (
           <span
             key={fold.start}

@@ -50,6 +50,10 @@ export function TaskTable({ rows, columns, label, onHold }: TaskTableProps) {
     Enter: () => withRow(({ id }) => go(hrefTo("tasks", id))),
     // The list alone has room beside it.
     o: () => onHold && withRow(({ id }) => change({ beside: id, tab: undefined }, true)),
+    e: () => {
+      const failed = rows.find(({ state }) => state === "failed");
+      if (failed !== undefined) go(hrefTo("tasks", failed.id));
+    },
     x: () => canSelect && withRow(({ id }) => toggle(id)),
     Escape: () => {
       setAt(-1);

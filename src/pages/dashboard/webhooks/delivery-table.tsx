@@ -9,7 +9,13 @@ import { Age, At } from "../parts/time.tsx";
 import { client, may } from "../session.ts";
 import { shortened } from "../words.ts";
 
-export function DeliveryTable({ webhook, deliveries }: { webhook: string; deliveries: readonly DeliveryResource[] }) {
+interface DeliveryTableProps {
+  /** The endpoint of those that do not name theirs. */
+  webhook?: string;
+  deliveries: readonly (DeliveryResource & { webhookId?: string })[];
+}
+
+export function DeliveryTable({ webhook = "", deliveries }: DeliveryTableProps) {
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Deliveries">
       <table class="list">
@@ -43,7 +49,7 @@ export function DeliveryTable({ webhook, deliveries }: { webhook: string; delive
               </td>
               <td class="acts-cell">
                 {may("admin") && (
-                  <button type="button" class="quiet" onClick={() => askReplay(webhook, each.id)}>
+                  <button type="button" class="quiet" onClick={() => askReplay(each.webhookId ?? webhook, each.id)}>
                     Replay…<span class="unseen"> {each.id.slice(-8)}</span>
                   </button>
                 )}
