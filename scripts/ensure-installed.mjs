@@ -8,11 +8,13 @@ import { createHash } from "node:crypto";
 import {
   existsSync,
   linkSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -24,9 +26,6 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 const wantsAll = process.argv.includes("--all");
 
-/** The workspace of packages that hold a Node. */
-const NODE = "scripts/node";
-
 function packages(lockfile) {
   try {
     return JSON.parse(readFileSync(join(root, lockfile), "utf8")).packages;
@@ -35,12 +34,38 @@ function packages(lockfile) {
   }
 }
 
-/** Whether this Node runs the scripts, which are TypeScript. */
-const isNewEnough = Boolean(process.features.typescript) && Number(process.versions.node.split(".")[0]) >= 24;
+const modules = join(root, "node_modules");
+
+/** The files of a folder of packages; none where it is not there. */
+function filesIn(folder) {
+  try {
+    return readdirSync(join(modules, folder));
+  } catch {
+    return [];
+  }
+}
+
+/** The packages that hold a Node. */
+const nodePackages = () => filesIn("").filter((name) => /^node-(?:bin-)?(?:linux|darwin|win)-/.test(name));
+
+/** npm 10 links no command of a package that comes by way of a folder of this repository, as the Nodes do. */
+function linkNode() {
+  const link = join(modules, ".bin/node");
+  const name = nodePackages().find((each) => existsSync(join(modules, each, "bin/node")));
+  if (name === undefined || existsSync(link)) return;
+  try {
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join("..", name, "bin/node"), link);
+  } catch (error) {
+    // Another command has just done so.
+    if (error.code !== "EEXIST") throw error;
+  }
+}
 
 /** Whether there is a Node for the scripts: the host's or, if that is too old, npm's (a package per platform, checked like any other). */
 function hasNode() {
-  return isNewEnough || existsSync(join(root, "node_modules/.bin/node"));
+  linkNode();
+  return Boolean(process.features.typescript) || existsSync(join(root, "node_modules/.bin/node"));
 }
 
 /** Where Node finds a package from a folder of the lockfile; undefined where that is nowhere. */
@@ -56,8 +81,9 @@ function neededToStart(locked) {
   const found = new Set([""]);
   // What is added on the way is visited too.
   for (const path of found) {
-    const { dependencies, optionalDependencies, devDependencies, peerDependencies, peerDependenciesMeta } =
-      locked[path];
+    const { link, resolved } = locked[path];
+    const manifest = locked[link === true ? resolved : path];
+    const { dependencies, optionalDependencies, devDependencies, peerDependencies, peerDependenciesMeta } = manifest;
     const peers = Object.keys(peerDependencies ?? {}).filter((name) => !peerDependenciesMeta?.[name]?.optional);
     for (const name of [...Object.keys({ ...dependencies, ...optionalDependencies, ...devDependencies }), ...peers]) {
       const place = placeOf(locked, name, path);
@@ -156,16 +182,11 @@ async function alone(install) {
 /** npm itself shows nothing where there is no terminal. */
 const PROGRESS_MS = 5_000;
 
-/** What npm is asked for: everything, or without the workspaces but for a Node where this one is too old. */
-function selection() {
-  if (wantsAll) return [];
-  return isNewEnough ? ["--no-workspaces"] : ["--include-workspace-root", `--workspace=${NODE}`];
-}
-
 /** Runs `npm ci`; returns whether it succeeded. Engine warnings about the host's older Node do not apply: the scripts run on another. */
 async function npmCi() {
   const options = { cwd: root, stdio: ["ignore", "ignore", "inherit"], shell: process.platform === "win32" };
-  const npm = spawn("npm", ["ci", ...selection(), "--no-audit", "--no-fund", "--loglevel=error"], options);
+  const selection = wantsAll ? [] : ["--no-workspaces"];
+  const npm = spawn("npm", ["ci", ...selection, "--no-audit", "--no-fund", "--loglevel=error"], options);
   const startedAt = Date.now();
   const progress = setInterval(() => {
     process.stderr.write(`  ... ${Math.round((Date.now() - startedAt) / 1_000)} s\n`);
@@ -183,22 +204,16 @@ async function npmCi() {
 
 /** Removes what no start needs from packages that bring it: headers for compilers, source maps, and a library for pictures. */
 function trim() {
-  const modules = join(root, "node_modules");
-  const inFolder = (name) => {
-    try {
-      return readdirSync(join(modules, name)).map((file) => join(modules, name, file));
-    } catch {
-      return [];
-    }
-  };
   const unneeded = [
-    ...inFolder("")
-      .filter((path) => /[\\/]node-(?:bin-)?(?:linux|darwin|win)[\w-]*$/.test(path))
-      .map((path) => join(path, "include")),
-    ...inFolder("swagger-ui-dist").filter((path) => path.endsWith(".map")),
-    ...inFolder("@img").filter((path) => path.includes("sharp-libvips")),
+    ...nodePackages().map((name) => join(name, "include")),
+    ...filesIn("swagger-ui-dist")
+      .filter((file) => file.endsWith(".map"))
+      .map((file) => join("swagger-ui-dist", file)),
+    ...filesIn("@img")
+      .filter((name) => name.startsWith("sharp-libvips"))
+      .map((name) => join("@img", name)),
   ];
-  for (const path of unneeded) rmSync(path, { recursive: true, force: true });
+  for (const path of unneeded) rmSync(join(modules, path), { recursive: true, force: true });
 }
 
 if (!isInstalled()) {

