@@ -4,11 +4,14 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { watchAlerts } from "../../src/clock/alerts.ts";
 import type { Fact } from "../../src/core/health-fact.ts";
 import { reportOf } from "../../src/core/health.ts";
+import { wake } from "../../src/core/wake.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { lookAtHealth } from "../../src/engine/health/look.ts";
 import { reportHealth } from "../../src/engine/health/report.ts";
 import { watchTenant } from "../../src/engine/health/alerts.ts";
 import { writeCounts } from "../../src/engine/stats/observe.ts";
+import type { NewTask } from "../../src/results/new-task.ts";
+import { startTasks } from "../../src/results/start-tasks.ts";
 import { insertTasks } from "../../src/results/submit-tasks.ts";
 import { glance } from "../../src/results/glance.ts";
 import { forgetPause, holdLane, resumeLane } from "../../src/results/lanes/lanes.ts";
@@ -38,6 +41,27 @@ async function schedule(id: string, nextAt: number, lastRuns: unknown[] = []): P
   )
     .bind(tenant, id, nextAt, JSON.stringify(lastRuns))
     .run();
+}
+
+async function fillQueue(of: string, count: number, dueAt: number): Promise<void> {
+  await env.DB.prepare(
+    `INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, created_at, run_at, due_at, retention_ms)
+     WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?3 - 1)
+     SELECT 'task_0' || printf('%09d', i), ?1, 'test.noop', 'default', 'queued', 3, ?2, ?2, ?2, 604800000 FROM n`,
+  )
+    .bind(of, dueAt, count)
+    .run();
+}
+
+/** What the clock does with a queued task that nobody claims until `until`. */
+async function postpone({ id, createdAt, runAt, dueAt }: NewTask, until: number): Promise<void> {
+  const ends = { startedAt: null, expiresAt: null, leaseUntil: null, retainUntil: null, finishedAt: null };
+  for (let at = dueAt!; at <= until;) {
+    const next = wake({ state: "queued", createdAt, runAt, ...ends, retentionMs: 1, object: 0 }, at);
+    if (next.do !== "ring") throw new Error(next.do);
+    await startTasks(env.DB, [], at, [{ id, state: "queued", seen: at, dueAt: next.dueAt }]);
+    at = next.dueAt!;
+  }
 }
 
 describe("the report on a tenant's health", () => {
@@ -114,13 +138,7 @@ describe("the report on a tenant's health", () => {
 
   it("reads a bounded number of rows, however many tasks wait", async () => {
     const now = Date.now();
-    await env.DB.prepare(
-      `INSERT INTO tasks (id, tenant, task, lane, state, max_attempts, created_at, run_at, due_at, retention_ms)
-       WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 4999)
-       SELECT 'task_0' || printf('%09d', i), ?1, 'test.noop', 'default', 'queued', 3, ?2, ?2, ?2, 604800000 FROM n`,
-    )
-      .bind(tenant, now)
-      .run();
+    await fillQueue(tenant, 5_000, now);
     const { db, read } = countRows(env.DB);
     const seen = await lookAtHealth(quietEnv(db), tenant, now, null);
     const rows = read();
@@ -206,6 +224,30 @@ describe("an alert", () => {
     }
     expect((await told()).map(({ state }) => state)).toEqual(["raised", "closed"]);
     expect(await stored()).toBe(0);
+  });
+
+  it("is raised and closed in time however much a neighbour has on its way", async () => {
+    await newWebhook(tenant, ["alert.backlog-old"]);
+    const waits = newTask(tenant);
+    await insertTasks(env.DB, [waits]);
+    const now = Date.now() + 11 * MINUTE;
+    await postpone(waits, now);
+    const neighbour = newTenant();
+    await fillQueue(neighbour, 2_000, 1);
+
+    const { db, read } = countRows(env.DB);
+    const seen = await lookAtHealth(quietEnv(db), tenant, now, null);
+    expect([seen.isWhole, read() < 5_000]).toEqual([false, true]);
+    const own = { queued: 1, running: 0, waitsSince: waits.runAt, runsSince: null };
+    expect(seen.lanes.find(({ lane }) => lane === "default")).toMatchObject(own);
+    await watchTenant(quietEnv(), tenant, now);
+    await commit(quietEnv(), [endOf(await claimOne(env.DB, waits.id))]);
+    await watchTenant(quietEnv(), tenant, now + MINUTE);
+    expect((await told()).map(({ type, state }) => [type, state])).toEqual([
+      ["alert.backlog-old", "raised"],
+      ["alert.backlog-old", "closed"],
+    ]);
+    await env.DB.prepare("DELETE FROM tasks WHERE tenant = ?1").bind(neighbour).run();
   });
 
   it("is over where no endpoint listens any more", async () => {

@@ -31,10 +31,7 @@ export async function watchTenant(env: Env, tenant: string, now: number): Promis
 
 /** What may be there though it was not seen. */
 function unsureAfter({ isWhole, isMissedWhole }: Seen): AlertCode[] {
-  return [
-    ...(isWhole ? [] : (["lane-stalled", "backlog-old"] as const)),
-    ...(isMissedWhole ? [] : (["schedule-missed"] as const)),
-  ];
+  return [...(isWhole ? [] : (["lane-stalled"] as const)), ...(isMissedWhole ? [] : (["schedule-missed"] as const))];
 }
 
 /** Makes the clock look soon where an endpoint listens to alerts: nothing else may be due. */
