@@ -2,7 +2,7 @@
 
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { feedFrameSchema, type FeedFrame } from "../../src/contract/feed.ts";
 import { commit } from "../../src/engine/commit.ts";
 import { FeedHub } from "../../src/engine/feed/hub.ts";
@@ -206,4 +206,34 @@ it("is sent as WebSocket frames, too", async () => {
   webSocket!.close(1000);
   await waitOnExecutionContext(context);
   await expect.poll(() => noted("default")).toEqual({ open: 0, changes: 0 });
+});
+
+it("is cut once its key is revoked, and tells nothing more", async () => {
+  const root = { authorization: `Bearer ${env.API_KEY}`, "content-type": "application/json" };
+  const ask = (path: string, init: RequestInit) => {
+    const context = createExecutionContext();
+    return createApp().fetch(new Request(`http://localhost${path}`, init), env, context);
+  };
+  const tenant = newTenant();
+  const body = JSON.stringify({ name: "listener", scopes: ["read"], tenant });
+  const { id, key } = await (
+    await ask("/v1/keys", { method: "POST", headers: root, body })
+  ).json<{
+    id: string;
+    key: string;
+  }>();
+  // Whether the key still holds is asked only now and then.
+  const past = vi.spyOn(Date, "now").mockImplementation(() => performance.timeOrigin + performance.now() - 60_000);
+  const { webSocket } = await ask("/v1/feed", { headers: { authorization: `Bearer ${key}`, upgrade: "websocket" } });
+  const frames: FeedFrame[] = [];
+  webSocket!.addEventListener("message", ({ data }) => frames.push(JSON.parse(data as string) as FeedFrame));
+  const closed = new Promise<CloseEvent>((resolve) => webSocket!.addEventListener("close", resolve));
+  webSocket!.accept();
+  await expect.poll(() => frames.length).toBe(1);
+  past.mockRestore();
+  expect((await ask(`/v1/keys/${id}`, { method: "DELETE", headers: root })).status).toBe(204);
+  await runOne(tenant);
+  expect((await closed).code).toBeGreaterThanOrEqual(1_000);
+  expect(frames).toHaveLength(1);
+  await expect.poll(() => noted(tenant)).toEqual({ open: 0, changes: 0 });
 });
