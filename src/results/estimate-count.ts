@@ -1,4 +1,4 @@
-/** How many tasks a filter finds: counted as far as a few statements can look, and estimated beyond that. */
+/** How many tasks a filter finds: counted as far as one statement can look, and estimated beyond that. */
 
 import { estimateOver, sampleTimes, type Sample } from "../core/count-estimate.ts";
 import { firstIdAt, idTime } from "../core/id-time.ts";
@@ -6,10 +6,10 @@ import { Batch, persistOr503 } from "./d1.ts";
 import { countMatches } from "./list-tasks.ts";
 import { conditionOf, placeOf, type TaskFilter } from "./task-filter.ts";
 
-/** Statements that count, and the tasks that each of the samples of the rest looks at. */
-const LOOKS = 4;
+/** The tasks that are counted, and that each of the samples of the rest looks at: few enough for one call, beside a page. */
+const COUNTED = 700;
 const SAMPLES = 4;
-const SAMPLE = 1_000;
+const SAMPLE = 400;
 
 /** `isExact`: no sample was needed. */
 export interface CountEstimate {
@@ -24,9 +24,9 @@ interface Looked {
 }
 
 export async function estimateCount(db: D1Database, filter: TaskFilter): Promise<CountEstimate> {
-  const { found, next } = await countMatches(db, filter, null, LOOKS);
+  const place = await placeOf(db, filter, COUNTED);
+  const { found, next } = await countMatches(db, filter, null, 1, COUNTED, place);
   if (next === null) return { estimate: found, isExact: true };
-  const place = await placeOf(db, filter, SAMPLE);
   const rest = place(next);
   // So many that are named are known only as far as they were looked at.
   if (rest.last !== undefined) return { estimate: found, isExact: false };

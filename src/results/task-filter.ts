@@ -158,7 +158,7 @@ async function namedBy(db: D1Database, filter: TaskFilter): Promise<string[] | n
 }
 
 /** Where more rows than this have a timer, live tasks are not looked up by their timers. */
-const MAX_TIMERS = 1_000;
+const MAX_TIMERS = 800;
 
 /** Ids that include all live tasks; null where there are too many. */
 async function readLive(db: D1Database): Promise<string[] | null> {

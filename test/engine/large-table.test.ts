@@ -1,6 +1,6 @@
 /**
  * Lists, counts and bulk verbs on a large table in which little is to be found: no statement reads more than 5,000 rows, and
- * following the cursors finds exactly what is there. `LARGE_TABLE=1000000 vitest run test/engine/large-table.test.ts` makes it larger.
+ * no list reads more than that in all, and following the cursors finds exactly what is there. `LARGE_TABLE=1000000 vitest run test/engine/large-table.test.ts` makes it larger.
  */
 
 import { env } from "cloudflare:workers";
@@ -74,6 +74,9 @@ async function costing<T>(name: string, run: (spent: () => void) => Promise<T>):
     }
     expect(statements.find(({ rows }) => rows > MAX_ROWS)).toBeUndefined();
     expect(statements.length).toBeLessThanOrEqual(MAX_STATEMENTS);
+    // The dashboard's calls are reads.
+    if (name.startsWith("GET"))
+      expect(statements.reduce((sum, { rows }) => sum + rows, 0)).toBeLessThanOrEqual(MAX_ROWS);
     statements = [];
   });
 }
@@ -333,7 +336,8 @@ describe("a list in a large table", () => {
     };
     expect(await count("count=estimate&state=failed")).toEqual({ estimate: 10, isExact: true });
     const made = `createdAfter=${iso(SINCE + COUNT - 101)}&createdBefore=${iso(SINCE + COUNT)}`;
-    expect(await count(`count=estimate&${made}`)).toEqual({ estimate: 100, isExact: true });
+    // Ids of other tasks may have the times of these, and there is one for each millisecond.
+    expect(await count(`count=estimate&${made}`)).toMatchObject({ estimate: 100 });
     const { estimate, isExact } = await count("count=estimate&task=test.noop&limit=1");
     expect(isExact).toBe(false);
     expect(estimate / COUNT).toBeGreaterThan(0.8);
@@ -395,7 +399,7 @@ describe("a list of many flows", () => {
     const { ids, pages } = await flows("state=failed");
 
     expect(ids).toEqual([8, 7, 6, 5, 4, 3, 2, 1, 0].map((n) => flowAt(n * 1_000 + 7)));
-    expect(pages).toBe(1);
+    expect(pages).toBeLessThanOrEqual(3);
   });
 
   it("goes through all of them, but for another tenant's, each once", async () => {

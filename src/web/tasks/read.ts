@@ -116,7 +116,7 @@ export const listTasksOperation = operation({
     const { limit = 50, sort = "created" } = query;
     const [found, count] = await Promise.all([
       sort === "created"
-        ? listTasks(env.DB, filter, readCursor(query.cursor, isTaskId), limit)
+        ? listTasks(env.DB, filter, readCursor(query.cursor, isTaskId), limit, query.count !== undefined)
         : listSorted(env, filter, sort, query.cursor, limit, now),
       query.count === undefined ? null : estimateCount(env.DB, filter),
     ]);

@@ -1,7 +1,7 @@
 /** The list of tasks: live, filtered by what the address says, and still while somebody looks at a row. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { FeedFrame, TaskFilter } from "../../../client/index.ts";
+import type { FeedFrame, Page, Pages, TaskFilter } from "../../../client/index.ts";
 import type { TaskResource } from "../../../contract/task.ts";
 import { change, here } from "../address.ts";
 import { copy } from "../acts.ts";
@@ -25,6 +25,8 @@ import { chooseNone, isAnyChosen } from "./selection.ts";
 import { TaskTable } from "./task-table.tsx";
 
 const LIMIT = 50;
+/** So many calls look for the first task that the filter finds. */
+const CALLS = 5;
 const EVERY_MS = 2_000;
 /** While the feed tells of every change. */
 const FED_MS = 15_000;
@@ -49,7 +51,7 @@ export function TaskList() {
 
   const list = usePolled(
     `tasks ${key}`,
-    () => client().list(filter, { limit: LIMIT, sort }).page(cursor),
+    () => firstFound(client().list(filter, { limit: LIMIT, sort }), cursor),
     isFed.value ? FED_MS : EVERY_MS,
   );
   const count = usePolled(`count ${text}`, (signal) => client().count(filter, { signal }), COUNT_MS);
@@ -119,6 +121,15 @@ export function TaskList() {
       />
     </>
   );
+}
+
+/** The first page that holds anything, or the last of a few: a call looks at a bounded number of tasks. */
+async function firstFound(pages: Pages<TaskResource>, cursor: string | null): Promise<Page<TaskResource>> {
+  let page = await pages.page(cursor);
+  for (let n = 1; n < CALLS && page.items.length === 0 && page.nextCursor !== null; n++) {
+    page = await pages.page(page.nextCursor);
+  }
+  return page;
 }
 
 /** Whether a change may be one of this list. */
