@@ -234,6 +234,31 @@ describe("a task that is not so plain", () => {
   });
 });
 
+describe("what an operator sees more of", () => {
+  it("costs a task with steps the same rows however many it has, and a change that is audited two", async () => {
+    const service = worker();
+    const costs: Record<string, number> = {};
+    for (const steps of [1, 5]) {
+      reset();
+      const { id } = await (
+        await service.fetch("/v1/tasks", { body: { task: "test.steps", input: { steps } } })
+      ).json<{ id: string }>();
+      await service.deliver();
+      expect(await statesOf(service, [id])).toEqual({ succeeded: 1 });
+      costs[`${steps} steps`] = rows() - 4;
+    }
+    const later = { task: "test.noop", options: { delay: "1h" } };
+    const { id } = await (await service.fetch("/v1/tasks", { body: later })).json<{ id: string }>();
+    reset();
+    await service.fetch(`/v1/tasks/${id}/cancel`, { body: {} });
+    const audited = writes.filter(({ verb }) => verb === "INSERT INTO audit");
+    costs["a cancel's entry"] = audited.reduce((sum, each) => sum + each.rows, 0);
+    console.log("rows of D1 beyond those of a plain task, or of the change itself", costs);
+    expect(costs["5 steps"]).toBe(costs["1 steps"]);
+    expect(costs["a cancel's entry"]).toBe(2);
+  });
+});
+
 describe("a thousand tasks in one batch", () => {
   it("are one INSERT, a message for each hundred and each portion, and are claimed and ended in sets", async () => {
     const service = worker();
