@@ -3,13 +3,13 @@
  * already, so the tests of a process take turns on one. Each loads its page anew, and finds nothing of what the one before has stored.
  */
 import type { Browser, Page } from "playwright-core";
-import { expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 
 export const SOON_MS = 120_000;
 
 export interface Opened {
   page: Page;
-  /** Console errors, refusals by the policy, and requests that leave the service. */
+  /** Console errors, refusals by the policy, and requests that leave the service. The last two fail the test by themselves. */
   complaints: string[];
 }
 
@@ -24,6 +24,9 @@ interface Tab {
   origin: string;
   complaints: string[];
 }
+
+/** How what no page may do begins. */
+const BREACHES = ["the policy refused", "asked"] as const;
 
 const tabs = new WeakMap<Browser, Promise<Tab>>();
 
@@ -44,6 +47,9 @@ export async function openTab(browser: Browser, url: string, path: string, optio
   await page.evaluate("localStorage.clear(); sessionStorage.clear()");
   const complaints: string[] = [];
   Object.assign(await tab, { origin: url, complaints });
+  onTestFinished(() =>
+    expect(complaints.filter((each) => BREACHES.some((words) => each.startsWith(words)))).toEqual([]),
+  );
   const response = await page.goto(url + path);
   const policy = response?.headers()["content-security-policy"] ?? "";
   expect(policy).toContain("default-src 'self'");
@@ -63,11 +69,11 @@ async function newTab(browser: Browser): Promise<Tab> {
   page.on("pageerror", (error) => tab.complaints.push(error.message));
   page.on("request", (request) => {
     const { origin, protocol } = new URL(request.url());
-    if (origin !== tab.origin && protocol !== "data:") tab.complaints.push(`asked ${request.url()}`);
+    if (origin !== tab.origin && protocol !== "data:") tab.complaints.push(`${BREACHES[1]} ${request.url()}`);
   });
   await page.addInitScript(`
     document.addEventListener("securitypolicyviolation", (event) => {
-      console.error("the policy refused " + event.blockedURI + " as " + event.violatedDirective);
+      console.error("${BREACHES[0]} " + event.blockedURI + " as " + event.violatedDirective);
     });
   `);
   return tab;

@@ -12,8 +12,8 @@ import { useKeys } from "../shell/keyboard.ts";
 
 export function FlowActs({ flow, nodes }: { flow: FlowResource; nodes: readonly FlowMember[] }) {
   const isRunning = flow.state === "running";
-  const failed = nodes.find(({ task }) => task.state === "failed" && task.error?.type !== "dependency_failed");
-  const toFailed = () => failed && go(hrefTo("tasks", failed.task.id));
+  const failed = nodes.find(({ task }) => task.state === "failed" && task.error?.type !== "dependency_failed")?.task.id;
+  const toFailed = () => failed && go(hrefTo("tasks", failed));
   useKeys({
     e: toFailed,
     ...(may("cancel") && isRunning ? { c: () => askCancel(flow) } : {}),

@@ -39,15 +39,21 @@ export interface Layout {
 const FOLD_OVER = 20;
 const SWEEPS = 4;
 
+/** A graph of more boxes shows nobody anything, and a browser is slow with it. */
+const MOST_BOXES = 400;
+
+/** Whether these nodes make a graph that one can look at, once they are folded. */
+export function isDrawable(nodes: readonly { key: string; needs: readonly string[] }[]): boolean {
+  return partsOf(nodes).length <= MOST_BOXES;
+}
+
 export function layoutOf(nodes: readonly GraphNode[]): Layout {
   const boxOf = new Map<string, string>();
   const members = new Map<string, GraphNode[]>();
-  for (const group of groupsOf(nodes)) {
-    for (const part of group.length > FOLD_OVER ? [group] : group.map((node) => [node])) {
-      const id = part[0]!.key;
-      members.set(id, part);
-      for (const node of part) boxOf.set(node.key, id);
-    }
+  for (const part of partsOf(nodes)) {
+    const id = part[0]!.key;
+    members.set(id, part);
+    for (const node of part) boxOf.set(node.key, id);
   }
   const needs = new Map<string, string[]>();
   for (const [id, part] of members) {
@@ -73,8 +79,13 @@ export function layoutOf(nodes: readonly GraphNode[]): Layout {
   };
 }
 
+/** What is one box each. */
+function partsOf<Node extends Pick<GraphNode, "key" | "needs">>(nodes: readonly Node[]): Node[][] {
+  return groupsOf(nodes).flatMap((group) => (group.length > FOLD_OVER ? [group] : group.map((node) => [node])));
+}
+
 /** Nodes that need the same and are needed by the same, in the order in which the first of each comes. */
-function groupsOf(nodes: readonly GraphNode[]): GraphNode[][] {
+function groupsOf<Node extends Pick<GraphNode, "key" | "needs">>(nodes: readonly Node[]): Node[][] {
   const dependents = new Map<string, string[]>();
   for (const { key, needs } of nodes) {
     for (const need of needs) {
@@ -83,7 +94,7 @@ function groupsOf(nodes: readonly GraphNode[]): GraphNode[][] {
       else known.push(key);
     }
   }
-  const like = ({ key, needs }: GraphNode) =>
+  const like = ({ key, needs }: Node) =>
     `${key.includes(".") ? key.slice(0, key.lastIndexOf(".")) : ""}\n${needs.join()}\n${dependents.get(key)?.join() ?? ""}`;
   return [...Map.groupBy(nodes, like).values()];
 }
