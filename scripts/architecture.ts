@@ -46,7 +46,9 @@ const BENCH_ROOMS: { [room: string]: Room } = {
   measures: { rooms: ["load", "report", "subjects"] },
   // Sections measure the service alone, and also read its database and configuration.
   sections: { rooms: ["load", "report", "subjects", "measures", "passes.ts", "inspector.ts", ".."] },
-  runtime: { rooms: [], packages: ["hono", "built-worker"] },
+  // Questions are asked of the real page, in the browser of the tests.
+  questions: { rooms: ["load", "subjects", ".."] },
+  runtime: { rooms: [], packages: ["hono", "built-worker", "node:async_hooks"] },
 };
 
 /** The folders of `command`: none imports the scripts, which are not in the package. */
@@ -73,7 +75,7 @@ type Import = { from: string; to: string };
 const tables: { [folder: string]: typeof ROOMS } = { bench: BENCH_ROOMS, command: COMMAND_ROOMS };
 
 /** The files that may contain SQL: `results`, the objects that have their own database, and what applies migrations. */
-const speakers: { [folder: string]: RegExp } = { bench: /^(runtime|sections)\//, command: /^(deploy|dev)\// };
+const speakers: { [folder: string]: RegExp } = { bench: /^(runtime|sections|questions)\//, command: /^(deploy|dev)\// };
 
 /** What the folder does against its table, a sentence each. Any other folder is held to the table of `src`. */
 export function faultsIn(folder: string): string[] {

@@ -6,6 +6,7 @@ export type Answer = { status: number; headers: Record<string, string | string[]
 export type Http = {
   get(path: string, headers?: Record<string, string>): Promise<Answer>;
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>;
+  put(path: string, body: unknown): Promise<Answer>;
   close(): Promise<void>;
 };
 
@@ -21,7 +22,12 @@ export function openHttp(url: string, connections: number, headers: Record<strin
     bodyTimeout: PATIENCE_MS,
     connectTimeout: 10_000,
   });
-  const send = async (method: "GET" | "POST", path: string, more: Record<string, string>, body: string | null) => {
+  const send = async (
+    method: "GET" | "POST" | "PUT",
+    path: string,
+    more: Record<string, string>,
+    body: string | null,
+  ) => {
     const answer = await pool.request({ method, path, headers: { ...headers, ...more }, body });
     return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
   };
@@ -29,6 +35,7 @@ export function openHttp(url: string, connections: number, headers: Record<strin
     get: (path, more = {}) => send("GET", path, more, null),
     post: (path, body, more = {}) =>
       send("POST", path, { "content-type": "application/json", ...more }, JSON.stringify(body)),
+    put: (path, body) => send("PUT", path, { "content-type": "application/json" }, JSON.stringify(body)),
     close: () => pool.destroy(),
   };
 }

@@ -3,6 +3,7 @@ declare module "built-worker" {
   type Handlers = {
     fetch(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response>;
     queue(batch: MessageBatch, env: Env, ctx: ExecutionContext): Promise<void>;
+    scheduled(event: ScheduledController, env: Env, ctx: ExecutionContext): Promise<void>;
   };
   type ObjectClass = new (ctx: DurableObjectState, env: Env) => { alarm?(): Promise<void> };
 
