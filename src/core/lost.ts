@@ -21,31 +21,50 @@ const MENDS: Readonly<Record<string, string>> = {
 
 /** The first part of a value that {@link JSON.stringify} would leave out or change beyond recognition; null where there is none. */
 export function lostIn(value: unknown): Lost | null {
+  return changesIn(value).lost;
+}
+
+/** The same, and where the first date is, which becomes a text; null where there is none. */
+function changesIn(value: unknown): { lost: Lost | null; date: string | null } {
   const rest: { value: unknown; at: Path }[] = [{ value, at: null }];
+  let date: string | null = null;
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
     const { at } = next;
+    if (next.value instanceof Date) date ??= pointerTo(at);
     const given = written(next.value);
     const kind = lostKind(given);
-    if (kind !== null) return { pointer: pointerTo(at), detail: detailOf(kind, given) };
+    if (kind !== null) return { lost: { pointer: pointerTo(at), detail: detailOf(kind, given) }, date };
     if (typeof given !== "object" || given === null) continue;
     const members: [string | number, unknown][] = Array.isArray(given) ? [...given.entries()] : Object.entries(given);
     for (const [part, member] of members.toReversed()) rest.push({ value: member, at: inside(at, part) });
   }
-  return null;
+  return { lost: null, date };
 }
 
 /** The same as a sentence about `what`, such as "the result"; null where nothing is lost. */
 export function whyLost(what: string, value: unknown): { message: string; lost: Lost } | null {
   const lost = lostIn(value);
-  if (lost === null) return null;
-  const where = lost.pointer === "" ? "" : ` at ${lost.pointer}`;
-  return { message: `${what} has something${where} that JSON does not keep: ${lost.detail}`, lost };
+  return lost === null ? null : { message: lossOf(what, lost), lost };
 }
 
-/** Throws where a later attempt would not find the value that this step gave. */
-export function demandKept(step: string, value: unknown): void {
-  const loss = whyLost(`the value of the step ${JSON.stringify(step)}`, value);
-  if (loss !== null) throw new NonRetryableError(loss.message);
+function lossOf(what: string, { pointer, detail }: Lost): string {
+  return `${what} has something${placeOf(pointer)} that JSON does not keep: ${detail}`;
+}
+
+function placeOf(pointer: string): string {
+  return pointer === "" ? "" : ` at ${pointer}`;
+}
+
+/**
+ * Throws where a later attempt would not find the value that this step gave. Returns a warning where it holds a date: its type says
+ * so to whoever reads the step's result, which is a text.
+ */
+export function demandKept(step: string, value: unknown): string | null {
+  const { lost, date } = changesIn(value);
+  const what = `the value of the step ${JSON.stringify(step)}`;
+  if (lost !== null) throw new NonRetryableError(lossOf(what, lost));
+  if (date === null) return null;
+  return `${what} has a Date${placeOf(date)}, and JSON keeps it as a text, which is what the step results in: give date.toISOString(), or make a Date of the result by new Date(text)`;
 }
 
 /** The value as JSON writes it. */

@@ -91,7 +91,7 @@ export interface TaskContext {
   /** Streams a part of the result to listeners before the whole is there. Any JSON value. */
   output(chunk: unknown): void;
   /**
-   * Runs `fn` once and remembers its result (JSON): when the task goes on after a crash, a retry or a
+   * Runs `fn` once and remembers its result (JSON, so a `Date` in it becomes a text): when the task goes on after a crash, a retry or a
    * wait, the step is skipped and its result is at hand. Names and their order must be the same in
    * every attempt; a handler that has changed them meanwhile fails with a `StepMismatchError`. A step that failed,
    * and whose error the handler caught, throws it again: with its name, message and data, but not its class.

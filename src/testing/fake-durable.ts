@@ -46,10 +46,17 @@ export class FakeDurable {
   readonly #signals: Map<string, unknown[]>;
   readonly #results = new Map<string, Promise<unknown>>();
   readonly #runChild: RunChild;
+  readonly #warn: (message: string) => void;
   #active = 0;
   #waitsFor: string | null = null;
 
-  constructor(journal: Journal, signals: Record<string, readonly unknown[]>, runChild: RunChild) {
+  constructor(
+    journal: Journal,
+    signals: Record<string, readonly unknown[]>,
+    runChild: RunChild,
+    warn: (message: string) => void,
+  ) {
+    this.#warn = warn;
     this.journal = { ...journal };
     this.#signals = new Map(Object.entries(signals).map(([name, bodies]) => [name, [...bodies]]));
     this.#runChild = runChild;
@@ -61,7 +68,8 @@ export class FakeDurable {
     const result = await this.#once("step", name, async () => {
       this.steps.push(name);
       const value = await tryAgain(fn, maxAttempts);
-      demandKept(name, value);
+      const warning = demandKept(name, value);
+      if (warning !== null) this.#warn(warning);
       return value;
     });
     if (undo) this.#undos.push({ step: name, undo: () => tryAgain(() => undo(result), maxAttempts) });

@@ -54,8 +54,10 @@ export async function runTask<D extends TaskDefinition>(
   options: RunOptions = {},
 ): Promise<Run<OutputOf<D>>> {
   const given = await accepted(definition, input);
-  const durable = new FakeDurable(options.journal ?? {}, options.signals ?? {}, childrenOf(options));
   const told = nothingTold();
+  const durable = new FakeDurable(options.journal ?? {}, options.signals ?? {}, childrenOf(options), (message) =>
+    told.logs.push({ level: "warn", message, data: null }),
+  );
   const ctx = fakeContext({ maxAttempts: definition.maxAttempts, ...options }, durable, told);
   const waiting = durable.waiting.then((waitingFor) => ({ outcome: "waiting" as const, waitingFor }));
   const ended = await Promise.race([attempt(definition, given, ctx), waiting]);

@@ -26,7 +26,7 @@ import { Journal } from "./journal.ts";
 import { childFailure, tooLate } from "./call-errors.ts";
 import { reached, UnreachableError } from "./reached.ts";
 import type { Reporter } from "./reporter.ts";
-import { failureOf, isSteering, journalText, thrownAgain, tryStep } from "./step.ts";
+import { failureOf, isSteering, StepValues, thrownAgain, tryStep } from "./step.ts";
 import { Undos } from "./undos.ts";
 
 /** Delay until the next attempt when D1 or the progress object could not be reached. */
@@ -40,6 +40,7 @@ export class Durable {
   readonly #reporter: Reporter;
   readonly #journal: Journal;
   readonly #undos: Undos;
+  readonly #values: StepValues;
   readonly #suspended = Promise.withResolvers<Ending>();
   readonly #pending = new Set<Pending>();
   /** The children that the handler has called into being, by the first id of each call. */
@@ -66,6 +67,7 @@ export class Durable {
     this.#signal = signal;
     this.#yieldAfter = yieldAfter;
     this.#reporter = reporter;
+    this.#values = new StepValues(reporter);
     // A tenth of the attempt's time limit, so that a changed handler is detected before the limit.
     this.#journal = new Journal(env, task, (yieldAfter - task.startedAt) / 5, onUndoable, () => reporter.scrubber);
     this.#undos = new Undos(this.#journal, signal, task.crashes + 1 < MAX_CRASHES);
@@ -112,10 +114,9 @@ export class Durable {
         if (!isSteering(error, this.#signal)) await this.#journal.end({ ...entry, error: failureOf(error) });
         throw error;
       }
-      const text = journalText(name, value);
-      await this.#journal.end({ ...entry, value: text, ...(options.undo ? { undo: true } : {}) });
-      // The value after JSON, as a later attempt will see it.
-      return JSON.parse(text) as T;
+      const text = this.#values.kept(name, value);
+      await this.#journal.end({ ...entry, value: text, ...(options.undo && { undo: true }) });
+      return JSON.parse(text) as T; // As a later attempt will see it.
     });
   }
 
@@ -148,7 +149,6 @@ export class Durable {
         await this.#journal.keep({ ...entry, until });
         isKept = true;
       }
-
       for (let signal = await this.#take(name); signal !== null; signal = await this.#take(name)) {
         const body: unknown = JSON.parse(signal.body);
         const parsed = schema === undefined ? { success: true as const, data: body as T } : check(schema, body);

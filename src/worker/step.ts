@@ -7,6 +7,7 @@ import { MAX_PAYLOAD_BYTES } from "../core/bounds.ts";
 import { demandKept } from "../core/lost.ts";
 import { retryDelay, retryPolicy } from "../core/retry.ts";
 import { byteLength } from "../core/byte-length.ts";
+import type { Reporter } from "./reporter.ts";
 import { Snoozed } from "./snoozed.ts";
 
 type Failure = NonNullable<JournalEntry["error"]>;
@@ -33,13 +34,31 @@ export function isSteering(error: unknown, signal: AbortSignal): boolean {
   return signal.aborted || error instanceof Snoozed || error instanceof StepMismatchError;
 }
 
+/** What the steps of an attempt gave, as it is kept. */
+export class StepValues {
+  readonly #reporter: Pick<Reporter, "tellLog">;
+  #hasWarned = false;
+
+  constructor(reporter: Pick<Reporter, "tellLog">) {
+    this.#reporter = reporter;
+  }
+
+  /** Throws where JSON would not keep the value, and warns in the task's log, once for each attempt, where it keeps a date as a text. */
+  kept(name: string, value: unknown): string {
+    const { text, warning } = keptAs(name, value);
+    if (warning !== null && !this.#hasWarned) this.#reporter.tellLog("warn", warning, undefined);
+    this.#hasWarned ||= warning !== null;
+    return text;
+  }
+}
+
 /** A step's value as it is kept. */
-export function journalText(name: string, value: unknown): string {
+export function keptAs(name: string, value: unknown): { text: string; warning: string | null } {
   const text = JSON.stringify(value) ?? "null";
-  demandKept(name, value);
-  if (text.length <= MAX_PAYLOAD_BYTES / 3) return text;
+  const warning = demandKept(name, value);
+  if (text.length <= MAX_PAYLOAD_BYTES / 3) return { text, warning };
   const bytes = byteLength(text);
-  if (bytes <= MAX_PAYLOAD_BYTES) return text;
+  if (bytes <= MAX_PAYLOAD_BYTES) return { text, warning };
   throw new NonRetryableError(
     `the step ${JSON.stringify(name)} gave ${bytes} bytes; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`,
   );

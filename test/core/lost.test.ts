@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { lostIn } from "../../src/core/lost.ts";
+import { demandKept, lostIn } from "../../src/core/lost.ts";
 import { check } from "../../src/core/check.ts";
 import { faults } from "../../src/core/problems.ts";
 import { submissionSchema } from "../../src/contract/submission.ts";
@@ -35,6 +35,20 @@ describe("what JSON does not keep", () => {
     ["text"],
   ])("is nothing in %o", (value) => {
     expect(lostIn(value)).toBeNull();
+  });
+});
+
+describe("a date in what a step gives", () => {
+  it.each([
+    [new Date(), 'the value of the step "load" has a Date, and JSON keeps it as a text'],
+    [{ a: [1, { at: new Date() }], b: new Date() }, 'the value of the step "load" has a Date at /a/1/at, and'],
+  ])("is warned about: %o", (value, warning) => {
+    expect(demandKept("load", value)).toContain(warning);
+  });
+
+  it("is none in a text of it, and goes after what is lost", () => {
+    expect(demandKept("load", { at: new Date().toISOString() })).toBeNull();
+    expect(() => demandKept("load", [new Date(), new Map()])).toThrow("at /1 that JSON does not keep: a Map");
   });
 });
 

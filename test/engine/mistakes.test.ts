@@ -16,7 +16,7 @@ import { explain } from "../../src/engine/explain/explain.ts";
 import { register } from "../../src/engine/registry.ts";
 import { readTask } from "../../src/results/read-tasks.ts";
 import { historyOf } from "../../src/results/task-row.ts";
-import { journalText } from "../../src/worker/step.ts";
+import { keptAs } from "../../src/worker/step.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 
 const service = new AssembledWorker();
@@ -131,7 +131,8 @@ async function inCode(): Promise<[mistake: string, message: string][]> {
     ["a handler returns a Map", result({ totals: new Map([["a", 1]]) })],
     ["a handler returns NaN", result([1, Number.NaN])],
     ["a handler returns a promise that it did not await", result({ page: Promise.resolve(1) })],
-    ["a step gives a Set", thrownBy(() => journalText("load", new Set([1])))],
+    ["a step gives a Set", thrownBy(() => keptAs("load", new Set([1])))],
+    ["a step gives a Date", `in the task's log: ${keptAs("load", [{ at: new Date() }]).warning}`],
     ["a handler throws undefined", describeError(undefined).message],
     ["a task's name has spaces", thrownBy(() => defineTask({ name: "my task", run: () => null } as never))],
     ["a deployment has lost a task that still waits", await unknownTask()],
@@ -210,12 +211,14 @@ it("of a task that waits often never look like attempts that are used up", async
   expect(summary).toContain("as attempt 3 (of the 3 that may fail, 0 have)");
 });
 
-it("of a step that was not awaited is a warning among the task's events", async () => {
+it("of a step that was not awaited, or that gives a date, is a warning among the task's events", async () => {
   const forgetful = defineTask({
     name: "forgetful",
     input: z.null(),
     output: z.string(),
-    run: (_, ctx) => {
+    run: async (_, ctx) => {
+      await ctx.step("begin", () => ({ at: new Date() }));
+      await ctx.step("again", () => new Date());
       void ctx.step("late", () => scheduler.wait(1_000));
       return "done";
     },
@@ -225,10 +228,12 @@ it("of a step that was not awaited is a warning among the task's events", async 
   await service.deliver();
 
   const { items } = await (await service.fetch(`/v1/tasks/${id}/events`)).json<{ items: unknown[] }>();
-  expect(items).toContainEqual(
-    expect.objectContaining({
-      type: "log",
-      data: expect.objectContaining({ level: "warn", message: expect.stringContaining("await every ctx.step") }),
-    }),
-  );
+  const warning = (words: string) => ({
+    type: "log",
+    data: { level: "warn", message: expect.stringContaining(words) },
+  });
+  expect(items.filter((item) => (item as { type: string }).type === "log")).toMatchObject([
+    warning('the value of the step "begin" has a Date at /at,'),
+    warning("await every ctx.step"),
+  ]);
 });
