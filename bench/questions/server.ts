@@ -84,7 +84,7 @@ async function optionsFor(persist: string) {
         modules: modules([{ name: "pages.js", contents: pages }]),
         modulesRoot: root,
         assets,
-      },
+      } as V4WorkerOptions,
     ],
     host: "127.0.0.1",
     port: 0,
