@@ -10,6 +10,7 @@ import { prepare } from "../../src/engine/prepare.ts";
 import type { RequestKey } from "../../src/engine/request-key.ts";
 import { submit } from "../../src/engine/submit.ts";
 import { submitFlow } from "../../src/engine/flows/submit.ts";
+import { databaseOver, executeOn } from "./database-over.ts";
 import { newTask, newTenant, quietEnv } from "./webhook-tasks.ts";
 
 const now = Date.now();
@@ -20,18 +21,17 @@ beforeEach(() => resumeLane(env.DB, "bulk"));
 
 const drain = (until: number | null = null) => holdLane(env.DB, "draining", { name: "bulk", reason: null, until }, now);
 
+const real = executeOn(env.DB);
+
 /** The service, whose lane begins to drain just before its n-th call to D1. */
 function drainedAtCall(n: number): Env {
   let calls = 0;
-  const first = async () => void (++calls === n && (await drain()));
-  const db = {
-    prepare: (sql: string) => env.DB.prepare(sql),
-    batch: async (statements: D1PreparedStatement[]) => {
-      await first();
-      return env.DB.batch(statements);
-    },
-  } as unknown as D1Database;
-  return quietEnv(db);
+  return quietEnv(
+    databaseOver(async (statements) => {
+      if (++calls === n) await drain();
+      return real(statements);
+    }),
+  );
 }
 
 const count = async (table: "tasks" | "idempotency" | "flows" | "payloads") =>
@@ -52,13 +52,10 @@ describe("new work", () => {
 
   it("is stored where the lane accepts again by the time that its refusal is looked at", async () => {
     let calls = 0;
-    const opening = {
-      prepare: (sql: string) => env.DB.prepare(sql),
-      batch: async (statements: D1PreparedStatement[]) => {
-        await (++calls === 1 ? drain() : resumeLane(env.DB, "bulk"));
-        return env.DB.batch(statements);
-      },
-    } as unknown as D1Database;
+    const opening = databaseOver(async (statements) => {
+      await (++calls === 1 ? drain() : resumeLane(env.DB, "bulk"));
+      return real(statements);
+    });
     const task = newTask(newTenant(), { lane: "bulk" });
     expect((await insertTasks(opening, [task])).refused.size).toBe(0);
     expect(await readTasks(env.DB, [task.id])).toHaveLength(1);
