@@ -40,7 +40,7 @@ const idle: Server[] = [];
 /** For test files that need no options. Tenants that one names beside its own are in no other file. */
 export async function shareServer(): Promise<SharedServer> {
   const server = idle.pop() ?? (await startNew());
-  const { url, persist, stderr } = server;
+  const { url, persist } = server;
   const tenant = `file-${randomUUID()}`;
   const made = await fetch(`${url}/v1/keys`, {
     method: "POST",
@@ -56,7 +56,7 @@ export async function shareServer(): Promise<SharedServer> {
     keyId,
     root: server,
     persist,
-    stderr,
+    stderr: () => server.stderr(),
     kill9: async () => {
       isDead = true;
       await server.kill9();
