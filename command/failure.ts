@@ -17,6 +17,10 @@ export function sentenceOf(error: unknown): string {
   if (code === "EACCES" || code === "EROFS" || code === "EPERM") {
     return `${path ?? "the folder"} cannot be written: make it writable, or choose another folder`;
   }
+  const missing =
+    code === "ERR_MODULE_NOT_FOUND" ? /Cannot find package '([^']+)'/.exec(error.message)?.[1] : undefined;
+  if (missing !== undefined)
+    return `the package ${missing} is not installed: run \`npm install\`, or install it beside lovage`;
   if (code === "ENOSPC") return "the disk is full: make room and start again";
   return error.message;
 }

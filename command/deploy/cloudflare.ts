@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { Failure } from "../failure.ts";
 import { packageRoot } from "../package.ts";
 
 /** The environment from before the build, which makes wrangler quiet: its output about a deployment must be shown. */
@@ -134,7 +135,11 @@ async function wranglersCredentials(
 }
 
 function wranglerIn(root: string): string {
-  return join(dirname(createRequire(join(root, "package.json")).resolve("wrangler/package.json")), "bin/wrangler.js");
+  try {
+    return join(dirname(createRequire(join(root, "package.json")).resolve("wrangler/package.json")), "bin/wrangler.js");
+  } catch {
+    throw new Failure(`wrangler is not installed in ${root}: run \`npm install --save-dev wrangler\``);
+  }
 }
 
 async function exitCode(args: string[], env: NodeJS.ProcessEnv, root: string): Promise<number> {

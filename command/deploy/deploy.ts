@@ -18,8 +18,9 @@ const HEALTHY_WITHIN_MS = 240_000;
 
 export interface Outcome {
   addresses: string[];
-  /** The service's own key, where this deployment created it. */
+  /** The service's own key, where this deployment created it, and the name of the secret that holds it. */
   apiKey: string | null;
+  apiKeyName: string;
   /** Whether anything was created, applied or uploaded. */
   changed: boolean;
   /** Why the service is not healthy yet; null where it is. */
@@ -58,6 +59,12 @@ export async function deploy(
   const made = await provideDatabase(to, cloudflare, around);
   const expanded = await migrate(to, cloudflare, made.id, "expand");
   const keys = await missingKeys(to, cloudflare);
+  const apiKeyName = keyNameIn(to, "API_KEY");
+  if (made.isNew && !(apiKeyName in keys)) {
+    around.say(
+      "The Worker has a secret API_KEY already, and it is Lovage's key too: for another one, `npx wrangler secret put LOVAGE_API_KEY`",
+    );
+  }
   const note = join(around.notes, `${cloudflare.accountId}.${to.name}`);
   const uploads = Object.keys(keys).length > 0 || !(await isUploaded(to, cloudflare, note));
   const addresses = (await addressesOf(to, cloudflare, around)).map((address) => address + around.mount);
@@ -67,7 +74,8 @@ export async function deploy(
   writeFileSync(note, to.fingerprint);
   return {
     addresses,
-    apiKey: keys["API_KEY"] ?? null,
+    apiKey: keys[apiKeyName] ?? null,
+    apiKeyName,
     changed: made.isNew || expanded || uploads || contracted,
     unhealthy: await whyUnhealthy(addresses, around),
   };
@@ -104,7 +112,12 @@ async function missingKeys(to: Deployment, cloudflare: Cloudflare): Promise<Reco
   const missing = Object.entries(makers).filter(
     ([name]) => !there.some((each) => each.replace(/^LOVAGE_/, "") === name),
   );
-  return Object.fromEntries(missing.map(([name, make]) => [name, make()]));
+  return Object.fromEntries(missing.map(([name, make]) => [keyNameIn(to, name), make()]));
+}
+
+/** A variable of the application's own may have the name. */
+function keyNameIn({ config }: Deployment, name: string): string {
+  return name in (config.vars ?? {}) ? `LOVAGE_${name}` : name;
 }
 
 async function secretsOf(to: Deployment, { get }: Cloudflare): Promise<string[]> {
@@ -146,9 +159,10 @@ async function upload(to: Deployment, cloudflare: Cloudflare, keys: Record<strin
     await cloudflare.wrangler([...args, "--secrets-file", file]);
   } catch (error) {
     // The upload may have stored the keys before it failed. This one must then be shown, because it cannot be read later.
-    const isStored = keys["API_KEY"] !== undefined && (await secretsOf(to, cloudflare)).includes("API_KEY");
+    const name = keyNameIn(to, "API_KEY");
+    const isStored = keys[name] !== undefined && (await secretsOf(to, cloudflare)).includes(name);
     if (!isStored) throw error;
-    throw new Error(`${(error as Error).message}\nThe API key is stored, and is shown this once: ${keys["API_KEY"]}`, {
+    throw new Error(`${(error as Error).message}\nThe API key is stored, and is shown this once: ${keys[name]}`, {
       cause: error,
     });
   } finally {
@@ -181,13 +195,16 @@ async function whyUnhealthy([address]: string[], around: Surroundings): Promise<
       async (answer) => (answer.ok ? null : `${answer.status} ${(await answer.text()).slice(0, 300)}`),
       (error: unknown) => String(error),
     );
-    if (why === null || Date.now() > until) return why;
+    if (why === null) return null;
+    const isElsewhere = around.mount === "" && why.startsWith("404");
+    if (Date.now() > until)
+      return isElsewhere ? `${why}. Is createLovage mounted below a path? Then give --mount /jobs` : why;
     await pause(around.lookEvery);
   }
 }
 
 /** What is told of a deployment. `sample`: a submission as JSON. */
-export function summaryOf({ addresses, apiKey, changed, unhealthy }: Outcome, sample: string): string {
+export function summaryOf({ addresses, apiKey, apiKeyName, changed, unhealthy }: Outcome, sample: string): string {
   const [address = ""] = addresses;
   const lines = [
     "",
@@ -199,7 +216,7 @@ export function summaryOf({ addresses, apiKey, changed, unhealthy }: Outcome, sa
   if (apiKey !== null) {
     const curl = `curl -s ${address}/v1/tasks -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/json'`;
     lines.push(
-      `  API key        ${apiKey}   (shown this once; Cloudflare keeps it as the secret API_KEY)`,
+      `  API key        ${apiKey}   (shown this once; Cloudflare keeps it as the secret ${apiKeyName})`,
       "",
       `  ${curl} -d '${sample}'`,
     );

@@ -4,7 +4,7 @@ import { globSync, readFileSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Unstable_RawConfig } from "wrangler";
 import { Failure } from "../failure.ts";
-import { packageRoot } from "../package.ts";
+import { ownPackage, packageRoot } from "../package.ts";
 import { databaseOf, type Project } from "../project.ts";
 import { PLANS, planConfig, writePlanConfig, type ConfigFiles, type Plan } from "./plan-config.ts";
 
@@ -116,13 +116,14 @@ export function prepareDeployment({ plan, location, env }: DeployOptions, from: 
       expand: migrations.filter((name) => !name.endsWith(".contract.sql")),
       contract: migrations.filter((name) => name.endsWith(".contract.sql")),
     },
-    fingerprint: fingerprintOf(expand, from),
+    fingerprint: fingerprintOf(expand, migrations, from),
     ...(location === undefined ? {} : { location }),
   };
 }
 
-function fingerprintOf(config: Unstable_RawConfig, { root, sources }: Source): string {
-  const hash = createHash("sha256").update(JSON.stringify(config));
+/** Release and migrations count too: a project without a lockfile says nothing of what it has installed. */
+function fingerprintOf(config: Unstable_RawConfig, migrations: string[], { root, sources }: Source): string {
+  const hash = createHash("sha256").update(JSON.stringify([config, ownPackage().version, migrations]));
   for (const path of sources().toSorted()) {
     if (statSync(join(root, path)).isFile()) hash.update(`\n${path}\n`).update(readFileSync(join(root, path)));
   }

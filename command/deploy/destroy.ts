@@ -1,6 +1,7 @@
 /** Removes a deployment from its account with all its data. It can be repeated. */
 import { CloudflareError, type Cloudflare } from "./cloudflare.ts";
 import type { Deployment } from "./deployment.ts";
+import { isLovageQueue } from "./plan-config.ts";
 
 interface Queue {
   queue_id: string;
@@ -21,9 +22,10 @@ export async function destroy({ name, queues, database }: Deployment, cloudflare
     removed.push(what);
   };
   const isOurs = ({ script, service }: { script?: string; service?: string }) => (script ?? service) === name;
-  // A queue that also has another Worker as its consumer is not this deployment's alone.
+  // A queue of the application's own stays, and so does one that also has another Worker as its consumer.
   const ours = (await cloudflare.list<Queue>("/queues")).filter(
-    (queue) => queues.includes(queue.queue_name) && (queue.consumers ?? []).every(isOurs),
+    (queue) =>
+      queues.includes(queue.queue_name) && isLovageQueue(queue.queue_name) && (queue.consumers ?? []).every(isOurs),
   );
   for (const { queue_id: id, queue_name: queue, consumers = [] } of ours) {
     for (const { consumer_id: consumer } of consumers) {

@@ -70,8 +70,10 @@ export function planConfig(
   return config;
 }
 
-/** Lovage's own among a project's queues, as `isLovageQueue` knows them. */
-const QUEUE_NAME = /(?:^|-)lovage-(?:turns-)?(?:high|default|bulk|long|dead)$/;
+/** Whether a queue is one of Lovage's own among a project's, as the Worker knows them. */
+export function isLovageQueue(name: string): boolean {
+  return /(?:^|-)lovage-(?:turns-)?(?:high|default|bulk|long|dead)$/.test(name);
+}
 
 /** Gives an environment names of its own in the account: the Worker `lovage-staging` consumes the queue `staging-lovage-high`. */
 function separate(config: Unstable_RawConfig, env: string): void {
@@ -82,7 +84,7 @@ function separate(config: Unstable_RawConfig, env: string): void {
     // The configured id is that of the deployment without an environment.
     delete database.database_id;
   }
-  const named = (name: unknown) => (typeof name === "string" && QUEUE_NAME.test(name) ? `${env}-${name}` : name);
+  const named = (name: unknown) => (typeof name === "string" && isLovageQueue(name) ? `${env}-${name}` : name);
   for (const path of QUEUES) change(config, path, named);
   // The account counts by these numbers, so two deployments with one number would share a limit.
   const own = createHash("sha256").update(env).digest().readUInt16BE() * 10_000;

@@ -1,7 +1,7 @@
 /** `lovage deploy` and `lovage destroy`; `npm run deploy` and `npm run destroy` of this repository run the same. */
 
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Failure } from "../failure.ts";
 import { findProject } from "../project.ts";
@@ -33,7 +33,7 @@ export const deployVerb = defineVerb({
     env,
     plan: { type: "string", description: "paid, or free", default: "paid" },
     location: { type: "string", description: `Where the database is made: ${LOCATIONS.join(", ")}` },
-    mount: { type: "string", description: 'The path that createLovage is mounted at, such as "/jobs"', default: "" },
+    mount: { type: "string", description: "The path that createLovage is mounted at, read from the code unless given" },
   },
   run: async (given) =>
     deployProject(projectSource(findProject(".")), given, '{"task": "greet", "input": {"name": "Ada"}}'),
@@ -49,7 +49,12 @@ export const destroyVerb = defineVerb({
 /** Deploys a project, and tells of it. `sample`: a submission as JSON. */
 export async function deployProject(
   source: Source,
-  given: { env?: string | undefined; plan?: string | undefined; location?: string | undefined; mount?: string },
+  given: {
+    env?: string | undefined;
+    plan?: string | undefined;
+    location?: string | undefined;
+    mount?: string | undefined;
+  },
   sample: string,
 ): Promise<void> {
   const { root } = source;
@@ -57,12 +62,19 @@ export async function deployProject(
   const cloudflare = await connectCloudflare({}, root);
   const to = prepareDeployment(options, source);
   try {
-    const outcome = await deploy(to, cloudflare, { notes: notesIn(root), mount: given.mount ?? "" });
+    const outcome = await deploy(to, cloudflare, { notes: notesIn(root), mount: given.mount ?? mountIn(to) });
     process.stdout.write(summaryOf(outcome, sample));
     if (outcome.unhealthy !== null) process.exitCode = 1;
   } finally {
     removeMade(source, to);
   }
+}
+
+/** Only the code knows the path that it mounts the service at: here it is read, not run. */
+function mountIn({ config, expand }: Deployment): string {
+  const main = join(dirname(expand), config.main ?? "");
+  if (config.main === undefined || !existsSync(main)) return "";
+  return /\bmount(?::\s*|\()["'`](\/[^"'`]*)["'`]/.exec(readFileSync(main, "utf8"))?.[1]?.replace(/\/+$/, "") ?? "";
 }
 
 /** Asks, and removes a project's deployment. */

@@ -7,28 +7,12 @@ import { connectCloudflare, type Cloudflare } from "../../command/deploy/cloudfl
 import { deploy, type Surroundings } from "../../command/deploy/deploy.ts";
 import { optionsOf, prepareDeployment, type Deployment } from "../../command/deploy/deployment.ts";
 import { destroy } from "../../command/deploy/destroy.ts";
-import { fakeCloudflare, type FakeCloudflare } from "./fake-cloudflare.ts";
+import { fakeCloudflare, firstChanges, queuesOf, removals, type FakeCloudflare } from "./fake-cloudflare.ts";
 
 const MIGRATIONS = readdirSync("src/results/migrations").filter((name) => /^[^.]+\.sql$/.test(name));
-const LANES = ["high", "default", "bulk", "long"];
-const QUEUES = [...LANES, ...LANES.map((lane) => `turns-${lane}`), "dead"].map((name) => `lovage-${name}`);
-
-/** What an empty account is asked for, in this order. */
-const FIRST = [
-  "make database lovage in weur",
-  ...MIGRATIONS.map((name) => `migrate lovage ${name}`),
-  "take a subdomain",
-  ...QUEUES.map((queue) => `make queue ${queue}`),
-  "upload lovage with API_KEY, SEAL_KEY",
-  ...QUEUES.map((queue) => `consume ${queue}`),
-];
-
-const REMOVED = [
-  ...QUEUES.map((queue) => `consume no more ${queue}`),
-  "remove Worker lovage",
-  ...QUEUES.map((queue) => `remove queue ${queue}`),
-  "remove database lovage",
-];
+const QUEUES = queuesOf();
+const OURS = { worker: "lovage", database: "lovage", queues: QUEUES };
+const REMOVED = removals(OURS);
 
 let account: FakeCloudflare;
 let cloudflare: Cloudflare;
@@ -59,12 +43,12 @@ describe("a deployment by wrangler", () => {
   it("provides everything on the first day, the database before its migrations and those before the Worker", async () => {
     const { addresses, apiKey, ...rest } = await deploy(to, cloudflare, around);
 
-    expect(account.changes()).toEqual(FIRST);
+    expect(account.changes()).toEqual(firstChanges(OURS, MIGRATIONS, "weur"));
     expect(account.unknown).toEqual([]);
     expect(account.databases).toMatchObject([{ name: "lovage", location: "weur" }]);
     expect(addresses).toEqual([`https://lovage.${account.subdomain}.workers.dev`]);
     expect(apiKey).toMatch(/^[\w-]{43}$/);
-    expect(rest).toEqual({ changed: true, unhealthy: null });
+    expect(rest).toEqual({ apiKeyName: "API_KEY", changed: true, unhealthy: null });
   });
 
   it("changes nothing the second time", async () => {
@@ -112,7 +96,7 @@ describe("the order of a deployment", () => {
       ran.push(`${command} ${args[args.indexOf("--config") + 1]}`);
       if (failing !== null && command.startsWith(failing)) throw new Error(`wrangler ${command} failed`);
       if (args[0] === "d1") account.databases[0].migrations = [...MIGRATIONS, "0099_x.contract.sql"];
-      else account.scripts.set("lovage", { tag: "", secrets: ["API_KEY", "SEAL_KEY"], versions: ["v"] });
+      else account.scripts.set("lovage", { tag: "", secrets: ["API_KEY", "SEAL_KEY"], vars: {}, versions: ["v"] });
     };
   });
   afterEach(close);
@@ -189,10 +173,13 @@ describe("the order of a deployment", () => {
     expect(unhealthy).toBe("503 the clock has not ticked");
   });
 
-  it("leaves a queue that wakes another Worker too", async () => {
+  it("leaves a queue that wakes another Worker too, or that is the application's own", async () => {
     const consumers = ["lovage", "another"].map((script) => ({ consumer_id: script, script, type: "worker" }));
-    account.queues = [{ queue_id: "q", queue_name: "lovage-bulk", consumers }];
-    await destroy(deployment(), cloudflare);
+    account.queues = [
+      { queue_id: "q", queue_name: "lovage-bulk", consumers },
+      { queue_id: "r", queue_name: "orders", consumers: [] },
+    ];
+    await destroy(deployment({ queues: ["lovage-bulk", "orders"] }), cloudflare);
 
     expect(account.changes()).toEqual([]);
   });

@@ -170,6 +170,8 @@ export async function fakeCloudflare(): Promise<FakeCloudflare> {
     [/^POST \/workers\/scripts\/[^/]+\/deployments$/, () => ({ id: id() })],
     [/^POST \/workers\/scripts\/[^/]+\/assets-upload-session$/, () => ({ jwt: "jwt", buckets: [] })],
     [/^(GET|POST|PUT) \/workers\/scripts\/[^/]+\/(subdomain|schedules|routes)$/, () => ({ enabled: true })],
+    // Where a command that is led here finds the deployed services; see `reaching`.
+    [/^GET \/reached\/(.+)$/, ([address]) => (note(`look at ${address}`), { ok: true })],
     [/^(GET|PATCH) \/workers\/workers\/[^/]+$/, () => ({ subdomain: { enabled: true, previews_enabled: false } })],
   ];
 
@@ -266,4 +268,46 @@ export async function fakeCloudflare(): Promise<FakeCloudflare> {
     },
   };
   return account;
+}
+
+/** A module for Node's `--import`: what a process asks of a deployed Worker, it asks of the account on loopback. */
+export const reaching = `const { fetch } = globalThis;
+globalThis.fetch = (target, init) => {
+  const { hostname, pathname } = new URL(target.url ?? target);
+  if (!hostname.endsWith(".workers.dev")) return fetch(target, init);
+  return fetch(process.env.CLOUDFLARE_API_BASE_URL + "/reached/" + hostname + pathname, init);
+};
+`;
+
+/** The queues of a Worker's lanes. `prefix`: what stands before each. */
+export function queuesOf(prefix = ""): string[] {
+  const lanes = ["high", "default", "bulk", "long"];
+  return [...lanes, ...lanes.map((lane) => `turns-${lane}`), "dead"].map((name) => `${prefix}lovage-${name}`);
+}
+
+interface Deployed {
+  worker: string;
+  database: string;
+  queues: string[];
+}
+
+/** What an empty account is asked for, in this order. */
+export function firstChanges({ worker, database, queues }: Deployed, migrations: string[], location = ""): string[] {
+  return [
+    `make database ${database}${location === "" ? "" : ` in ${location}`}`,
+    ...migrations.map((name) => `migrate ${database} ${name}`),
+    "take a subdomain",
+    ...queues.map((queue) => `make queue ${queue}`),
+    `upload ${worker} with API_KEY, SEAL_KEY`,
+    ...queues.map((queue) => `consume ${queue}`),
+  ];
+}
+
+export function removals({ worker, database, queues }: Deployed): string[] {
+  return [
+    ...queues.map((queue) => `consume no more ${queue}`),
+    `remove Worker ${worker}`,
+    ...queues.map((queue) => `remove queue ${queue}`),
+    `remove database ${database}`,
+  ];
 }
