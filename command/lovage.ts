@@ -2,6 +2,7 @@
 /** The command `lovage`. Each verb is loaded only when it is called, so that none waits for what others need. */
 
 import { defineCommand, runCommand, showUsage } from "citty";
+import { nearest } from "../src/core/nearest.ts";
 import { fail, Failure } from "./failure.ts";
 import { ownPackage } from "./package.ts";
 
@@ -32,12 +33,24 @@ async function run(rawArgs: string[]): Promise<void> {
   if (verb === "" || rawArgs.includes("--help") || rawArgs.includes("-h"))
     return showUsage(found ?? main, found === null ? undefined : main);
   if (found === null) {
-    throw new Failure(`there is no \`lovage ${verb}\`; there is ${Object.keys(VERBS).join(", ")}`);
+    const near = nearest(verb, Object.keys(VERBS));
+    const hint = near === null ? `there is ${Object.keys(VERBS).join(", ")}` : `did you mean ${near}?`;
+    throw new Failure(`there is no \`lovage ${verb}\`; ${hint}`);
   }
   if (Number(process.versions.node.split(".")[0]) < NODE) {
     throw new Failure(`Node ${process.version} is too old, for wrangler too: take Node ${NODE} or later`);
   }
-  await runCommand(found, { rawArgs: rawArgs.slice(1) });
+  await runCommand(found, { rawArgs: rawArgs.slice(1) }).catch((error: unknown) => {
+    throw withoutJargon(verb, error);
+  });
+}
+
+/** Words that the parser of the command line misses. */
+function withoutJargon(verb: string, error: unknown): unknown {
+  const missing =
+    error instanceof Error ? /^Missing required positional argument: (\S+)/.exec(error.message)?.[1] : undefined;
+  if (missing === undefined) return error;
+  return new Failure(`lovage ${verb} needs <${missing.toLowerCase()}>: see lovage ${verb} --help`);
 }
 
 await run(process.argv.slice(2)).catch(fail);

@@ -1,6 +1,7 @@
 /** One verb of the command: its options, checked strictly, and what it does. */
 
 import { defineCommand, type ArgsDef, type CommandDef, type ParsedArgs } from "citty";
+import { nearest } from "../src/core/nearest.ts";
 import { Failure } from "./failure.ts";
 
 interface Verb<T extends ArgsDef> {
@@ -31,10 +32,13 @@ export function defineVerb<const T extends ArgsDef>({ name, description, args, r
 function refuseUnknown(name: string, args: ArgsDef, rawArgs: readonly string[]): void {
   const end = rawArgs.indexOf("--");
   for (const raw of end < 0 ? rawArgs : rawArgs.slice(0, end)) {
-    const option = /^--(?:no-)?([^=]+)/.exec(raw)?.[1];
-    if (option === undefined || option in args) continue;
-    const known = Object.entries(args).flatMap(([key, { type }]) => (type === "positional" ? [] : [`--${key}`]));
-    throw new Failure(`lovage ${name} has no option --${option}; it has ${known.join(", ") || "none"}`);
+    const [, dashes = "", option] = /^(--?)(?:no-)?([a-z][^=]*)/i.exec(raw) ?? [];
+    if (option === undefined || (dashes === "--" && option in args)) continue;
+    const known = Object.entries(args).flatMap(([key, { type }]) => (type === "positional" ? [] : [key]));
+    const list = known.map((key) => `--${key}`).join(", ") || "none";
+    const near = nearest(option, known);
+    const hint = near === null ? `it has ${list}` : `did you mean --${near}?`;
+    throw new Failure(`lovage ${name} has no option ${dashes}${option}; ${hint}`);
   }
 }
 

@@ -52,7 +52,7 @@ const BENCH_ROOMS: { [room: string]: Room } = {
 };
 
 /** The folders of `command`: none imports the scripts, which are not in the package. */
-const COMMAND_FILES = ["failure.ts", "package.ts", "project.ts", "verb.ts"];
+const COMMAND_FILES = ["failure.ts", "package.ts", "paint.ts", "project.ts", "verb.ts"];
 const COMMAND_ROOMS: { [room: string]: Room } = {
   init: { rooms: COMMAND_FILES },
   dev: { rooms: [...COMMAND_FILES, ".."] },

@@ -4,10 +4,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { styleText } from "node:util";
 import { createTwoFilesPatch } from "diff";
 import { Failure } from "../failure.ts";
 import { ownPackage } from "../package.ts";
+import { paint } from "../paint.ts";
 import { defineVerb } from "../verb.ts";
 import { planInit, type Change } from "./plan.ts";
 
@@ -49,9 +49,8 @@ function show({ path, before, after }: Change, isNew: boolean): void {
 }
 
 function coloured(line: string): string {
-  if (!process.stdout.isTTY) return line;
-  if (line.startsWith("+")) return styleText("green", line);
-  if (line.startsWith("-")) return styleText("red", line);
+  if (line.startsWith("+")) return paint("green", line);
+  if (line.startsWith("-")) return paint("red", line);
   return line;
 }
 

@@ -1,10 +1,8 @@
 /** What is printed of tasks: lines and tables. */
 
-import { styleText } from "node:util";
 import type { TaskEvent } from "../../src/client/events.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
-
-type Colour = "green" | "red" | "yellow" | "cyan" | "gray";
+import { paint, type Colour } from "../paint.ts";
 
 const COLOURS: Partial<Record<TaskResource["state"], Colour>> = {
   succeeded: "green",
@@ -15,24 +13,16 @@ const COLOURS: Partial<Record<TaskResource["state"], Colour>> = {
   running: "cyan",
 };
 
-export function coloured(colour: Colour, text: string): string {
-  return process.stdout.isTTY ? styleText(colour, text) : text;
-}
-
 /** `state`, padded, in its colour. */
 export function stateText(state: TaskResource["state"]): string {
   const colour = COLOURS[state];
-  return colour === undefined ? state.padEnd(9) : coloured(colour, state.padEnd(9));
+  return colour === undefined ? state.padEnd(9) : paint(colour, state.padEnd(9));
 }
 
 /** One line on a task: when, its state, name and id, and how it went. */
 export function taskLine({ state, task, id, attempt, error, result, updatedAt }: TaskLine): string {
-  const how =
-    error === null
-      ? state === "succeeded"
-        ? shortened(JSON.stringify(result))
-        : ""
-      : `${error.type}: ${error.message}`;
+  const known = state === "succeeded" && result !== undefined ? JSON.stringify(result) : "";
+  const how = error === null ? known : `${error.type}: ${error.message}`;
   return `${timeOf(updatedAt)}  ${stateText(state)}  ${task}  ${id}${attempt > 1 ? `  attempt ${attempt}` : ""}  ${shortened(how)}`.trimEnd();
 }
 
@@ -71,7 +61,7 @@ export function table(heading: readonly string[], rows: readonly (readonly (stri
 }
 
 function timeOf(instant: string): string {
-  return coloured("gray", instant.slice(11, 23));
+  return paint("gray", instant.slice(11, 23));
 }
 
 function shortened(text: string): string {

@@ -96,13 +96,18 @@ export const keys = defineVerb({
   run: async ({ action, id, name, scopes, tenant, expires, ...service }) => {
     const known = { list: listKeys, create: createKey, revoke: revokeKey };
     if (!Object.hasOwn(known, action))
-      throw new Failure(`lovage keys has no ${JSON.stringify(action)}: list, create or revoke`);
+      throw new Failure(
+        `lovage keys has no ${JSON.stringify(action)}: list, create or revoke, as in lovage keys revoke key_…`,
+      );
     const verb = known[action as keyof typeof known];
     if (verb === createKey && (name === undefined || scopes === undefined)) {
       throw new Failure("a new key needs --name and --scopes, such as --name checkout --scopes submit,read");
     }
     if (verb === revokeKey && id === undefined) throw new Failure("say which key: lovage keys revoke key_…");
-    const asked = { ...given({ name, tenant, expiresAt: expires }), scopes: (scopes ?? "").split(",") } as NewKey;
+    const asked = {
+      ...given({ name, tenant, expiresAt: expires }),
+      scopes: (scopes ?? "").split(",").map((scope) => scope.trim()),
+    } as NewKey;
     await talk(service, async (found) => verb(found, { id: id ?? "", asked }));
   },
 });

@@ -6,10 +6,13 @@ import type { Stats } from "../../src/contract/stats.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { defineVerb, wholeNumber } from "../verb.ts";
 import { SERVICE, talk, type Service } from "./connect.ts";
-import { eventLine, table, taskLine } from "./lines.ts";
+import { eventLine, table, taskLine, type TaskLine } from "./lines.ts";
 
-/** How many tasks a look reads at most. */
-const LOOK = 200;
+/** How many tasks are shown at the beginning. */
+const LAST = 20;
+
+/** Of so many changes in one frame the task's error is read as well. */
+const READ = 20;
 
 const every = { type: "string", description: "Seconds between two looks", default: "2" } as const;
 
@@ -18,36 +21,54 @@ export const tail = defineVerb({
   description: "Prints what happens to a task until its end, or to all tasks until Ctrl-C",
   args: {
     task: { type: "positional", description: "The task's id; all tasks unless given", required: false },
-    every,
     once: { type: "boolean", description: "Prints the last tasks, and ends", default: false },
     ...SERVICE,
   },
-  run: async ({ task, every: seconds, once, ...service }) => {
-    const ms = 1_000 * wholeNumber("every", seconds, 1, 3_600);
-    await talk(service, async (found) => (task === undefined ? tailAll(found, ms, once) : tailOne(found, task)));
-  },
+  run: async ({ task, once, ...service }) =>
+    talk(service, async (found) => (task === undefined ? tailAll(found, once) : tailOne(found, task))),
 });
 
 async function tailOne({ client }: Service, task: string): Promise<void> {
   for await (const event of client.events(task)) console.log(eventLine(event));
 }
 
-/** Prints every task that is new, and every change of those that are on their way. */
-async function tailAll({ client }: Service, ms: number, once: boolean): Promise<void> {
+/** Prints the last tasks, then every change that the feed tells of. */
+async function tailAll({ client }: Service, once: boolean): Promise<void> {
   const seen = new Map<string, string>();
-  for (let looks = 0; ; looks++) {
-    const { items } = await client.list({}, { limit: looks === 0 ? 20 : LOOK }).page();
-    for (const item of (items as TaskResource[]).toReversed()) {
-      const now = `${item.state} ${item.attempt}`;
-      if (seen.get(item.id) === now) continue;
-      seen.set(item.id, now);
-      console.log(taskLine({ ...item, updatedAt: item.finishedAt ?? item.startedAt ?? item.createdAt }));
-    }
-    if (once) return;
-    // What the next look cannot show any more is forgotten.
-    for (const id of [...seen.keys()].slice(0, -2 * LOOK)) seen.delete(id);
-    await pause(ms);
+  const show = (task: TaskLine) => {
+    if (seen.get(task.id) === task.state) return;
+    // A task that changes again is told again; the oldest are forgotten.
+    seen.delete(task.id);
+    seen.set(task.id, task.state);
+    if (seen.size > 10 * LAST) seen.delete(seen.keys().next().value!);
+    console.log(taskLine(task));
+  };
+  const showLast = async () => {
+    const { items } = await client.list({}, { limit: LAST }).page();
+    for (const item of (items as TaskResource[]).toReversed())
+      show({ ...item, updatedAt: item.finishedAt ?? item.startedAt ?? item.createdAt });
+  };
+  if (once) return showLast();
+  let isFirst = true;
+  for await (const { at, changed, more, missed } of client.feed()) {
+    // The feed tells nothing of what was before it.
+    if (isFirst || missed) await showLast();
+    isFirst = false;
+    const whys = await Promise.all(
+      changed
+        .filter(hasError)
+        .slice(0, READ)
+        .map(async ({ id }) => client.get(id).catch(() => null)),
+    );
+    const errors = new Map(whys.map((task) => [task?.id, task?.error ?? null]));
+    for (const { id, task, state } of changed)
+      show({ id, task, state, attempt: 1, error: errors.get(id) ?? null, updatedAt: at });
+    if (more > 0) console.log(`${more} more have changed`);
   }
+}
+
+function hasError({ state }: { state: TaskResource["state"] }): boolean {
+  return state === "failed" || state === "retrying" || state === "expired";
 }
 
 export const top = defineVerb({

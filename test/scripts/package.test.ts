@@ -280,11 +280,11 @@ describe("the verbs that talk to a service", () => {
     await expect(lovage("submit", "process_itme", "{}")).rejects.toThrow(/lovage: .*did you mean process_item\?/);
     await expect(lovage("submit", "process_item", "{}")).rejects.toThrow("/input/name");
     await expect(lovage("submit", "process_item", "{")).rejects.toThrow("the input is no JSON");
-    await expect(lovage("top", "--onec")).rejects.toThrow("has no option --onec; it has --every, --once");
+    await expect(lovage("top", "--onec")).rejects.toThrow("has no option --onec; did you mean --once?");
     await expect(project.lovage("top", "--url", "https://tasks.example.com")).rejects.toThrow(
       "there is no key for https://tasks.example.com",
     );
-    await expect(project.lovage("flop")).rejects.toThrow("there is no `lovage flop`; there is init, dev");
+    await expect(project.lovage("frobnicate")).rejects.toThrow("there is no `lovage frobnicate`; there is init, dev");
   });
 });
 

@@ -50,7 +50,10 @@ it("say in a sentence what is wrong", async () => {
   await expect(called(submit, "process_itme", "{}")).rejects.toThrow(/did you mean process_item\?/);
   await expect(called(submit, "process_item", "{}")).rejects.toThrow("/input/name");
   await expect(called(submit, "process_item", "{")).rejects.toThrow("the input is no JSON");
-  await expect(called(top, "--onec")).rejects.toThrow("has no option --onec; it has --every, --once");
+  await expect(called(top, "--onec")).rejects.toThrow("has no option --onec; did you mean --once?");
+  await expect(called(top, "-x")).rejects.toThrow("has no option -x; it has --every, --once");
+  await expect(called(explain, "task_0")).rejects.toThrow(/^http.*refuses \(40\d/);
+  await expect(called(keys, "rewoke")).rejects.toThrow('lovage keys has no "rewoke": list, create or revoke');
   await expect(prints(top, "--url", "https://tasks.example.com")).rejects.toThrow(
     "there is no key for https://tasks.example.com",
   );
