@@ -2,12 +2,13 @@
 
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import type * as Esbuild from "esbuild";
 import type * as MiniflareModule from "miniflare";
 import type { Unstable_Config } from "wrangler";
 import type * as Wrangler from "wrangler";
 import { Failure } from "./failure.ts";
+import { testedVersion } from "./package.ts";
 
 const CONFIGS = ["wrangler.jsonc", "wrangler.json", "wrangler.toml"];
 
@@ -55,11 +56,18 @@ export async function loadTools({ root }: Project): Promise<Tools> {
     throw new Failure(`wrangler is not installed in ${root}: run \`npm install --save-dev wrangler\``);
   }
   const fromWrangler = createRequire(path);
-  return {
+  const tools: Tools = {
     wrangler: fromProject("wrangler") as typeof Wrangler,
     miniflare: fromWrangler("miniflare") as typeof MiniflareModule,
     esbuild: fromWrangler("esbuild") as typeof Esbuild,
   };
+  const { unstable_getMiniflareWorkerOptions: options, unstable_splitSqlQuery: split } = tools.wrangler;
+  const needed: unknown[] = [options, split, tools.miniflare.convertV4MiniflareOptions];
+  if (needed.some((each) => typeof each !== "function")) {
+    const tested = `npm install --save-dev wrangler@${testedVersion("wrangler")}`;
+    throw new Failure(`the wrangler in ${root} is not one that this release runs with: run \`${tested}\``);
+  }
+  return tools;
 }
 
 /** Reads the configuration and what it leads to. Throws a `Failure` that names what is missing in it. */
@@ -103,11 +111,4 @@ export function firstLine(error: unknown): string {
   return String(error instanceof Error ? error.message : error)
     .trim()
     .split("\n")[0];
-}
-
-/** The folder that the package `lovage` is in. */
-export function packageRoot(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
-  return folder;
 }

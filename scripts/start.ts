@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureKeys } from "../command/dev/keys.ts";
 import { startLoop } from "../command/dev/loop.ts";
+import { welcome } from "../command/dev/welcome.ts";
 import { fail, portOf } from "../command/failure.ts";
 import { buildPages } from "./build.ts";
 
@@ -13,35 +14,16 @@ const root = join(import.meta.dirname, "..");
 
 /** The demo page is open, whatever .dev.vars says. */
 const LOCAL = { PUBLIC_DEMO: "1" };
-const PAGES = [
-  ["/", "Demo page"],
-  ["/dashboard", "Dashboard"],
-  ["/docs", "API reference"],
-  ["/dashboard", "Dashboard"],
-] as const;
 
-async function print(url: string, key: string): Promise<void> {
-  const answers = await Promise.all(PAGES.map(([path]) => fetch(url + path)));
-  const there = PAGES.filter((_, index) => answers[index]?.ok);
+/** Commands that work as they stand. */
+function samplesOf(url: string, key: string): [sentence: string, command: string][] {
   const auth = `-H 'authorization: Bearer ${key}'`;
   const submit = `curl -s ${url}/v1/tasks ${auth} -H 'content-type: application/json' -d '{"task":"process_item","input":{"name":"x"}}'`;
   const events = `$(${submit} | grep -o '/v1/tasks/[^"]*/events' | head -n 1)`;
-  console.log(`
-Lovage serves on ${url}
-
-${there.map(([path, name]) => `  ${name.padEnd(14)} ${url}${path}`).join("\n")}
-  Key            ${key}   (kept in .dev.vars)
-
-Submit a task:
-
-  ${submit}
-
-Submit one and follow its events:
-
-  curl -sN -H 'accept: text/event-stream' ${auth} "${url}${events}"
-
-Ctrl-C stops it; what was submitted stays.
-`);
+  return [
+    ["Submit a task", submit],
+    ["Submit one and follow its events", `curl -sN -H 'accept: text/event-stream' ${auth} "${url}${events}"`],
+  ];
 }
 
 async function main(): Promise<void> {
@@ -54,13 +36,14 @@ async function main(): Promise<void> {
     allowNegative: true,
   });
   const port = portOf(process.env["PORT"] ?? "8787");
-  process.stdout.write("Lovage: building the pages ...\n");
+  const { quiet, types } = values;
+  if (!quiet) process.stdout.write("Lovage: building the pages ...\n");
   await buildPages();
   const { apiKey } = ensureKeys(root, ["PUBLIC_DEMO=1", "ALLOW_HOSTS=localhost"]);
-  const { quiet, types } = values;
   const own = values.persist === undefined ? {} : { persist: values.persist };
-  const { url } = await startLoop({ root, port, quiet, types, vars: LOCAL, ...own });
-  await print(url, apiKey);
+  const loop = await startLoop({ root, port, quiet, types, vars: LOCAL, ...own });
+  const { url } = loop;
+  process.stdout.write(quiet ? `Lovage serves on ${url}\n` : await welcome(loop, apiKey, samplesOf(url, apiKey)));
 }
 
 await main().catch(fail);

@@ -1,10 +1,13 @@
 /** Bundles the Worker again and again, as `wrangler deploy` would: the same esbuild with the same conditions. */
 
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
-import type { BuildContext, BuildResult, Message, Metafile, Plugin } from "esbuild";
+import type { BuildContext, BuildOptions, BuildResult, Message, Metafile, Plugin } from "esbuild";
+import type { Unstable_Config } from "wrangler";
 import { Failure } from "../failure.ts";
 import type { Tools } from "../project.ts";
+import { Libraries, type LibraryModule } from "./libraries.ts";
 
 export interface Bundle {
   code: string;
@@ -12,6 +15,8 @@ export interface Bundle {
   map: string;
   /** Modules beside the code, such as `.wasm`: by the name that the code imports. */
   assets: { name: string; type: "CompiledWasm" | "Data"; contents: Uint8Array }[];
+  /** The libraries that it imports. */
+  modules: LibraryModule[];
   /** Paths of the files that it was made of, from the project's root. */
   inputs: string[];
 }
@@ -25,18 +30,23 @@ export interface Bundler {
 /** The name of the one module, in the stacks of errors too. */
 export const MODULE = "worker.js";
 
+/** Which part of a wrangler configuration is about bundling. */
+export type BundleConfig = Partial<Pick<Unstable_Config, "define" | "alias" | "tsconfig" | "rules">>;
+
+type Rules = Unstable_Config["rules"];
+
 const OUT = "/lovage-bundle";
 
+/** `config`: what it says of bundling is done as `wrangler dev` does it. */
 export async function createBundler(
   { esbuild }: Pick<Tools, "esbuild">,
   root: string,
   main: string,
-  define: Record<string, string> = {},
+  { define = {}, alias = {}, tsconfig, rules = [] }: BundleConfig,
 ): Promise<Bundler> {
   const assets = new Map<string, Bundle["assets"][number]>();
-  const context: BuildContext = await esbuild.context({
+  const options: BuildOptions = {
     absWorkingDir: root,
-    entryPoints: [main],
     bundle: true,
     format: "esm",
     platform: "neutral",
@@ -44,26 +54,35 @@ export async function createBundler(
     mainFields: ["workerd", "worker", "browser", "module", "main"],
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
-    loader: { ".txt": "text", ".html": "text", ".sql": "text", ".jsx": "jsx" },
+    loader: { ".txt": "text", ".html": "text", ".sql": "text", ".jsx": "jsx", ...textsOf(rules) },
+    alias,
+    ...(tsconfig === undefined ? {} : { tsconfig: resolve(root, tsconfig) }),
     keepNames: true,
     // Halves what a swap has to write and to parse; stacks are mapped anyway.
     minifyWhitespace: true,
-    minifySyntax: true,
+    logLevel: "silent",
+    define: { "process.env.NODE_ENV": '"development"', ...define },
+    plugins: [builtins(), binaries(assets, rules)],
+  };
+  const libraries = new Libraries(esbuild, options);
+  const context: BuildContext = await esbuild.context({
+    ...options,
+    entryPoints: [main],
     sourcemap: "external",
     sourcesContent: false,
     metafile: true,
     write: false,
     outfile: join(OUT, MODULE),
-    logLevel: "silent",
-    define: { "process.env.NODE_ENV": '"development"', ...define },
-    plugins: [builtins(), binaries(assets)],
+    plugins: [libraries.plugin, ...options.plugins!],
   });
   return {
     async bundle() {
       assets.clear();
       let result: BuildResult;
+      let modules: LibraryModule[];
       try {
         result = await context.rebuild();
+        modules = await libraries.modules();
       } catch (error) {
         const [first] = (error as { errors?: Message[] }).errors ?? [];
         if (first === undefined) throw error;
@@ -71,7 +90,7 @@ export async function createBundler(
       }
       const text = (end: string) => result.outputFiles!.find(({ path }) => path.endsWith(end))!.text;
       const inputs = Object.keys((result.metafile as Metafile).inputs);
-      return { code: text(MODULE), map: text(`${MODULE}.map`), assets: [...assets.values()], inputs };
+      return { code: text(MODULE), map: text(`${MODULE}.map`), assets: [...assets.values()], modules, inputs };
     },
     stop: () => context.dispose(),
   };
@@ -93,16 +112,34 @@ function builtins(): Plugin {
 }
 
 /** WebAssembly and data stay modules of their own, as the platform wants them. */
-function binaries(assets: Map<string, Bundle["assets"][number]>): Plugin {
+function binaries(assets: Map<string, Bundle["assets"][number]>, rules: Rules): Plugin {
+  const wasm = ["wasm", ...endsOf(rules, "CompiledWasm")];
+  const ends = [...wasm, "bin", ...endsOf(rules, "Data")].map((end) => end.replaceAll(".", "\\."));
   return {
     name: "binary-modules",
     setup: (build) =>
-      build.onResolve({ filter: /\.(wasm|bin)(\?module)?$/ }, ({ path, resolveDir }) => {
-        const file = resolve(resolveDir, path.replace(/\?module$/, ""));
+      build.onResolve({ filter: new RegExp(`\\.(${ends.join("|")})(\\?module)?$`) }, ({ path, resolveDir }) => {
+        const source = path.replace(/\?module$/, "");
+        const isFile = source.startsWith(".") || source.startsWith("/");
+        const file = isFile
+          ? resolve(resolveDir, source)
+          : createRequire(join(resolveDir, "package.json")).resolve(source);
         const name = `./${relative(dirname(dirname(file)), file).replaceAll(/[^\w.-]/g, "-")}`;
-        const type = file.endsWith(".wasm") ? ("CompiledWasm" as const) : ("Data" as const);
+        const type = wasm.some((end) => file.endsWith(`.${end}`)) ? ("CompiledWasm" as const) : ("Data" as const);
         assets.set(name, { name: name.slice(2), type, contents: readFileSync(file) });
         return { path: name, external: true };
       }),
   };
+}
+
+/** What becomes a text in the bundle, by the configuration's rules. */
+function textsOf(rules: Rules): Record<string, "text"> {
+  return Object.fromEntries(endsOf(rules, "Text").map((end) => [`.${end}`, "text"]));
+}
+
+/** The ends of file names in rules, such as `md` of a glob for all `*.md`. */
+function endsOf(rules: Rules, type: Rules[number]["type"]): string[] {
+  return rules
+    .filter((rule) => rule.type === type)
+    .flatMap(({ globs }) => globs.flatMap((glob) => /\*\.([\w.-]+)$/.exec(glob)?.[1] ?? []));
 }

@@ -34,6 +34,10 @@ export interface LoopOptions {
 
 export interface Loop {
   url: string;
+  /** The path below it that the service is mounted at: `""` or such as `/jobs`. */
+  base: string;
+  /** The names of the tasks that can be submitted. */
+  tasks: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -70,7 +74,7 @@ export async function startLoop(options: LoopOptions): Promise<Loop> {
     await session.stop();
     throw error;
   }
-  return { url: runtime.url, stop: () => session.stop() };
+  return { url: runtime.url, base: terminal.base, tasks: terminal.tasks, stop: () => session.stop() };
 }
 
 interface Parts {
@@ -149,12 +153,11 @@ class Session {
   }
 
   async #load(): Promise<void> {
-    const { project, tools } = this.#parts;
-    const before = this.#loaded?.main;
+    const { project, tools, terminal } = this.#parts;
     this.#loaded = loadProject(project, tools);
-    if (before === this.#loaded.main) return;
+    for (const note of notDone(this.#loaded)) terminal.warn(note);
     await this.#bundler?.stop();
-    this.#bundler = await createBundler(tools, project.root, this.#loaded.main);
+    this.#bundler = await createBundler(tools, project.root, this.#loaded.main, this.#loaded.config);
   }
 
   /** Runs the bundle. If the runtime refuses it, the one before runs again. */
@@ -250,6 +253,12 @@ class Session {
     void this.stop().finally(() => refuseAt(url));
     terminal.fault(`${join(persist, STATE)} was deleted while the server ran: it answers 503 now; start it again`);
   }
+}
+
+/** What the configuration asks for, and the loop does not do. */
+function notDone({ config: { build, no_bundle: isBundled } }: Loaded): string[] {
+  const keys = [...(build.command === undefined ? [] : ["build.command"]), ...(isBundled ? ["no_bundle"] : [])];
+  return keys.map((key) => `the configuration has ${key}, which is passed over here: \`npx wrangler dev\` knows it`);
 }
 
 function continued({ length }: Running[]): string {

@@ -60,14 +60,19 @@ export function endRuntimeWithThisProcess(ended: (pid: number) => void = () => {
  * its own.
  */
 export function endWhenAsked(stop: () => Promise<void>): () => void {
+  let isEnding = false;
+  const end = () => {
+    // Ctrl-C reaches this process from the terminal and once more from npm.
+    if (isEnding) return;
+    isEnding = true;
+    setTimeout(() => endNow(), STOP_WITHIN_MS);
+    void stop().finally(() => process.exit(0));
+  };
   const listen = () => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       // Miniflare's handlers exit at once, and with another code.
       process.removeAllListeners(signal);
-      process.once(signal, () => {
-        setTimeout(() => endNow(), STOP_WITHIN_MS);
-        void stop().finally(() => process.exit(0));
-      });
+      process.on(signal, end);
     }
   };
   listen();

@@ -50,6 +50,8 @@ export class Runtime {
   /** What only this process may ask of the pulse: its port is open to every program on this machine. */
   readonly #secret = randomUUID();
   #isUp = false;
+  /** What the database was brought to. */
+  #applied: Loaded["migrations"] | null = null;
 
   constructor(tools: Tools, options: RuntimeOptions, terminal: Terminal, process: RuntimeProcess) {
     this.#tools = tools;
@@ -129,10 +131,18 @@ export class Runtime {
 
   /** Brings the database to the schema, wakes the clock, and resolves once the service is healthy. */
   async open({ migrations }: Loaded): Promise<void> {
-    await migrate(async (statements) => (await this.#ask({ statements })) as unknown[][], migrations);
+    if (this.#applied !== migrations) {
+      await migrate(async (statements) => (await this.#ask({ statements })) as unknown[][], migrations);
+      this.#applied = migrations;
+    }
     // Cron triggers never fire by themselves here.
-    await this.#ask({});
-    await this.#untilHealthy();
+    const waking = this.#ask({});
+    if (!this.wasOpen) {
+      await waking;
+      // Only then it is known where the service is mounted.
+      await this.#terminal.introduced();
+    }
+    await Promise.all([waking, this.#untilHealthy()]);
     this.wasOpen = true;
   }
 
@@ -162,8 +172,10 @@ export class Runtime {
   async #untilHealthy(): Promise<void> {
     const deadline = Date.now() + HEALTHY_WITHIN_MS;
     for (;;) {
-      const response = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(HEALTHY_WITHIN_MS) });
-      // Mounted below a path the service answers there, and this address is the application's.
+      const response = await fetch(`${this.url}${this.#terminal.base}/health`, {
+        signal: AbortSignal.timeout(HEALTHY_WITHIN_MS),
+      });
+      // An application that has its own idea of that address.
       if (response.ok || response.status === 404) return;
       const reason = await response.text();
       if (Date.now() > deadline) throw new Error(`not healthy: ${response.status} ${reason.slice(0, 300)}`);
@@ -181,6 +193,7 @@ export class Runtime {
       modulesRoot: "/lovage-bundle",
       modules: [
         { type: "ESModule", path: `/lovage-bundle/${MODULE}`, contents: bundle.code },
+        ...bundle.modules.map(({ path, contents }) => ({ type: "ESModule", path: `/lovage-bundle/${path}`, contents })),
         ...bundle.assets.map((asset) => ({ ...asset, path: `/lovage-bundle/${asset.name}` })),
       ],
       bindings: {

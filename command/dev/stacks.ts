@@ -41,7 +41,8 @@ export class Stacks {
     const lines = this.map(stack).split("\n");
     const own = lines.filter(
       (line) =>
-        !/^\s+at /.test(line) || !/node_modules\/|\(?node:|cloudflare:|\(index \d+\)|src\/(worker|engine)\//.test(line),
+        !/^\s+at /.test(line) ||
+        !/node_modules\/|lovage-libraries\/|\(?node:|cloudflare:|\(index \d+\)|src\/(worker|engine)\//.test(line),
     );
     return (own.some((line) => /^\s+at /.test(line)) ? own : lines).join("\n");
   }

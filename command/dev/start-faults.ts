@@ -31,7 +31,7 @@ export function explainStart(
   }
   const place = [...text.matchAll(/at [^\n]*?([\w@./-]+:\d+:\d+)/g)]
     .map(([, at]) => at)
-    .find((at) => !/node_modules|\/core\/|create-lovage/.test(at) && !at.startsWith("src/engine/"));
+    .find((at) => !/node_modules|lovage-libraries|\/core\/|create-lovage/.test(at) && !at.startsWith("src/engine/"));
   return new Failure(`${place === undefined ? "" : `${place}: `}${thrown}`);
 }
 

@@ -1,6 +1,6 @@
 /** What a developer sees: attempts, failures with the lines of the sources, logs, and what the server itself does. */
 
-import { styleText } from "node:util";
+import { paint, type Colour } from "../paint.ts";
 import type { Running } from "./running-rows.ts";
 import type { Stacks } from "./stacks.ts";
 
@@ -13,13 +13,14 @@ type Told = { id: string; task: string; attempt: number; maxAttempts: number } &
       ms: number;
       error: { type: string; message: string; stack?: string } | null;
     }
-  | { lovage: "tasks"; limits: Record<string, number> }
+  | { lovage: "tasks"; limits: Record<string, number>; base: string }
   | { lovage: "log"; level: string; message: string; data?: unknown }
 );
 
-type Colour = "green" | "red" | "yellow" | "cyan" | "gray" | "bold";
-
 const LEVELS: Record<string, Colour> = { debug: "gray", info: "cyan", warn: "yellow", error: "red" };
+
+/** What the Worker tells of attempts. */
+const KINDS = new Set<unknown>(["started", "ended", "tasks", "log"] satisfies Told["lovage"][]);
 
 /** Events of the Worker's own log that are shown here in another form. */
 const TOLD_ALREADY = new Set(["attempt_failed"]);
@@ -29,6 +30,11 @@ export class Terminal {
   readonly running = new Map<string, Running>();
   /** The time limit of each task's attempts, in ms. */
   readonly limits = new Map<string, number>();
+  /** The names of the tasks that can be submitted. */
+  tasks: string[] = [];
+  /** The path that the service is mounted at, once the Worker has told its tasks. */
+  base = "";
+  readonly #told = Promise.withResolvers<void>();
   readonly #stacks: Stacks;
   readonly #isQuiet: boolean;
 
@@ -37,23 +43,28 @@ export class Terminal {
     this.#isQuiet = isQuiet;
   }
 
+  /** Resolves once the Worker has told its tasks, and after a second at the latest: what it prints comes by another way than its answers. */
+  async introduced(): Promise<void> {
+    await Promise.race([this.#told.promise, new Promise((late) => setTimeout(late, 1_000).unref())]);
+  }
+
   /** What the server does. */
   say(text: string): void {
-    process.stdout.write(`${text}\n`);
+    if (!this.#isQuiet) process.stdout.write(`${text}\n`);
   }
 
   warn(text: string): void {
-    process.stderr.write(`${paint("yellow", "lovage:")} ${text}\n`);
+    process.stderr.write(`${paint("yellow", "lovage:", process.stderr)} ${text}\n`);
   }
 
   fault(text: string): void {
-    process.stderr.write(`${paint("red", "lovage:")} ${this.#stacks.map(text)}\n`);
+    process.stderr.write(`${paint("red", "lovage:", process.stderr)} ${this.#stacks.map(text)}\n`);
   }
 
   /** A line of the Worker's console. */
   line(level: string, message: string): void {
     const told = objectIn(message);
-    if (told !== null && "lovage" in told) this.#narrate(told as Told);
+    if (told !== null && KINDS.has(told["lovage"])) this.#narrate(told as Told);
     else if (told !== null && TOLD_ALREADY.has(String(told["event"]))) return;
     else if (level === "error" || level === "warn") process.stderr.write(`${this.#stacks.map(message)}\n`);
     else if (!this.#isQuiet) process.stdout.write(`${message}\n`);
@@ -66,7 +77,10 @@ export class Terminal {
       this.running.set(id, { id, task, attempt, startedAt: Date.now(), limitMs: told.limitMs });
       this.#row("cyan", "started", told, attemptOf(told));
     } else if (told.lovage === "tasks") {
+      this.tasks = Object.keys(told.limits);
       for (const [name, ms] of Object.entries(told.limits)) this.limits.set(name, ms);
+      this.base = told.base;
+      this.#told.resolve();
     } else if (told.lovage === "log") {
       const data = told.data === undefined ? "" : ` ${JSON.stringify(told.data)}`;
       const isGrave = told.level === "warn" || told.level === "error";
@@ -89,7 +103,8 @@ export class Terminal {
     if (this.#isQuiet && !isGrave) return;
     const time = new Date().toTimeString().slice(0, 8);
     const stream = isGrave ? process.stderr : process.stdout;
-    stream.write(`${paint("gray", time)} ${paint(colour, word.padEnd(9))} ${task} ${paint("gray", id)} ${rest}\n`);
+    const tinted = (tint: Colour, text: string) => paint(tint, text, stream);
+    stream.write(`${tinted("gray", time)} ${tinted(colour, word.padEnd(9))} ${task} ${tinted("gray", id)} ${rest}\n`);
   }
 }
 
@@ -108,9 +123,4 @@ function objectIn(message: string): Record<string, unknown> | null {
   } catch {
     return null;
   }
-}
-
-export function paint(colour: Colour, text: string): string {
-  const isPlain = !process.stdout.isTTY || process.env["NO_COLOR"] !== undefined;
-  return isPlain ? text : styleText(colour, text);
 }

@@ -1,5 +1,6 @@
 /** What the server on a developer's machine shows of each attempt, one line of JSON each. Nowhere else: errors and logs hold what users have put into them. */
 
+import { addressOf } from "../contract/addresses.ts";
 import type { Ending, Settlement } from "../core/settle.ts";
 import type { LogLevel } from "../core/task.ts";
 import { findTask, taskNames } from "../engine/registry.ts";
@@ -19,11 +20,11 @@ export function narrateLog(env: Env, task: ClaimedTask, told: { level: LogLevel;
   narrate(env, task, { lovage: "log", ...told });
 }
 
-/** The time limits of the tasks that there are: of one that holds up the runtime nothing is heard any more. */
+/** The tasks that there are with their time limits, because nothing is heard any more of one that holds up the runtime, and where the service is mounted. */
 export function narrateTasks(env: Env): void {
   if (env.NARRATE !== "1") return;
   const limits = Object.fromEntries(taskNames(env).map((name) => [name, findTask(name, env)!.timeoutMs]));
-  console.log(JSON.stringify({ lovage: "tasks", limits }));
+  console.log(JSON.stringify({ lovage: "tasks", limits, base: addressOf("") }));
 }
 
 function narrate(env: Env, { id, task, attempt, maxAttempts }: ClaimedTask, told: object): void {

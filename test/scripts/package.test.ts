@@ -1,16 +1,25 @@
 /** The package as other projects get it: packed, installed, and used by its command. */
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, globSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { parseSync } from "oxc-parser";
 import { parse } from "smol-toml";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planInit } from "../../command/init/plan.ts";
 import { shareServer, type SharedServer } from "../http/shared-server.ts";
+import {
+  fakeCloudflare,
+  firstChanges,
+  queuesOf,
+  reaching,
+  removals,
+  type FakeCloudflare,
+} from "../platform/fake-cloudflare.ts";
 import { packAndInstall, type Installed, type Project } from "./installed.ts";
 
 let installed: Installed;
@@ -94,6 +103,10 @@ const HONO = `import { Hono } from "hono";
 
 const app = new Hono<{ Bindings: { DB: D1Database; SESSIONS: KVNamespace } }>();
 app.get("/", (c) => c.text("the store"));
+app.get("/sessions", async (c) => {
+  await c.env.SESSIONS.put("ada", "here");
+  return c.text((await c.env.SESSIONS.get("ada")) ?? "");
+});
 app.get("/own", async (c) => c.json(await c.env.DB.prepare("SELECT 1 AS own").first()));
 
 export default app;
@@ -183,19 +196,31 @@ describe("an existing Hono Worker with a D1 and a KV of its own", () => {
     writeFileSync(join(project.folder, "wrangler.toml"), whole);
   });
 
-  it("serves its own routes and runs tasks", async () => {
-    const port = await freePort();
-    const end = project.start("dev", "--port", String(port));
+  it("runs by lovage dev, from a wrangler.jsonc too: its own routes and tasks, and what is saved is swapped in", async () => {
+    writeFileSync(join(project.folder, "wrangler.jsonc"), JSON.stringify(parse(read("wrangler.toml"))));
+    const dev = project.start("dev", "--port", "0", "--no-types");
     try {
-      const service = ["--url", `http://127.0.0.1:${port}`];
-      await expect
-        .poll(async () => project.lovage("submit", "greet", '{"name":"Ada"}', "--wait", ...service).catch(String))
-        .toBe('"Hello, Ada!"\n');
-      const own = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
-      expect([await own("/"), await own("/own")]).toEqual(["the store", '{"own":1}']);
-      expect((await fetch(`http://127.0.0.1:${port}/docs`)).status).toBe(200);
+      const [, url] = (await dev.prints(/^Lovage serves on (\S+)$/m)) as unknown as [string, string];
+      expect(dev.printed()).toContain(`npx lovage submit greet '{"name": "Ada"}' --wait --url ${url}\n`);
+      const greeting = async () => project.lovage("submit", "greet", '{"name":"Ada"}', "--wait", "--url", url);
+      expect(await greeting()).toBe('"Hello, Ada!"\n');
+      await dev.prints(/info +greet task_\w+ greeting \{"name":"Ada"\}/);
+      const own = async (path: string) => (await fetch(url + path)).text();
+      const paths = ["/", "/own", "/sessions"];
+      expect(await Promise.all(paths.map(own))).toEqual(["the store", '{"own":1}', "here"]);
+      expect((await fetch(`${url}/docs`)).status).toBe(200);
+
+      const tail = project.start("tail", "--url", url);
+      await tail.prints(/succeeded +greet +task_\w+ +"Hello, Ada!"/);
+      const task = join(project.folder, "src/tasks/greet.ts");
+      writeFileSync(task, read("src/tasks/greet.ts").replace("Hello", "Goodbye"));
+      await dev.prints(/^Lovage: swapped in/m);
+      expect(await greeting()).toBe('"Goodbye, Ada!"\n');
+      // It has survived the swap.
+      await tail.prints(/"Hello, Ada!"[^]*succeeded +greet/);
+      await tail.end();
     } finally {
-      await end();
+      expect(await dev.end("SIGINT")).toBe(0);
     }
   });
 });
@@ -290,11 +315,16 @@ describe("the verbs that talk to a service", () => {
 
 describe("a project from an empty folder", () => {
   let project: Project;
+  let account: FakeCloudflare;
 
   beforeAll(async () => {
-    project = installed.project("shop");
+    account = await fakeCloudflare();
+    const env: Record<string, string> = { ...account.env };
+    project = installed.project("shop", { ".reach.mjs": reaching }, env);
+    env["NODE_OPTIONS"] = `--import ${pathToFileURL(join(project.folder, ".reach.mjs")).href}`;
     await project.lovage("init", "--no-install");
   });
+  afterAll(async () => account?.stop());
 
   it("has a task, a test and a schedule, and is made once", async () => {
     const files = globSync("**/*.*", { cwd: project.folder, exclude: ["node_modules"] });
@@ -319,5 +349,58 @@ describe("a project from an empty folder", () => {
     const said = await project.tool("wrangler/bin/wrangler.js", "deploy", "--dry-run");
     expect(said).toMatch(/env\.DB \(shop-lovage\)/);
     expect(said).toMatch(/env\.ASSETS/);
+  });
+
+  describe("is deployed by lovage deploy", () => {
+    const shop = { worker: "shop", database: "shop-lovage", queues: queuesOf("shop-") };
+    const staging = { worker: "shop-staging", database: "shop-lovage-staging", queues: queuesOf("staging-shop-") };
+    const migrations = readdirSync("src/results/migrations").toSorted();
+    const look = (worker: string) => `look at ${worker}.${account.subdomain}.workers.dev/health`;
+
+    it("to an empty account: everything is made, and the key is told once", async () => {
+      const said = await project.lovage("deploy", "--location", "weur");
+      expect(account.changes()).toEqual([...firstChanges(shop, migrations, "weur"), look("shop")]);
+      expect(account.unknown).toEqual([]);
+      expect(account.scripts.get("shop")?.vars).toEqual({ LOCATION: "weur" });
+      expect(said).toContain(`Deployed: https://shop.${account.subdomain}.workers.dev\n`);
+      expect(said).toMatch(/API key {8}[\w-]{43} {3}\(shown this once/);
+      expect(globSync(".lovage.*", { cwd: project.folder })).toEqual([]);
+    });
+
+    it("a second time without a change", async () => {
+      const said = await project.lovage("deploy", "--location", "weur");
+      expect(account.changes()).toEqual([look("shop")]);
+      expect(said).toContain("Nothing to change: https://shop.");
+      expect(said).not.toContain("API key");
+    });
+
+    it("after an upgrade: the package's new migration, then the Worker with the keys that are there", async () => {
+      const added = join(installed.lovage, "dist/migrations/9999_next.sql");
+      writeFileSync(added, "CREATE TABLE later (id TEXT);\n");
+      try {
+        const said = await project.lovage("deploy", "--location", "weur");
+        expect(account.changes()).toEqual(["migrate shop-lovage 9999_next.sql", "upload shop", look("shop")]);
+        expect(said).not.toContain("API key");
+      } finally {
+        rmSync(added);
+      }
+    });
+
+    it("beside itself, on the free plan", async () => {
+      await project.lovage("deploy", "--env", "staging", "--plan", "free");
+      const changes = firstChanges(staging, migrations).filter((change) => change !== "take a subdomain");
+      expect(account.changes()).toEqual([...changes, look("shop-staging")]);
+      expect(account.scripts.get("shop-staging")?.vars).toMatchObject({ PLAN: "free" });
+    });
+
+    it("and removed after the question alone, each by itself", async () => {
+      await expect(project.lovage("destroy", "--env", "staging")).rejects.toThrow(
+        "nobody is there to ask: --yes removes shop-staging without a question",
+      );
+      expect(account.changes()).toEqual([]);
+      await project.lovage("destroy", "--env", "staging", "--yes");
+      expect(account.changes()).toEqual(removals(staging));
+      expect([...account.scripts.keys()]).toEqual(["shop"]);
+    });
   });
 });
