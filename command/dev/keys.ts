@@ -1,7 +1,7 @@
 /** The secrets of a local server, in `.dev.vars`, where `wrangler dev` reads them too. */
 
 import { randomBytes } from "node:crypto";
-import { appendFileSync, chmodSync, existsSync, readFileSync } from "node:fs";
+import { appendFileSync, chmodSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { newKeyText } from "../../src/engine/keys/text.ts";
@@ -30,6 +30,7 @@ export function ensureKeys(root: string, lines: readonly string[] = []): Keys {
     const before = text === "" || text.endsWith("\n") ? "" : "\n";
     appendFileSync(file, before + added.map((line) => `${line}\n`).join(""), { mode: 0o600 });
   }
-  chmodSync(file, 0o600);
+  // A change of its mode alone would be a save to a loop that runs here.
+  if ((statSync(file).mode & 0o777) !== 0o600) chmodSync(file, 0o600);
   return { apiKey, sealKey };
 }

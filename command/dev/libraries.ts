@@ -70,7 +70,7 @@ export class Libraries {
       metafile: false,
       write: false,
     });
-    const modules = outputFiles!.map(({ path, text }) => ({ path: join(LIBRARIES, basename(path)), contents: text }));
+    const modules = outputFiles.map(({ path, text }) => ({ path: join(LIBRARIES, basename(path)), contents: text }));
     this.#built = { count, modules };
     return modules;
   }
