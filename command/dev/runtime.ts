@@ -8,6 +8,7 @@ import { Failure } from "../failure.ts";
 import { databaseOf, type Loaded, type Tools } from "../project.ts";
 import { MODULE, type Bundle } from "./bundle.ts";
 import { migrate } from "./database.ts";
+import { growAtOnce } from "./growing-buffer.ts";
 import type { RuntimeProcess } from "./process.ts";
 import { askPulse, PULSE, pulseWorker } from "./pulse.ts";
 import { STATE } from "./state-files.ts";
@@ -93,6 +94,7 @@ export class Runtime {
       isLate = true;
       this.#process.kill();
     }, LOADED_WITHIN_MS);
+    const growAsBefore = growAtOnce();
     try {
       if (this.#miniflare === null) this.#miniflare = new this.#tools.miniflare.Miniflare(options);
       else await this.#miniflare.setOptions(options);
@@ -107,6 +109,7 @@ export class Runtime {
         `the Worker's modules were not loaded within ${seconds} s: look for an endless loop outside of the handlers`,
       );
     } finally {
+      growAsBefore();
       clearTimeout(timer);
     }
   }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, describe, expect, test } from "vitest";
+import { growAtOnce } from "../../command/dev/growing-buffer.ts";
 import { checkDatabases } from "../../command/dev/state-files.ts";
 import { giveUpAt } from "../../command/dev/watchdog.ts";
 import { readRunning } from "../../command/dev/running-rows.ts";
@@ -101,5 +102,23 @@ describe("a runtime that does not answer", () => {
       { id: "3", task: "plain", attempt: 1, startedAt: 100, limitMs: 25_000 },
     ]);
     expect(readRunning(join(folder, "none"), 0, new Map())).toEqual([]);
+  });
+});
+
+describe("a buffer that grows by 4 KiB", () => {
+  test("is made twice as large once it is large, until that is ended; every other has its length", () => {
+    const lengths = (...wanted: number[]) => wanted.map((length) => new ArrayBuffer(length).byteLength);
+    const own = ArrayBuffer;
+    const end = growAtOnce();
+    try {
+      expect(lengths(4_096, 8_192, 1_000_000, 1_004_096)).toEqual([4_096, 8_192, 1_000_000, 2_008_192]);
+      expect(lengths(2_012_288, 8, 2_000_000, 2_000_008, 5_000_000)).toEqual([
+        4_024_576, 8, 2_000_000, 2_000_008, 5_000_000,
+      ]);
+      expect(new ArrayBuffer(8)).toBeInstanceOf(own);
+    } finally {
+      end();
+    }
+    expect(lengths(1_000_000, 1_004_096)).toEqual([1_000_000, 1_004_096]);
   });
 });
