@@ -395,7 +395,7 @@ describe("a project from an empty folder", () => {
 
     it("and removed after the question alone, each by itself", async () => {
       await expect(project.lovage("destroy", "--env", "staging")).rejects.toThrow(
-        "nobody is there to ask: --yes removes shop-staging without a question",
+        "--yes removes shop-staging without a question",
       );
       expect(account.changes()).toEqual([]);
       await project.lovage("destroy", "--env", "staging", "--yes");
