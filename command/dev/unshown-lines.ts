@@ -1,7 +1,7 @@
 /**
  * Miniflare's queues tell this process of every batch that they have delivered, by an HTTP request for a line of its log, and
  * deliver no other batch before the answer. Miniflare makes a `Request` and a `Response` for each of them, also where the line is
- * not shown: that was a fifth of the CPU time of a loaded service.
+ * not shown, and no option of its own leaves the line out.
  */
 
 import http, { type IncomingMessage, type RequestListener } from "node:http";
