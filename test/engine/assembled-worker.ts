@@ -226,6 +226,7 @@ export class AssembledWorker {
           return this.nextTick;
         }),
       linkKeys: async () => env.CLOCK.getByName("clock").linkKeys(),
+      status: async () => env.CLOCK.getByName("clock").status(),
     };
   }
 
