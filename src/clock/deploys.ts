@@ -1,5 +1,6 @@
 /** Marks in the figures over time when other code began to run, as part of a tick. */
 
+import { log } from "../core/log.ts";
 import { markStatement } from "../results/rollups.ts";
 
 const VERSION = "version";
@@ -9,6 +10,11 @@ export async function noteDeploy(env: Env, kv: SyncKvStorage, now: number): Prom
   const version = env.CF_VERSION_METADATA?.id;
   const before = kv.get<string>(VERSION);
   if (version === undefined || version === before) return;
-  if (before !== undefined) await markStatement(env.DB, { kind: "deploy", lane: null, version }, now).run();
-  kv.put(VERSION, version);
+  try {
+    if (before !== undefined) await markStatement(env.DB, { kind: "deploy", lane: null, version }, now).run();
+    kv.put(VERSION, version);
+  } catch (error) {
+    // The next tick notes it. This one has done its work.
+    log("deploy_not_noted", { error });
+  }
 }

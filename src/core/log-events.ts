@@ -110,6 +110,11 @@ export const LOG_EVENTS = {
     means: "An object could not commit the ends that were handed over to it. It tries again within seconds.",
     fields: { taskIds: "the tasks", ...ERROR },
   },
+  deploy_not_noted: {
+    level: "warn",
+    means: "The clock could not mark in the figures over time that other code runs. The next tick does.",
+    fields: ERROR,
+  },
   counts_not_written: {
     level: "warn",
     means: "Counts of ended attempts were not stored. The figures of `/v1/stats` lack them.",

@@ -23,6 +23,8 @@ export interface Budget {
   attemptsPerEvent: number;
   /** Attempts that one object runs: as many as may wait for an upstream's answer at once in one event. */
   attemptsPerObject: number;
+  /** D1 statements of one call that several events of an isolate share; 0: they share none. Each counts for the event that makes the call. */
+  statementsPerSharedCall: number;
   /** Task ids in one queue message: at most as many as an event takes, so that a large submission spreads over many events. */
   idsPerBell: number;
   /** How many times longer a running attempt waits between checks whether it must stop; each renewal of its lease tells it too. */
@@ -39,6 +41,7 @@ const PAID: Budget = {
   subrequests: 10_000,
   attemptsPerEvent: 24,
   attemptsPerObject: 6,
+  statementsPerSharedCall: 6,
   idsPerBell: 12,
   pollFactor: 1,
   reportsPerPace: 240,
@@ -52,6 +55,7 @@ const FREE: Budget = {
   subrequests: 50,
   attemptsPerEvent: 5,
   attemptsPerObject: 1,
+  statementsPerSharedCall: 0,
   idsPerBell: 5,
   pollFactor: Infinity,
   reportsPerPace: 2,

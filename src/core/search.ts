@@ -10,12 +10,12 @@ export interface Search {
 /** More of them would find no fewer tasks. */
 const MAX_WORDS = 10;
 
-const ID_PREFIX = /^task_[0-9a-z]{0,26}$/;
+const ID_PREFIX = /^task_[0-9a-z]{1,26}$/;
 
 export function searchOf(text: string): Search {
   const trimmed = text.trim();
   if (ID_PREFIX.test(trimmed)) return { idPrefix: trimmed, words: [] };
-  const words = trimmed.match(/[\p{L}\p{N}]+/gu) ?? [];
+  const words = trimmed.normalize("NFC").match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
   return { idPrefix: null, words: [...new Set(words)].slice(0, MAX_WORDS) };
 }
 

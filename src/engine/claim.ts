@@ -5,6 +5,7 @@ import { budgetOf } from "../core/plan.ts";
 import { earliest } from "../core/wake.ts";
 import { claimGathered } from "../results/claim-batches.ts";
 import { claimTasks, type Claim, type ClaimedTask } from "../results/claim-tasks.ts";
+import { shareCalls } from "../results/together.ts";
 import { announce } from "./announce.ts";
 import { declareLimits } from "./limits/declare.ts";
 import { drop } from "./drop.ts";
@@ -26,6 +27,8 @@ export async function claim(
   now = Date.now(),
   also: readonly D1PreparedStatement[] = [],
 ): Promise<Taken> {
+  const { statementsPerSharedCall } = budgetOf(env);
+  if (statementsPerSharedCall > 0) shareCalls(env.DB, statementsPerSharedCall);
   await declareLimits(env, now);
   const holder = crypto.randomUUID();
   const alone = await claimTasks(env.DB, ids, holder, now, also);

@@ -20,7 +20,10 @@ export async function storeAll(
   background: Background,
   tasks: NewTask[],
 ): Promise<ReadonlyMap<string, Drain>> {
-  const { refused, raised } = await insertTasks(env.DB, tasks);
+  const inserting = insertTasks(env.DB, tasks);
+  // Its call to D1 may be that of other events, too: it goes on where the caller leaves.
+  background.waitUntil(inserting.catch(() => undefined));
+  const { refused, raised } = await inserting;
   const stored = refused.size === 0 ? tasks : tasks.filter((task) => !refused.has(task.id));
   if (stored.length > 0) background.waitUntil(announce(env, { moved: stored, raised }));
   return refused;

@@ -6,7 +6,7 @@ import { ProblemError, problem } from "../core/problems.ts";
 import { mayAsk, noteAnswer, noteOverload } from "./load.ts";
 import { noteSize } from "./size.ts";
 import { callTogether } from "./together.ts";
-import { SilentError, troubleOf, type Trouble } from "./trouble.ts";
+import { missingInSchema, SchemaError, SilentError, troubleOf, type Trouble } from "./trouble.ts";
 import { within } from "./within.ts";
 
 /**
@@ -134,7 +134,8 @@ async function ask<T>(call: () => Promise<T>, ms: number): Promise<T> {
     if ((trouble === "overloaded" || trouble === "silent") && noteOverload(sentAt, Date.now())) {
       log("results_backend_overloaded", { error });
     }
-    throw error;
+    const missing = trouble === "final" ? missingInSchema(error) : null;
+    throw missing === null ? error : new SchemaError(missing, error);
   }
 }
 

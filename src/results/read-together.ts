@@ -14,8 +14,8 @@ import { within } from "./within.ts";
 /** Tasks of one read: their rows lie in memory together. */
 const MAX_GROUP = 20;
 
-/** A turn that takes longer may be lost with its request: others read by themselves. */
-const PATIENCE_MS = 1_000;
+/** A turn that takes longer is slow, or lost with its request: others read by themselves. */
+const PATIENCE_MS = 250;
 
 // Payloads beside the rows may be large: a request reads those by itself.
 const ROWS = `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result FROM tasks WHERE id IN (SELECT value FROM json_each(?1))`;

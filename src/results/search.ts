@@ -53,19 +53,26 @@ export function addIndex(batch: Batch, db: D1Database, tasks: readonly { object?
 }
 
 /** The most tasks that words find: the newest of them. */
-const MAX_FOUND = 2_000;
+export const MAX_FOUND = 2_000;
 
-/** Ids of the tenant's tasks that hold all of these words; none where no task has ever been searchable. */
+/** Whether more tasks hold all of these words than {@link readFound} answers. */
+export async function findsTooMany(db: D1Database, tenant: string, words: readonly string[]): Promise<boolean> {
+  return (await find(db, tenant, words, MAX_FOUND + 1)).length > MAX_FOUND;
+}
+
+/** Ids of the tenant's tasks that hold all of these words, the newest of them; none where no task has ever been searchable. */
 export async function readFound(db: D1Database, tenant: string, words: readonly string[]): Promise<string[]> {
+  return find(db, tenant, words, MAX_FOUND);
+}
+
+async function find(db: D1Database, tenant: string, words: readonly string[], most: number): Promise<string[]> {
   const owner = new TextEncoder().encode(tenant).toHex().toUpperCase();
   const match = `owner : "t${owner}" AND words : (${words.map((word) => `"${word}"`).join(" AND ")})`;
-  const find = db
-    .prepare(
-      `SELECT 'task_' || id AS id FROM task_search WHERE task_search MATCH ?1 ORDER BY rowid DESC LIMIT ${MAX_FOUND}`,
-    )
-    .bind(match);
+  const statement = db
+    .prepare("SELECT 'task_' || id AS id FROM task_search WHERE task_search MATCH ?1 ORDER BY rowid DESC LIMIT ?2")
+    .bind(match, most);
   try {
-    const { results } = await persistOr503(() => find.all<{ id: string }>());
+    const { results } = await persistOr503(() => statement.all<{ id: string }>());
     return results.map((row) => row.id);
   } catch (error) {
     if (String(error).includes("no such table: task_search")) return [];

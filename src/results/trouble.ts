@@ -10,7 +10,7 @@ export type Trouble = "final" | "full" | "overloaded" | "silent" | "lost";
 const KINDS: [Trouble, RegExp][] = [
   [
     "final",
-    /SQLITE_(CONSTRAINT|ERROR|TOOBIG|MISMATCH|RANGE|AUTH)|no such (table|column)|Wrong number of parameter|syntax error|D1_TYPE_ERROR/,
+    /SQLITE_(CONSTRAINT|ERROR|TOOBIG|MISMATCH|RANGE|AUTH)|no such (table|column|index)|Wrong number of parameter|syntax error|D1_TYPE_ERROR/,
   ],
   ["full", /Exceeded maximum (DB size|account storage)|SQLITE_FULL|database or disk is full/i],
   // A statement that was too much for D1 would be too much again, and each time D1 restarts.
@@ -34,7 +34,19 @@ export function troubleOf(error: unknown): Trouble {
   return KINDS.find(([, pattern]) => pattern.test(text))?.[0] ?? "lost";
 }
 
-/** The table or column that a statement names and the database does not have; null where an error is of another kind. */
+/** D1 has answered that the database lacks something of this release's schema. */
+export class SchemaError extends Error {
+  override readonly name = "SchemaError";
+  /** What it lacks, in SQLite's words. */
+  readonly missing: string;
+
+  constructor(missing: string, error: unknown) {
+    super(String(error), { cause: error });
+    this.missing = missing;
+  }
+}
+
+/** The table, column or index that a statement names and the database does not have; null where an error is of another kind. */
 export function missingInSchema(error: unknown): string | null {
-  return /no such (?:table|column): [\w.]+|table \w+ has no column named \w+/.exec(String(error))?.[0] ?? null;
+  return /no such (?:table|column|index): [\w.]+|table \w+ has no column named \w+/.exec(String(error))?.[0] ?? null;
 }

@@ -77,7 +77,7 @@ function isTooShort({ env, req }: AppContext): boolean {
 }
 
 function whyNot(key: string, { env, req }: AppContext): string {
-  if (!env.API_KEY && LOOPBACK.test(new URL(req.url).hostname)) {
+  if (!env.API_KEY && LOOPBACK.test(req.url)) {
     return "This key is unknown, and there is no API_KEY: `npm start` writes one to .dev.vars, or write a line API_KEY=… there yourself.";
   }
   return formOf(key) === "mistyped"
@@ -99,11 +99,10 @@ async function count(c: AppContext, key: StoredKey): Promise<void> {
   if (counted !== null) await countRequest(c.env, counted);
 }
 
-/** The caller's IP address: the platform's header, or what the local runtime says of its socket (address and port). */
+/** The caller's IP address: what the local runtime says of its socket (address and port), or the header that the platform sets. */
 function addressOf({ req }: AppContext): string | null {
   const local = req.raw.cf?.["clientIp"];
-  const given = req.header("cf-connecting-ip");
-  if (given !== undefined || typeof local !== "string") return given ?? null;
+  if (typeof local !== "string") return req.header("cf-connecting-ip") ?? null;
   return local.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }
 

@@ -7,7 +7,7 @@ import { presentProblem } from "../contract/problem.ts";
 import { SealError } from "../engine/sealing/seal.ts";
 import type { ProblemName } from "../core/problem-kinds.ts";
 import { ProblemError, problem, type Fault, type Problem } from "../core/problems.ts";
-import { missingInSchema } from "../results/trouble.ts";
+import { SchemaError } from "../results/trouble.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** Throws a problem from anywhere below a route. */
@@ -46,8 +46,7 @@ export function renderError(error: unknown, c: Context): Response {
     path: new URL(c.req.url).pathname,
     error: error instanceof Error ? (error.stack ?? error.message) : String(error),
   });
-  const missing = missingInSchema(error);
-  if (missing !== null) return renderProblem(c, problem("migrations-missing", howToMigrate(missing)));
+  if (error instanceof SchemaError) return renderProblem(c, problem("migrations-missing", howToMigrate(error.missing)));
   return renderProblem(c, problem("internal", "Something went wrong on our side. It was logged."));
 }
 

@@ -8,8 +8,8 @@ import { placesOf } from "./place.ts";
 import { keepRateQueue } from "./rate-queue.ts";
 import { workOff } from "./work.ts";
 
-/** D1 statements that one start costs. */
-const STATEMENTS_PER_START = 10;
+/** D1 statements that one start costs, with those of others in a call that it shares. */
+const STATEMENTS_PER_START = 16;
 
 /** Far longer than any attempt that runs here; the platform does not cut off what an object is still doing. */
 const ATTEMPT_MS = 60_000;

@@ -2,7 +2,7 @@
 
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { callTogether, TURN_MS } from "../../src/results/together.ts";
+import { callTogether, LOST_MS, shareCalls } from "../../src/results/together.ts";
 import { databaseOver, executeOn, type Execute } from "./database-over.ts";
 
 const real = executeOn(env.DB);
@@ -14,6 +14,7 @@ function watched(answer: (call: number, run: () => ReturnType<Execute>) => Retur
     calls.push(statements.length);
     return answer(calls.length, () => real(statements));
   });
+  shareCalls(db, 6);
   const ask = (...values: number[]) =>
     callTogether(
       db,
@@ -56,10 +57,35 @@ describe("calls of events that come at once", () => {
     expect(await ask(4)).toEqual([4]);
   });
 
-  it(`go on by themselves where the one before them never ends, after ${(2 * TURN_MS) / 1_000} s at most`, async () => {
+  it("go on where the one before them never ends", async () => {
     const { ask } = watched((call, run) => (call === 1 ? new Promise<never>(() => {}) : run()));
     void ask(1);
     expect(await Promise.all([ask(2), ask(3)])).toEqual([[2], [3]]);
     expect(await ask(4)).toEqual([4]);
   }, 60_000);
+
+  it(`are made one by one where the event that calls for them is lost, after ${LOST_MS / 1_000} s`, async () => {
+    const { calls, ask } = watched((call, run) => (call === 2 ? new Promise<never>(() => {}) : run()));
+    const [first, lost, third, fourth] = [ask(1), ask(2), ask(3), ask(4)];
+    void lost;
+    expect(await Promise.all([first, third, fourth])).toEqual([[1], [3], [4]]);
+    expect(calls).toEqual([1, 3, 1, 1]);
+  }, 60_000);
+
+  it("are made one by one where together they are too much for the event that makes the call", async () => {
+    const spent = new Error("D1_ERROR: Too many API requests by single Worker invocation.");
+    const { calls, ask } = watched((call, run) => (call === 2 ? Promise.reject(spent) : run()));
+    expect(await Promise.all([ask(1), ask(2), ask(3)])).toEqual([[1], [2], [3]]);
+    expect(calls).toEqual([1, 2, 1, 1]);
+  });
+
+  it("are made at once, each by itself, where the database is not to be shared", async () => {
+    const calls: number[] = [];
+    const db = databaseOver((statements) => {
+      calls.push(statements.length);
+      return real(statements);
+    });
+    await Promise.all([1, 2, 3].map((value) => callTogether(db, [db.prepare("SELECT ?1 AS value").bind(value)])));
+    expect(calls).toEqual([1, 1, 1]);
+  });
 });

@@ -43,11 +43,13 @@ it("gathers again what was cut off, and loses nothing", async () => {
   });
   const submitted = await api.submitAll(Array.from({ length: ITEMS }, (_, value) => item(value)));
   const kills: number[] = [];
+  const restarts: number[] = [];
   for (const calls of [3, 8]) {
     await receiver.next("/calls", calls);
     await server.kill9();
     kills.push(Date.now());
     await server.restart();
+    restarts.push(Date.now());
   }
   await api.waitUntilNoneIs(LIVE);
   const tasks = await Promise.all(submitted.map(({ id }) => api.read(id)));
@@ -58,9 +60,11 @@ it("gathers again what was cut off, and loses nothing", async () => {
   expect(Math.max(...sizes)).toBe(SIZE);
   expect(cutOffs(tasks)).toBeGreaterThan(0);
   expect(breachesOf(tasks, { hooks, kills, mayFail: () => false })).toEqual([]);
-  // Between two calls of one item the first of them was killed.
+  // Between two calls of one item the first of them was killed. On a busy machine it may be heard after the kill.
   for (const [id, calls] of Map.groupBy(hooks, (hook) => hook.id)) {
-    const alive = calls.filter(({ at }, i) => i > 0 && !kills.some((kill) => calls[i - 1].at <= kill && kill <= at));
+    const alive = calls.filter(
+      ({ at }, i) => i > 0 && !kills.some((kill, n) => calls[i - 1].at <= restarts[n] && kill <= at),
+    );
     expect([id, alive]).toEqual([id, []]);
   }
 });

@@ -39,8 +39,8 @@ WHERE lane = ?1 AND (tag, tenant) IN (
   SELECT tag, tenant FROM (
     SELECT tag, tenant, size, SUM(size) OVER (ORDER BY tag, tenant) AS total FROM (
       SELECT tag, tenant, size FROM (
-        SELECT tag, tenant, size, held_until FROM portions WHERE lane = ?1 ORDER BY tag, tenant LIMIT ${LOOKED_AT})
-      WHERE (held_until IS NULL OR held_until <= ?3) AND tenant NOT IN (SELECT value FROM json_each(?5))
+        SELECT tag, tenant, size, held_until, holder FROM portions WHERE lane = ?1 ORDER BY tag, tenant LIMIT ${LOOKED_AT})
+      WHERE (held_until IS NULL OR held_until <= ?3 OR holder = ?2) AND tenant NOT IN (SELECT value FROM json_each(?5))
       ORDER BY tag, tenant LIMIT ?4))
   WHERE total <= ?4 OR total = size)
 RETURNING tag, tenant, ids`;

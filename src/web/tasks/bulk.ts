@@ -6,6 +6,7 @@ import { bulkResultSchema, type BulkResult } from "../../contract/task.ts";
 import { filterSchema } from "../../contract/task-filter.ts";
 import { LANES } from "../../core/bounds.ts";
 import { budgetOf } from "../../core/plan.ts";
+import { searchOf } from "../../core/search.ts";
 import { ARROWS, LIVE_STATES, STATES, TERMINAL_STATES, type State } from "../../core/states.ts";
 import { cancel } from "../../engine/cancel.ts";
 import { deleteEnded, deleteFlow } from "../../engine/delete.ts";
@@ -17,6 +18,7 @@ import type { Audit } from "../../results/audit.ts";
 import { readFlow } from "../../results/flows/flows.ts";
 import { countMatches, listIds } from "../../results/list-tasks.ts";
 import { readEndedFlows } from "../../results/flows/purge.ts";
+import { findsTooMany, MAX_FOUND } from "../../results/search.ts";
 import type { TaskFilter } from "../../results/task-filter.ts";
 import { operation } from "../operation.ts";
 import { cursorAfter, pageQuery, readCursor } from "../paging.ts";
@@ -150,6 +152,7 @@ function bulk(
         states: actsOn.filter((each) => state === undefined || state.includes(each)),
         alone: onFlows !== null,
       };
+      await refuseTooMany(env, principal.tenant, rest.q);
       const from = readCursor(body.cursor, isTaskId, "/cursor");
       const budget = budgetOf(env);
       const rounds = Math.floor((budget.statements * 0.6) / (STATEMENTS.verb + STATEMENTS.looks));
@@ -184,6 +187,14 @@ function bulk(
       return c.json(resultOf(matched, changed, cursor), 200);
     },
   });
+}
+
+/** A list may leave out the oldest tasks that words find. A verb that did so would seem to have reached all. */
+async function refuseTooMany(env: Env, tenant: string, q: string | undefined): Promise<void> {
+  const { words } = searchOf(q ?? "");
+  if (words.length === 0 || !(await findsTooMany(env.DB, tenant, words))) return;
+  const detail = `More than ${MAX_FOUND} tasks have these words, ended ones included: give more words, or find the tasks by other filters.`;
+  refuse("invalid-body", detail, [{ pointer: "/filter/q", detail: "finds too many tasks" }]);
 }
 
 /** How many of `count` tasks the tenant's quota lets run again, and why no more. */
