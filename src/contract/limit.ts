@@ -32,6 +32,10 @@ export const limitSchema = z
     tokens: z.int().nullable(),
     /** Queued tasks that are under it; 10,000 stand for as many or more. */
     waiting: z.int(),
+    /** Of the tasks that run under it, up to ten of the caller's tenant; empty where it is a rate. */
+    heldBy: z.array(z.string()),
+    /** Of the queued tasks that are under it, up to ten of the caller's tenant, the next one first. */
+    waiters: z.array(z.string()),
     /** Nothing starts before this time, because an attempt called `ctx.rateLimited`. */
     heldUntil: z.iso.datetime().nullable(),
     /** What set the limit that holds: the definition, the latest submission, or this API. */

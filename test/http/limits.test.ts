@@ -72,6 +72,8 @@ describe("a concurrency limit of submissions", () => {
       used: 1,
       tokens: null,
       waiting: 7,
+      heldBy: [tasks[0].id],
+      waiters: tasks.slice(1).map((task) => task.id),
       heldUntil: null,
       source: "submission",
       tenant: "default",

@@ -210,8 +210,8 @@ async function read(
   };
   const shown =
     kind === "concurrency"
-      ? (await readSlots(env.DB, range, limit)).map((row) => presentSlots(row, definitionOf(row.key), tenant))
-      : (await readBucketRows(env.DB, range, limit)).map((row) =>
+      ? (await readSlots(env.DB, tenant, range, limit)).map((row) => presentSlots(row, definitionOf(row.key), tenant))
+      : (await readBucketRows(env.DB, tenant, range, limit)).map((row) =>
           presentBucket(row, definitionOf(row.key), tenant, now),
         );
   return shown.filter((each) => each !== null);

@@ -32,6 +32,8 @@ export function presentSlots(
     used,
     tokens: null,
     waiting,
+    heldBy: JSON.parse(row.heldBy) as string[],
+    waiters: JSON.parse(row.waiters) as string[],
     heldUntil: null,
   };
 }
@@ -53,6 +55,8 @@ export function presentBucket(
     used: null,
     tokens: tokensAt(rateOf(row.key, words.limit, words.per, words.burst), row.tat ?? 0, now),
     waiting,
+    heldBy: [],
+    waiters: JSON.parse(row.waiters) as string[],
     heldUntil: heldUntil !== null && heldUntil > now ? new Date(heldUntil).toISOString() : null,
   };
 }

@@ -8,6 +8,9 @@ import { retimeStatement } from "./rate-queue.ts";
 /** Tasks that wait under one limit are counted up to this number. */
 const MAX_WAITING = 1_000;
 
+/** Tasks that run or wait under one limit are named up to this number. */
+const MAX_NAMED = 10;
+
 /** Limits on one page. Each is counted by a statement of its own. */
 export const MAX_LIMITS = 25;
 
@@ -27,6 +30,9 @@ export interface SlotsRow {
   override: number | null;
   used: number;
   waiting: number;
+  /** JSON of the ids of the first that run, and of the first that are queued; of the tenant that reads. */
+  heldBy: string;
+  waiters: string;
 }
 
 /** A rate. Instants are ms since the epoch, times ms. */
@@ -39,6 +45,7 @@ export interface BucketRow {
   /** JSON of what was set through the API. */
   override: string | null;
   waiting: number;
+  waiters: string;
 }
 
 const keysOf = (table: "limits" | "buckets") => `
@@ -47,27 +54,43 @@ const keysOf = (table: "limits" | "buckets") => `
 
 const upTo = (rows: string) => `(SELECT COUNT(*) FROM (${rows} LIMIT ${MAX_WAITING}))`;
 
+/** Tenants may share a limit, so only the reader's own tasks are named. */
+const named = (rows: string, condition = "true") => `
+  (SELECT json_group_array(tasks.id) FROM (${rows} LIMIT ${MAX_NAMED}) AS own
+    JOIN tasks ON tasks.id = own.id WHERE tasks.tenant = ?2 AND ${condition})`;
+
+const inPlaces = (running: 0 | 1) =>
+  `SELECT task_id AS id FROM places WHERE key = known.key AND running = ${running} ORDER BY task_id`;
+
 const PLACES = `
 SELECT known.key, max, override,
   (SELECT COUNT(*) FROM places WHERE places.key = known.key AND running = 1) AS used,
   (SELECT COALESCE(SUM(tasks.state = 'queued'), 0)
     FROM (SELECT task_id FROM places WHERE key = known.key AND running = 0 ORDER BY task_id LIMIT ${MAX_WAITING}) AS line
-    JOIN tasks ON tasks.id = line.task_id) AS waiting
+    JOIN tasks ON tasks.id = line.task_id) AS waiting,
+  ${named(inPlaces(1))} AS heldBy,
+  ${named(inPlaces(0), "tasks.state = 'queued'")} AS waiters
 FROM (SELECT ?1 AS key) AS known LEFT JOIN limits ON limits.key = known.key`;
 
 const BUCKETS = `
 SELECT known.key, interval, tolerance, tat, held_until AS heldUntil, override,
-  ${upTo(`SELECT 1 FROM tasks WHERE rates IS NOT NULL AND state = 'queued' AND rates->0->>'key' = known.key`)} AS waiting
+  ${upTo(`SELECT 1 FROM tasks WHERE rates IS NOT NULL AND state = 'queued' AND rates->0->>'key' = known.key`)} AS waiting,
+  ${named(`SELECT id FROM tasks WHERE rates IS NOT NULL AND state = 'queued' AND rates->0->>'key' = known.key ORDER BY id`)} AS waiters
 FROM (SELECT ?1 AS key) AS known LEFT JOIN buckets ON buckets.key = known.key`;
 
 /** Concurrency limits by their keys. */
-export async function readSlots(db: D1Database, range: KeyRange, limit: number): Promise<SlotsRow[]> {
-  return readEach<SlotsRow>(db, PLACES, await readLimitKeys(db, "limits", range, limit));
+export async function readSlots(db: D1Database, tenant: string, range: KeyRange, limit: number): Promise<SlotsRow[]> {
+  return readEach<SlotsRow>(db, PLACES, tenant, await readLimitKeys(db, "limits", range, limit));
 }
 
 /** Rates by their keys. One that has no row is full. */
-export async function readBucketRows(db: D1Database, range: KeyRange, limit: number): Promise<BucketRow[]> {
-  return readEach<BucketRow>(db, BUCKETS, await readLimitKeys(db, "buckets", range, limit));
+export async function readBucketRows(
+  db: D1Database,
+  tenant: string,
+  range: KeyRange,
+  limit: number,
+): Promise<BucketRow[]> {
+  return readEach<BucketRow>(db, BUCKETS, tenant, await readLimitKeys(db, "buckets", range, limit));
 }
 
 async function readLimitKeys(
@@ -81,9 +104,9 @@ async function readLimitKeys(
 }
 
 /** One statement for each key: together they might look at too many rows. */
-async function readEach<T>(db: D1Database, sql: string, keys: string[]): Promise<T[]> {
+async function readEach<T>(db: D1Database, sql: string, tenant: string, keys: string[]): Promise<T[]> {
   const batch = new Batch(db);
-  const rows = keys.map((key) => batch.rows<T>(db.prepare(sql).bind(key)));
+  const rows = keys.map((key) => batch.rows<T>(db.prepare(sql).bind(key, tenant)));
   await batch.run(persistOr503);
   return rows.flatMap((each) => each());
 }

@@ -90,6 +90,8 @@ const limit = {
   used: 2,
   tokens: null,
   waiting: 0,
+  heldBy: [id],
+  waiters: [],
   heldUntil: null,
   source: "api",
 };

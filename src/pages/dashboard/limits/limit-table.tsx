@@ -1,16 +1,23 @@
 /** Limits: how much of each is used, how many wait, and what set it. */
 
 import { signal } from "@preact/signals";
+import type { AuditEntry } from "../../../contract/audit.ts";
 import type { LimitResource } from "../../../contract/limit.ts";
 import { ask } from "../acts.ts";
+import { hrefTo } from "../address.ts";
 import { literal } from "../call.ts";
 import { TextField } from "../parts/fields.tsx";
 import { At } from "../parts/time.tsx";
 import { client, may } from "../session.ts";
 import { tasksHref } from "../tasks/filter.ts";
 import { countWords, durationWords } from "../words.ts";
+import { useOverrides } from "./overrides.ts";
+
+/** So many of those that hold a limit, or wait for it, are named. */
+const NAMED = 3;
 
 export function LimitTable({ limits, marked = null }: { limits: readonly LimitResource[]; marked?: string | null }) {
+  const overrides = useOverrides(limits.some(({ source }) => source === "api"));
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Limits">
       <table class="list">
@@ -18,9 +25,8 @@ export function LimitTable({ limits, marked = null }: { limits: readonly LimitRe
           <tr>
             <th scope="col">Limit</th>
             <th scope="col">Used</th>
-            <th scope="col" class="number">
-              Waiting
-            </th>
+            <th scope="col">Held by</th>
+            <th scope="col">Waiting</th>
             <th scope="col">Set by</th>
             <th scope="col">Held until</th>
             {may("admin") && (
@@ -48,14 +54,16 @@ export function LimitTable({ limits, marked = null }: { limits: readonly LimitRe
               <td data-title="Used">
                 <Use limit={limit} />
               </td>
-              <td class="number" data-title="Waiting">
-                {limit.task === null ? (
-                  <a href={tasksHref({ state: "queued" })}>{countWords(limit.waiting)}</a>
-                ) : (
-                  <a href={tasksHref({ state: "queued", task: limit.task })}>{countWords(limit.waiting)}</a>
-                )}
+              <td data-title="Held by">
+                <Ids ids={limit.heldBy} total={limit.used ?? 0} />
               </td>
-              <td data-title="Set by">{limit.source === "api" ? "an operator" : `the ${limit.source}`}</td>
+              <td data-title="Waiting">
+                <a href={tasksHref({ state: "queued", task: limit.task ?? undefined })}>{countWords(limit.waiting)}</a>{" "}
+                <Ids ids={limit.waiters} total={limit.waiting} />
+              </td>
+              <td data-title="Set by">
+                <SetBy source={limit.source} by={overrides.get(limit.id)} />
+              </td>
               <td data-title="Held until">
                 <At at={limit.heldUntil} />
               </td>
@@ -76,6 +84,41 @@ export function LimitTable({ limits, marked = null }: { limits: readonly LimitRe
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** The first tasks of some, each a link. Other tenants' are counted and not named. */
+function Ids({ ids, total }: { ids: readonly string[]; total: number }) {
+  if (total === 0) return null;
+  const shown = ids.slice(0, NAMED);
+  const more = total - shown.length;
+  return (
+    <span class="soft">
+      {shown.map((id, i) => (
+        <span key={id}>
+          {i > 0 && ", "}
+          <a href={hrefTo("tasks", id)} title={id}>
+            {id.slice(-8)}
+          </a>
+        </span>
+      ))}
+      {more > 0 && (shown.length === 0 ? `${countWords(more)} of others` : ` and ${countWords(more)} more`)}
+    </span>
+  );
+}
+
+/** What set the limit; an operator's change with its key and time, where they are known. */
+function SetBy({ source, by }: { source: LimitResource["source"]; by: AuditEntry | undefined }) {
+  if (source !== "api") return <>the {source}</>;
+  if (by === undefined) return <>an operator</>;
+  return (
+    <>
+      <a href={hrefTo("keys/audit", null, { target: by.target ?? "" })}>{by.actor.id ?? by.actor.kind}</a>
+      <span class="soft">
+        {", since "}
+        <At at={by.at} />
+      </span>
+    </>
   );
 }
 
