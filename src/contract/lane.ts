@@ -16,6 +16,8 @@ export const laneSchema = z
     until: z.iso.datetime().nullable(),
     queued: z.int(),
     running: z.int(),
+    /** Since when the first of those that were counted as queued could have started; null where none waits. */
+    oldestWaitingSince: z.iso.datetime().nullable(),
     /** True where there was too much to count: the counts are then lower bounds. */
     capped: z.boolean(),
     /** Messages that wait in its queue, each for up to a hundred tasks; null where the queue does not say. */

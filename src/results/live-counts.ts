@@ -3,6 +3,7 @@
  * ended tasks cost nothing. Tasks that are due first are counted first, up to a bound.
  */
 
+import { LANES, type Lane } from "../core/bounds.ts";
 import { LIVE_STATES, type State } from "../core/states.ts";
 import { persistOr503 } from "./d1.ts";
 
@@ -19,6 +20,8 @@ export interface LaneCount {
   lane: string;
   queued: number;
   running: number;
+  /** When the first of the queued ones could have started, in ms since the epoch; null where none is queued. */
+  oldestRunAt: number | null;
 }
 
 /** `capped`: there are more than were looked at, so each count is a lower bound. */
@@ -29,11 +32,12 @@ export interface Counted<T> {
 
 /** What is queued and what runs in each lane, of all tenants, among the rows that are due at `horizon` or before. */
 export async function countLanes(db: D1Database, horizon: number, max = MAX_COUNTED): Promise<Counted<LaneCount>> {
-  const { groups, capped } = await countTimed(db, horizon, max);
+  const { groups, oldest, capped } = await countTimed(db, horizon, max);
   const counts = [...Map.groupBy(groups, (group) => group.lane)].map(([lane, own]) => ({
     lane,
     queued: sumOf(own.filter((group) => group.state === "queued")),
     running: sumOf(own.filter((group) => group.state === "running")),
+    oldestRunAt: oldest.get(lane) ?? null,
   }));
   return { counts, capped };
 }
@@ -61,21 +65,31 @@ interface Groups {
   capped: boolean;
 }
 
+interface TimedGroups extends Groups {
+  /** By lane, of all tenants. */
+  oldest: ReadonlyMap<string, number>;
+}
+
 const sumOf = (groups: TaskCount[]) => groups.reduce((sum, group) => sum + group.count, 0);
 
 // Not IN: a look into its list counts as a row read, for each row.
 const IS_LIVE = `instr('|${LIVE_STATES.join("|")}|', '|' || state || '|')`;
 
+/** The columns of the earliest start among those queued in each lane. */
+const OLDEST = LANES.map((lane) => `MIN(run_at) FILTER (WHERE state = 'queued' AND lane = '${lane}') AS "${lane}"`);
+
 // A place is a time and an id, so that no task is lost between two stretches where several are due at one time.
 const TIMED = `
 SELECT COUNT(*) AS looked, MAX(printf('%016d', due_at) || id) AS place,
-  json_group_array(task || ' ' || lane || ' ' || state) FILTER (WHERE ?1 IS NULL OR tenant = ?1 AND ${IS_LIVE}) AS kinds
-FROM (SELECT id, due_at, tenant, task, lane, state FROM tasks INDEXED BY tasks_due
+  json_group_array(task || ' ' || lane || ' ' || state) FILTER (WHERE ?1 IS NULL OR tenant = ?1 AND ${IS_LIVE}) AS kinds,
+  ${OLDEST.join(",\n  ")}
+FROM (SELECT id, due_at, tenant, task, lane, state, run_at FROM tasks INDEXED BY tasks_due
   WHERE due_at <= ?2 AND (due_at, id) > (?3, ?4) ORDER BY due_at, id LIMIT ?5)`;
 
 /** Of all tenants, or of the one that is given. */
-async function countTimed(db: D1Database, horizon: number, max: number, tenant?: string): Promise<Groups> {
+async function countTimed(db: D1Database, horizon: number, max: number, tenant?: string): Promise<TimedGroups> {
   const kinds = new Map<string, number>();
+  const oldest = new Map<string, number>();
   let place: [dueAt: number, id: string] = [-1, ""];
   let left = max + 1;
   let isAll = false;
@@ -86,10 +100,14 @@ async function countTimed(db: D1Database, horizon: number, max: number, tenant?:
       db
         .prepare(TIMED)
         .bind(...values)
-        .first<{ looked: number; place: string | null; kinds: string }>(),
+        .first<{ looked: number; place: string | null; kinds: string } & Record<Lane, number | null>>(),
     );
     const { looked, place: last, kinds: found } = row!;
     for (const kind of JSON.parse(found) as string[]) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    for (const lane of LANES) {
+      const first = row![lane];
+      if (first !== null) oldest.set(lane, Math.min(first, oldest.get(lane) ?? first));
+    }
     isAll = looked < stretch;
     left -= looked;
     if (last !== null) place = [Number(last.slice(0, 16)), last.slice(16)];
@@ -99,7 +117,7 @@ async function countTimed(db: D1Database, horizon: number, max: number, tenant?:
     const [task = "", lane = "", state = ""] = kind.split(" ");
     return { task, lane, state: state as State, count };
   });
-  return { groups, capped: !isAll };
+  return { groups, oldest, capped: !isAll };
 }
 
 async function countUntimed(db: D1Database, tenant: string, max: number): Promise<Groups> {

@@ -247,7 +247,12 @@ describe("counting", () => {
       .run();
     const counting = countRows(env.DB);
     const { counts, capped } = await countLanes(counting.db, now + HELD_LOOK_MS);
-    expect(counts.find((each) => each.lane === "bulk")).toEqual({ lane: "bulk", queued: 30, running: 0 });
+    expect(counts.find((each) => each.lane === "bulk")).toEqual({
+      lane: "bulk",
+      queued: 30,
+      running: 0,
+      oldestRunAt: expect.any(Number),
+    });
     expect(capped).toBe(true);
     const rows = counting.read();
     console.log(`counting the lanes beside 100,000 scheduled tasks reads ${rows} rows`);

@@ -23,7 +23,7 @@ export async function describeLanes(env: Env, now: number): Promise<LaneResource
     const paused = row !== undefined && isHeldAs("paused", row, now);
     const draining = row !== undefined && isHeldAs("draining", row, now);
     const { reason, until } = paused || draining ? row : { reason: null, until: null };
-    const { queued = 0, running = 0 } = counts.find((each) => each.lane === name) ?? {};
+    const { queued = 0, running = 0, oldestRunAt = null } = counts.find((each) => each.lane === name) ?? {};
     return {
       name,
       paused,
@@ -32,6 +32,7 @@ export async function describeLanes(env: Env, now: number): Promise<LaneResource
       until: until === null ? null : new Date(until).toISOString(),
       queued,
       running,
+      oldestWaitingSince: oldestRunAt === null ? null : new Date(oldestRunAt).toISOString(),
       capped,
       backlog: backlogs[name],
     };

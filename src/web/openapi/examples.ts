@@ -74,6 +74,7 @@ const lane = {
   until: "2026-11-21T18:00:00.000Z",
   queued: 1_240,
   running: 3,
+  oldestWaitingSince: "2026-11-21T11:46:12.000Z",
   capped: false,
   backlog: 0,
 };

@@ -6,7 +6,7 @@ import { ask } from "../acts.ts";
 import { literal } from "../call.ts";
 import { Badge } from "../parts/badge.tsx";
 import { SelectField, TextField } from "../parts/fields.tsx";
-import { At } from "../parts/time.tsx";
+import { Age, At } from "../parts/time.tsx";
 import { client, session } from "../session.ts";
 import { tasksHref } from "../tasks/filter.ts";
 import { countWords, msOf } from "../words.ts";
@@ -26,6 +26,9 @@ export function LaneTable({ lanes }: { lanes: readonly LaneResource[] }) {
             </th>
             <th scope="col" class="number">
               Running
+            </th>
+            <th scope="col" class="number">
+              Oldest wait
             </th>
             <th scope="col">Why</th>
             {mayAct && (
@@ -53,6 +56,13 @@ export function LaneTable({ lanes }: { lanes: readonly LaneResource[] }) {
               </td>
               <td class="number" data-title="Running">
                 <a href={tasksHref({ lane: lane.name, state: "running" })}>{counted(lane.running, lane.capped)}</a>
+              </td>
+              <td class="number" data-title="Oldest wait">
+                {lane.oldestWaitingSince !== null && (
+                  <a href={tasksHref({ lane: lane.name, state: "queued" })}>
+                    <Age at={lane.oldestWaitingSince} />
+                  </a>
+                )}
               </td>
               <td data-title="Why">
                 <bdi>{lane.reason ?? ""}</bdi>
