@@ -33,7 +33,8 @@ const ROOMS: { [room: string]: Room } = {
   react: { rooms: ["contract", "client"], packages: ["react"] },
   testing: { rooms: ["core"], packages: [] },
   pages: {
-    rooms: ["contract", "client"],
+    // Of `core` what is the same on the page and in the service, such as when a schedule ticks.
+    rooms: ["core", "contract", "client"],
     packages: ["swagger-ui-dist", "preact", "@preact/signals", "cronstrue", "diff"],
   },
 };

@@ -4,7 +4,8 @@ import type { TaskEvent } from "../../src/client/index.ts";
 import type { StepResource } from "../../src/contract/step.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { dashboardSize } from "../../scripts/build.ts";
-import { clockChange } from "../../src/pages/dashboard/schedules/rhythm.ts";
+import { runsOf } from "../../src/pages/dashboard/schedules/runs.ts";
+import { clockChange, previewOf } from "../../src/pages/dashboard/schedules/rhythm.ts";
 import { pastedOf } from "../../src/pages/dashboard/submit/pasted.ts";
 import { layoutOf } from "../../src/pages/dashboard/flows/layout.ts";
 import { jsonDiff } from "../../src/pages/dashboard/parts/json-diff.ts";
@@ -132,6 +133,37 @@ it("tells between which runs the clocks of a zone change", () => {
   expect(change("2026-10-24T00:30:00.000Z", "2026-10-25T01:30:00.000Z")).toContain("go back by 1 h");
   expect(change("2027-03-27T01:30:00.000Z", "2027-03-28T01:30:00.000Z")).toContain("go forward by 1 h");
   expect(change("2026-11-01T01:30:00.000Z", "2026-11-02T01:30:00.000Z")).toBe("");
+});
+
+describe("the runs of a schedule", () => {
+  it("are previewed by the rule of the service, also where a clock is changed, and not where nothing is typed yet", () => {
+    const at = Date.parse("2026-10-23T12:00:00.000Z");
+    const runs = previewOf({ cron: "30 2 * * *", timezone: "Europe/Berlin" }, at);
+    expect(runs.slice(0, 3).map((run) => new Date(run).toISOString())).toEqual([
+      "2026-10-24T00:30:00.000Z",
+      "2026-10-25T00:30:00.000Z",
+      "2026-10-26T01:30:00.000Z",
+    ]);
+    expect(previewOf({ everyMs: 30_000 }, at)).toEqual([1, 2, 3, 4, 5].map((n) => at + n * 30_000));
+    for (const cron of ["", "30 2 *", "61 * * * *", "0 0 30 2 *"])
+      expect(previewOf({ cron, timezone: "UTC" }, at)).toEqual([]);
+    expect(previewOf({ cron: "* * * * *", timezone: "Nowhere/Else" }, at)).toEqual([]);
+  });
+
+  it("are its latest twenty, the newest last, with what became of each and why one was missed", () => {
+    const task = (n: number, state: string) =>
+      ({ id: `task_${n}`, createdAt: iso(n), state }) as unknown as TaskResource;
+    const tasks = Array.from({ length: 30 }, (_, i) => task(29 - i, i === 0 ? "failed" : "succeeded"));
+    const ticks = [
+      { tick: iso(30), taskId: null, missed: "overlap" },
+      { tick: iso(29), taskId: "task_29" },
+    ];
+    const runs = runsOf(ticks, tasks);
+    expect(runs).toHaveLength(20);
+    expect(runs.at(0)).toMatchObject({ taskId: "task_11", state: "succeeded" });
+    expect(runs.slice(-2)).toMatchObject([{ state: "failed" }, { taskId: null, words: "missed: overlap" }]);
+    expect(runsOf(ticks, []).map(({ state }) => state)).toEqual(["unknown", "missed"]);
+  });
 });
 
 it("offers to run again from a step, up to the first one that was undone", () => {

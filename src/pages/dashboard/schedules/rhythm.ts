@@ -1,13 +1,30 @@
 /** When a schedule runs, in words. */
 
 import cronstrue from "cronstrue";
+import { nextTicks, rhythmOf, whyNoCron } from "../../../core/rhythm.ts";
+import { isZone } from "../../../core/zone.ts";
 import { durationWords, msOf } from "../words.ts";
+
+/** So many runs of a schedule that is being typed are shown. */
+const PREVIEWED = 5;
 
 /** `"At 02:30 AM, Monday through Friday"`, `"every 30 s"`. */
 export function rhythmWords({ cron, every }: { cron: string | null; every: number | string | null }): string {
   if (cron !== null) return cronWords(cron) ?? cron;
   const ms = typeof every === "number" ? every : msOf(every ?? "");
   return `every ${ms === null ? every : durationWords(ms)}`;
+}
+
+/** The next runs after a time of what is being typed, by the rule of the service itself; empty where it is no rhythm yet. */
+export function previewOf(when: { cron: string; timezone: string } | { everyMs: number }, at: number): number[] {
+  if ("everyMs" in when) {
+    if (when.everyMs < 1_000) return [];
+    const timing = { cron: null, timezone: "UTC", startAt: null, endAt: null, anchor: at, everyMs: when.everyMs };
+    return nextTicks(rhythmOf(timing), at, PREVIEWED);
+  }
+  const { cron, timezone } = when;
+  if (whyNoCron(cron) !== null || !isZone(timezone)) return [];
+  return nextTicks(rhythmOf({ cron, timezone, everyMs: null, startAt: null, endAt: null, anchor: at }), at, PREVIEWED);
 }
 
 /** By how many minutes the clocks of the zone differ from UTC at a time. */

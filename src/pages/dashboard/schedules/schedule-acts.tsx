@@ -6,9 +6,10 @@ import { ask, type Act } from "../acts.ts";
 import { go, hrefTo } from "../address.ts";
 import { literal } from "../call.ts";
 import { JsonField, readJson, TextField } from "../parts/fields.tsx";
+import { At } from "../parts/time.tsx";
 import { client, may } from "../session.ts";
 import { msOf } from "../words.ts";
-import { cronWords, rhythmWords } from "./rhythm.ts";
+import { cronWords, previewOf, rhythmWords } from "./rhythm.ts";
 
 export function ScheduleActs({ schedule }: { schedule: ScheduleResource }) {
   const { id, paused, source } = schedule;
@@ -78,6 +79,7 @@ export function askPut(old?: ScheduleResource): void {
   const zone = signal(old?.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone);
   const task = signal(old?.task ?? "");
   const input = signal(old === undefined ? "" : JSON.stringify(old.input, null, 2));
+  const openedAt = Date.now();
   const isEvery = () => msOf(when.value) !== null || /^\d+$/.test(when.value);
   const every = () => (/^\d+$/.test(when.value) ? Number(when.value) : when.value);
   const body = () => ({
@@ -93,6 +95,10 @@ export function askPut(old?: ScheduleResource): void {
     if (isEvery()) return rhythmWords({ cron: null, every: every() });
     return cronWords(when.value) ?? "This is neither a cron expression nor a duration such as 30s.";
   };
+  const nextRuns = () => {
+    const ms = typeof every() === "number" ? Number(every()) : msOf(when.value);
+    return previewOf(ms === null ? { cron: when.value, timezone: zone.value } : { everyMs: ms }, openedAt);
+  };
   const isRight = () => id.value !== "" && task.value !== "" && (isEvery() || cronWords(when.value) !== null);
   ask({
     title: old === undefined ? "New schedule" : `Change ${old.id}`,
@@ -102,6 +108,7 @@ export function askPut(old?: ScheduleResource): void {
         {old === undefined && <TextField label="Id" value={id} placeholder="nightly" />}
         <TextField label="When" value={when} hint={preview()} placeholder="30 2 * * MON-FRI, or 30s" />
         {!isEvery() && <TextField label="Time zone" value={zone} />}
+        <Preview runs={nextRuns()} />
         <TextField label="Task" value={task} placeholder="process_item" />
         <JsonField label="Input" value={input} rows={5} />
       </>
@@ -117,4 +124,22 @@ export function askPut(old?: ScheduleResource): void {
       return `${id.value} is saved`;
     },
   });
+}
+
+/** When what is typed would run next. */
+function Preview({ runs }: { runs: readonly number[] }) {
+  return (
+    <div class="field" role="status">
+      <span>Next runs</span>
+      {runs.length === 0 && <p class="hint">none</p>}
+      <ol class="plain" data-preview>
+        {runs.map((run) => (
+          <li key={run}>
+            <At at={new Date(run).toISOString()} />{" "}
+            <span class="soft">{new Date(run).toISOString().slice(0, 16).replace("T", " ")} UTC</span>
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
 }

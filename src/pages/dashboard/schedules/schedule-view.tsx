@@ -12,6 +12,7 @@ import { client } from "../session.ts";
 import { tasksHref } from "../tasks/filter.ts";
 import type { ScheduleResource } from "../../../contract/schedule.ts";
 import { clockChange, rhythmWords } from "./rhythm.ts";
+import { LastRuns } from "./last-runs.tsx";
 import { ScheduleActs } from "./schedule-acts.tsx";
 
 const EVERY_MS = 4_000;
@@ -67,6 +68,7 @@ function Shown({ schedule }: { schedule: ScheduleResource }) {
         <section>
           <h2>Last runs</h2>
           {lastRuns.length === 0 && <Empty>It has not run yet.</Empty>}
+          <LastRuns schedule={schedule} everyMs={EVERY_MS} />
           <ol class="plain">
             {lastRuns.map(({ tick, taskId, missed }) => (
               <li key={tick}>

@@ -9,12 +9,15 @@ import { Age } from "../parts/time.tsx";
 import { usePolled } from "../polled.ts";
 import { client, may } from "../session.ts";
 import type { ScheduleResource } from "../../../contract/schedule.ts";
+import { LastRuns } from "./last-runs.tsx";
 import { rhythmWords } from "./rhythm.ts";
 import { askPut } from "./schedule-acts.tsx";
 import { ScheduleView } from "./schedule-view.tsx";
 import { Strip } from "./strip.tsx";
 
 const EVERY_MS = 5_000;
+/** A call for each schedule on the page. */
+const RUNS_MS = 30_000;
 
 export function SchedulesView() {
   const { id } = here.value;
@@ -101,35 +104,12 @@ function Table({ items }: { items: readonly ScheduleResource[] }) {
                 <Age at={each.nextRunAt} />
               </td>
               <td data-title="Last runs">
-                <Dots runs={each.lastRuns} />
+                <LastRuns schedule={each} everyMs={RUNS_MS} />
               </td>
             </tr>
           ))}
         </tbody>
       </table>
     </div>
-  );
-}
-
-/** The latest ticks as dots, the newest last; one that was missed is a ring. */
-export function Dots({ runs }: { runs: ScheduleResource["lastRuns"] }) {
-  return (
-    <span class="dots">
-      {runs
-        .toReversed()
-        .map(({ tick, taskId, missed }) =>
-          taskId === null ? (
-            <span
-              key={tick}
-              class="dot missed"
-              role="img"
-              aria-label={`missed: ${missed ?? ""}`}
-              title={`${tick}: missed, ${missed ?? ""}`}
-            />
-          ) : (
-            <a key={tick} class="dot" href={hrefTo("tasks", taskId)} aria-label={`The task of ${tick}`} title={tick} />
-          ),
-        )}
-    </span>
   );
 }
