@@ -105,7 +105,7 @@ async function fill(api: Api): Promise<View[]> {
       ...task("retry", failures[0]),
       prepare: async (page) => {
         await opens("Run again…")(page);
-        await page.getByRole("textbox", { name: "Input" }).fill('{"message": "order 18 is lost", "retryable": true}');
+        await page.getByRole("textbox", { name: "message" }).fill("order 18 is lost");
       },
     },
     { name: "flows", at: "/flows", shows: "tr[data-flow]" },

@@ -27,6 +27,11 @@ export function jsonDiff(before: unknown, after: unknown): DiffLine[] | null {
   });
 }
 
+/** Whether nothing but the order of members is different. */
+export function isSame(a: unknown, b: unknown): boolean {
+  return linesOf(a) === linesOf(b);
+}
+
 function folded(lines: readonly string[], isFirst: boolean, isLast: boolean): DiffLine[] {
   const head = isFirst ? 0 : CONTEXT;
   const tail = isLast ? 0 : CONTEXT;

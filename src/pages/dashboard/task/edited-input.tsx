@@ -1,27 +1,39 @@
 /** The input of a task that is changed or run again: it is sent only where it was edited. */
 
-import { signal } from "@preact/signals";
 import type { TaskResource } from "../../../contract/task.ts";
 import { DiffView } from "../parts/diff-view.tsx";
-import { JsonField, readJson } from "../parts/fields.tsx";
+import { isSame } from "../parts/json-diff.ts";
+import { readInput, schemaInput, SchemaInputFields } from "../submit/schema-input.tsx";
+import { loadTaskTypes, taskTypes, type Schema } from "../task-types.ts";
 
 /** What stands in place of what the page is not shown. */
 const MASK = "•••";
 
 export type EditedInput = ReturnType<typeof editedInput>;
 
-export function editedInput({ input, omitted = [] }: TaskResource) {
-  const old = JSON.stringify(input, null, 2);
-  const text = signal(old);
-  const isEdited = () => text.value !== old && text.value.trim() !== "";
+/** Begins with the task's input: a form where its schema allows one, or JSON. */
+export function editedInput({ input, omitted = [] }: TaskResource, schema: Schema = {}) {
+  const form = schemaInput(schema, input);
+  const read = () => readInput(form);
+  const isEdited = () => {
+    const { value, fault } = read();
+    // The order of members, and nothing in place of JSON, changes nothing.
+    return fault !== undefined || (value !== undefined && !isSame(input, value));
+  };
   return {
-    text,
+    form,
     old: input,
     isShown: !omitted.includes("input"),
-    hasSecrets: old.includes(`"${MASK}"`),
-    changed: (): { input?: unknown } => (isEdited() ? { input: readJson(text.value).value } : {}),
-    isRight: () => !isEdited() || (readJson(text.value).fault === undefined && !text.value.includes(`"${MASK}"`)),
+    hasSecrets: holdsMask(input),
+    changed: (): { input?: unknown } => (isEdited() ? { input: read().value } : {}),
+    isRight: () => !isEdited() || (read().fault === undefined && !holdsMask(read().value)),
   };
+}
+
+/** The schema of a task's input; undefined where the service no longer has the task, or does not say. */
+export async function inputSchemaOf(task: string): Promise<Schema | undefined> {
+  await loadTaskTypes().catch(() => undefined);
+  return taskTypes.value.find(({ name }) => name === task)?.input;
 }
 
 export function EditedInputField({ input }: { input: EditedInput }) {
@@ -32,7 +44,8 @@ export function EditedInputField({ input }: { input: EditedInput }) {
   const { input: edited } = input.isRight() ? input.changed() : {};
   return (
     <>
-      <JsonField label="Input" value={input.text} rows={6} hint={hint} />
+      <SchemaInputFields of={input.form} title="Input" hint={hint} />
+      {input.form.isForm.value && <p class="hint">{hint}</p>}
       {edited !== undefined && (
         <div class="field">
           <span>What is different</span>
@@ -41,4 +54,8 @@ export function EditedInputField({ input }: { input: EditedInput }) {
       )}
     </>
   );
+}
+
+function holdsMask(value: unknown): boolean {
+  return (JSON.stringify(value) ?? "").includes(`"${MASK}"`);
 }

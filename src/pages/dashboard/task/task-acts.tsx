@@ -12,7 +12,7 @@ import { client, may } from "../session.ts";
 import { useKeys } from "../shell/keyboard.ts";
 import { canRetry, isEnded, isUnstarted } from "../states.ts";
 import { askChange, askPause, askResume, askRunNow } from "./change-acts.tsx";
-import { editedInput, EditedInputField } from "./edited-input.tsx";
+import { editedInput, EditedInputField, inputSchemaOf } from "./edited-input.tsx";
 import { restartsOf, restartWords } from "./restarts.ts";
 import type { Step } from "./step-rows.tsx";
 
@@ -117,7 +117,7 @@ async function askRetry(task: TaskResource, hasSteps: boolean): Promise<void> {
   const { id } = task;
   const steps = hasSteps ? restartsOf(await readSteps(id)) : [];
   const from = signal("");
-  const input = editedInput(task);
+  const input = editedInput(task, may("submit") ? await inputSchemaOf(task.task) : undefined);
   const body = () => ({
     ...(from.value === "" ? {} : { from: from.value }),
     ...(may("submit") ? input.changed() : {}),
