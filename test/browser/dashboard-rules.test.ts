@@ -13,6 +13,7 @@ import { tagsOf, tagWords } from "../../src/pages/dashboard/parts/tag-words.ts";
 import { restartsOf } from "../../src/pages/dashboard/task/restarts.ts";
 import { scaleOf, ticksOf } from "../../src/pages/dashboard/task/scale.ts";
 import { segmentsOf } from "../../src/pages/dashboard/task/segments.ts";
+import { completionsOf, typedName } from "../../src/pages/dashboard/tasks/completion.ts";
 import { filterOf, tasksHref, termsOf, textOf } from "../../src/pages/dashboard/tasks/filter.ts";
 import { afterReading } from "../../src/pages/dashboard/tasks/live-list.ts";
 
@@ -51,6 +52,30 @@ describe("the filter", () => {
       createdAfter: "2026-11-28T10:00:00.000Z",
       finishedBefore: "2026-11-27T12:00:00.000Z",
     });
+  });
+
+  it("completes errors, flows and schedules that are there, with how many tasks each has", () => {
+    const offers = {
+      error: [
+        { value: "timeout", count: 1_200 },
+        { value: "err_1", count: 3, words: "order # is lost" },
+      ],
+      schedule: [{ value: "nightly", words: "order.ship" }],
+    };
+    expect(completionsOf("lane:bulk error:", undefined, [], offers)).toEqual([
+      { text: "error:timeout ", words: "1,200" },
+      { text: "error:err_1 ", words: "3, order # is lost" },
+    ]);
+    expect(completionsOf("schedule:ni", undefined, [], offers)).toEqual([
+      { text: "schedule:nightly ", words: "order.ship" },
+    ]);
+    expect(completionsOf("flow:", undefined, [], offers)).toEqual([]);
+    expect(["lane:bulk error:", "schedule:ni", "err", "error:x "].map(typedName)).toEqual([
+      "error",
+      "schedule",
+      "",
+      "",
+    ]);
   });
 
   it("says what it does not understand, and leaves it out", () => {

@@ -111,6 +111,12 @@ describe("the list of tasks", () => {
     await page.keyboard.press("Enter");
     await expect.poll(() => page.locator("tr[data-task]").count(), { timeout: SOON_MS }).toBe(1);
     expect(await rowOf(page, failed.id).textContent()).toContain("as asked");
+    await page.keyboard.type(" error:");
+    await page
+      .getByRole("option", { name: /^error:\S+ \d/ })
+      .first()
+      .waitFor();
+    await page.keyboard.press("Escape");
 
     await page.getByText("Columns", { exact: true }).click();
     await page.getByLabel("A path").fill("input/message");

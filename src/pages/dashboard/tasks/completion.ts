@@ -3,7 +3,8 @@
 import type { Stats } from "../../../contract/stats.ts";
 import { LANES, STATES } from "../states.ts";
 import { countWords } from "../words.ts";
-import { TERM_NAMES } from "./filter.ts";
+import { TERM_NAMES, textOf } from "./filter.ts";
+import type { Offer, Offers } from "./offered.ts";
 
 export interface Completion {
   /** What stands there instead of the last word. */
@@ -14,17 +15,27 @@ export interface Completion {
 const MOST = 10;
 
 /** Completions of the last word of `text`. */
-export function completionsOf(text: string, stats: Stats | undefined, seenTags: readonly string[]): Completion[] {
+export function completionsOf(
+  text: string,
+  stats: Stats | undefined,
+  seenTags: readonly string[],
+  offers: Offers = {},
+): Completion[] {
   const last = /\S*$/.exec(text)?.[0] ?? "";
   const [, name, begun] = /^([\w.-]+):(.*)$/s.exec(last) ?? [];
   if (name === undefined || begun === undefined) return namesLike(last, seenTags);
-  return valuesOf(name, stats)
+  return valuesOf(name, stats, offers)
     .filter(({ value }) => value.startsWith(begun) && value !== begun)
     .slice(0, MOST)
-    .map(({ value, count }) => ({
-      text: `${name}:${value} `,
-      words: count === undefined ? "" : countWords(count),
+    .map(({ value, count, words }) => ({
+      text: `${textOf([{ name, value }])} `,
+      words: [count === undefined ? "" : countWords(count), words ?? ""].filter(Boolean).join(", "),
     }));
+}
+
+/** The name of the term that is being typed; empty before its colon. */
+export function typedName(text: string): string {
+  return /(?:^|\s)([\w.-]+):\S*$/.exec(text)?.[1] ?? "";
 }
 
 /** The text with its last word completed. */
@@ -39,7 +50,9 @@ function namesLike(begun: string, seenTags: readonly string[]): Completion[] {
   return all.filter(({ text }) => text.startsWith(begun)).slice(0, MOST);
 }
 
-function valuesOf(name: string, stats: Stats | undefined): { value: string; count?: number }[] {
+const USUAL_ERRORS = ["timeout", "worker_lost", "dependency_failed", "cancelled", "expired", "invalid_output"];
+
+function valuesOf(name: string, stats: Stats | undefined, offers: Offers): readonly Offer[] {
   switch (name) {
     case "state":
       return STATES.map((state) => ({ value: state, ...counted(stats?.states[state]) }));
@@ -48,9 +61,10 @@ function valuesOf(name: string, stats: Stats | undefined): { value: string; coun
     case "task":
       return (stats?.tasks ?? []).map((each) => ({ value: each.task, ...counted(total(each)) }));
     case "error":
-      return ["timeout", "worker_lost", "dependency_failed", "cancelled", "expired", "invalid_output"].map((value) => ({
-        value,
-      }));
+      return (offers[name] ?? []).length > 0 ? offers[name]! : USUAL_ERRORS.map((value) => ({ value }));
+    case "flow":
+    case "schedule":
+      return offers[name] ?? [];
     case "created":
     case "finished":
       return ["5m", "1h", "24h", "7d", ">1h"].map((value) => ({ value }));

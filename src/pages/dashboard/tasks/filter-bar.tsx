@@ -4,9 +4,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Stats } from "../../../contract/stats.ts";
 import { change } from "../address.ts";
 import { useKeys } from "../shell/keyboard.ts";
-import { completed, completionsOf } from "./completion.ts";
+import { completed, completionsOf, typedName } from "./completion.ts";
 import { filterOf, termsOf, textOf } from "./filter.ts";
 import { keepView, keptViews } from "./kept-views.ts";
+import { useOffers } from "./offered.ts";
 
 export function FilterBar({ text, stats, tags }: { text: string; stats: Stats | undefined; tags: readonly string[] }) {
   const [typed, setTyped] = useState(text);
@@ -16,7 +17,8 @@ export function FilterBar({ text, stats, tags }: { text: string; stats: Stats | 
   useEffect(() => setTyped(text), [text]);
   useKeys({ "/": () => field.current?.focus() });
 
-  const found = isOpen ? completionsOf(typed, stats, tags) : [];
+  const offers = useOffers(isOpen ? typedName(typed) : "");
+  const found = isOpen ? completionsOf(typed, stats, tags, offers) : [];
   const terms = termsOf(typed);
   const { faults } = filterOf(isOpen ? terms.slice(0, -1) : terms, Date.now());
 
