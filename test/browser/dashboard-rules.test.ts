@@ -78,9 +78,17 @@ describe("the filter", () => {
     ]);
   });
 
+  it("searches for the words beside its terms", () => {
+    const text = "oslo state:failed invoice";
+    expect(textOf(termsOf(text))).toBe(text);
+    expect(filterOf(termsOf(text), NOW)).toEqual({ filter: { q: "oslo invoice", state: ["failed"] }, faults: [] });
+    expect(filterOf(termsOf("task_01hf7yat"), NOW).filter).toEqual({ q: "task_01hf7yat" });
+    expect(filterOf(termsOf("x".repeat(201)), NOW)).toMatchObject({ filter: {}, faults: [expect.any(String)] });
+  });
+
   it("says what it does not understand, and leaves it out", () => {
     const { filter, faults } = filterOf(
-      termsOf("state:gone lane:none created:soon word what:ever task:x error: toString:x wait:long"),
+      termsOf("state:gone lane:none created:soon ! what:ever task:x error: toString:x wait:long"),
       NOW,
     );
     expect(filter).toEqual({ task: "x" });

@@ -141,6 +141,23 @@ describe("the list of tasks", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("searches for free words, which stay in the address, and says which tasks are found so", async () => {
+    const found = await api.submit("test.searchable", { text: "a lighthouse near Bergen" });
+    const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, at: "/tasks" });
+    await rowOf(page, found.id).waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type("bergen lighthouse");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => page.locator("tr[data-task]").count(), { timeout: SOON_MS }).toBe(1);
+    await page.reload();
+    await rowOf(page, found.id).waitFor();
+    expect(await page.getByLabel("Filter").inputValue()).toBe("bergen lighthouse");
+    await page.getByLabel("Filter").fill("nowhere-at-all");
+    await page.keyboard.press("Enter");
+    await page.locator(".empty").filter({ hasText: "searchable" }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   it("says of a filter that finds nothing which term excludes the most", async () => {
     const tags = { test: "nothing" };
     await api.submit("test.noop", null, { tags, delay: "1h" });

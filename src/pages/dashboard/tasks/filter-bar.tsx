@@ -56,7 +56,7 @@ export function FilterBar({ text, stats, tags }: { text: string; stats: Stats | 
           aria-autocomplete="list"
           aria-activedescendant={at >= 0 && found[at] ? `filter-${at}` : undefined}
           aria-invalid={faults.length > 0 ? true : undefined}
-          placeholder="state:failed task:… tag.customer:42 created:2h"
+          placeholder="words, an id, or state:failed task:… tag.customer:42 created:2h"
           autocomplete="off"
           spellcheck={false}
           value={typed}

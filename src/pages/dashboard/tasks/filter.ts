@@ -1,6 +1,7 @@
 /** The filter of a list of tasks: as one types it, and as the API takes it. Pure. */
 
 import type { TaskFilter } from "../../../client/index.ts";
+import { isSearch } from "../../../core/search.ts";
 import { LANES, STATES, type State } from "../states.ts";
 import { msOf } from "../words.ts";
 
@@ -26,6 +27,9 @@ export const TERM_NAMES: readonly (readonly [string, string])[] = [
   ["finished", "the same for its end"],
 ];
 
+/** As in the API. */
+const MAX_SEARCH = 200;
+
 const IDS: Readonly<Record<string, string>> = { flow: "flowId", parent: "parentId", root: "rootId" };
 
 /** Reads `state:failed tag.customer:"a b"`. */
@@ -43,14 +47,26 @@ export function textOf(terms: readonly Term[]): string {
   return terms.map(({ name, value }) => (name === "" ? value : `${name}:${quoted(value)}`)).join(" ");
 }
 
+/** The words that stand beside the terms: what is searched for. */
+export function wordsOf(terms: readonly Term[]): string {
+  return terms.flatMap(({ name, value }) => (name === "" ? [value] : [])).join(" ");
+}
+
 /** The filter that terms mean at a time, and the terms that mean nothing, with why. */
 export function filterOf(terms: readonly Term[], now: number): { filter: TaskFilter<string>; faults: string[] } {
   const filter: Record<string, unknown> = {};
   const tags: Record<string, string> = {};
   const faults: string[] = [];
+  const q = wordsOf(terms);
+  if (q !== "") {
+    if (q.length > MAX_SEARCH) faults.push(`${q.slice(0, 20)}…: is more than ${MAX_SEARCH} letters to search for`);
+    else if (!isSearch(q)) faults.push(`${q}: is neither a term nor a word: write name:value`);
+    else filter["q"] = q;
+  }
   for (const term of terms) {
     const { name, value } = term;
     const fault = (why: string) => void faults.push(`${textOf([term])}: ${why}`);
+    if (name === "") continue;
     if (value === "") fault("has no value");
     else if (name.startsWith("tag.")) tags[name.slice("tag.".length)] = value;
     else if (name === "state") {
@@ -71,7 +87,6 @@ export function filterOf(terms: readonly Term[], now: number): { filter: TaskFil
       else filter[`${name}LongerThan`] = msOf(span);
     } else if (Object.hasOwn(IDS, name)) filter[IDS[name]!] = value;
     else if (name === "task" || name === "error" || name === "schedule") filter[name] = value;
-    else if (name === "") fault("is no term: write name:value");
     else fault(`there is no term ${name}`);
   }
   if (Object.keys(tags).length > 0) filter["tags"] = tags;

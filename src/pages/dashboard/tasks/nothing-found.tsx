@@ -5,7 +5,7 @@ import { curlOf } from "../call.ts";
 import { Copyable } from "../parts/as-code.tsx";
 import { client, may } from "../session.ts";
 import { many } from "../words.ts";
-import { filterOf, textOf, type Term } from "./filter.ts";
+import { filterOf, textOf, wordsOf, type Term } from "./filter.ts";
 
 /** So many tasks are counted, at most. */
 const COUNTED = 100;
@@ -54,6 +54,12 @@ function Excluded({ terms }: { terms: readonly Term[] }) {
   return (
     <section class="empty">
       <h2>No task fits this filter</h2>
+      {wordsOf(terms) !== "" && (
+        <p>
+          Words find only tasks whose definition is <code>searchable</code>: in their input, tags and error message. The
+          beginning of an id finds any task.
+        </p>
+      )}
       {found === null && <p>Looking which term excludes the most…</p>}
       {found?.length === 0 && <p>Without any one of its terms there is nothing either.</p>}
       <ul>
