@@ -11,6 +11,8 @@ import { layoutOf } from "../../src/pages/dashboard/flows/layout.ts";
 import { jsonDiff } from "../../src/pages/dashboard/parts/json-diff.ts";
 import { tagsOf, tagWords } from "../../src/pages/dashboard/parts/tag-words.ts";
 import { restartsOf } from "../../src/pages/dashboard/task/restarts.ts";
+import { treeOf } from "../../src/pages/dashboard/task/tree.ts";
+import { undosOf } from "../../src/pages/dashboard/task/undos.ts";
 import { scaleOf, ticksOf } from "../../src/pages/dashboard/task/scale.ts";
 import { segmentsOf } from "../../src/pages/dashboard/task/segments.ts";
 import { completionsOf, typedName } from "../../src/pages/dashboard/tasks/completion.ts";
@@ -197,6 +199,38 @@ describe("the runs of a schedule", () => {
     expect(runs.slice(-2)).toMatchObject([{ state: "failed" }, { taskId: null, words: "missed: overlap" }]);
     expect(runsOf(ticks, []).map(({ state }) => state)).toEqual(["unknown", "missed"]);
   });
+});
+
+it("lets undoing run backwards, each step from where the one after it was undone", () => {
+  const step = (n: number, undone: number | null) => ({
+    name: `s${n}`,
+    kind: "step",
+    startedAt: iso(n),
+    finishedAt: iso(n + 1),
+    error: null,
+    undoneAt: undone === null ? null : iso(undone),
+    undoError: n === 1 ? { type: "Error", message: "no" } : null,
+  });
+  const at = (second: number) => NOW + second * 1_000;
+  const undos = undosOf([step(0, 9), step(1, 7), step(2, 5), step(3, null)]);
+  expect([...undos].map(([i, { start, end, error }]) => [i, start, end, error?.message])).toEqual([
+    [2, at(4), at(5), undefined],
+    [1, at(5), at(7), "no"],
+    [0, at(7), at(9), undefined],
+  ]);
+  expect(undosOf([step(0, null)]).size).toBe(0);
+});
+
+it("draws related tasks as a tree, each once, and those whose maker is not there at its edge", () => {
+  const task = (id: string, parentId: string | null) => ({ id, parentId }) as TaskResource;
+  const rows = [task("e", "gone"), task("d", "b"), task("c", "a"), task("b", "a"), task("a", null)];
+  expect(treeOf(rows).map((branch) => `${branch.depth} ${branch.task.id}`)).toEqual([
+    "0 a",
+    "1 b",
+    "2 d",
+    "1 c",
+    "0 e",
+  ]);
 });
 
 it("offers to run again from a step, up to the first one that was undone", () => {

@@ -143,6 +143,19 @@ describe("a task", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("shows on its timeline what was undone, the last step first", async () => {
+    const task = await api.submit("test.undo", { steps: 2, failAfter: 2, failUndo: 1 });
+    await api.waitForEnd(task.id);
+    const { page, complaints } = await openDashboard(browser, server.url, {
+      key: server.key,
+      at: `/tasks/${task.id}`,
+    });
+    await page.getByRole("img", { name: /undone in .*: s2/ }).waitFor();
+    await page.getByRole("img", { name: /could not be undone: Error: s1/ }).waitFor();
+    expect(await page.locator(".stretch[data-kind=undo]").count()).toBe(2);
+    expect(complaints).toEqual([]);
+  });
+
   it("shows the tasks that it has made, on its timeline and by a list", async () => {
     const task = await api.submit("test.spawn", { task: "test.noop", input: null, n: 2 });
     await api.waitForEnd(task.id);
@@ -151,6 +164,7 @@ describe("a task", () => {
       at: `/tasks/${task.id}?tab=related`,
     });
     await expect.poll(() => page.locator(".stretch[data-kind=child]").count(), { timeout: SOON_MS }).toBe(2);
+    await expect.poll(() => page.locator("#tab-panel [data-depth='1']").count(), { timeout: SOON_MS }).toBe(2);
     await page.getByRole("link", { name: "All that goes back to the same task" }).click();
     await expect.poll(() => page.locator("tr[data-task]").count(), { timeout: SOON_MS }).toBe(3);
     await page.getByText("3 tasks").waitFor();

@@ -9,6 +9,7 @@ import { columnsOf } from "../tasks/columns.tsx";
 import { tasksHref } from "../tasks/filter.ts";
 import { TaskTable } from "../tasks/task-table.tsx";
 import type { TabProps } from "./tab-props.ts";
+import { treeOf } from "./tree.ts";
 
 const MOST = 50;
 const EVERY_MS = 5_000;
@@ -26,15 +27,20 @@ export function Related({ task }: TabProps) {
       )}
       <Loaded from={read}>
         {(kin) => {
-          const rows = kin.filter((each) => each.id !== id);
-          if (rows.length === 0)
+          const tree = treeOf(kin);
+          if (!kin.some((each) => each.id !== id))
             return <Empty>It was submitted by itself, has made no other, and waits for none.</Empty>;
           return (
             <>
               <p>
                 <a href={tasksHref({ root: rootId })}>All that goes back to the same task</a>
               </p>
-              <TaskTable rows={rows} columns={columnsOf("state,task,why,run,age")} label="Related tasks" />
+              <TaskTable
+                rows={tree.map((branch) => branch.task)}
+                depths={tree.map(({ depth }) => depth)}
+                columns={columnsOf("state,task,why,run,age")}
+                label="Related tasks"
+              />
             </>
           );
         }}

@@ -5,7 +5,7 @@ import type { TaskEvent } from "../../../client/index.ts";
 import type { TaskResource } from "../../../contract/task.ts";
 import { ONCE, usePolled } from "../polled.ts";
 import { client } from "../session.ts";
-import type { Step } from "./step-rows.tsx";
+import type { Step } from "./step.ts";
 
 /** Reads the steps, and again whenever an event tells of one. */
 export function useSteps({ id }: TaskResource, events: readonly TaskEvent[]): readonly Step[] {

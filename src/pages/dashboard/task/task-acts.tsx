@@ -14,7 +14,7 @@ import { canRetry, isEnded, isUnstarted } from "../states.ts";
 import { askChange, askPause, askResume, askRunNow } from "./change-acts.tsx";
 import { editedInput, EditedInputField, inputSchemaOf } from "./edited-input.tsx";
 import { restartsOf, restartWords } from "./restarts.ts";
-import type { Step } from "./step-rows.tsx";
+import type { Step } from "./step.ts";
 
 /** So many steps are read; a retry from a later one is made by the API. */
 const MOST_STEPS = 500;

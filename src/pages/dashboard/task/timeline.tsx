@@ -8,7 +8,8 @@ import { clockWords, durationWords, shortened } from "../words.ts";
 import { Bar, Line } from "./bar.tsx";
 import { scaleOf, ticksOf, type Scale } from "./scale.ts";
 import { segmentsOf, totalsOf, type Segment } from "./segments.ts";
-import { StepRows, type Step } from "./step-rows.tsx";
+import { StepRows } from "./step-rows.tsx";
+import type { Step } from "./step.ts";
 
 interface TimelineProps {
   task: TaskResource;

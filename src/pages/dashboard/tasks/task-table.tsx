@@ -12,11 +12,13 @@ export interface TaskTableProps {
   rows: readonly TaskResource[];
   columns: readonly Column[];
   label: string;
+  /** Of a tree: how deep each row stands. */
+  depths?: readonly number[];
   /** Told when somebody looks at a row, and when no longer. */
   onHold?: (isHeld: boolean) => void;
 }
 
-export function TaskTable({ rows, columns, label, onHold }: TaskTableProps) {
+export function TaskTable({ rows, columns, label, depths, onHold }: TaskTableProps) {
   const [at, show] = useState(-1);
   // Keys may come faster than the page is drawn.
   const latest = useRef(-1);
@@ -100,6 +102,7 @@ export function TaskTable({ rows, columns, label, onHold }: TaskTableProps) {
               )}
               {columns.map(({ name, title, cell }) => (
                 <td key={name} class={`col-${name.replace(/:.*/, "")}`} data-title={title}>
+                  {name === "task" && <Indent depth={depths?.[i] ?? 0} />}
                   {cell(task)}
                 </td>
               ))}
@@ -108,5 +111,19 @@ export function TaskTable({ rows, columns, label, onHold }: TaskTableProps) {
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** So deep a tree is drawn; what is deeper stands there, too. */
+const DEEPEST = 8;
+
+function Indent({ depth }: { depth: number }) {
+  if (depth === 0) return null;
+  return (
+    <span class="soft" data-depth={depth}>
+      <span aria-hidden="true" style={{ display: "inline-block", width: `${Math.min(depth, DEEPEST) - 1}rem` }} />
+      <span aria-hidden="true">└ </span>
+      <span class="unseen">{`level ${depth}: `}</span>
+    </span>
   );
 }
