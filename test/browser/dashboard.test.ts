@@ -141,6 +141,23 @@ describe("the list of tasks", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("teaches how to submit the first task, with the own key where that is asked for", async () => {
+    const { body } = await apiOf(server.root).post<{ key: string }>("/v1/keys", {
+      name: "first",
+      tenant: "nobody-yet",
+      scopes: ["read", "submit"],
+    });
+    const { page, complaints } = await openDashboard(browser, server.url, { key: body.key, at: "/tasks" });
+    const line = page.locator(".empty pre");
+    await line.filter({ hasText: '"Authorization: Bearer $API_KEY"' }).waitFor();
+    expect(await page.content()).not.toContain(body.key);
+    await page.getByRole("button", { name: "With my key" }).click();
+    expect(await line.textContent()).toContain(`'Authorization: Bearer ${body.key}'`);
+    await page.getByRole("button", { name: "With my key" }).click();
+    expect(await page.content()).not.toContain(body.key);
+    expect(complaints).toEqual([]);
+  });
+
   it("searches for free words, which stay in the address, and says which tasks are found so", async () => {
     const found = await api.submit("test.searchable", { text: "a lighthouse near Bergen" });
     const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, at: "/tasks" });

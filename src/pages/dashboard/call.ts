@@ -9,12 +9,14 @@ export interface Call {
   body?: unknown;
 }
 
-/** The call as a line for a shell, which takes the key from its environment. */
-export function curlOf({ method, path, body }: Call): string {
+/** The call as a line for a shell, which takes the key from its environment unless it is given here. */
+export function curlOf({ method, path, body }: Call, key?: string): string {
   const lines = [
     `curl ${method === "GET" || (method === "POST" && body !== undefined) ? "" : `-X ${method} `}${quoted(BASE + path)}`,
   ];
-  lines.push(`-H "Authorization: Bearer $API_KEY"`);
+  lines.push(
+    key === undefined ? `-H "Authorization: Bearer $API_KEY"` : `-H ${quoted(`Authorization: Bearer ${key}`)}`,
+  );
   if (body !== undefined) lines.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`);
   return lines.join(" \\\n  ");
 }

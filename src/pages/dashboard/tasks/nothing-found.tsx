@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { curlOf } from "../call.ts";
 import { Copyable } from "../parts/as-code.tsx";
-import { client, may } from "../session.ts";
+import { client, may, session } from "../session.ts";
 import { many } from "../words.ts";
 import { filterOf, textOf, wordsOf, type Term } from "./filter.ts";
 
@@ -17,12 +17,23 @@ export function NothingFound({ terms }: { terms: readonly Term[] }) {
 }
 
 function FirstTask() {
+  const [hasKey, setHasKey] = useState(false);
   const body = { task: "process_item", input: { name: "herb garden", steps: 5 } };
+  // The key is part of what is drawn only while somebody asks for it.
+  const key = hasKey ? session.value?.key : undefined;
   return (
     <section class="empty">
       <h2>No task yet</h2>
       <p>Tasks that are submitted appear here by themselves. This submits one:</p>
-      <Copyable text={curlOf({ method: "POST", path: "/v1/tasks", body })} label="curl" />
+      <Copyable text={curlOf({ method: "POST", path: "/v1/tasks", body }, key)} label="curl" />
+      {may("submit") && (
+        <p>
+          <button type="button" class="quiet" aria-pressed={hasKey} onClick={() => setHasKey(!hasKey)}>
+            With my key
+          </button>{" "}
+          {hasKey && <span class="hint">Whoever reads this line can use your key.</span>}
+        </p>
+      )}
       {may("submit") && (
         <p>
           Or fill in <a href="#/submit/process_item">the form</a>.
