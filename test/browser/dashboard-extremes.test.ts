@@ -1,4 +1,4 @@
-/** The dashboard where there is much of something. */
+/** The dashboard where there is much of something, or what others have written is hostile. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { FlowResource } from "../../src/contract/flow.ts";
@@ -6,7 +6,7 @@ import { apiOf, type Api } from "../http/api.ts";
 import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { runs } from "../setup/runs.ts";
 import { shareBrowser } from "./chromium.ts";
-import { openDashboard, SOON_MS } from "./dashboard-page.ts";
+import { openDashboard, show, SOON_MS } from "./dashboard-page.ts";
 
 let browser: Browser;
 let server: SharedServer;
@@ -86,6 +86,82 @@ it("keeps the row under the pointer where it is while 60 tasks a second come and
   expect(await page.evaluate("[...window.places].length")).toBe(1);
   expect(await page.evaluate("window.places.has('gone')")).toBe(false);
   expect(complaints).toEqual([]);
+});
+
+it("shows what others have written as text, in every view", async () => {
+  const evil = `<script>window.hit = 1</script><img src=x onerror="window.hit = 1"> 'single' "double" \u202Ereversed\u202C \u200F${"long ".repeat(2_000)}`;
+  const short = evil.slice(0, 190);
+  const failed = await api.waitForEnd(
+    (await api.submit("test.fail", { message: evil, retryable: false }, { tags: { evil: short } })).id,
+  );
+  const waits = await api.submit("test.signal", { name: "go" }, { tags: { evil: short } });
+  const result = await api.waitForEnd((await api.submit("test.identity", { value: { [short]: evil } })).id);
+  const stopped = await api.submit("test.noop", null, { delay: "1h", concurrency: { key: short, limit: 1 } });
+  const held = await api.submit("test.nap", { ms: 3_600_000 }, { concurrency: { key: short, limit: 1 } });
+  await api.post(`/v1/tasks/${stopped.id}/cancel`, { reason: evil.slice(0, 500) });
+  const schedule = {
+    cron: "0 0 1 1 *",
+    task: "test.fail",
+    input: { message: evil },
+    options: { tags: { evil: short } },
+  };
+  await api.call("PUT", "/v1/schedules/evil", { body: schedule });
+  const { body: hook } = await api.post<{ id: string }>("/v1/webhooks", {
+    url: "http://127.0.0.1:9/?q=<script>",
+    description: short,
+  });
+  await api.post("/v1/keys", { name: short.slice(0, 100), scopes: ["read"] });
+  const { body: flow } = await api.post<FlowResource>("/v1/flows", {
+    chain: [{ task: "test.fail", input: { message: evil, retryable: false } }, { task: "test.noop" }],
+  });
+  const filter = encodeURIComponent(`tag.evil:${JSON.stringify(short)}`);
+
+  const { page, complaints } = await openDashboard(browser, server.url, { key: server.key });
+  const at = new Date().toISOString();
+  const line = { seq: 1, type: "log", at, data: { level: "error", message: evil, data: { [short]: evil } } };
+  const told = [line, { seq: 2, type: "output", at, data: evil }, { seq: 3, type: "done", at, data: result }];
+  await page.route(`**/v1/tasks/${result.id}/events**`, (route) =>
+    route.fulfill({
+      contentType: "text/event-stream",
+      body: told.map((event) => `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join(""),
+    }),
+  );
+  const views: [at: string, shows: string][] = [
+    ["/now", "tr[data-error]"],
+    ["/errors", "tr[data-error]"],
+    ["/tasks?cols=state,task,why,tags,input,result", `tr[data-task="${failed.id}"]`],
+    [`/tasks?f=${filter}`, `tr[data-task="${failed.id}"]`],
+    [`/tasks/${failed.id}`, ".head .error"],
+    [`/tasks/${failed.id}?tab=events`, "#tab-panel tbody tr"],
+    [`/tasks/${failed.id}?tab=code`, "#tab-panel pre"],
+    [`/tasks/${result.id}`, ".json"],
+    [`/tasks/${result.id}?tab=log`, ".log li"],
+    [`/tasks/${result.id}?tab=events`, "#tab-panel tbody tr"],
+    [`/tasks/${waits.id}`, ".why-sentence"],
+    [`/tasks/${stopped.id}`, ".head .error"],
+    [`/flows/${flow.id}?as=list`, "tr[data-node]"],
+    ["/schedules/evil", ".json"],
+    ["/limits", "tr[data-limit]"],
+    [`/webhooks/${hook.id}`, ".head"],
+    ["/webhooks", "tbody tr"],
+    ["/keys", "tr[data-key]"],
+    ["/keys/audit", "tbody tr"],
+  ];
+  const silent: string[] = [];
+  for (const [place, shows] of views) {
+    await show(page, place);
+    await page.locator(shows).first().waitFor();
+    // What is cut short to a label need not hold all of it, but the beginning is there as text.
+    if (!(await page.locator("main").textContent())!.includes("<script>")) silent.push(place);
+    expect(await page.evaluate("[window.hit, document.querySelectorAll('main script, main img').length]")).toEqual([
+      undefined,
+      0,
+    ]);
+    expect([place, await page.evaluate("document.documentElement.scrollWidth <= innerWidth")]).toEqual([place, true]);
+  }
+  expect(silent).toEqual([]);
+  expect(complaints).toEqual([]);
+  await api.post(`/v1/tasks/${held.id}/cancel`, {});
 });
 
 /** How many elements the page has. */
