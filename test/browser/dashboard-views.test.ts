@@ -67,6 +67,35 @@ it("tells how the work stands, and of the same errors together, which it resolve
   expect(complaints).toEqual([]);
 });
 
+it("names who holds a limit, who waits for it and who has changed it, and previews a schedule", async () => {
+  const concurrency = { key: "few", limit: 5 };
+  const holder = await api.submit("test.sleep", { ms: 600_000 }, { timeout: "14m", concurrency });
+  await api.waitUntil(holder.id, ({ state }) => state === "running");
+  await api.call("PUT", "/v1/limits/concurrency::few", { body: { limit: 1 } });
+  const waiter = await api.submit("test.noop", null, { concurrency });
+  const { page, complaints } = await openDashboard(browser, server.url, { key: server.key, at: "/limits" });
+  const row = page.locator('tr[data-limit="concurrency::few"]');
+  await row.locator(`[data-title="Held by"] a[href="#/tasks/${holder.id}"]`).waitFor();
+  await row.locator(`[data-title="Waiting"] a[href="#/tasks/${waiter.id}"]`).waitFor();
+  await row.getByRole("link", { name: server.keyId }).waitFor();
+  await row.locator('[data-title="Set by"]').filter({ hasText: ", since" }).waitFor();
+  await page.locator('tr[data-lane="default"] [data-title="Oldest wait"] time').waitFor();
+  await api.post(`/v1/tasks/${holder.id}/cancel`);
+
+  await show(page, "/schedules");
+  await page.getByRole("button", { name: "New schedule…" }).click();
+  const runs = page.getByRole("dialog").locator("[data-preview] li");
+  await page.getByLabel("Time zone").fill("UTC");
+  await page.getByLabel("When").fill("0 12 1 1 *");
+  expect(await runs.allTextContents()).toEqual(
+    Array.from({ length: 5 }, () => expect.stringContaining("-01-01 12:00")),
+  );
+  await page.getByLabel("When").fill("0 12 1");
+  await expect.poll(() => runs.count(), { timeout: SOON_MS }).toBe(0);
+  await page.keyboard.press("Escape");
+  expect(complaints).toEqual([]);
+});
+
 it("draws a flow of 300 tasks folded, and lists them", async () => {
   const inputs = Array.from({ length: 298 }, (_, i) => ({ value: i }));
   const { body: flow } = await api.post<FlowResource>("/v1/flows", {
