@@ -43,8 +43,8 @@ interface Asked {
 async function call(method: string, path: string, body?: unknown, key = as["owner"]!) {
   const headers = { authorization: `Bearer ${key}`, "cf-connecting-ip": "203.0.113.7" };
   const response = await service.fetch(path, { method: method.toUpperCase(), body, headers });
-  const text = await response.text();
-  return { status: response.status, body: (text === "" ? null : JSON.parse(text)) as Record<string, unknown> };
+  const isJson = response.headers.get("content-type")?.includes("json") === true;
+  return { status: response.status, body: isJson ? await response.json<Record<string, unknown>>() : {} };
 }
 
 async function made(method: string, path: string, body?: unknown): Promise<string> {
