@@ -257,6 +257,7 @@ async function copySources(to: string, carrier: string): Promise<void> {
     "src",
     "scripts",
     "command",
+    "test/tools/package.json",
     "wrangler.toml",
     "tsconfig.json",
     "package.json",
