@@ -113,11 +113,11 @@ async function credentials(environment: NodeJS.ProcessEnv, root: string): Promis
   const known = await wranglersCredentials(environment, root);
   if (known !== null) return known;
   if (!process.stdin.isTTY) {
-    throw new Error("nobody is logged in: set CLOUDFLARE_API_TOKEN (it may edit Workers scripts, D1 and Queues)");
+    throw new Error("no login to Cloudflare: set CLOUDFLARE_API_TOKEN (it may edit Workers scripts, D1 and Queues)");
   }
   await exitCode(["login"], environment, root);
   const granted = await wranglersCredentials(environment, root);
-  if (granted === null) throw new Error("nobody is logged in: run npx wrangler login");
+  if (granted === null) throw new Error("no login to Cloudflare: run npx wrangler login");
   return granted;
 }
 

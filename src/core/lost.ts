@@ -56,8 +56,8 @@ function placeOf(pointer: string): string {
 }
 
 /**
- * Throws where a later attempt would not find the value that this step gave. Returns a warning where it holds a date: its type says
- * so to whoever reads the step's result, which is a text.
+ * Throws where a later attempt would not find the value that this step gave. Returns a warning where it holds a date: the
+ * step's type says `Date`, and a later attempt reads a text.
  */
 export function demandKept(step: string, value: unknown): string | null {
   const { lost, date } = changesIn(value);

@@ -39,7 +39,7 @@ export interface Layout {
 const FOLD_OVER = 20;
 const SWEEPS = 4;
 
-/** A graph of more boxes shows nobody anything, and a browser is slow with it. */
+/** A graph of more boxes cannot be read, and is slow to draw: a list takes its place. */
 const MOST_BOXES = 400;
 
 /** Whether these nodes make a graph that one can look at, once they are folded. */

@@ -1,4 +1,4 @@
-/** The steps of a task, where it has any. */
+/** Reads the steps of a task, and reads them again as they begin and end. */
 
 import { useEffect } from "preact/hooks";
 import type { TaskEvent } from "../../../client/index.ts";
