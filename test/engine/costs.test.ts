@@ -23,7 +23,7 @@ let objects = 0;
 /** Rows of the sums that an isolate writes down every few seconds, or once what it let in is a hundredth of a quota. */
 let figures = 0;
 
-const isFigures = (verb: string) => /(INTO|UPDATE|FROM) (rollups|usage)$/.test(verb);
+const isFigures = (verb: string) => /(INTO|UPDATE|FROM) (rollups|usage|error_groups)$/.test(verb);
 
 /** Counts what D1 says that it wrote. */
 const counted =
