@@ -19,7 +19,7 @@ import { tellObjects } from "./events/tell.ts";
 import { observe, writeCounts } from "./stats/observe.ts";
 import { expandFor } from "./webhooks/expand.ts";
 
-/** Raised keys for whose waiters messages are sent at once, with a statement for each key; the clock handles the rest. */
+/** For this many raised keys, messages for their waiters are sent at once, by a statement for each key; the clock handles the rest. */
 const MAX_RAISED = 50;
 
 /** When the clock looks again at ends that could not be delivered. */

@@ -28,7 +28,7 @@ export interface Changed {
   tenant: string;
   target: string | null;
   detail?: Record<string, unknown>;
-  /** The change is made in parts, and the log's entry gets the number of what was changed. */
+  /** The change is made in parts, and the log's entry gets the number of things that they change. */
   isCounted?: boolean;
 }
 

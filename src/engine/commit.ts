@@ -10,8 +10,8 @@ import { troubleOf } from "../results/trouble.ts";
 import { announce } from "./announce.ts";
 
 /**
- * How long after its attempt's end a result is offered to a full database, where a purge may make room. Less than what
- * is left of a lease between two heartbeats, so that finished work is not done again.
+ * How long after its attempt's end the write of a result to a full database is tried again, because a purge may make room.
+ * Less than what is left of a lease between two heartbeats, so that finished work is not done again.
  */
 const FULL_PATIENCE_MS = 8_000;
 
@@ -25,7 +25,7 @@ export async function commit(env: Env, commits: Commit[]): Promise<Committed[]> 
   return held;
 }
 
-/** What the end's own commit knows beyond the row: what has failed with which error, and what was and is waited for. */
+/** Adds to an end what only its commit knows: error and tags, the limit that held the attempt back, and what the task waits for now. */
 function withCauses(commits: readonly Commit[]): (end: Committed) => Change {
   const byAttempt = new Map(commits.map((entry) => [`${entry.id}/${entry.attempt}`, entry]));
   return (end) => {
@@ -33,7 +33,7 @@ function withCauses(commits: readonly Commit[]): (end: Committed) => Change {
     if (entry === undefined) return end;
     const { error, tags = null, limitedBy = null, attemptError } = entry;
     const caused = { ...end, limitedBy, waitsFor: waitsFor(end.state, entry), errorType: attemptError?.type ?? null };
-    // What was cancelled meanwhile has another error.
+    // A task that was cancelled meanwhile has another error.
     return end.state === "failed" ? { ...caused, error, tags } : caused;
   };
 }

@@ -31,7 +31,10 @@ export async function deleteFlow(env: Env, flowId: string, audit: Audit | null =
 
 /** What a purge has left of the tasks that it was given. */
 export interface Purge {
-  /** When the clock must look at a task again, in ms since the epoch. Null: never, another member leads to its flow; undefined: unknown. */
+  /**
+   * When the clock must look at a task again, in ms since the epoch. Null: never, because another member of its flow has the timer;
+   * undefined: unknown.
+   */
   kept: Map<string, number | null | undefined>;
   /** Members of flows that were not removed because of `chunk`. */
   left: string[];
@@ -96,7 +99,7 @@ async function purgeRest(env: Env, ids: string[], now: number, chunk: number, fi
       continue;
     }
     const until = ended.find((each) => each.id === flow.id)?.retainUntil ?? flow.retainUntil;
-    // One timer is enough for all of them.
+    // One timer is enough for all members of a flow.
     for (const [i, id] of members.entries()) {
       kept.set(id, i > 0 ? null : until !== null && until > now ? nextPurge(until) : undefined);
     }

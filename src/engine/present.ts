@@ -8,7 +8,7 @@ import { JsonText } from "../core/stored-json.ts";
 import { NO_START, type Wait } from "../core/settle.ts";
 import { historyOf, jsonOf, OVERFLOW, type TaskRow, type WholeTaskRow } from "../results/task-row.ts";
 
-/** What of a task is shown. */
+/** Which parts of a task are shown, and how. */
 export interface View {
   /** The single-task read shows its attempts; lists do not. */
   attempts?: boolean;

@@ -41,7 +41,7 @@ interface Known {
   used: Use;
   /** Let in by this isolate since, less what has ended in it: not yet added to the row. */
   untold: Use;
-  /** Until when the row is not asked again; 0: it was never asked. In ms since the epoch. */
+  /** Until when the row is not read again, in ms since the epoch; 0: it was never read. */
   until: number;
 }
 
@@ -151,7 +151,7 @@ export function takeUntold(): TenantUse[] {
   return changes;
 }
 
-/** Throws 429 where the tenant has as many as it may. Requests at the same moment may pass the quota. */
+/** Throws 429 where the tenant has as many as its quota allows. Concurrent requests may pass the quota. */
 export async function demandRoomFor(env: Env, what: "schedules" | "keys", tenant: string, now: number): Promise<void> {
   const max = quotasFor(env, tenant)[what];
   const used = await countOwned(env.DB, what, tenant, max, now);
@@ -206,7 +206,7 @@ function reachedBy(tenant: string, quotas: Quotas, more: Use): keyof Use | null 
   return USED_NAMES.find((name) => more[name] > 0 && used[name] + more[name] > quotas[name]) ?? null;
 }
 
-/** The same once the tenant's row was asked, where it must be; null where there is room. */
+/** The same, with the tenant's row read again where this isolate has let in much or knows of no room; null where there is room. */
 async function lookFor(env: Env, tenant: string, quotas: Quotas, more: Use, now: number) {
   const own = remembered(tenant);
   const isWanted = (name: keyof Use) => more[name] > 0;
@@ -226,11 +226,11 @@ async function lookFor(env: Env, tenant: string, quotas: Quotas, more: Use, now:
 }
 
 /**
- * Adds what was let in to the tenant's row, and reads what other isolates have added. Where D1 does not answer, nothing is
- * refused for that.
+ * Adds what was let in to the tenant's row, and reads what other isolates have added. Throws nothing where D1 does not answer:
+ * the quota is then judged by what is known.
  */
 async function ask(env: Env, tenant: string, own: Known, now: number): Promise<void> {
-  // Concurrent requests do not ask too: they go by what is known.
+  // Concurrent requests do not read the row as well: they use what is known.
   own.until = now + KNOWN_FOR_MS;
   const change = { tenant, ...own.untold };
   tell(own);

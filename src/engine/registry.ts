@@ -16,12 +16,12 @@ export interface Application {
   routes?: Hono<{ Bindings: Env }>;
 }
 
-/** Of the bindings; named here, because a project that installs the package describes its own `Env`. */
+/** The one binding that is read here. Not `Env`, because a project that installs the package describes an `Env` of its own. */
 interface Fixtures {
   FIXTURES?: string;
 }
 
-/** Tasks of these names are the system's own: a worker finds them before any of these. */
+/** Names that begin with this are those of the system's own tasks, among which a worker looks first. */
 const RESERVED = "lovage.";
 
 let offered: ReadonlyMap<string, TaskDefinition> = new Map();

@@ -9,9 +9,9 @@ export interface RequestKey {
   key: string;
   /** Of the request's path and body. */
   fingerprint: string;
-  /** Names the API key that asks. */
+  /** Names the API key of the request. */
   madeBy?: string;
-  /** Others that the same request may have been stored with: under older keys. */
+  /** The fingerprints that the same request has under older keys: it may have been stored with one of them. */
   olderFingerprints?: readonly string[];
 }
 

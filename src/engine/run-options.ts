@@ -27,11 +27,11 @@ type Kept = Omit<Options, (typeof PLACED)[number]>;
 
 /** What stands in the row's `options`, as JSON. */
 export interface RunOptions extends Kept {
-  /** Set by a retry: this run keeps of the journal what had ended before this place. */
+  /** Set by a retry, for this run: it keeps the calls that had ended before this place in the journal of the run before. */
   from?: { run: number; before: number };
   timeoutMs?: number;
   softTimeoutMs?: number;
-  /** Told of this task's end. Messages are signed with its own secret (sealed), or without one with the tenant's. Never shown. */
+  /** Receives this task's end, signed with its own secret (sealed), or where it has none with the tenant's. Never shown. */
   webhook?: { url: string; events?: WebhookEvent[] | undefined; secret?: string | undefined };
 }
 

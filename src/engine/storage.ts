@@ -16,7 +16,7 @@ const ACCEPTED_BELOW = 0.88;
 /** The part from which accepted work stores no more work either: ticks of schedules and children wait, and signals are refused. */
 const HELD_FROM = 0.97;
 
-/** How often an isolate that refuses asks how large the database is, if no other answer tells. */
+/** How often an isolate that refuses work reads the size of the database, unless another answer of D1 tells it. */
 const MEASURED_FOR_MS = 5_000;
 
 let isRefusing = false;

@@ -21,7 +21,7 @@ export async function storeAll(
   tasks: NewTask[],
 ): Promise<ReadonlyMap<string, Drain>> {
   const inserting = insertTasks(env.DB, tasks);
-  // Its call to D1 may be that of other events, too: it goes on where the caller leaves.
+  // The call to D1 may carry statements of other events too, so it goes on where the caller closes the connection.
   background.waitUntil(inserting.catch(() => undefined));
   const { refused, raised } = await inserting;
   const stored = refused.size === 0 ? tasks : tasks.filter((task) => !refused.has(task.id));

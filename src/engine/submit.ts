@@ -35,7 +35,7 @@ export async function submit(
   }
   let made: ReadonlySet<string> | undefined;
   const store = async () => {
-    // Otherwise the statement that stores the tasks looks for the key. Since the first request a window may have passed.
+    // Items that share a task are stored before the key is looked for, and since the first request their window may have closed.
     if (tasks.length === 0 || prepared.some((each) => each.ok && each.share)) {
       const earlier = await recall(env, prepared, request, now);
       if (earlier) return earlier;

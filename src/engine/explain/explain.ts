@@ -29,7 +29,7 @@ export async function explain(env: Env, row: TaskRow, now: number): Promise<Expl
   };
 }
 
-/** Where the running code does not know the task. It is tried for as long as its attempts last, by the time between two of them. */
+/** For a task that the running code does not know. `until`: its last try, from the number of tries left and the time between two. */
 function unknown(env: Env, row: TaskRow, now: number): Finding[] {
   if (isTerminal(row.state) || isKnown(row.task, env)) return [];
   const left = Math.max(0, UNKNOWN_TASK_TRIES - triedInVain(row));
@@ -50,7 +50,7 @@ async function find(env: Env, row: TaskRow, now: number): Promise<Finding[]> {
       return only({
         code: "running",
         attempt: row.attempt,
-        // Attempts that have waited or were cut off have a number, and use up none that may fail.
+        // Attempts that waited or were cut off have a number too, but do not count as failures.
         ...(row.attempt - 1 > row.failures ? { failures: row.failures, maxAttempts: row.maxAttempts } : {}),
         leaseUntil: iso(row.leaseUntil),
         ...(row.undo === null ? {} : { undoing: true }),

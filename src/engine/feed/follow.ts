@@ -9,7 +9,7 @@ import { progressObject } from "../events/tell.ts";
 /** How often, in ms, a feed without changes yields null. */
 const IDLE_MS = 10_000;
 
-/** A listener so many frames behind begins anew. */
+/** A listener that is this many frames behind gets a new socket. */
 const MAX_BEHIND = 20;
 
 /** Yields a frame at once, one a second while anything changes, and null where nothing did for a while. Ends with the signal. */

@@ -9,15 +9,15 @@ import { tenantOfFeed, type FeedRoom } from "../../progress/feed-room.ts";
 import { closeFeed, openFeed, takeChanges } from "../../results/feed.ts";
 import { countLiveByTask } from "../../results/live-counts.ts";
 
-/** Between two looks, and after one that failed. */
+/** Time between two looks, and until the next one after a look that failed. */
 const LOOK_EVERY_MS = 1_000;
 const AGAIN_MS = 3_000;
 
-/** For how long changes are noted unless that is renewed, and when it is. */
+/** Changes are noted for this long; after `RENEW_MS` the time is extended. */
 const OPEN_MS = 90_000;
 const RENEW_MS = 30_000;
 
-/** One statement's worth of tasks: a frame tells how many there are, roughly where they are many. */
+/** Tasks that one statement can count. Where there are more, the counts of a frame are lower bounds (`capped`). */
 const MAX_COUNTED = 2_399;
 
 const TAG = "feed";

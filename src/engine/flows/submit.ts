@@ -17,8 +17,8 @@ interface SubmittedFlow {
 }
 
 /**
- * Stores the flow and sends messages for the tasks that start it. Returns its id, the flow where this request has made it (`made`; null:
- * an earlier one has), and whether this request or one of the same API key has (`isOwn`). Throws a 422 with every fault of the graph.
+ * Stores the flow and sends messages for the tasks that start it. Returns its id; `made`: the flow, or null where an earlier request
+ * has made it; `isOwn`: whether this request or one of the same API key has made it. Throws a 422 with every fault of the graph.
  */
 export async function submitFlow(
   env: Env,

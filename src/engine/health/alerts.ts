@@ -1,6 +1,6 @@
 /**
- * Raises and closes a tenant's alerts. Each step may be the last one: the row says what is still to be told, and the ids of
- * deliveries follow from it, so that telling it again makes nothing twice.
+ * Raises and closes a tenant's alerts. The invocation may be cut off after any step: the row of an alert says what is still to be
+ * told, and the ids of the deliveries follow from the row, so that a repetition makes no second delivery.
  */
 
 import type { AlertResource } from "../../contract/alert.ts";
@@ -29,12 +29,12 @@ export async function watchTenant(env: Env, tenant: string, now: number): Promis
   await markTold(env.DB, tenant, untold);
 }
 
-/** What may be there though it was not seen. */
+/** Codes of alerts whose cause this look may have missed, because it did not read all rows. */
 function unsureAfter({ isWhole, isMissedWhole }: Seen): AlertCode[] {
   return [...(isWhole ? [] : (["lane-stalled"] as const)), ...(isMissedWhole ? [] : (["schedule-missed"] as const))];
 }
 
-/** Makes the clock look soon where an endpoint listens to alerts: nothing else may be due. */
+/** Makes the clock tick now where an endpoint listens to alerts, because nothing else may be due. */
 export async function lookForAlerts(env: Env, { events }: WebhookRow, now: number): Promise<void> {
   if (events.includes('"alert.')) await announce(env, { lookAt: now }, now);
 }

@@ -1,4 +1,4 @@
-/** Looks at a tenant's work, as the rules of core/health.ts want to see it. */
+/** Reads what the rules of core/health.ts judge a tenant's work by. */
 
 import { LANES } from "../../core/bounds.ts";
 import { performances, sumOf, type Counts, type Performance } from "../../core/counts.ts";
@@ -9,7 +9,7 @@ import { beginningOf, readSpans, SPANS } from "../../results/rollups.ts";
 import { describeQuotas } from "../quota.ts";
 import { storageOf } from "../storage.ts";
 
-/** Hours whose figures are what is usual: a day, without the hour that goes on. */
+/** The hours before the current one whose figures count as usual. */
 const USUAL_HOURS = 24;
 
 /** `clockLagMs`: null where it is not known. */
@@ -36,7 +36,7 @@ export async function lookAtHealth(env: Env, tenant: string, now: number, clockL
       running: of("running")?.count ?? 0,
       waitsSince: of("queued")?.since ?? null,
       runsSince: of("running")?.since ?? null,
-      // Something moved at any time of that minute.
+      // At which time of the minute something moved is not known, so its end is taken.
       movedAt: recent.filter((row) => hasMoved(row, lane)).map(({ at }) => Math.min(now, at + SPANS.minute - 1)),
       usualMs: own === undefined ? null : quantile(own.run, 0.95),
       held: holder === undefined ? null : holder,

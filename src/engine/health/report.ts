@@ -1,4 +1,4 @@
-/** Says how a tenant's work stands. */
+/** The health report of a tenant. */
 
 import { clockOf } from "../../broker/poke.ts";
 import { reportOf, type Report } from "../../core/health.ts";
@@ -6,7 +6,7 @@ import { within } from "../../results/within.ts";
 import { writeCounts } from "../stats/observe.ts";
 import { lookAtHealth } from "./look.ts";
 
-/** A clock that does not answer in this time is not waited for: `GET /health` says what is wrong. */
+/** How long the report waits for the clock. `GET /health` says why a clock does not answer. */
 const CLOCK_MS = 2_000;
 
 /** The report at `now`, in ms since the epoch. */

@@ -22,7 +22,7 @@ export interface LinkMaker {
   expiresAt: number | null;
 }
 
-/** The service itself: the public door, and tasks that ask for a callback address. */
+/** The service itself: routes that are open without a key (`app/routes.ts`), and tasks that ask for a callback address. */
 export const SYSTEM = "system";
 
 export interface Link {

@@ -90,7 +90,7 @@ async function openEnd(env: Env, end: Ended, { tenant, task, text, sealed }: Non
   return { ...end, result: putBack(JSON.parse(text), taken) };
 }
 
-/** What an input is compared by where tasks of the same input share a run. With secrets in it, a name that tells nothing of them. */
+/** The text that is the same for inputs that may share a run: the input, or an HMAC where it has secrets, so that it reveals none. */
 export async function nameOfInput(env: Env, { secrets }: NewTask, text: string): Promise<string> {
   if (secrets === undefined || secrets.taken.length === 0) return text;
   return (await macs(env, `${text}\n${JSON.stringify(secrets.taken)}`))[0]!;

@@ -1,4 +1,4 @@
-/** The groups of a tenant's failures: lists them, and says that one is resolved or ignored. */
+/** The groups of a tenant's failures: lists them, resolves them and ignores them. */
 
 import type { ErrorGroupResource } from "../../contract/error-group.ts";
 import type { GroupState } from "../../core/error-groups.ts";

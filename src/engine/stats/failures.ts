@@ -15,7 +15,7 @@ let failed = new Map<string, Map<string, Failures>>();
 
 /** Puts a task that has failed into the group of its error. `at`: ms since the epoch. */
 export function noteFailure(tenant: string, task: string, { id, error, tags }: Change, at: number): void {
-  // What failed because another task did tells nothing new: no statement that ends such tasks passes their errors here.
+  // A task that ended because another one failed has no error here: the statements that end such tasks do not pass it.
   if (!error) return;
   const group = groupOf(task, error);
   const groups = failed.get(tenant) ?? new Map<string, Failures>();

@@ -10,12 +10,12 @@ export interface Window {
   counts: Counts;
 }
 
-/** The last 60 minutes, the one that goes on included. */
+/** The last 60 minutes, the current one included. */
 export function readHour(env: Env, tenant: string, now: number): Promise<Window> {
   return readWindow(env, tenant, SPANS.minute, 60, now);
 }
 
-/** The last 24 hours, the one that goes on included. */
+/** The last 24 hours, the current one included. */
 export function readDay(env: Env, tenant: string, now: number): Promise<Window> {
   return readWindow(env, tenant, SPANS.hour, 24, now);
 }

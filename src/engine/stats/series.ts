@@ -49,7 +49,7 @@ export async function describeSeries(
   return { span, stepMs, names, items, marks: await readMarks(env, begins, stepMs, now) };
 }
 
-/** What happened to the service meanwhile. Of minutes, those are read whose hours have any. */
+/** What happened to the service in this time. Minutes are read only where their hour has such a mark. */
 async function readMarks(env: Env, begins: readonly number[], stepMs: number, now: number): Promise<Series["marks"]> {
   const hourOf = (at: number) => beginningOf(SPANS.hour, at);
   const isFine = stepMs === SPANS.minute;
@@ -79,7 +79,7 @@ function present(
   };
 }
 
-/** Of what was counted from `begins` on, the names of the largest. Whole hours are a row each, also where points are minutes. */
+/** The names of the groups with the largest counts. Whole hours are read as one row each, also where the points are minutes. */
 async function namesOf(
   env: Env,
   tenant: string,
@@ -101,10 +101,10 @@ async function namesOf(
 /** Rows that are read at a time: one may hold hundreds of counters of each task on each lane. */
 const SLICE = 60;
 
-/** Of hours, which become days when they are a month old: until then a day is the sum of its hours. */
+/** In days. Hours become days when they are a month old, so a day that is not older than this is read as the sum of its hours. */
 const DAYS_OF_HOURS = 32;
 
-/** From when on days are read as hours. */
+/** The time from which days are read as hours. */
 function hoursOf(stepMs: number, now: number): number {
   return stepMs === DAY_SPAN ? beginningOf(DAY_SPAN, now - DAYS_OF_HOURS * DAY_SPAN) : Infinity;
 }

@@ -1,6 +1,6 @@
 /**
- * Ids of webhook messages. A message and the task that delivers it share everything but the prefix,
- * so each is known from the other.
+ * Ids of webhook messages. The ids of a message and of the task that delivers it differ only in the prefix,
+ * so each follows from the other.
  */
 
 import { namedTaskId } from "../ids.ts";
@@ -23,7 +23,7 @@ export function messageIdOf(taskId: string): string {
   return `msg_${taskId.slice("task_".length)}`;
 }
 
-/** The task that tells an endpoint of an end of a task: of each the same one, however often it is stored. */
+/** The id of the task that delivers a task's end to an endpoint: always the same, so that storing it again makes nothing twice. */
 export function deliveryTaskIdFor(
   webhookId: string,
   { taskId, run, finishedAt }: { taskId: string; run: number; finishedAt: number },

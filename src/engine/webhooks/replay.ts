@@ -29,7 +29,7 @@ export async function replay(
   return queued.length;
 }
 
-/** D1 statements that move one chunk, with what finds it. */
+/** D1 statements for one chunk: those that find its messages and those that replay them. */
 const STATEMENTS = 8;
 
 /**
