@@ -70,7 +70,7 @@ export async function storeAlerts(
   return alerts().map(alertOf);
 }
 
-// An alert that has been closed meanwhile is not told yet.
+// The end of an alert that was closed meanwhile is not told yet.
 const TOLD = `tenant = ?1 AND (code, subject, raised_at, closed_at IS NULL) IN (
   SELECT value->>'code', value->>'subject', value->>'raisedAt', value->>'closedAt' IS NULL FROM json_each(?2))`;
 

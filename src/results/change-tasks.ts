@@ -10,7 +10,7 @@ import { byteLength } from "../core/byte-length.ts";
 import { withOwnLimits, type NewInput } from "./retry-tasks.ts";
 import { OVERFLOW } from "./task-row.ts";
 
-/** What is to be different; what is absent stays. Instants are ms since the epoch. */
+/** The members to change; absent ones stay as they are. Instants are ms since the epoch. */
 export interface TaskChange {
   runAt?: number;
   lane?: string;
@@ -18,7 +18,7 @@ export interface TaskChange {
   tags?: string | null;
   maxAttempts?: number;
   expiresAt?: number | null;
-  /** Whether it is held back by hand; false lets it start at its time, or now where that is over. */
+  /** Whether it is held back by hand; false lets it start at its time, or now where that has passed. */
   paused?: boolean;
 }
 
@@ -28,7 +28,7 @@ const isGiven = (member: string) => `json_type(?2, '$.${member}') IS NOT NULL`;
 
 const PAUSED = `CASE ${given("paused")} WHEN 1 THEN COALESCE(paused_at, ?3) WHEN 0 THEN NULL ELSE paused_at END`;
 const EXPIRY = `CASE WHEN ${isGiven("expiresAt")} THEN ${given("expiresAt")} ELSE expires_at END`;
-// The time of a pause is no time that it waited for a worker.
+// The time of a pause does not count as waiting for a worker.
 const START = `CASE WHEN state = 'waiting' THEN run_at ELSE COALESCE(${given("runAt")},
   CASE ${given("paused")} WHEN 0 THEN MAX(run_at, ?3) ELSE run_at END) END`;
 const NEVER = `COALESCE(${EXPIRY}, ${NO_START})`;
@@ -38,8 +38,8 @@ const MOVES = `(${["runAt", "lane", "expiresAt", "paused"].map(isGiven).join(" O
 
 const IS_HELD = `(${PAUSED} IS NOT NULL OR ${START} > ?3)`;
 
-// That it was queued has been told, with a number and a time. So one that stays queued keeps the time, and what follows in
-// one that leaves the queue has greater numbers: those of a new run, which begins where the one before would.
+// Listeners may have the event that says it is queued, with a number and a time. So a task that stays queued keeps the time, and
+// one that leaves the queue gets a new run, whose events have greater numbers.
 const LEAVES = `(state = 'queued' AND ${MOVES} AND ${IS_HELD})`;
 
 const COLUMNS = `
@@ -54,8 +54,8 @@ const COLUMNS = `
     ELSE MIN(CASE WHEN ${START} > ?3 THEN ${START} ELSE ?3 + COALESCE(batch->>'wait', ${BELL_MS}) END, ${NEVER}) END`;
 
 /**
- * The task ?1 before its first start. A member of a flow that waits has no start of its own to move, and one that is passed a
- * value no input to replace. Nothing changes where it would expire before its start, or stands as it is to stand already.
+ * The task ?1 before its first start. A member of a flow that waits has no start of its own to move, and one that takes its input
+ * from the flow has no input to replace. Nothing changes where it would expire before its start, or is already paused (or not) as asked.
  */
 const GUARD = `id = ?1 AND started_at IS NULL AND (state IN ${sqlStates(ARROWS.change.from)}
     OR state = 'waiting' AND ${given("runAt")} IS NULL)
@@ -77,7 +77,7 @@ ON CONFLICT DO UPDATE SET body = excluded.body`;
 const INPUT = `, input = ?4, sealed = ?5, rates = ?6, concurrency = ${withOwnLimits("?7")},
   overflow = overflow & ~${OVERFLOW.input} | ?8`;
 
-// What a trigger does where a task is inserted. The task's keys are its new ones by now.
+// Does what a trigger does for an inserted task. At this point the row has its new keys.
 const ENTER_LINES = `
 INSERT INTO places (key, task_id, running)
 SELECT value->>'key', tasks.id, 0 FROM tasks, json_each(tasks.concurrency)

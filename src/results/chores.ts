@@ -32,7 +32,7 @@ export interface Chores {
   buckets?: string | undefined;
 }
 
-/** The end of a stretch of keys; none where the table ends in it. */
+/** The last key of a stretch; no row where the table ends before that. */
 const lastKey = (table: "limits" | "buckets") =>
   `SELECT key FROM ${table} WHERE key > ?1 ORDER BY key LIMIT 1 OFFSET ?2`;
 

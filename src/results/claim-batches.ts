@@ -88,7 +88,7 @@ export async function claimGathered(
   return claimUnder(db, groups.length > 0 ? chosen : ids, limits, holder, now, TOGETHER);
 }
 
-/** While more of the group wait than `ids`, those beyond whole batches are left to the next claim, so that no handler call is small. */
+/** Where more tasks of the group wait than `ids` has, those beyond whole batches are left to the next claim, so that no call is small. */
 function wholeBatches(ids: string[], gathered: number, size: number): string[] {
   return ids.length < gathered ? ids.slice(0, ids.length - (ids.length % size)) : ids;
 }

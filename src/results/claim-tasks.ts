@@ -67,7 +67,7 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state = 'runni
 /** When a circuit closes, the tasks that it held back get a message; this timer is for one that is lost. */
 const HELD_MS = 600_000;
 
-// The clock looks at the first of them when one task may try, and at the others later.
+// The clock looks at the first of them when a task may probe the circuit, and at the others later.
 const HELD = `
 UPDATE tasks SET due_at = ${orExpiry("held.at")}
 FROM (SELECT tasks.id, MAX(circuits.open_until, ?2 + 1000)
@@ -103,7 +103,7 @@ ${START}
 WHERE tasks.id IN (SELECT id FROM chosen)`;
 }
 
-/** How those of ?1 stand that are queued at ?2. */
+/** What holds back those of ?1 that are still queued at ?2. */
 const leftSql = ({ which, tried }: Claiming) => `
 SELECT MIN(due_at) FILTER (WHERE rates IS NOT NULL OR circuit IS NOT NULL) AS at,
   json_group_array(id) FILTER (WHERE started_at IS NULL AND rates->0->>'drop' AND ${tried}) AS impatient,
@@ -124,14 +124,17 @@ interface LeftRow extends Record<Limit, 0 | 1 | null> {
   could: 0 | 1 | null;
 }
 
-/** What a claim has got. */
+/** What a claim took, and what it left. */
 export interface Claim {
   claimed: ClaimedTask[];
-  /** When the clock must look at the next of those that a rate, a circuit or their batch holds back, in ms since the epoch; null where no timer was set. */
+  /**
+   * When the clock must look at the next of those that a rate, a circuit or their batch holds back, in ms since the epoch; null
+   * where no timer was set.
+   */
   nextTurn: number | null;
   /** The keys of the rates that some of them wait for. */
   rates: string[];
-  /** Ids of those that wait though they must end where they are over their rate (`onLimit: "drop"`). */
+  /** Ids of those left over that must end instead of waiting where they are over their rate (`onLimit: "drop"`). */
   impatient: string[];
   /** Ids of those that start only with others, and the size of the largest of their batches. */
   gathering: string[];

@@ -204,7 +204,7 @@ interface Entry {
   text: string;
   /** A result that does not go into the row. */
   apart: string | null;
-  /** Of the value and the result apart. */
+  /** Of the value, and of the result that does not go into the row. */
   bytes: number;
 }
 

@@ -139,7 +139,7 @@ async function ask<T>(call: () => Promise<T>, ms: number): Promise<T> {
   }
 }
 
-/** Whether the statement itself is wrong, and not the way to D1. */
+/** Whether the statement itself is wrong, so that sending it again is of no use. */
 export function isFinal(error: unknown): boolean {
   return troubleOf(error) === "final";
 }

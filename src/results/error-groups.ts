@@ -27,7 +27,7 @@ export interface Failures extends ErrorGroup {
   tags: Record<string, number>;
 }
 
-// A failure may be written after its group was resolved, although it came before.
+// A failure from before its group was resolved may be written after that.
 const ADD = `
 INSERT INTO error_groups (tenant, id, task, type, message, count, first_at, last_at, samples, tags)
 SELECT value->>'tenant', value->>'id', value->>'task', value->>'type', value->>'message', value->>'count',
@@ -48,7 +48,7 @@ ON CONFLICT (tenant, id) DO UPDATE SET
   state = CASE WHEN state = 'resolved' AND excluded.last_at > state_at
     OR state = 'ignored' AND count + excluded.count >= until_count THEN 'open' ELSE state END`;
 
-// Only where a group is new, which is one whose count is all that was added, may there be more than are kept.
+// Only a new group can bring a tenant over its bound; a group is new where its count is what was just added.
 const TRIM = `
 DELETE FROM error_groups WHERE tenant = ?2 AND id IN (
   SELECT kept.id FROM (
@@ -60,11 +60,11 @@ DELETE FROM error_groups WHERE tenant = ?2 AND id IN (
 /** Tenants whose groups one write keeps within their bound: each may read all groups of its tenant. */
 const TRIMMED = 20;
 
-/** The statements that add these, and keep each tenant's groups within their bound. Not safe to repeat: what is added twice counts twice. */
+/** The statements that add these and keep each tenant's groups within their bound. Not safe to repeat: failures would count twice. */
 export function addFailures(db: D1Database, failures: readonly Failures[]): D1PreparedStatement[] {
   if (failures.length === 0) return [];
   const tenants = [...Map.groupBy(failures, ({ tenant }) => tenant)];
-  // Of more tenants, others in each write.
+  // Where there are more tenants, each write begins at a random one, so that all have their turn.
   const first = tenants.length <= TRIMMED ? 0 : Math.floor(Math.random() * tenants.length);
   const trimmed = [...tenants.slice(first), ...tenants.slice(0, first)].slice(0, TRIMMED);
   return [
@@ -133,7 +133,7 @@ export function addForgetGroups(
   };
 }
 
-/** Says of a group that it is resolved or ignored; answers it, null where there is none. Safe to repeat. */
+/** Marks a group as resolved or ignored; answers it, null where there is none. Safe to repeat. */
 export async function changeGroup(
   db: D1Database,
   tenant: string,

@@ -6,7 +6,7 @@ import { Batch, persistOr503 } from "./d1.ts";
 import { countMatches } from "./list-tasks.ts";
 import { conditionOf, placeOf, type TaskFilter } from "./task-filter.ts";
 
-/** The tasks that are counted, and that each of the samples of the rest looks at: few enough for one call, beside a page. */
+/** Tasks that are counted; samples of the rest, and tasks that each of them looks at. Few enough to be read in one call with a page. */
 const COUNTED = 700;
 const SAMPLES = 4;
 const SAMPLE = 400;
@@ -28,7 +28,7 @@ export async function estimateCount(db: D1Database, filter: TaskFilter): Promise
   const { found, next } = await countMatches(db, filter, null, 1, COUNTED, place);
   if (next === null) return { estimate: found, isExact: true };
   const rest = place(next);
-  // So many that are named are known only as far as they were looked at.
+  // The filter names more ids than are looked at; what was found among the first is a lower bound.
   if (rest.last !== undefined) return { estimate: found, isExact: false };
   const oldest = await persistOr503(() =>
     db

@@ -1,4 +1,4 @@
-/** Finds the tasks that go back to a task: its children, and theirs. */
+/** Finds the descendants of a task: its children, their children, and so on. */
 
 import { persistOr503 } from "./d1.ts";
 import { readMemberIds } from "./flows/flows.ts";
@@ -6,11 +6,11 @@ import { readMemberIds } from "./flows/flows.ts";
 /** Tasks that one statement looks at, each with the ids of its children. */
 const STRETCH = 100;
 
-/** How many tasks may go back to one, and over how many generations, before they are looked for among all. */
+/** Where a task has more descendants or generations than these, the descendants are looked for among all tasks. */
 const MAX_KIN = 3_000;
 const MAX_GENERATIONS = 20;
 
-/** Characters of more ids than that, as JSON text. */
+/** A JSON text of this many characters has more ids than that. */
 const TOO_MANY = MAX_KIN * '"task_0123456789abcdefghjkmnpqrs",'.length + 2;
 
 interface Elder {
@@ -32,7 +32,7 @@ export async function readChildren(db: D1Database, tenant: string, id: string): 
   return elder === null ? null : [...childrenOf(elder), ...(await readMembers(db, elder))];
 }
 
-/** Ids that include the task, its flow, and all that goes back to them; null where they are too many, or some of them are gone. */
+/** Ids that include the task, the members of its flow and all their descendants; null where they are too many, or some are gone. */
 export async function readDescendants(db: D1Database, tenant: string, id: string): Promise<string[] | null> {
   const first = await readChildren(db, tenant, id);
   if (first === null) return null;

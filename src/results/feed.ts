@@ -6,7 +6,7 @@ import { Batch, persistOr503 } from "./d1.ts";
 /** Tasks that one look names. It reads two rows for each, and removes one. */
 export const MAX_CHANGED = 2_000;
 
-/** The most of the others that it counts. */
+/** The changes that are left are counted up to this number. */
 const MAX_MORE = 4_000;
 
 const FIRST = `SELECT task_id FROM feed_changes WHERE tenant = ?1 ORDER BY task_id LIMIT ${MAX_CHANGED}`;

@@ -6,10 +6,10 @@ import { Batch, persistOr503 } from "./d1.ts";
 /** Tasks with a timer that are looked at, those that are due first; each is read twice. */
 const LOOKED_AT = 1_500;
 
-/** Of the tenant's own that wait for long, so many are counted in each lane. */
+/** The tenant's own tasks that have waited for long are counted up to this number in each lane. */
 const SLOW_COUNTED = 200;
 
-/** Schedules that are told of. */
+/** Schedules with a missed tick that a report names. */
 const MAX_MISSED = 5;
 
 export interface LiveLane {
@@ -43,8 +43,8 @@ FROM (SELECT tenant, lane, state, run_at, started_at, paused_at FROM tasks INDEX
   WHERE due_at IS NOT NULL ORDER BY due_at LIMIT ${LOOKED_AT})
 GROUP BY own, lane, state`;
 
-// Whatever others have on their way: the clock has postponed what waits for some minutes, and so it is in an index of its own. A
-// partial index is used only where the query has its condition word for word.
+// Finds the tasks that have waited for minutes, however many tasks other tenants have: the clock has postponed their timers, so
+// they are in an index of their own. A partial index is used only where the query has its condition word for word.
 const SLOW = `
 SELECT lane, 'queued' AS state, looked->>0 AS count, looked->>1 AS since FROM (
   SELECT lanes.value AS lane, (
@@ -58,15 +58,15 @@ WHERE looked->>0 > 0`;
 const HELD = `
 SELECT name, mode AS how, since, until, reason FROM lane_modes WHERE mode <> 'open' AND (until IS NULL OR until > ?1)`;
 
-// A schedule that has ended has no next tick: nothing follows from its last one.
+// A schedule that has ended has no next tick; it is left out, even if its last tick was missed.
 const MISSED = `
 SELECT id AS schedule, next_at AS nextAt, last_runs->0->>'tick' AS tick, last_runs->0->>'missed' AS why FROM schedules
 WHERE tenant = ?1 AND paused = 0 AND next_at IS NOT NULL AND (next_at < ?2 OR last_runs->0->>'missed' IS NOT NULL)
 ORDER BY id LIMIT ${MAX_MISSED + 1}`;
 
 /**
- * `lateBefore`: a tick that was due before it is late. Both in ms since the epoch. Not `isWhole`: counts are lower bounds, and what runs
- * may not have been seen.
+ * `lateBefore`: a tick that was due before it is late. Both in ms since the epoch. Where `isWhole` is false, counts are lower bounds,
+ * and running tasks may be missing.
  */
 export async function readHealth(
   db: D1Database,
@@ -95,7 +95,7 @@ export async function readHealth(
   };
 }
 
-/** Both have looked at some of the same tasks. */
+/** The two queries may count the same tasks, so the larger count is taken and not the sum. */
 function together(looked: readonly LiveLane[]): LiveLane[] {
   const groups = Map.groupBy(looked, ({ lane, state }) => `${lane} ${state}`).values();
   return Array.from(groups, (own) => ({

@@ -131,7 +131,7 @@ SELECT CASE keys.id WHEN ?1 THEN entry->>'id' ELSE substr(entry->>'id', 1, 16) |
 FROM keys CROSS JOIN (SELECT ?3 AS entry) WHERE keys.id IN (SELECT id FROM ended) AND keys.revoked_at IS NULL`;
 
 /**
- * Revokes a key for good, and all keys that it has made, and that those have; answers which. None where there is no key of this
+ * Revokes a key for good, and all keys that it has made, and that these have made; answers which. None where there is no key of this
  * id. A null tenant stands for all.
  */
 export async function markRevoked(

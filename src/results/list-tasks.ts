@@ -12,7 +12,7 @@ import { TASK_COLUMNS, type WholeTaskRow } from "./task-row.ts";
 const STRETCH = 4_000;
 const NAMED = 1_000;
 
-/** Tasks that are looked at for a page where few match, also beside an estimate: with all else that it reads, 5,000 rows at most. */
+/** Tasks looked at for a page where few match, alone and with an estimate (`counted`): with all else, a page reads 5,000 rows at most. */
 const MOST = { alone: 2_800, counted: 600 } as const;
 
 interface TaskPage<Row> {
@@ -47,7 +47,7 @@ export async function listTasks(
   return { items: await withLargePayloads(db, [...hits, ...rows]), next: rest.next };
 }
 
-/** Up to `limit` ids of the tasks before `cursor` that a filter finds, by about so many statements. */
+/** Up to `limit` ids of the tasks before `cursor` that a filter finds, by about `looks` statements. */
 export async function listIds(
   db: D1Database,
   filter: TaskFilter,
@@ -92,7 +92,7 @@ async function lookForRows(
   limit: number,
   stretch: number,
 ): Promise<{ hits: WholeTaskRow[]; last: string | null }> {
-  // The last row is looked for only where the page is short, as a full page shows where to go on, and nothing else says it.
+  // The last row is read only where the page is short and its window does not say where to go on: a full page says it itself.
   const isLastKnown = window.last !== undefined;
   const sql = `
     WITH page AS MATERIALIZED (
@@ -145,13 +145,13 @@ async function find(
 }
 
 interface Looked {
-  /** As it was asked for. */
+  /** What the SQL `found` of {@link look} gave. */
   found: number | string;
   looked: number;
   last: string | null;
 }
 
-/** `found`: SQL of what to say of the tasks of the window, up to `stretch` of them, of which those that match are a `hit`. */
+/** Looks at up to `stretch` tasks of the window. `found`: SQL of what to answer about them, in which those that match are a `hit`. */
 async function look(db: D1Database, window: Window, condition: Sql, stretch: number, found: string): Promise<Looked> {
   const row = await persistOr503(() =>
     db

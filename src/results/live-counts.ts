@@ -10,7 +10,7 @@ import { persistOr503 } from "./d1.ts";
 /** Tasks with a timer that one statement looks at: each is read once. */
 const STRETCH = 4_800;
 
-/** Those looked at for one answer. */
+/** Tasks with a timer that are looked at for one answer. */
 const MAX_COUNTED = 2 * STRETCH;
 
 /** Tasks without a timer: each is read twice, to be found and to be grouped. */

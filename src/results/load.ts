@@ -26,7 +26,7 @@ export function mayAsk(now: number): boolean {
 
 /** D1 was overloaded or silent when asked at `sentAt`. Answers whether that is news. */
 export function noteOverload(sentAt: number, now: number): boolean {
-  // A later call was answered, or this one failed together with others of which one is noted.
+  // A later call was answered, or this one failed together with a call that is noted already.
   if (sentAt < answeredAt || sentAt < failedAt) return false;
   const isNews = pauseMs === 0;
   pauseMs = Math.min(pauseMs * 2 || FIRST_PAUSE_MS, LONGEST_PAUSE_MS);

@@ -25,8 +25,8 @@ const GUARDED = `${DOOMED} AND (?2 IS NULL OR retain_until <= ?2)`;
 
 /**
  * Removes those of `ids` that have ended and are no members of a flow, with all that belongs to them; `before` bounds their
- * retention's end. Answers the removed tasks, and the flows of members among `ids`. Both are read before the removal: one
- * whose answer was lost finds nothing when it is repeated.
+ * retention's end. Answers the removed tasks, and the flows of members among `ids`. Both are read before the removal: a
+ * removal that is repeated, because its answer was lost, finds nothing.
  */
 export async function deleteTasks(
   db: D1Database,

@@ -22,7 +22,7 @@ const ROWS = `SELECT ${TASK_COLUMNS}, tasks.input, tasks.result FROM tasks WHERE
 
 interface Waiting {
   id: string;
-  /** Its row, whose tenant may be any; `turn`: it is to read for those that wait. */
+  /** Its row, of any tenant; `turn`: this request is to read for those that wait. */
   answer: PromiseWithResolvers<WholeTaskRow | null | "turn">;
 }
 

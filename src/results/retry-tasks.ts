@@ -53,13 +53,13 @@ export interface NewInput {
 export interface RetryFrom {
   /** The run whose journal it is. */
   run: number;
-  /** What had ended before this place is kept. */
+  /** Calls that had ended before this place are kept. */
   before: number;
   /** A step that is kept can be undone. */
   isUndoable: boolean;
 }
 
-// A column of its own is not needed: the worker reads the options anyway, and a later run does not go by this one's.
+// In the options, because the worker reads them anyway. It names the run that it is for, so later runs ignore it.
 const FROM = `
 UPDATE tasks SET options = json_set(COALESCE(options, '{}'), '$.from', json_object('run', run, 'before', ?3)), object = object | ?4
 WHERE id IN (SELECT value FROM json_each(?1)) AND holder = ?2 AND state IN ('queued', 'waiting')`;

@@ -41,7 +41,7 @@ export function beginningOf(span: Span | typeof DAY_SPAN, at: number): number {
   return span === SPANS.total ? 0 : Math.floor(at / span) * span;
 }
 
-/** Causes that a row keeps, those that were counted most: the types of errors are the handlers' to choose, and a row is at most 2 MB. */
+/** Causes that a row keeps, those that were counted most: handlers may throw any number of error types, and a row is at most 2 MB. */
 const MAX_CAUSES = 200;
 
 const merged = (column: string, most = "") => `(SELECT json_group_object(key, total) FROM (
@@ -61,7 +61,10 @@ ${MERGE}`;
 
 const ADD = add("?1");
 
-/** Adds these counts, what tenants use, and what has failed. Not safe to repeat, so it is tried once: better lose some seconds than count them twice. */
+/**
+ * Adds these counts, what tenants use, and what has failed. Not safe to repeat, so it is tried once: a failed call loses the counts of
+ * some seconds, and never counts them twice.
+ */
 export async function addRollups(
   db: D1Database,
   rollups: Rollup[],
@@ -99,7 +102,7 @@ const OLDEST = `SELECT at, tenant, counts, causes FROM rollups WHERE span = ${UN
 /** Answers a row where anything is not folded. */
 export const UNFOLDED = `SELECT 1 AS unfolded FROM rollups WHERE span = ${UNFOLDED_SPAN} LIMIT 1`;
 
-/** Adds what `rows` (SQL) have to the rows of `span`. All of time has no causes: they are shown over time alone. */
+/** Adds what `rows` (SQL) have to the rows of `span`. The total has no causes, because they are shown only as series over time. */
 function fold(span: Span | typeof DAY_SPAN, rows: string): string {
   const at = span === SPANS.total ? "0" : `oldest.at / ${span} * ${span}`;
   const counters = (column: string, isCause: 0 | 1) => `

@@ -1,5 +1,5 @@
 /**
- * Finds tasks by words, among those whose definitions ask for it. The index and the triggers that keep it are made with the first
+ * Finds tasks by words, among those whose definitions ask for it. The index and the triggers that fill it are made with the first
  * such task and not by a migration, because `wrangler d1 export` refuses a database that has a table of this kind.
  */
 
@@ -13,11 +13,11 @@ const WORDS = `COALESCE((SELECT group_concat(value, ' ') FROM json_each(NEW.tags
     SELECT group_concat(atom, ' ') FROM json_tree(CASE WHEN json_valid(NEW.input) THEN NEW.input ELSE 'null' END)
     WHERE atom IS NOT NULL), ''), 1, ${KEPT.input}) || ' ' || substr(COALESCE(NEW.error ->> 'message', ''), 1, ${KEPT.message})`;
 
-/** The full-text index knows no other way to a row than a word of it: the id without its prefix is one. */
+/** The full-text index finds a row only by its words, so the id without its prefix is stored as one. */
 const rowOf = (task: "NEW" | "OLD") =>
   `rowid = (SELECT rowid FROM task_search WHERE task_search MATCH 'id : "' || substr(${task}.id, 6) || '"')`;
 
-/** The tenant is a word in hexadecimal digits: its name may hold characters that part words. */
+/** The tenant is stored as a word of hexadecimal digits, because its name may hold characters that separate words. */
 const SCHEMA = [
   `CREATE VIRTUAL TABLE IF NOT EXISTS task_search
    USING fts5 (id, owner, words, columnsize = 0, tokenize = 'unicode61 remove_diacritics 2')`,
@@ -37,7 +37,7 @@ const SCHEMA = [
    END`,
 ];
 
-// Saves statements, and no more: the index that a database lacks is made by the next isolate.
+// Only saves statements: where the database lacks the index nevertheless, the next isolate makes it.
 let isMade = false;
 
 /** Gives a row once the last batch that had the statements has run. */

@@ -24,7 +24,7 @@ export interface Delivered {
 }
 
 /**
- * Keeps a signal for a task, behind earlier ones, and wakes the task if it waits for one of this name.
+ * Keeps a signal for a task, after earlier ones, and wakes the task if it waits for one of this name.
  * `delivery` identifies the signal, so that it is kept once.
  */
 export async function addSignal(

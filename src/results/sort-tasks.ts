@@ -1,6 +1,6 @@
 /**
  * Lists ended tasks by when they ended or how long they ran, the largest first. No index holds that order, because it would
- * cost every task a written row: so tasks are sorted in stretches, as they were made, the newest stretch first.
+ * cost every task a written row: so tasks are sorted within stretches of the order of creation, the newest stretch first.
  */
 
 import { firstIdAt } from "../core/id-time.ts";
@@ -51,8 +51,8 @@ export async function sortTasks(
   const condition = conditionOf({ ...filter, states });
   let hits: Hit[] = [];
   let bottom: string | null = start;
-  // A stretch that is looked at again goes on to the end that it had. Tasks may have come into it meanwhile, and a cursor is the
-  // caller's to make up: where the end is further off, the stretch ends before it.
+  // A stretch that is looked at again keeps its end. Where these statements do not reach that end, because tasks have come into the
+  // stretch or the caller has made up the cursor, the stretch ends where they do.
   for (let i = 0; bottom !== null && i < LOOKS && (end === null || bottom > end); i++) {
     const window: Window = place(bottom);
     const { found, last } = await look(db, window, condition, SORTS[sort], { end, after }, limit + 1);

@@ -12,13 +12,13 @@ export const SUBMITTED = COLUMN_LIST.filter(({ counts }) => counts !== undefined
   value: each.read ?? ((v: string) => `${v}->>'${each.member}'`),
 }));
 
-/** Stores a task for each `v` that `from` (SQL) finds; `own` are values that are not the submission's. A condition may follow. */
+/** Stores a task for each `v` that `from` (SQL) finds; `own`: SQL of values that differ from the submission's. A condition may follow. */
 export function insertSql(from: string, own: Partial<Record<SubmittedMember, string>> = {}): string {
   const values = SUBMITTED.map(({ member, value }) => own[member as SubmittedMember] ?? value("v"));
   return `INSERT INTO tasks (${SUBMITTED.map(({ column }) => column).join(", ")}) SELECT ${values.join(", ")} FROM (${from})`;
 }
 
-/** Assigns the columns in which the last submission counts from the JSON object `v`, or from the SQL in `given`. */
+/** Assigns the columns for which the last submission counts: from the SQL in `given`, or else from the JSON object `v`. */
 export function lastCounts(v: string, given: Record<string, string>): string {
   return SUBMITTED.filter(({ counts }) => counts === "last")
     .map(({ column, value }) => `${column} = ${given[column] ?? value(v)}`)

@@ -29,7 +29,7 @@ export const SUSPEND = {
 
 const queuedAt = (at: string) => `state = 'queued', run_at = ${at}, due_at = ${at} + ${BELL_MS}, waiting_for = NULL`;
 
-/** Queues the parents of the tasks ?1, a JSON array, that wait for nothing more at the time ?2. */
+/** Queues the parents of the tasks ?1, a JSON array, at the time ?2, where one of the groups of tasks that they wait for has ended. */
 export const WAKE_PARENTS = `
 UPDATE tasks SET ${queuedAt("?2")}
 WHERE state = 'waiting'

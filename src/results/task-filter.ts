@@ -10,13 +10,13 @@ import { readFound } from "./search.ts";
 import { readChildren, readDescendants } from "./family.ts";
 import { readMemberIds } from "./flows/flows.ts";
 
-/** What to find: the filters of the contract, and those that only we set. */
+/** What to find: the filters of the contract, and those that the service itself adds. */
 export interface TaskFilter extends FilterValues {
   tenant: string;
   ids?: string[] | undefined;
   states?: readonly State[] | undefined;
   tags?: Record<string, string> | undefined;
-  /** ms since the epoch: until then {@link WAITED} and {@link RAN} of what waits and runs go. */
+  /** Up to this time (ms since the epoch) {@link WAITED} counts for tasks that still wait, and {@link RAN} for those that run. */
   now?: number | undefined;
   /** Only tasks that are no members of a flow. */
   alone?: boolean | undefined;
@@ -30,7 +30,7 @@ export interface Sql {
   values: Value[];
 }
 
-/** How long an attempt has waited for its worker since it could start, as SQL whose one parameter is the time now; null while it cannot start. */
+/** How long an attempt has waited for a worker since it could start, as SQL whose parameter is the time now; null while it cannot start. */
 const WAITED = `CASE WHEN tasks.state = 'queued' THEN ?
   WHEN tasks.state = 'running' OR tasks.finished_at IS NOT NULL THEN COALESCE(tasks.started_at, tasks.finished_at) END - tasks.run_at`;
 
@@ -44,8 +44,8 @@ const RAN = `CASE WHEN tasks.state = 'running' THEN ? ELSE ${ATTEMPT_ENDED} END 
 export const SORTS = { finished: "tasks.finished_at", duration: `${ATTEMPT_ENDED} - tasks.started_at` } as const;
 
 /**
- * The condition of each filter on a row of `tasks`, with the values of its parameters. Of a flow's members {@link placeOf} knows
- * the ids, so there is none.
+ * The condition of each filter on a row of `tasks`, with the values of its parameters. `flowId` has none: {@link placeOf}
+ * knows the ids of the members.
  */
 const CONDITIONS: {
   [Name in keyof FilterValues]-?:
@@ -93,7 +93,7 @@ export function conditionOf(filter: TaskFilter): Sql {
   return { sql: parts.map(([sql]) => sql).join(" AND "), values: parts.flatMap(([, ...values]) => values) };
 }
 
-/** The ids that begin so: from the first, until before the second. */
+/** The range of the ids with this prefix: from the first text on, before the second. */
 function idsFrom(prefix: string): [string, string] {
   return [prefix, `${prefix}~`];
 }
@@ -182,7 +182,7 @@ async function readLive(db: D1Database): Promise<string[] | null> {
 function walk(filter: TaskFilter): Place {
   const { tenant, states, createdAfter, createdBefore, finishedBefore, parentId, rootId, schedule, q } = filter;
   const oldest = createdAfter === undefined ? null : firstIdAt("task", createdAfter - ID_SLACK_MS);
-  // What goes back to a task has an id that is no older.
+  // A descendant's id is no older than its ancestor's.
   const elder = parentId ?? rootId;
   const idPrefix = q === undefined ? null : searchOf(q).idPrefix;
   const [lowest, highest] = idPrefix === null ? ["", NEWEST] : idsFrom(idPrefix);

@@ -24,7 +24,7 @@ interface Waiting {
   statements: readonly D1PreparedStatement[];
   /** Another event calls for it. */
   isTaken: boolean;
-  /** Its results; `turn`: it is to call for those that wait; `alone`: it is to call for itself. */
+  /** Its results; `turn`: its event is to call for those that wait; `alone`: its event is to call for it alone. */
   answer: PromiseWithResolvers<D1Result[] | "turn" | "alone">;
 }
 

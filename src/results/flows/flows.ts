@@ -176,7 +176,7 @@ export async function readMissing(db: D1Database, flowId: string): Promise<strin
   return results.map((row) => row.id);
 }
 
-/** Members of `flows` that are not there: SQL, of what follows FROM. */
+/** Members of `flows` that no longer exist: the SQL after FROM. */
 export const MISSING = `json_each(flows.ids) AS member LEFT JOIN tasks ON tasks.id = member.value WHERE tasks.id IS NULL`;
 
 /** A member's size, from which follows how many members a page holds. */

@@ -16,9 +16,9 @@ export interface FlowNode {
   ignored?: 1;
   /** It runs because the flow has failed, and decides nothing. */
   onError?: 1;
-  /** What it is passed, where it takes that whole. */
+  /** The source of its whole input. */
   passed?: StoredSource;
-  /** What the `$from`s of its input mean. */
+  /** The sources of the `$from`s in its input, by name. */
   from?: Record<string, StoredSource>;
   /** It starts this many ms after its release, and not before `runAt` (ms since the epoch). */
   delay?: number;

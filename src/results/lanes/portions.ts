@@ -1,14 +1,14 @@
 /**
- * Turns of tenants in a crowded lane (self-clocked fair queueing). Each portion has a tag: that of its tenant's last portion, or
- * where it has none the smallest of the lane, and its own size divided by the tenant's weight on top. The smallest tag comes
- * next. So a tenant with few tasks stands near the front however many others have, and no portion is overtaken without end,
- * because the smallest tag of a lane only grows.
+ * Turns of tenants in a crowded lane (self-clocked fair queueing). Each portion has a tag: the tag of its tenant's last portion (of
+ * the lane's first portion where the tenant has none) plus the portion's size divided by the tenant's weight. The portion with the
+ * smallest tag comes next. So a tenant with few tasks comes soon however many others have, and no portion is overtaken without
+ * end, because the smallest tag of a lane only grows.
  */
 
 import type { Weights } from "../../core/weights.ts";
 import { Batch, persist } from "../d1.ts";
 
-/** What a tag grows by for a task of a tenant of weight 1; tags are whole numbers, because D1 may read a fraction as its neighbour. */
+/** What a tag grows by for a task of a tenant of weight 1; tags are whole numbers, because D1 may read a fraction inexactly. */
 const UNIT = 1_000;
 
 /** Portions at the front of a lane that are looked at. */

@@ -4,7 +4,7 @@ import { newRate } from "./buckets.ts";
 import { persist } from "../d1.ts";
 import { retimeStatement } from "./rate-queue.ts";
 
-/** What holds for all keys from one to before another; null: there is no such limit. Times are ms. */
+/** The limits of all keys from `from` on and before `before`; null: there is no such limit. Times are ms. */
 export interface DeclaredLimits {
   from: string;
   before: string;

@@ -23,7 +23,7 @@ export interface Tripped {
   task: string;
   /** In ms since the epoch; in the past: half open; null: closed again. */
   openUntil: number | null;
-  /** The id of the one task that tries; null while none does. */
+  /** The id of the one task that probes the circuit; null while none does. */
   probe: string | null;
 }
 

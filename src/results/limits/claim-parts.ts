@@ -33,7 +33,7 @@ wanted AS MATERIALIZED (
   WHERE nth > room`,
 };
 
-/** Each start moves the bucket on by its interval; what would move it beyond its tolerance waits. */
+/** Each start moves the bucket on by its interval; a task whose start would move it beyond its tolerance waits. */
 const RATES: Part = {
   asks: (startable) => `
 metered AS MATERIALIZED (
@@ -51,7 +51,7 @@ metered AS MATERIALIZED (
   WHERE before > spare`,
 };
 
-/** While a circuit is half open, one task tries. */
+/** While a circuit is half open, one task may start, to probe it. */
 const CIRCUIT: Part = {
   asks: (startable) => `
 tripped AS MATERIALIZED (

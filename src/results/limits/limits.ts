@@ -14,7 +14,7 @@ const MAX_NAMED = 10;
 /** Limits on one page. Each is counted by a statement of its own. */
 export const MAX_LIMITS = 25;
 
-/** Keys from one to before another and after a third, and beside them some that may have no row. */
+/** The keys from `from` on and before `before`, and the keys `also`, which may have no row: of all these, those after `after`. */
 export interface KeyRange {
   from: string;
   before: string;
@@ -22,7 +22,7 @@ export interface KeyRange {
   also: string[];
 }
 
-/** A concurrency limit. What has no row is null. */
+/** A concurrency limit. `max` and `override` are null where the key has no row. */
 export interface SlotsRow {
   key: string;
   /** The limit that holds. */

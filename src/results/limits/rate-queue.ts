@@ -1,4 +1,4 @@
-/** Turns of the tasks that a rate holds back: each comes with its token, in the order of the line. */
+/** Turns of the waiters of a rate: each gets its turn with its token, in the order of the ids. */
 
 import { TURN_GRACE_MS } from "../../core/bounds.ts";
 import { CIRCUIT_KEY } from "./circuits.ts";
@@ -66,7 +66,7 @@ SELECT tat, interval, tolerance, (
     ORDER BY id LIMIT ?3)) AS next
 FROM buckets WHERE key = ?1`;
 
-/** The tasks of the line that may start as soon as the rate lets them; null where the rate holds none back. */
+/** The waiters that may start as soon as the rate lets them; null where the rate holds none back. */
 export async function readRateQueue(
   db: D1Database,
   key: string,

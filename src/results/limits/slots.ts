@@ -4,13 +4,13 @@ import { Batch, persist } from "../d1.ts";
 import type { Queued } from "../../core/states.ts";
 import { laneIsOpen } from "../lanes/lanes.ts";
 
-/** So many more tasks get a message than there is room for, because the next in line may lack a slot under another key. */
+/** So many more tasks get a message than there is room for, because the next waiters may lack a slot under another key. */
 const SPARE = 8;
 
 /** A task in a paused lane does not count: it gets a message when the lane opens. */
 const WAITS_FOR_SLOT = `tasks.state = 'queued' AND ${laneIsOpen("0")}`;
 
-/** Rows of a line that one statement looks at, each with its task; tasks that it finds at most; and stretches for one answer. */
+/** Rows of a key's waiters that one statement looks at, each with its task; tasks that it finds at most; and stretches for one answer. */
 const STRETCH = 1_000;
 const MAX_FOUND = 500;
 const MAX_STRETCHES = 10;
@@ -36,8 +36,8 @@ SELECT (
 const MAX_KEYS = 100;
 
 /**
- * The next in line for each of these keys that has room. Of a line whose first thousands do not wait, because they start later,
- * no more is looked at: each task behind them has a timer of its own.
+ * The next waiters of each of these keys that has room. Where the first thousands of a key's tasks start later, those after them
+ * are not looked at: each has a timer of its own.
  */
 export async function readNextWaiters(db: D1Database, keys: readonly string[]): Promise<Queued[]> {
   const next = new Map<string, Queued>();
@@ -59,7 +59,7 @@ export async function readNextWaiters(db: D1Database, keys: readonly string[]): 
   return [...next.values()];
 }
 
-/** Keys that one statement looks at, and how much of each one's line. */
+/** Keys that one statement looks at, and the most waiters, or taken slots, of each. */
 const KEYS_AT_ONCE = 40;
 const LINE_AT_ONCE = 30;
 
@@ -71,7 +71,7 @@ SELECT key, max > ${taken("limits.key", LINE_AT_ONCE)} AND EXISTS (
 FROM limits WHERE key > ?1 ORDER BY key LIMIT ${KEYS_AT_ONCE}`;
 
 /**
- * Up to `limit` keys after `after` that have room while a task waits near the beginning of their line: its message was lost, or
+ * Up to `limit` keys after `after` that have room while one of their first waiters is queued: its message was lost, or
  * the limit was raised. `next` is where to go on, "" where that was all.
  */
 export async function readIdleKeys(

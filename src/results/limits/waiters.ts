@@ -1,16 +1,16 @@
-/** The lines in which tasks wait, and where in them a task stands. However long a line is, no more than a bound of it is read. */
+/** The waiters of limits and lanes, and a task's position among them. However many waiters there are, a bounded number is read. */
 
 import { HELD_LOOK_MS } from "../../core/bounds.ts";
 import { persistOr503 } from "../d1.ts";
 
-/** Rows looked at to find a task's place. */
+/** Rows looked at to find a task's position. */
 export const MAX_LOOKED = 1_000;
 
-/** Where a task stands. */
+/** A task's position among the waiters. */
 export interface Place {
   /** 1: it is the next. */
   position: number;
-  /** True: the line is longer than what was looked at, so it stands there or further back. */
+  /** True: there are more waiters than were looked at, so its position is this one or a later one. */
   capped: boolean;
 }
 
@@ -36,7 +36,7 @@ SELECT wanted.value AS key, COALESCE((SELECT max FROM limits WHERE key = wanted.
     JOIN tasks ON tasks.id = before.task_id) AS ahead
 FROM json_each(?1) AS wanted`;
 
-/** The lines of a task's keys. Tenants may share a line, so only the tenant's own ids are named. */
+/** The waiters of a task's keys. Tenants may share a key, so only the tenant's own ids are named. */
 export async function readKeyWaiters(
   db: D1Database,
   { id, tenant }: { id: string; tenant: string },
@@ -64,7 +64,7 @@ export async function readKeyWaiters(
   });
 }
 
-/** A task that stands in the line of its lane. Instants are ms since the epoch. */
+/** A task that waits in its lane. Instants are ms since the epoch. */
 export interface Standing {
   id: string;
   lane: string;
@@ -72,7 +72,7 @@ export interface Standing {
   dueAt: number | null;
 }
 
-// Every task in the line has a timer, sooner than that of a task scheduled for later.
+// Every task that waits in its lane has a timer, sooner than that of a task scheduled for later.
 const IN_LANE = `
 SELECT COUNT(*) AS looked, SUM(state = 'queued' AND lane = ?2 AND (run_at, id) < (?3, ?4)) AS ahead
 FROM (SELECT id, lane, state, run_at FROM tasks INDEXED BY tasks_due

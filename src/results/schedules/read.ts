@@ -43,7 +43,7 @@ export interface DueSchedule extends Omit<ScheduleRow, "input" | "sealed"> {
   inputBytes: number;
 }
 
-/** The schedules whose ticks wait: those of these lanes, and those of these tasks that name no lane. */
+/** The schedules whose ticks wait: those that name one of these lanes, and of those that name no lane, those of these tasks. */
 export interface Waiting {
   lanes: string[];
   tasks: string[];

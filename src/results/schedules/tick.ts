@@ -50,8 +50,8 @@ const REPLACED = "replaced by the schedule's next tick";
 const lastIsLive = (and = "") =>
   `EXISTS (SELECT 1 FROM tasks AS last WHERE last.id = schedules.last_task AND last.state IN ${LIVE}${and})`;
 
-// As many ticks that are in time may queue as ticks were made up for. Without that bound, a task that takes longer than the
-// time between two ticks would never catch up, and never skip again.
+// As many later ticks may queue as missed ticks were made up for. Without that bound, a task that takes longer than the time
+// between two ticks would never catch up, and never skip again.
 const CATCHES_UP = "COALESCE(last.node->>'behind', 0) > 0";
 
 const unchanged = (json: string) =>

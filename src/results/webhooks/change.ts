@@ -1,4 +1,4 @@
-/** Changes endpoints, one statement for each way. */
+/** Changes endpoints, with a statement for each kind of change. */
 
 import { auditStatements, type Audit } from "../audit.ts";
 import { Batch, persistOr503 } from "../d1.ts";

@@ -66,7 +66,7 @@ export interface SentRow extends DeliveryRow {
 /** Characters of a request that a list shows. */
 const MAX_SHOWN = 32_768;
 
-/** Of these deliveries those that there are before `cursor` (an id), newest first; their own places alone are read. */
+/** Those of these deliveries that exist and come before `cursor` (an id), newest first. Reads no other deliveries. */
 export async function findDeliveries(
   db: D1Database,
   tenant: string,
