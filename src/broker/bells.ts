@@ -68,8 +68,8 @@ export async function sendTurns(env: Env, lane: string, count: number, delaySeco
 }
 
 /**
- * Ids in a message where there are more tasks than an event starts: then the consumer sorts them into portions itself. So many
- * ids are 3 KB.
+ * Ids in a message where there are more tasks than an event starts: then the consumer sorts them into portions itself. They are
+ * 3 KB.
  */
 const IDS_OF_A_CROWD = 100;
 

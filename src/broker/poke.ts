@@ -10,9 +10,9 @@ let knownTick = 0;
 const MARGIN_MS = 1_000;
 
 /**
- * A known tick further away than this is not trusted either: the clock keeps every tick that it has answered, also when it
- * ticks before, but it remembers only those within this time. A timer that is further away needs no request of its own: a tick
- * until then finds it in the rows. So such timers cost a request now and then, not one each.
+ * A known tick further away than this is not trusted either: the clock keeps the ticks that it has answered, even if it ticks
+ * before them, but only those within this time. A timer that is further away needs no request of its own: a tick before then
+ * finds it in the rows. So such timers cost a request now and then, not one each.
  */
 export const TRUSTED_MS = 60_000;
 

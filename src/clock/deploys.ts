@@ -5,7 +5,7 @@ import { markStatement } from "../results/rollups.ts";
 
 const VERSION = "version";
 
-/** Notes that the Worker's version is another one than at the last tick: of all that run meanwhile, that of the clock. */
+/** Notes that the Worker's version is another one than at the last tick. Where several versions run, the clock's own counts. */
 export async function noteDeploy(env: Env, kv: SyncKvStorage, now: number): Promise<void> {
   const version = env.CF_VERSION_METADATA?.id;
   const before = kv.get<string>(VERSION);

@@ -29,7 +29,7 @@ export async function openLanes(
   return false;
 }
 
-/** Whether tasks wait that a pause has held back which is over. */
+/** Whether the pause is over and the tasks that it held back still wait. */
 function isOver(row: LaneRow, now: number): boolean {
   return row.holds === 1 && !isHeldAs("paused", row, now);
 }

@@ -58,7 +58,7 @@ const STILL_OWED_MS = 2_000;
 /** Pause before expiries that failed are tried again. */
 const EXPIRE_AGAIN_MS = 5_000;
 
-/** Between two looks at a task kept past its retention because its flow or parent has not ended; a tenth of that time if longer. */
+/** Between two looks at a task kept past its retention because its flow or parent has not ended; a tenth of the time past it, if longer. */
 const KEPT_MS = 30_000;
 
 /** What a tick may use, and how it measures time; a test gives its own. */

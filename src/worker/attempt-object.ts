@@ -14,7 +14,7 @@ import { workOff } from "./work.ts";
 /** How long the alarm's handler may take: the platform's 15 minutes, less a margin. */
 const ALARM_MS = 15 * 60_000 - 10_000;
 
-/** Pause between two tries to commit while D1 does not answer. Short, because the clock rescues the tasks some seconds after it does. */
+/** Pause between two tries to commit while D1 does not answer. Short: some seconds after it answers, the clock rescues the tasks. */
 const COMMIT_AGAIN_MS = 1_000;
 
 /** Ends that could not be committed for this long are given up: by then their tasks are in other attempts. */

@@ -43,7 +43,7 @@ export class Durable {
   readonly #values: StepValues;
   readonly #suspended = Promise.withResolvers<Ending>();
   readonly #pending = new Set<Pending>();
-  /** The children that the handler has called into being, by the first id of each call. */
+  /** The children that the handler has spawned, by the first id of each call. */
   readonly #children = new Map<string, Pick<JournalEntry, "label" | "startedAt">>();
   /** Numbers of the signals that waits of this task have taken, or that were discarded. */
   readonly #taken = new Set<number>();
@@ -88,7 +88,7 @@ export class Durable {
     return this.#journal.used;
   }
 
-  /** Whether a call of the handler is at work. One that only waits may have lost a race. */
+  /** Whether a call of the handler is at work. A call that waits does not count, because it may have lost a race. */
   get isUnderWay(): boolean {
     return this.#active > 0;
   }

@@ -13,7 +13,7 @@ import { markObject } from "../results/read-tasks.ts";
 import { historyOf, jsonOf } from "../results/task-row.ts";
 import { Replay } from "./journal-replay.ts";
 
-/** A step that lasts longer than this is told as begun while it runs; a shorter one with its end, in the same call. */
+/** The beginning of a step that lasts longer than this is reported while it runs; that of a shorter one together with its end. */
 const TOLD_AFTER_MS = 1_000;
 
 const NAME = /^[^\n]{1,200}$/;
@@ -46,7 +46,7 @@ export class Journal {
   #group: Group | null = null;
   #writing: Promise<void> = Promise.resolve();
   #hasAdvanced = false;
-  /** Steps that have begun, and whose start no event has told. */
+  /** Running steps whose beginning is not reported yet. */
   readonly #begun = new Map<string, JournalEntry>();
   #telling: ReturnType<typeof setTimeout> | null = null;
 
@@ -96,7 +96,7 @@ export class Journal {
     return known.ended === null && known.startedAt === undefined ? { ...known, startedAt: Date.now() } : known;
   }
 
-  /** A step runs now: if it lasts, readers are told before it ends. */
+  /** A step runs now: if it lasts, its beginning is reported before it ends. */
   running(entry: JournalEntry): void {
     this.#begun.set(entry.key, entry);
     this.#telling ??= setTimeout(() => void this.#tellBegun(), TOLD_AFTER_MS);
@@ -248,7 +248,7 @@ export class Journal {
     };
   }
 
-  /** Steps that last are told one after the other; what cannot be told is told with their ends. */
+  /** Reports the beginning of steps that last. One that cannot be reported is reported with the step's end. */
   async #tellBegun(): Promise<void> {
     const now = Date.now();
     const old = [...this.#begun.values()].filter(({ startedAt = 0 }) => now - startedAt >= TOLD_AFTER_MS);

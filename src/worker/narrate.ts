@@ -1,4 +1,7 @@
-/** What the server on a developer's machine shows of each attempt, one line of JSON each. Nowhere else: errors and logs hold what users have put into them. */
+/**
+ * What the server on a developer's machine prints of each attempt, as lines of JSON. It is printed nowhere else, because errors
+ * and logs hold what users have put into them.
+ */
 
 import { addressOf } from "../contract/addresses.ts";
 import type { Ending, Settlement } from "../core/settle.ts";
@@ -20,7 +23,7 @@ export function narrateLog(env: Env, task: ClaimedTask, told: { level: LogLevel;
   narrate(env, task, { lovage: "log", ...told });
 }
 
-/** The tasks that there are with their time limits, because nothing is heard any more of one that holds up the runtime, and where the service is mounted. */
+/** Prints every task's time limit, because a task that blocks the runtime can print nothing, and where the service is mounted. */
 export function narrateTasks(env: Env): void {
   if (env.NARRATE !== "1") return;
   const limits = Object.fromEntries(taskNames(env).map((name) => [name, findTask(name, env)!.timeoutMs]));

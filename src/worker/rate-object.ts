@@ -38,7 +38,7 @@ export class RateObject extends DurableObject<Env> {
   }
 
   async #run(task: ClaimedTask): Promise<void> {
-    // Nothing that was claimed ahead begins before its start.
+    // A task that was claimed ahead of its turn begins only at its turn.
     await scheduler.wait(Math.max(0, task.startedAt - Date.now()));
     const { here } = placesOf(this.env, [task]);
     if (here.length === 0 || this.#running >= budgetOf(this.env).attemptsPerEvent) return startApart(this.env, [task]);

@@ -3,7 +3,7 @@
 import { NonRetryableError } from "../core/errors.ts";
 import { isFinal } from "../results/d1.ts";
 
-/** D1 or the progress object did not answer, also not when asked again. */
+/** D1 or the progress object did not answer, even when asked again. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }

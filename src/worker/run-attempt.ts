@@ -26,11 +26,11 @@ export interface Ran {
   used: boolean;
 }
 
-/** What a handler is told that returns before its durable calls do. */
+/** The warning in the log of a task whose handler returns before its durable calls do. */
 const LEFT_BEHIND =
   "the handler returned while a durable call was under way: await every ctx.step, ctx.sleep, ctx.waitForSignal and ctx.spawn, or its outcome is lost";
 
-/** Of the tries of a task that is unknown, each so-many-th is logged: one in five minutes. */
+/** One of this many tries of an unknown task is logged: one in five minutes. */
 const LOGGED_EACH = 30;
 
 /** Runs the handler to its end. Never throws for what a handler does. */

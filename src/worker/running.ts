@@ -34,7 +34,7 @@ export interface RunningAttempt {
 const running = new Set<RunningAttempt>();
 let askedAt = 0;
 
-/** Younger attempts are not asked for stop orders: their lease is fresh, and most end before this. */
+/** For younger attempts no stop orders are read: their lease is fresh, and most end before this. */
 const FRESH_MS = 700;
 
 /** Between two tries to renew a lease while D1 does not answer, at the least and at the most. */
