@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 
-/** What is done to what: the name of every change that the API can make. */
+/** The name of every change that the API can make: the kind of object, and what is done to it. */
 export const AUDIT_ACTIONS = [
   "task.cancel",
   "task.retry",

@@ -36,7 +36,7 @@ export const explanationSchema = z
     reasons: z.array(reasonSchema),
     /** When it is likely to start, where that can be told; null otherwise. Never in the past. */
     estimatedStartAt: z.iso.datetime().nullable(),
-    /** The same for the end of what runs. */
+    /** When a running task is likely to end, where that can be told; null otherwise. */
     estimatedEndAt: z.iso.datetime().nullable(),
     /** What the estimate was made from; null where there is none. */
     estimatedFrom: z.enum(ESTIMATE_SOURCES).nullable(),

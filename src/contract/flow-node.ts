@@ -33,7 +33,7 @@ export type AnyNode = FlowNode<never, unknown>;
 /** What a node results in. */
 export type ResultOf<Node> = Node extends FlowNode<never, infer Result> ? Result : never;
 
-/** The same of each in a list. */
+/** What each node of a list results in. */
 export type ResultsOf<Nodes extends readonly AnyNode[]> = { -readonly [I in keyof Nodes]: ResultOf<Nodes[I]> };
 
 /** What each of the nodes can be passed: an intersection. */

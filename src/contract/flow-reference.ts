@@ -55,5 +55,5 @@ type ItemOf<T> = T extends readonly (infer Item)[] ? Item : Unsaid<T>;
 
 type MemberOf<T, Member> = T extends unknown ? (Member extends keyof T ? T[Member] : Unsaid<T>) : never;
 
-/** A schema that says nothing demands nothing; the branch of a union that has no such place is not the one meant. */
+/** A schema of `unknown` demands nothing; a branch of a union that has no such place is not the branch that is meant. */
 type Unsaid<T> = unknown extends T ? unknown : never;

@@ -1,4 +1,4 @@
-/** How a tenant's work stands. */
+/** The health report: a verdict on a tenant's work, and the facts that it was made from. */
 
 import { z } from "zod";
 import { CHECKS, VERDICTS } from "../core/health-fact.ts";

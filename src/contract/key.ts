@@ -1,4 +1,4 @@
-/** API keys: what an admin asks for, and what is told of them. */
+/** API keys: what an admin sends to create one, and what the API shows of it. */
 
 import { z } from "zod";
 import { SCOPES, scopeSchema } from "./scope.ts";

@@ -12,11 +12,11 @@ export const laneSchema = z
     draining: z.boolean(),
     /** Why it is paused or draining, where a reason was given. */
     reason: z.string().nullable(),
-    /** When that ends by itself. */
+    /** When the pause or the draining ends by itself. */
     until: z.iso.datetime().nullable(),
     queued: z.int(),
     running: z.int(),
-    /** Since when the first of those that were counted as queued could have started; null where none waits. */
+    /** Since when the oldest of the counted queued tasks could have started; null where none waits. */
     oldestWaitingSince: z.iso.datetime().nullable(),
     /** True where there was too much to count: the counts are then lower bounds. */
     capped: z.boolean(),

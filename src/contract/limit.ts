@@ -14,11 +14,11 @@ export const limitSchema = z
      */
     id: z.string(),
     kind: z.enum(LIMIT_KINDS),
-    /** Null: of submissions (`options.concurrency`). */
+    /** Null for a limit of submissions (`options.concurrency`). */
     task: z.string().nullable(),
-    /** Whose tasks count; null: those of all tenants, because the definition says so. */
+    /** The tenant whose tasks count; null: the tasks of all tenants, because the definition says so. */
     tenant: z.string().nullable(),
-    /** Null: of the whole task. */
+    /** Null for a limit on the whole task. */
     key: z.string().nullable(),
     /** Slots, or starts in `per`. */
     limit: z.int(),
@@ -32,9 +32,9 @@ export const limitSchema = z
     tokens: z.int().nullable(),
     /** Queued tasks that are under it; 10,000 stand for as many or more. */
     waiting: z.int(),
-    /** Of the tasks that run under it, up to ten of the caller's tenant; empty where it is a rate. */
+    /** Up to ten tasks of the caller's tenant that run under it; empty where it is a rate. */
     heldBy: z.array(z.string()),
-    /** Of the queued tasks that are under it, up to ten of the caller's tenant, the next one first. */
+    /** Up to ten queued tasks of the caller's tenant that are under it, the next one first. */
     waiters: z.array(z.string()),
     /** Nothing starts before this time, because an attempt called `ctx.rateLimited`. */
     heldUntil: z.iso.datetime().nullable(),

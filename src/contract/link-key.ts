@@ -1,4 +1,4 @@
-/** The keys that sign links, without themselves. */
+/** The keys that sign links: their ids and times, never the keys themselves. */
 
 import { z } from "zod";
 import { durationSchema } from "../core/duration.ts";

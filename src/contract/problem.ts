@@ -19,7 +19,7 @@ export const problemSchema = z
     quota: z.enum(QUOTA_NAMES).optional(),
     used: z.int().optional(),
     limit: z.int().optional(),
-    /** Of a bulk verb that was refused on its way: what it has done before. */
+    /** Of a bulk verb that was refused partway: what it had done until then. */
     matched: z.int().optional(),
     changed: z.int().optional(),
   })

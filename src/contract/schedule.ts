@@ -1,4 +1,4 @@
-/** Schedules: what is put, and what is told of them. */
+/** Schedules: what a client puts, and what it reads. */
 
 import { z } from "zod";
 import { durationSchema } from "../core/duration.ts";
@@ -29,7 +29,7 @@ const cronSchema = z
   })
   .meta({ description: "Five fields, or six with seconds first", examples: ["30 2 * * MON-FRI"] });
 
-/** A tick is a start of its own, so nothing that names one instant, or that shares a task with others. */
+/** Without the options that name one instant or share a task with other submissions, because each tick makes a task of its own. */
 const tickOptionsSchema = optionsSchema
   .omit({ runAt: true, expiresAt: true, debounce: true, throttle: true })
   .meta({ id: "TickOptions", description: "As in a submission; `delay` and `expiresIn` are counted from the tick" });

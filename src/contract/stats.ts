@@ -27,7 +27,7 @@ const windowSchema = z
   .meta({ id: "StatsWindow" });
 
 const figures = {
-  /** What is on its way now, and what ended in the last day. */
+  /** The tasks that have not ended now, and those that ended in the last day. */
   states: countsOf(STATES),
   lastHour: windowSchema,
   lastDay: windowSchema,
@@ -38,13 +38,13 @@ const quotaSchema = z.object({ used: z.int(), limit: z.int() }).meta({ id: "Quot
 export const statsSchema = z
   .object({
     at: z.iso.datetime(),
-    /** True where there was too much on its way to count: those counts are then lower bounds. */
+    /** True where too many tasks have not ended to count them all: those counts are then lower bounds. */
     capped: z.boolean(),
     /** What the tenant uses of each quota, and how much there is. Tasks, bytes and signals are counted now and then. */
     quotas: z.object(
       Object.fromEntries(QUOTA_NAMES.map((name) => [name, quotaSchema])) as Record<QuotaName, typeof quotaSchema>,
     ),
-    /** When they were last counted; what came and went since is known roughly. Null where they have not been yet. */
+    /** When they were last counted; changes since then are known roughly. Null before the first count. */
     quotasCountedAt: z.iso.datetime().nullable(),
     ...figures,
     tasks: z.array(z.object({ task: z.string(), ...figures })),

@@ -11,7 +11,7 @@ export const instantSchema = z.iso.datetime({ offset: true }).transform((text) =
 
 const TAG_NAME = /^[a-z0-9_.-]{1,40}$/;
 
-// A record would leave a member of this name out without a word.
+// A record would silently leave out a member of this name.
 const UNSEEN = "__proto__";
 
 /** Tags of one task, and of one filter. */
@@ -23,7 +23,7 @@ export const tagsSchema = z.preprocess(
     if (Object.hasOwn(tags, UNSEEN)) {
       check.addIssue({ code: "custom", path: [UNSEEN], message: "no tag may have this name" });
     }
-    // Before each of them is looked at: a body has room for 100,000.
+    // Checked before the tags themselves: a body has room for 100,000.
     if (Object.keys(tags).length > MAX_TAGS) check.addIssue({ code: "custom", message: `at most ${MAX_TAGS} tags` });
     return tags;
   },
@@ -66,7 +66,7 @@ export const submissionSchema = z
   })
   .meta({ id: "Submission" });
 
-/** Items are checked one by one, so that a bad one never sinks the others. */
+/** Items are checked one by one, so that the valid ones are accepted beside an invalid one. */
 export const batchSchema = z
   .strictObject({
     tasks: z

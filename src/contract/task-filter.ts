@@ -38,11 +38,11 @@ const FILTERS = {
         "The beginning of an id, or words that are all in the input, the tags or the error message of a task whose definition is `searchable`: the newest 2,000 of those",
       examples: ["task_01hf7yat", "oslo invoice"],
     }),
-  /** The id of a task: what it has spawned or, in its flow, released. */
+  /** The id of a task: finds the tasks that it spawned or, in its flow, released. */
   parentId: idSchema.meta({ description: "What this task has spawned or, in its flow, released" }),
-  /** The id of a task: itself, and all that goes back to it. */
+  /** The id of a task: finds it, and all tasks that descend from it. */
   rootId: idSchema.meta({ description: "This task, and all that goes back to it" }),
-  /** The id of the schedule whose tick it is. */
+  /** The id of a schedule: finds the tasks of its ticks. */
   schedule: z.string().max(200).meta({ description: "Ticks of this schedule" }),
   /** A duration: how long its latest attempt has waited since it could start. */
   waitLongerThan: durationSchema(1).meta({

@@ -32,7 +32,7 @@ export const attemptSchema = z
   })
   .meta({ id: "Attempt" });
 
-/** What may be too large for where a task is shown. */
+/** The members that may be too large for the place where a task is shown. */
 export const OMITTABLE = ["input", "result", "progress"] as const;
 
 export type Omittable = (typeof OMITTABLE)[number];
@@ -74,7 +74,7 @@ export const taskSchema = z
   })
   .meta({ id: "Task" });
 
-/** The same, where the document tells the input and the result of each task apart. */
+/** The same under another id, which the OpenAPI document replaces by a schema per task, with its input and its result. */
 export const submittedTaskSchema = taskSchema.meta({ id: "SubmittedTask" });
 
 export type TaskResource = z.output<typeof taskSchema>;

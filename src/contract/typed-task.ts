@@ -20,7 +20,7 @@ type WithName<D extends TaskDefinition, Name extends string> = D extends TaskDef
     : never
   : never;
 
-/** What follows the task where it is submitted: `input` may be left out where its schema takes nothing. */
+/** The arguments after the task in a call that submits it: `input` may be left out where its schema accepts undefined. */
 export type SubmitArgs<D extends TaskDefinition, Options> =
   undefined extends InputOf<D> ? [input?: InputOf<D>, options?: Options] : [input: InputOf<D>, options?: Options];
 

@@ -6,7 +6,7 @@ import { ENDPOINT_EVENTS, TEST_EVENT, WEBHOOK_EVENTS } from "../core/webhook.ts"
 
 const instant = z.iso.datetime();
 
-/** Which targets are allowed beyond the form is the deployment's to say. */
+/** Checks only the form; the deployment decides which targets are allowed. */
 const webhookUrlSchema = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).max(2_048);
 
 const webhookEventsSchema = z.array(z.enum(WEBHOOK_EVENTS)).min(1).max(WEBHOOK_EVENTS.length);

@@ -15,20 +15,20 @@ export type AlertCode = (typeof ALERT_CODES)[number];
 /** An alert that was raised. Instants are ms since the epoch. */
 export interface Alert {
   code: AlertCode;
-  /** Empty where there is one of the code. */
+  /** Empty for a code that has only one subject. */
   subject: string;
   raisedAt: number;
-  /** Null: what was found is there still. */
+  /** Null while the finding is still there. */
   closedAt: number | null;
-  /** Whether the endpoints have been told of it as it is: of its beginning, or of its end. */
+  /** Whether the endpoints have been told of its current state: raised, or closed. */
   isTold: boolean;
   fact: Fact;
 }
 
 /**
- * What follows from a look that has found these facts at `now`, where these alerts are known. An end is told only after its
- * beginning was, so whatever crashes, each is told once, and in that order. Of the `unsure` codes the look has not seen everything:
- * what it has not found may be there still.
+ * The alerts to raise and to close after a look that found `facts` at `now`. An alert is closed only after the endpoints were
+ * told that it was raised, so that even after a crash both are told once, in this order. `unsure`: codes for which the look did
+ * not see everything; their alerts stay open.
  */
 export function alertsAfter(
   known: readonly Alert[],

@@ -63,16 +63,15 @@ export const MAX_JSON_DEPTH = 500;
 /** Submissions in one batch request. */
 export const MAX_BATCH = 1_000;
 
-/** Inputs of one handler call: so many, as far as they are stored in the tasks' rows, fit into one answer of D1 and one call. */
+/** The most inputs of one handler call: so many payloads of {@link INLINE_PAYLOAD_BYTES} fit into one answer of D1 and one call. */
 export const MAX_BATCH_SIZE = 500;
 
 /**
- * Characters of the results of one call together: one invocation may send another 32 MiB, and a character may take two bytes
- * of that.
+ * The most characters of all results of one call: an invocation may send 32 MiB to another, and a character may take two bytes.
  */
 export const MAX_BATCH_RESULT_LENGTH = 12_000_000;
 
-/** How long tasks may gather. */
+/** The longest that a task may wait for its batch to fill. */
 export const MAX_BATCH_WAIT_MS = 86_400_000;
 
 /** Messages in one `sendBatch` call (https://developers.cloudflare.com/queues/platform/limits/). */
@@ -120,10 +119,10 @@ export type Lane = (typeof LANES)[number];
 /** Returns `value` if it is from `min` to `max`; otherwise throws a `RangeError` that names `what`. */
 export type Between = (what: string, value: number, min: number, max: number) => number;
 
-/** A task whose name the running code does not know is tried again after this, in ms, */
+/** A task whose name the running code does not know is tried again after this. */
 export const UNKNOWN_TASK_MS = 10_000;
 
-/** and fails after this many attempts: about an hour in which a deployment may bring it. */
+/** Such a task fails after this many attempts: about an hour, in which a deployment may bring its code. */
 export const UNKNOWN_TASK_TRIES = 360;
 
 /** A year, the longest a task may sleep. */

@@ -21,7 +21,7 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z
 /** Issues that get a message of their own. More than are ever listed, because issues in the branches of a union are not listed. */
 const MAX_WORDED = 10_000;
 
-/** The names that an object's schema knows, by the list of those that it does not. */
+/** The names that an object's schema knows, by the list of the object's unknown members. */
 type KnownNames = WeakMap<object, readonly string[]>;
 
 interface RawIssue {
@@ -31,8 +31,8 @@ interface RawIssue {
 }
 
 /**
- * Keeps messages that are not shown short: those that list unknown members, and those after {@link MAX_WORDED} issues. Notes which
- * members would have been `known`.
+ * Shortens messages that are never shown: those that list unknown members, and those after {@link MAX_WORDED} issues. Notes in
+ * `known` which members the schema has.
  */
 function briefly(known: KnownNames): (issue: RawIssue) => string | undefined {
   let issues = 0;

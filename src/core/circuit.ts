@@ -14,7 +14,7 @@ export interface CircuitOption {
   window?: Duration;
   /** How long nothing starts. Then one run is let through: it closes the circuit, or opens it for as long again. Default 30 s. */
   cooldown?: Duration;
-  /** Whose failures count together, and whose tasks are held back for them. Default `tenant`. */
+  /** Whether failures are counted, and tasks held back, for each tenant by itself or for all tenants together. Default `tenant`. */
   per?: Per;
 }
 

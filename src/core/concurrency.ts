@@ -8,7 +8,7 @@ export interface KeyLimit {
   limit: number;
 }
 
-/** Whose tasks a limit of a definition counts together: each tenant's own, or those of all tenants. */
+/** Which tasks a limit of a definition counts together: those of each tenant, or those of all tenants. */
 export type Per = "tenant" | "deployment";
 
 /** A limit in a definition: for all of its tasks, or for those with the same key. */

@@ -1,12 +1,12 @@
-/** How many tasks there are, estimated from a few stretches of them. Pure. */
+/** Estimates how many tasks match a filter, from a few samples. Pure. */
 
-/** A stretch of tasks: how many of it are sought, and how long, in ms, it took until all of it was made. */
+/** A sample of tasks that were made one after the other: how many of them match, and in how many ms all of them were made. */
 export interface Sample {
   found: number;
   spanMs: number;
 }
 
-/** How many are sought in `ms`, if they are made as often as in the samples together: a burst in one of them weighs no more than its time. */
+/** How many tasks match in `ms` at the average rate of all samples; a burst in one sample counts only for the time that it took. */
 export function estimateOver(ms: number, samples: readonly Sample[]): number {
   const found = samples.reduce((sum, sample) => sum + sample.found, 0);
   const spanMs = samples.reduce((sum, sample) => sum + sample.spanMs, 0);

@@ -41,7 +41,7 @@ export function sumOf(all: readonly Counts[]): Counts {
   return sum;
 }
 
-/** How a kind of task has done. */
+/** The ends, waits and run times of a kind of task. */
 export interface Performance {
   ended: Record<TerminalState, number>;
   wait: Histogram;

@@ -1,4 +1,4 @@
-/** How a user writes a task: a name, a schema on both ends, and a function. */
+/** How a user defines a task: a name, schemas of its input and its output, and a function. */
 
 import type { z } from "zod";
 import { batchOf, refuseAlone, type BatchOption, type Handler } from "./batch.ts";
@@ -37,7 +37,7 @@ export interface TaskOptions<
   output: Output;
   /** How long to wait before another attempt: a policy, or a function of the failure. */
   retry?: RetryOptions | RetryFunction;
-  /** Starts that may fail before the task does. Default 3. */
+  /** The task fails when this many attempts have failed. Default 3. */
   maxAttempts?: number;
   /** Hard limit of one attempt. Default 25 s; at most 14 min. */
   timeout?: Duration;
@@ -57,7 +57,7 @@ export interface TaskOptions<
    * free slot. With `key`, a function of the input, the limit applies to each key by itself.
    */
   concurrency?: ConcurrencyOption<z.output<Input>> | ConcurrencyOption<z.output<Input>>[];
-  /** At most so many starts per time. Holds for manual retries and later attempts too. */
+  /** Limits the starts per time. Holds for manual retries and later attempts too. */
   rateLimit?: RateOption<z.output<Input>>;
   /** Holds its tasks back for a while when they fail too often. Failures are counted over all isolates. Without it nothing is held back. */
   circuit?: CircuitOption;

@@ -21,7 +21,7 @@ const VARIABLE: readonly [RegExp, string][] = [
   [/“[^”\n]*”/g, `“${ELSEWHERE}”`],
   [/`[^`\n]*`/g, `\`${ELSEWHERE}\``],
   [/(?<!\w)'[^'\n]*'(?!\w)/g, `'${ELSEWHERE}'`],
-  // An address keeps its host: the rest names a thing.
+  // A URL keeps only its host: the rest names a single thing.
   [/\b([a-z][a-z0-9+.-]{1,20}:\/\/[^\s/?"'<>]{1,200})[/?][^\s"'<>]*/gi, `$1/${ELSEWHERE}`],
   [/[\w.+-]{1,100}@[\w-]{1,100}(?:\.[\w-]{1,100})+/g, NUMBER],
   // Ids: UUIDs, hashes, `task_01h…`, and other long mixtures of letters and digits.
@@ -32,7 +32,7 @@ const VARIABLE: readonly [RegExp, string][] = [
   [/\d+(?:[.,:]\d+)*(?:e[+-]?\d+)?/gi, NUMBER],
   [/#(?:[-+./:_T]#)+Z?/g, NUMBER],
   [/(?<![\w#])[-+]#/g, NUMBER],
-  // Lists of them are as long as they are.
+  // A list of numbers becomes one mark, however long it is.
   [/#(?:, ?#)+/g, NUMBER],
 ];
 

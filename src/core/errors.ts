@@ -104,7 +104,7 @@ export function describeError(thrown: unknown): TaskError {
   return error;
 }
 
-/** Of what was thrown and is no error. */
+/** The message for a thrown value that is not an `Error`. */
 function messageOf(thrown: unknown): string {
   if (thrown === undefined || thrown === null || thrown === "")
     return `the handler threw ${thrown === "" ? "an empty text" : thrown}; throw an Error that says what went wrong`;

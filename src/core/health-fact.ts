@@ -1,4 +1,4 @@
-/** What a report on health is made of: findings, and what is looked for. */
+/** The findings of a health report, and the checks that look for them. */
 
 /** Every finding that is looked for. */
 export const CHECKS = [
@@ -22,7 +22,7 @@ export type Verdict = (typeof VERDICTS)[number];
 export interface Fact {
   code: Check | "moving" | "idle";
   level: Verdict;
-  /** What it is about where there may be several: a lane, a schedule, a quota. */
+  /** The lane, the schedule or the quota that it is about; null for a code that has only one subject. */
   subject: string | null;
   [member: string]: unknown;
 }

@@ -5,7 +5,7 @@ import type { Fact, Verdict } from "./health-fact.ts";
 /** Findings that fit into a sentence. */
 const MAX_SAID = 4;
 
-/** The worst first; what moves last. */
+/** The worst findings first, and last what moves. */
 export function sentenceOf(verdict: Verdict, facts: readonly Fact[]): string {
   const [movement, ...found] = facts;
   const worst = [

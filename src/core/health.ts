@@ -1,4 +1,4 @@
-/** What can be said of a tenant's work from what is seen of it: what moves, what stands still, and what is out of the ordinary. Pure. */
+/** Reports on the health of a tenant's tasks: what moves, what has stalled, and what is unusual. Pure. */
 
 import { CHECKS, VERDICTS, type Check, type Fact, type Verdict } from "./health-fact.ts";
 import { sentenceOf } from "./health-sentence.ts";
@@ -6,22 +6,25 @@ import type { QuotaName } from "./quotas.ts";
 
 const MINUTE_MS = 60_000;
 
-/** Where nothing ends for so long, a lane stands still: three times what its attempts usually take, within these bounds. */
+/** A lane has stalled when nothing in it ends for this long: three times what its attempts usually take, within these bounds. */
 const STILL_MS = { least: 10 * MINUTE_MS, most: 15 * MINUTE_MS } as const;
 
 /** A wait longer than this is reported as old, in ms. */
 export const OLD_WAIT_MS = 10 * MINUTE_MS;
 
-/** How far back a look at what has moved lately goes. */
+/** How far back a look reads what has ended or begun to wait lately, in ms. */
 export const LATELY_MS = STILL_MS.most;
 
-/** Failures are above usual where there are so many lately, and they are such a part of what ended, and so much more than usual. */
+/**
+ * Errors are rising when at least `least` tasks failed lately, which are at least `part` of those that ended, and `factor` times
+ * the usual part.
+ */
 const RISING = { least: 10, part: 0.05, factor: 3 } as const;
 
-/** A tick that is so late did not come. */
+/** A tick that is later than this counts as missed. */
 export const LATE_TICK_MS = 2 * MINUTE_MS;
 
-/** Parts of a limit from which on it is near. */
+/** A limit is near once this part of it is used. */
 const NEAR = { quota: 0.9, storage: 0.8 } as const;
 
 /** A clock this far behind its alarm does not tick. */
@@ -32,12 +35,12 @@ export interface SeenLane {
   lane: string;
   queued: number;
   running: number;
-  /** Since when the one that has waited longest could have started, and since when the one that has run longest runs. */
+  /** Since when the task that has waited longest could have started, and since when the task that has run longest runs. */
   waitsSince: number | null;
   runsSince: number | null;
-  /** Attempts and tasks that have ended, or begun to wait, since `now` − x, by whole minutes: the times of the minutes in which any did. */
+  /** The minutes in which attempts or tasks of the lane ended, or tasks began to wait: the end of each, at most `now`. */
   movedAt: number[];
-  /** What 95 of 100 attempts take at most in ms; null where none is known. */
+  /** The 95th percentile of its attempts' durations in ms; null where there is none. */
   usualMs: number | null;
   /** Only the deployment's key pauses a lane. */
   held: { how: "paused" | "draining"; since: number; until: number | null; reason: string | null } | null;
@@ -46,12 +49,12 @@ export interface SeenLane {
 export interface Seen {
   now: number;
   lanes: SeenLane[];
-  /** False: there was more on its way than was looked at. */
+  /** False: more tasks had not ended than were looked at. */
   isWhole: boolean;
   /** What ended in the last quarter of an hour, and in the day before. */
   lately: Ended;
   usually: Ended;
-  /** Schedules whose tick is late, or whose last one made no task. */
+  /** Schedules whose tick is late, or whose last tick made no task. */
   missed: { schedule: string; tick: number; why: string | null }[];
   /** False: there are more of them. */
   isMissedWhole: boolean;
@@ -111,7 +114,7 @@ const FINDERS: Record<Check, (seen: Seen) => Fact[]> = {
     }),
   "backlog-old": ({ now, lanes }) =>
     lanes.flatMap(({ lane, held, queued, waitsSince }) => {
-      // What a paused lane keeps is told with its pause.
+      // The tasks that a paused lane holds are reported with its pause.
       if (held?.how === "paused" || waitsSince === null || now - waitsSince < OLD_WAIT_MS) return [];
       const minutes = Math.floor((now - waitsSince) / MINUTE_MS);
       return [

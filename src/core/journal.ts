@@ -1,4 +1,4 @@
-/** The journal of a durable task: what an entry holds, what is told of it while it changes, and what a reader sees of it. */
+/** The journal of a durable task: what an entry holds, which events its changes make, and how a reader sees it. */
 
 import type { TaskError } from "./errors.ts";
 
@@ -8,7 +8,7 @@ export interface JournalEntry {
   key: string;
   /** The number of the attempt that wrote it. */
   attempt: number;
-  /** Places in the order of beginnings and ends of the run's entries; no end: it is still waited for. */
+  /** Places in the order in which the run's entries began and ended; `ended` is null while the task still waits for it. */
   began: number;
   ended: number | null;
   /** JSON text of the value, once it has ended. */
@@ -49,7 +49,7 @@ export interface Step {
   error: TaskError | null;
   /** When a sleep ends, or a wait for a signal times out. */
   until: string | null;
-  /** The children; of a crowd the first hundred. */
+  /** The ids of the children, the first hundred at most. */
   taskIds?: string[];
   undoneAt?: string | null;
   /** Why it could not be undone. */
@@ -71,7 +71,7 @@ interface Parsed {
   name: string;
 }
 
-/** Null for a key of the journal's own. */
+/** Null for a key that is not a durable call's. */
 function parse({ key, label }: Pick<JournalEntry, "key" | "label">): Parsed | null {
   const match = KEY.exec(key);
   if (match === null) return null;
@@ -91,7 +91,7 @@ export function stepName(key: string): string {
   return parse({ key })?.name ?? key;
 }
 
-/** What the entry is called in the list: a join belongs to the child that it waits for. */
+/** The entry as a step of the list: a spawn and a join are both of the kind `child`. */
 function present(entry: JournalEntry, { kind, name }: Parsed): Step {
   const ids = kind === "spawn" && entry.value !== null ? (JSON.parse(entry.value) as string[]) : null;
   return {
@@ -108,8 +108,8 @@ function present(entry: JournalEntry, { kind, name }: Parsed): Step {
 }
 
 /**
- * The events that a written entry makes, with their time in ms since the epoch. `before` is the entry as it was; `isTold`: its
- * beginning has been told. Writing the same entry again makes none.
+ * The events that a written entry makes, with their time in ms since the epoch. `before`: the entry as it was. `isTold`: the
+ * event of its beginning was made before. Writing the same entry again makes none.
  */
 export function newsOf(
   entry: JournalEntry,
@@ -172,17 +172,20 @@ export function stepsOf(entries: readonly JournalEntry[], begun: readonly Journa
   return steps.toSorted((a, b) => a.began - b.began);
 }
 
-/** Where a new run begins, and what follows for what it keeps. */
+/** Where a new run begins, and in which state the steps are that it keeps. */
 export interface Resumption {
   /** Everything that ended before this place is kept. */
   before: number;
-  /** A step that is kept can be undone, if the run ends badly. */
+  /** A kept step can be undone if the run ends badly. */
   isUndoable: boolean;
-  /** A step that would be kept was undone: its result holds no longer. */
+  /** A step that would be kept was undone, so its result no longer holds. */
   wasUndone: boolean;
 }
 
-/** The run that begins anew at a call, by its name as readers see it: of several the step, and of those the first. Null: there is none. */
+/**
+ * Where a new run begins that resumes at the call of this name, as readers see the name. Of several calls a step is taken before
+ * other kinds, and then the first. Null: no call has the name.
+ */
 export function resumeAt(
   name: string,
   entries: readonly JournalEntry[],

@@ -12,7 +12,7 @@ export interface Outline {
   open: number;
   /** Names of members, in all objects. */
   names: number;
-  /** Some number is long enough, or has an exponent, so that it may be changed. */
+  /** Some number is so long, or has an exponent, that parsing may change it. */
   hasLongNumber: boolean;
 }
 

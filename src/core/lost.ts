@@ -3,13 +3,13 @@
 import { NonRetryableError } from "./errors.ts";
 import { inside, pointerTo, type Path } from "./path.ts";
 
-/** Where it is (RFC 6901), and what. */
+/** Where the lost part is (RFC 6901), and what it is. */
 export interface Lost {
   pointer: string;
   detail: string;
 }
 
-/** What is said of each kind, and what would be right. */
+/** By the kind of the lost value: what to give instead. */
 const MENDS: Readonly<Record<string, string>> = {
   Map: "give Object.fromEntries(map)",
   Set: "give [...set]",
@@ -24,7 +24,7 @@ export function lostIn(value: unknown): Lost | null {
   return changesIn(value).lost;
 }
 
-/** The same, and where the first date is, which becomes a text; null where there is none. */
+/** What {@link lostIn} finds, and where the first date is, which becomes a text; null where there is none. */
 function changesIn(value: unknown): { lost: Lost | null; date: string | null } {
   const rest: { value: unknown; at: Path }[] = [{ value, at: null }];
   let date: string | null = null;
@@ -41,7 +41,7 @@ function changesIn(value: unknown): { lost: Lost | null; date: string | null } {
   return { lost: null, date };
 }
 
-/** The same as a sentence about `what`, such as "the result"; null where nothing is lost. */
+/** What {@link lostIn} finds as a sentence about `what`, such as "the result"; null where nothing is lost. */
 export function whyLost(what: string, value: unknown): { message: string; lost: Lost } | null {
   const lost = lostIn(value);
   return lost === null ? null : { message: lossOf(what, lost), lost };
@@ -82,7 +82,7 @@ function lostKind(value: unknown): string | null {
   if (ArrayBuffer.isView(value)) return value.constructor.name;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === null || prototype === Object.prototype || Object.keys(value).length > 0) return null;
-  // An object of a class that has no members: all that it holds is lost.
+  // An object of a class, without members that JSON writes: all that it holds is lost.
   return value.constructor.name;
 }
 

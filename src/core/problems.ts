@@ -90,7 +90,7 @@ function clipPointer(text: string): string {
   return text.length <= MAX_POINTER ? text : text.slice(0, text.slice(0, MAX_POINTER + 1).lastIndexOf("/"));
 }
 
-/** One segment list as an RFC 6901 pointer. */
+/** The segments as an RFC 6901 pointer. */
 export function pointer(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
@@ -98,13 +98,13 @@ export function pointer(path: readonly PropertyKey[]): string {
 /** Cuts a name to the length that {@link clipPointer} reads. */
 const shortened = (part: PropertyKey) => (typeof part === "string" ? part.slice(0, MAX_POINTER + 1) : part);
 
-/** What a schema says of a value. */
+/** A fault that a schema finds in a value. */
 export interface SchemaIssue {
   code: string;
   path: readonly PropertyKey[];
   message: string;
   keys?: readonly string[];
-  /** The names that are known where `keys` are not. */
+  /** Where `keys` are unknown members: the names that the schema knows. */
   known?: readonly string[];
   errors?: readonly (readonly SchemaIssue[])[];
   /** What is wrong with a member's name. */

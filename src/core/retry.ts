@@ -13,7 +13,7 @@ export interface RetryPolicy {
   factor: number;
   /** No delay is longer. */
   cap: number;
-  /** `full`: anywhere between 0 and the delay, so that a crowd that failed together does not return together. */
+  /** `full`: anywhere between 0 and the delay, so that tasks that failed together do not start again together. */
   jitter: "full" | "none";
 }
 

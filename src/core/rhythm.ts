@@ -124,7 +124,7 @@ const LOOK_MS = 2 * DAY_MS;
  * ticks when the clock would have shown it without the jump, mostly together with an ordinary tick. So the ticks never pause.
  */
 function runningRhythm(walls: Rhythm, zone: string): Rhythm {
-  /** Until when the ticks last that the change at `change` skips; not later than `change` where it skips none. */
+  /** When the ticks end that the clock change at `change` skips; not later than `change` where it skips none. */
   const leftOutUntil = (change: number) => change + offsetOf(zone, change) - offsetOf(zone, change - 1);
   return {
     next(at) {

@@ -5,11 +5,14 @@
 
 import { rhythmOf, type Rhythm, type Timing } from "./rhythm.ts";
 
-/** What becomes of a tick while the task of the one before is live. */
+/** What happens to a tick while the task of the tick before it has not ended. */
 export const OVERLAPS = ["skip", "queue", "allow", "replace"] as const;
 export type Overlap = (typeof OVERLAPS)[number];
 
-/** What becomes of a look's ticks. `follow`: as `skip`, but they queue behind the task of a missed tick, or one waiting for such a task. */
+/**
+ * What happens to the ticks of a look. `follow`: as `skip`, but they queue behind the task of a missed tick, or behind a task
+ * that waits for such a task.
+ */
 export type LookOverlap = Overlap | "follow";
 
 /** Which of the ticks that were missed are made up for. */

@@ -1,13 +1,13 @@
 /** What a caller types to find tasks. Pure. */
 
-/** Tasks whose ids begin so, or that hold all of these words. */
+/** Finds tasks whose ids begin with `idPrefix`, or that hold all of the words. */
 export interface Search {
   /** Null where words are meant. */
   idPrefix: string | null;
   words: string[];
 }
 
-/** More of them would find no fewer tasks. */
+/** Further words are ignored: they would hardly narrow the search. */
 const MAX_WORDS = 10;
 
 const ID_PREFIX = /^task_[0-9a-z]{1,26}$/;

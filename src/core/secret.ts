@@ -11,8 +11,8 @@ export const MASK = "•••";
 
 /**
  * In a definition: RFC 6901 pointers to the fields that are secret, such as `"/headers/authorization"`; `""` is the whole value.
- * `*` stands for every item of a list and every member of an object, and names are compared without regard to case, as
- * those of headers are. A list alone holds pointers into the input.
+ * `*` stands for every item of a list and every member of an object, and names are compared without regard to case, as those of
+ * headers are. A plain list holds pointers into the input.
  */
 export type SecretOption = readonly string[] | { input?: readonly string[]; output?: readonly string[] };
 
@@ -27,7 +27,7 @@ export interface SecretPaths {
 
 const MAX_POINTERS = 100;
 
-/** Throws a `RangeError` where one of them is no pointer. Null where nothing is secret. */
+/** Throws a `RangeError` where one of them is not a valid pointer. Null where nothing is secret. */
 export function secretsOf(name: string, option: SecretOption = []): SecretPaths | null {
   const { input = [], output = [] } = "length" in option ? { input: option } : option;
   const pathOf = (text: string): Path => {
@@ -126,7 +126,7 @@ export function putBack(value: unknown, taken: readonly Taken[]): unknown {
   return holder.whole;
 }
 
-/** Shorter texts occur too often where they are no secret. Only the longest `MAX_SCRUBBED` texts are looked for. */
+/** Shorter texts occur too often without being the secret. Only the longest `MAX_SCRUBBED` texts are looked for. */
 const MIN_SCRUBBED = 4;
 const MAX_SCRUBBED = 100;
 

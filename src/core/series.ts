@@ -16,10 +16,10 @@ export const SERIES_SPANS = {
 
 export type SeriesSpan = keyof typeof SERIES_SPANS;
 
-/** Groups that a series tells apart: the largest. The others are one. */
+/** Groups that a series shows separately: the largest. All others are shown as one. */
 export const MAX_SERIES_GROUPS = 10;
 
-/** The beginnings of the span's points, the latest of which goes on at `now`; ms since the epoch. */
+/** The beginnings of the span's points, in ms since the epoch; `now` lies in the last point. */
 export function beginsOf(span: SeriesSpan, now: number): number[] {
   const { points, stepMs } = SERIES_SPANS[span];
   const last = Math.floor(now / stepMs) * stepMs;
@@ -43,14 +43,17 @@ export interface Figures extends Performance {
 
 export interface SeriesPoint extends Figures {
   at: number;
-  /** By name; {@link OTHERS} are those that are not among the largest. Empty where nothing is told apart. */
+  /** By name; {@link OTHERS} are those that are not among the largest. Empty for a series without groups. */
   groups: Map<string, Figures>;
 }
 
 /** No task's and no lane's name is empty. */
 export const OTHERS = "";
 
-/** The points that begin at `begins`, each with what was counted from its begin on, by task or lane where `by` says so; `names` are told apart. */
+/**
+ * The points that begin at `begins`, each with what was counted in it. `by`: the groups are tasks or lanes; `names`: those that
+ * are shown separately.
+ */
 export function pointsOf(
   counted: readonly Counted[],
   begins: readonly number[],
@@ -86,7 +89,7 @@ function figures(counts: Counts, causes: Counts, nameOf: (kind: Kind) => string)
 }
 
 function noFigures(): Figures {
-  // An error's type may be the name of what every object has.
+  // No prototype: an error's type may be a name that every object has, such as `constructor`.
   const none = () => Object.create(null) as Counts;
   return { ...newPerformance(), errors: none(), waits: none() };
 }
@@ -106,7 +109,7 @@ export function addSizes(sizes: Sizes, counted: readonly Counted[], by: keyof Ki
   }
 }
 
-/** The names that a series tells apart, the largest first. */
+/** The names of the groups that a series shows separately, the largest first. */
 export function largest(sizes: Sizes): string[] {
   const order = [...sizes].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
   return order.slice(0, MAX_SERIES_GROUPS).map(([name]) => name);
@@ -136,7 +139,7 @@ export function countWait(causes: Counts, kind: Kind, cause: WaitCause): void {
   add(causes, `${kind.task} ${kind.lane} wait:${cause}`);
 }
 
-/** Different causes that are counted in one span. What is beyond is counted as `other`. */
+/** The most different causes that are counted in one span; the errors beyond them are counted as `other`. */
 const MAX_CAUSES = 50;
 
 /** Counts an attempt that went wrong with an error of this type: a class's name may be anything. */
@@ -158,9 +161,9 @@ export const MARK_KINDS = ["deploy", "pause", "drain", "resume"] as const;
 export interface Mark {
   at: number;
   kind: (typeof MARK_KINDS)[number];
-  /** Of a deploy: null. */
+  /** Null for a deploy. */
   lane: string | null;
-  /** Of a deploy: the id of the Worker's version. */
+  /** The id of the Worker's version for a deploy; else null. */
   version: string | null;
 }
 

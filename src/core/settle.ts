@@ -32,7 +32,7 @@ export type Ending =
   | {
       outcome: "failed";
       error: TaskError;
-      /** False: no attempt follows, whatever is left. */
+      /** False: no attempt follows, however many are left. */
       retryable: boolean;
       /** The handler's or the definition's own wish for the delay; undefined: by the policy. */
       delayMs?: number;
@@ -44,7 +44,7 @@ export type Ending =
   | {
       outcome: "snoozed";
       delayMs: number;
-      /** Where the deployment could not run it: how many attempts in a row were put off so, this one included. */
+      /** Set where the deployment could not run the task: how many attempts in a row were put off for that, this one included. */
       inVain?: number;
     }
   /** It waits without a worker. */
@@ -63,7 +63,7 @@ export interface Wait {
   tasks: string[][];
   /** How many signals it had already seen when it began to wait. */
   heard: number;
-  /** What is asked of each of the signals. */
+  /** The details of each awaited signal. */
   asked?: AskedSignal[];
 }
 
@@ -146,7 +146,7 @@ export function settle(attempt: Running, ending: Ending, policy: RetryPolicy, no
     }
     case "suspended": {
       const { wait } = ending;
-      // It got this far without bringing its worker down. A task that waits for a month may be cut off by many deployments.
+      // Resets the crashes: the attempt did not bring its worker down, and many deployments may cut off a task that waits a month.
       return { ...same, crashes: 0, state: "waiting", runAt: wait.until ?? NO_START, dueAt: wait.until, wait };
     }
     case "crashed": {

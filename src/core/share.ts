@@ -32,7 +32,10 @@ export interface RateOption<Input> {
   onLimit?: "wait" | "drop";
   /** Computes the key from the input and the tenant; each key has a rate of its own. */
   key?: (input: Input, tenant: string) => string;
-  /** Whose starts count together. Other limits call this `per`, which is a time here. Default `tenant`. */
+  /**
+   * Whether starts are counted for each tenant by itself or for all tenants together. Other limits call this `per`, which is a
+   * time here. Default `tenant`.
+   */
   scope?: Per;
 }
 

@@ -23,7 +23,7 @@ export const TERMINAL_STATES = ["succeeded", "failed", "cancelled", "expired"] a
 
 export type TerminalState = (typeof TERMINAL_STATES)[number];
 
-/** The states in which a task still has something ahead of it. */
+/** The states of a task that has not ended. */
 export const LIVE_STATES = ["scheduled", "queued", "waiting", "running", "retrying"] as const satisfies State[];
 
 /** The live states in which no attempt holds the task, so a verb may move it at once. */

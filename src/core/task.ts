@@ -103,10 +103,10 @@ export interface TaskContext {
    */
   sleep(until: Duration | Date): Promise<void>;
   /**
-   * Waits for a signal of this name (`POST /v1/tasks/{id}/signals/{name}`) without holding a worker;
-   * a signal that came before the wait counts, and each signal is given to one wait. After a manual retry all of
-   * them are available again. Throws a `SignalTimeoutError` when `timeout` passes first. A name is 1 to 100 letters, digits, `_`, `.`
-   * and `-`; another is a `NonRetryableError`, because such a signal cannot be sent.
+   * Waits for a signal of this name (`POST /v1/tasks/{id}/signals/{name}`) without holding a worker; a signal that came before
+   * the wait counts, and each signal is given to one wait. After a manual retry all of them are available again. Throws a
+   * `SignalTimeoutError` when `timeout` passes first. A name is 1 to 100 letters, digits, `_`, `.` and `-`; any other throws a
+   * `NonRetryableError`, because such a signal cannot be sent.
    */
   waitForSignal<T = unknown>(name: string, options?: SignalOptions<T>): Promise<T>;
   /**
@@ -156,9 +156,9 @@ export interface TaskDefinition<
   readonly cacheMs: number | null;
   readonly circuit: Circuit | null;
   readonly concurrency: readonly ConcurrencyLimit[];
-  /** Null where nothing of it is secret. */
+  /** Null where no field is secret. */
   readonly secret: SecretPaths | null;
-  /** Its tasks are found by their words. */
+  /** Whether a search finds its tasks by their words. */
   readonly searchable: boolean;
   /** Set for a batch; then its `run` is called instead of the one below. */
   readonly batch: Batch | null;

@@ -62,7 +62,7 @@ const LADDER_MS = [
 /** Attempts of one delivery: the first, and one for each step of the ladder. */
 export const DELIVERY_ATTEMPTS = LADDER_MS.length + 1;
 
-/** Part of a step by which the attempt may come sooner or later, so that a crowd does not return together. */
+/** The part of a step by which the attempt may come sooner or later, so that deliveries that failed together are not repeated together. */
 const JITTER = 0.1;
 
 /**
