@@ -8,7 +8,7 @@ import { ConnectionError, LovageProblem, problemIn } from "./problem-errors.ts";
 
 /** What every method takes. */
 export interface CallOptions {
-  /** Gives up; the method then throws the signal's reason. */
+  /** Aborting it ends the call: the method throws the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
@@ -33,23 +33,23 @@ export interface Call extends CallOptions {
   query?: Record<string, Queried> | undefined;
   body?: unknown;
   headers?: Record<string, string | undefined>;
-  /** Safe to send twice. Everything but a POST is, and a POST with a key of its own. */
+  /** Safe to send twice: every method but POST, and a POST with an idempotency key. */
   repeatable?: boolean;
   /** Repeats for this long, however often. */
   patienceMs?: number;
-  /** How long the service may take to answer. */
+  /** How much longer than usual the service may take to answer. */
   thinkingMs?: number;
 }
 
 type Queried = string | number | readonly string[] | undefined;
 
-/** The way to one service. */
+/** A connection to one service. */
 export interface Connection {
-  /** It sends no key: what it may do is said by signed links. */
+  /** It sends no key; signed links say what it may do. */
   isKeyless: boolean;
   /** Answers the JSON body; undefined where there is none. */
   json<T>(call: Call): Promise<T>;
-  /** Answers the body as it comes; cancelling that ends it. */
+  /** Answers the body as it comes; cancelling the body ends the request. */
   stream(call: Call): Promise<ReadableStream<Uint8Array>>;
 }
 
@@ -59,7 +59,7 @@ const RETRIES = 5;
 const BASE_MS = 250;
 const CAP_MS = 8_000;
 
-/** A service that asks for more than this is left to the caller. */
+/** Where the service asks for a longer pause, the caller gets the error. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /** A service that sends nothing for this long is treated as unreachable. */
@@ -129,7 +129,7 @@ async function readStream(response: Response): Promise<ReadableStream<Uint8Array
   return response.body;
 }
 
-/** Full jitter, so that clients that failed together do not return together. */
+/** Full jitter, so that clients that failed together do not try again together. */
 export function backoff(tries: number): number {
   return Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** (tries - 1));
 }

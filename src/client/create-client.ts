@@ -40,9 +40,9 @@ export interface Client<T extends Tasks> extends TaskVerbs<T> {
   stats(options?: CallOptions): Promise<Stats>;
   /** What changes: a frame at once, then one a second while anything does, until the signal aborts. */
   feed(options?: CallOptions): AsyncGenerator<FeedFrame, void, undefined>;
-  /** The same over time: a point for each minute, hour or day of `span`, "1h" unless given. */
+  /** The figures of `stats` over time: a point for each minute, hour or day of `span`, "1h" unless given. */
   series(query?: SeriesQuery): Promise<Series>;
-  /** How the work stands: a verdict, one sentence, and what it was made from. */
+  /** The state of the tenant's tasks: a verdict, one sentence, and the facts that it was made from. */
   report(options?: CallOptions): Promise<HealthReport>;
 }
 

@@ -1,9 +1,9 @@
-/** How a task or a flow can end other than well, as errors that `wait` throws. */
+/** The errors that `wait` throws for a task or a flow that did not succeed. */
 
 import type { FlowResource } from "../contract/flow.ts";
 import type { TaskResource } from "../contract/task.ts";
 
-/** A task has ended, and not with a result. */
+/** A task has ended without a result. */
 export class TaskEndedError extends Error {
   override readonly name: string = "TaskEndedError";
   /** The task as it ended; `task.error` says why. */
@@ -29,7 +29,7 @@ export class TaskExpiredError extends TaskEndedError {
   override readonly name = "TaskExpiredError";
 }
 
-/** A flow has failed or was cancelled; `flow.error` says which of its tasks did it. */
+/** A flow has failed or was cancelled; `flow.error` says which of its tasks caused it. */
 export class FlowEndedError extends Error {
   override readonly name = "FlowEndedError";
   readonly flow: FlowResource;

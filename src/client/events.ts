@@ -68,7 +68,7 @@ export async function* follow<Event extends WireEvent>(
 
 const since = (seq: number) => ({ "last-event-id": String(seq) });
 
-/** The events of one connection, until it ends in whatever way. */
+/** The events of one connection, until the connection ends in any way. */
 export async function* listen<Event>(
   connection: Connection,
   path: string,

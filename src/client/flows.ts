@@ -53,7 +53,7 @@ export interface FlowVerbs {
   /** Submits a graph and waits for its result, as {@link FlowVerbs.wait} does. A signal ends the waiting, not the flow. */
   run<Result>(graph: Graph<Result>, options?: FlowOptions & Pick<WaitOptions, "within">): Promise<Result>;
 
-  /** Reads a flow with its nodes, or as many of the first as are safe to hold where they are large. */
+  /** Reads a flow with its nodes; where they are large, only with as many of the first as are safe to hold. */
   get<Result = unknown>(flow: FlowRef<Result>, options?: CallOptions): Promise<FlowOf<Result>>;
 
   /** Lists flows, newest first, without their results, errors and nodes. Times are ISO 8601, exclusive. */
@@ -75,8 +75,8 @@ export interface FlowVerbs {
   cancel<Result = unknown>(flow: FlowRef<Result>, options?: CancelOptions): Promise<FlowOf<Result>>;
 
   /**
-   * Runs again what failed and what depends on it, or the node with the key `from` and what depends on that.
-   * The old deadline holds no more.
+   * Runs again what failed and what depends on it, or the node with the key `from` and what depends on that. The old deadline no
+   * longer holds.
    */
   retry<Result = unknown>(
     flow: FlowRef<Result>,
@@ -96,7 +96,7 @@ export function flowVerbs(connection: Connection): FlowVerbs {
   async function wait<Result>(flow: FlowRef<Result>, options: WaitOptions = {}): Promise<Result> {
     // The nodes are of no interest while it runs.
     const ended = await waitForEnd<FlowResource>(connection, pathOf(flow), options, { limit: 1 });
-    // One that has succeeded may have lost its result; that is an error too, and no null.
+    // A flow that has succeeded may have lost its result, which is an error, too, and not null.
     if (ended.state !== "succeeded" || ended.error !== null) throw new FlowEndedError(ended);
     return ended.result as Result;
   }

@@ -7,7 +7,7 @@ import { resource, type ListOptions } from "./resource.ts";
 
 export interface KeyVerbs {
   /**
-   * Makes a key. Its text, `key`, is in this answer and never again. After a broken connection it is not asked for again.
+   * Makes a key. Its text, `key`, is in this answer and never again. After a broken connection the request is not repeated.
    *
    * @example
    * const { id, key } = await client.keys.create({ name: "checkout", scopes: ["submit", "read"] });
@@ -17,7 +17,7 @@ export interface KeyVerbs {
   /** Lists keys, newest first, the revoked and expired too. */
   list(options?: ListOptions): Pages<KeyResource>;
   get(id: string, options?: CallOptions): Promise<KeyResource>;
-  /** Whose the key of this client is, and what it may do. Every key may ask. */
+  /** The tenant of this client's key, and what the key may do. Every key may ask. */
   self(options?: CallOptions): Promise<OwnKey>;
   /** Revokes a key for good. */
   revoke(id: string, options?: CallOptions): Promise<void>;

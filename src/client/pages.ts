@@ -7,7 +7,7 @@ export interface Page<Item> {
   nextCursor: string | null;
 }
 
-/** A list: iterate over all of its items, or read it page by page. Nothing is asked for before that. */
+/** A list: iterate over all of its items, or read it page by page. No request is sent before that. */
 export interface Pages<Item> extends AsyncIterable<Item> {
   /** The first page, or the one at this cursor. */
   page(cursor?: string | null): Promise<Page<Item>>;

@@ -1,4 +1,4 @@
-/** What the service refuses, as errors: one class for all problems, and subclasses where a caller would go another way. */
+/** The service's refusals as errors: one class for all problems, and subclasses for those that a caller handles in different ways. */
 
 import type { ProblemName, ProblemResource } from "../contract/problem.ts";
 
@@ -11,9 +11,9 @@ export class LovageProblem extends Error {
   readonly detail: string;
   /** Where the request is wrong: JSON pointers into its body, or `/query/{name}`. */
   readonly errors: readonly { pointer: string; detail: string }[];
-  /** How long the service asks to be left alone, in ms; null where it does not say. */
+  /** How long the service asks the client to wait, in ms; null where it does not say. */
   readonly retryAfterMs: number | null;
-  /** The service's logs know the request by it. */
+  /** The id of the request in the service's logs. */
   readonly requestId: string | null;
 
   constructor(problem: ProblemResource, retryAfterMs: number | null = null, requestId: string | null = null) {

@@ -37,7 +37,7 @@ export interface ScheduleVerbs<T extends Tasks> {
   delete(id: string, options?: CallOptions): Promise<void>;
   pause(id: string, options?: CallOptions): Promise<ScheduleResource>;
   resume(id: string, options?: CallOptions): Promise<ScheduleResource>;
-  /** Runs a schedule's task now. After a broken connection it is not asked for again. */
+  /** Runs a schedule's task now. After a broken connection the request is not repeated. */
   run(id: string, options?: CallOptions): Promise<TaskOf<Named<T, NameOf<T>>>>;
 }
 

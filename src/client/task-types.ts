@@ -10,13 +10,13 @@ import type { WaitOptions } from "./wait.ts";
 
 /** What every request takes that submits something. */
 export interface SubmitCallOptions extends CallOptions {
-  /** Names the request, so that sending it again makes nothing again. A new one for each call unless given. */
+  /** Names the request, so that sending it again makes nothing twice. Unless given, each call has a new one. */
   idempotencyKey?: string | undefined;
   /** W3C Trace Context, which the task carries on. */
   traceparent?: string | undefined;
 }
 
-/** What is asked for a browser that must not see the key. */
+/** Options for a browser that must not see the key. */
 export interface LinksOptions {
   /** Gives each of the answer's links a token: a client without a key may do with the answer what they allow. */
   links?: "signed" | undefined;
@@ -37,10 +37,10 @@ export type Submission<T extends Tasks> = {
     : { input: InputOf<Named<T, Name>> });
 }[NameOf<T>];
 
-/** The fate of one item of a batch. */
+/** The outcome of one item of a batch. */
 export type BatchItem<Task> = { ok: true; task: Task } | { ok: false; problem: LovageProblem };
 
-/** The fates of a batch's items, in order. */
+/** The outcomes of a batch's items, in order. */
 export type BatchItems<T extends Tasks, Items extends readonly { task: string }[]> = {
   -readonly [I in keyof Items]: BatchItem<TaskOf<Named<T, Items[I]["task"]>>>;
 };
@@ -50,7 +50,7 @@ export type TaskRef<Name extends string> = string | { id: string; task: Name; li
 
 type State = TaskResource["state"];
 
-/** Tasks that have all of it. */
+/** Finds the tasks that match every member. */
 export interface TaskFilter<Name extends string> extends Omit<FilterInput, "task"> {
   state?: State | readonly State[] | undefined;
   task?: Name | undefined;

@@ -55,7 +55,7 @@ export interface TaskVerbs<T extends Tasks> {
   ): Promise<OutputOf<Named<T, Name>>>;
 
   /**
-   * Submits up to 1,000 tasks at once. A bad one never sinks the others.
+   * Submits up to 1,000 tasks at once. The valid ones are accepted also beside an invalid one.
    *
    * @example
    * const [first, second] = await client.batch([
@@ -71,7 +71,7 @@ export interface TaskVerbs<T extends Tasks> {
   ): Promise<BatchItems<T, Items>>;
 
   /**
-   * Reads a task with its attempts. A client without a key reads, follows, awaits and cancels what has signed links.
+   * Reads a task with its attempts. A client without a key reads, follows, awaits and cancels tasks that have signed links.
    *
    * @example
    * const submitted = await client.submit("process_item", { name: "tea", steps: 1 });
@@ -130,7 +130,7 @@ export interface TaskVerbs<T extends Tasks> {
   ): AsyncGenerator<TaskEvent<TaskOf<Named<T, Name>>>, void, undefined>;
 
   /**
-   * Cancels a task; a running one has 5 s to end by itself. A `ConflictError`: it has ended another way.
+   * Cancels a task; a running one has 5 s to end by itself. Throws a `ConflictError` where it has ended another way.
    *
    * @example
    * const task = await client.submit("process_item", { name: "soup" });
@@ -142,7 +142,7 @@ export interface TaskVerbs<T extends Tasks> {
   ): Promise<TaskOf<Named<T, Name>>>;
 
   /**
-   * Runs a failed, cancelled or expired task again, with another input if one is given; `from` a step on, where one is named.
+   * Runs a failed, cancelled or expired task again: with another `input` if one is given, and with `from` from that step on.
    *
    * @example
    * const task = await client.submit("process_item", { name: "soup" }, { delay: "1h" });
@@ -155,7 +155,7 @@ export interface TaskVerbs<T extends Tasks> {
   ): Promise<TaskOf<Named<T, Name>>>;
 
   /**
-   * Changes a task that has not started. A `ConflictError`: it has.
+   * Changes a task that has not started. Throws a `ConflictError` where it has.
    *
    * @example
    * const task = await client.submit("process_item", { name: "soup" }, { delay: "1h" });
@@ -179,7 +179,7 @@ export interface TaskVerbs<T extends Tasks> {
     options?: CallOptions,
   ): Promise<TaskOf<Named<T, Name>>>;
 
-  /** Lets a paused task start at its time, or now where that is over. */
+  /** Lets a paused task start at its time, or now where that has passed. */
   resume<Name extends NameOf<T> = NameOf<T>>(
     task: TaskRef<Name>,
     options?: CallOptions,
@@ -230,7 +230,7 @@ export interface TaskVerbs<T extends Tasks> {
    */
   cancelAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions & Pick<CancelOptions, "undo">): Promise<BulkResult>;
 
-  /** Runs all again that the filter finds among the failed, cancelled and expired. */
+  /** Runs the failed, cancelled and expired tasks again that the filter finds. */
   retryAll(filter: BulkFilter<NameOf<T>>, options?: BulkOptions): Promise<BulkResult>;
 
   /** Removes the ended tasks that the filter finds. It skips members of flows; with `flowId` alone it removes the whole flow. */

@@ -23,8 +23,9 @@ const TOLERANCE_S = 300;
 const HEADERS = ["webhook-id", "webhook-timestamp", "webhook-signature"] as const;
 
 /**
- * What a webhook says, once its signature is seen to be right; throws a `WebhookVerificationError` otherwise, and where it is
- * more than five minutes old. The body must be as it came: JSON that was read and written again has another signature.
+ * Checks a webhook's signature and returns what the webhook says. Throws a `WebhookVerificationError` where the signature is
+ * wrong or the webhook is more than five minutes old. The body must be as it came: JSON that was read and written again has
+ * another signature.
  *
  * @example
  * async function receive(request: Request): Promise<Response> {

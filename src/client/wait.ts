@@ -5,7 +5,10 @@ import { pause, withDeadline } from "./deadline.ts";
 import { WaitTimeoutError } from "./ended-errors.ts";
 
 export interface WaitOptions extends CallOptions {
-  /** Milliseconds until a `WaitTimeoutError`; without it, for as long as it takes. The task does not feel it, unlike its option `timeout`. */
+  /**
+   * Milliseconds until a `WaitTimeoutError`; without it, for as long as it takes. It does not affect the task, unlike the task's
+   * option `timeout`.
+   */
   within?: number | undefined;
 }
 
@@ -20,7 +23,7 @@ const LOOK_EVERY_MS = 1_000;
 
 const MOVING = ["scheduled", "queued", "waiting", "running", "retrying"];
 
-/** Whether a task or a flow in this state has something ahead of it. */
+/** Whether a task or a flow in this state has not ended. */
 export function isMoving(state: string): boolean {
   return MOVING.includes(state);
 }

@@ -1,4 +1,4 @@
-/** Reading an HTTP body piece by piece, so that an abort is felt and nothing large is ever held. */
+/** Reads an HTTP body piece by piece, so that an abort ends it at once and no large body is held in memory. */
 
 /** The body's bytes as they come. Stops with the signal's reason when that is aborted, and lets go of the connection. */
 export async function* readBytes(
@@ -65,7 +65,7 @@ const MARKS = [
   ["utf-16le", 0xff, 0xfe],
 ] as const;
 
-/** How the bytes are to be read, as browsers decide it: a byte order mark, else the header's `charset`; UTF-8 where neither is known. */
+/** The encoding of the bytes, as browsers decide it: by a byte order mark, else by the header's `charset`; UTF-8 where neither is known. */
 function encodingOf(bytes: Uint8Array, contentType: string | null): string {
   const mark = MARKS.find(([, ...start]) => start.every((byte, at) => bytes[at] === byte));
   if (mark) return mark[0];

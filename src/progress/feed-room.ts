@@ -12,7 +12,7 @@ export function tenantOfFeed(name: string | undefined): string | null {
   return name?.startsWith(PREFIX) ? name.slice(PREFIX.length) : null;
 }
 
-/** What such an object does instead. */
+/** What the object of a feed does instead of the work of a task's object. */
 export interface FeedRoom {
   /** A WebSocket for a listener: it gets every frame. */
   listen(): Promise<Response>;

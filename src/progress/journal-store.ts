@@ -8,7 +8,7 @@ interface Opened {
   attempt: number;
 }
 
-/** What a write has changed, to be told: in the order in which it happened, with its time in ms since the epoch. */
+/** The changes of a write, from which events are made: in the order in which they happened, with their times in ms since the epoch. */
 export type Written = { at: number; data: StepNews }[];
 
 type Row = { entry: string; value: string | null };
@@ -21,9 +21,8 @@ export class JournalStore {
   }
 
   /**
-   * The entries of this run. A new run begins with those that had ended before the place `keepBefore`, or with none; an attempt
-   * that opens it fences those before it.
-   * Null where the attempt itself is fenced.
+   * The entries of this run. A new run begins with the entries that had ended before the place `keepBefore`, or with none. An
+   * attempt that opens the journal fences the attempts before it; null where the attempt itself is fenced.
    */
   open(run: number, attempt: number, keepBefore = 0): JournalEntry[] | null {
     const opened = this.opened;
@@ -57,7 +56,7 @@ export class JournalStore {
     });
   }
 
-  /** Keeps that steps have begun, unless they have ended meanwhile. */
+  /** Stores that steps have begun, unless they have ended meanwhile. */
   begin(attempt: number, entries: JournalEntry[]): Written {
     if (this.opened.attempt !== attempt) return [];
     this.#storage.sql.exec(
@@ -92,7 +91,7 @@ export class JournalStore {
     return !this.#has("entries");
   }
 
-  /** The attempt that opened it last; zeros: none has. */
+  /** The run and the attempt that opened it last; zeros where none has. */
   get opened(): Opened {
     return this.#storage.kv.get<Opened>("journal") ?? { run: 0, attempt: 0 };
   }

@@ -116,7 +116,7 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     await this.#setAlarm();
     const entries = this.#journal.open(run, attempt, keepBefore);
     if (entries === null || snapshot === undefined || isOver(snapshot.moments, this.#log.head.seq)) return entries;
-    // What the journal tells has its numbers behind that of the attempt's start.
+    // The numbers of the journal's events come after that of the attempt's start.
     this.#push(eventsOf(snapshot, this.#log.head.seq), { endedAt: null });
     this.#save();
     return entries;
@@ -139,7 +139,10 @@ export class ProgressObject extends DurableObject<Env> implements Omit<ProgressA
     return this.#journal.read();
   }
 
-  /** Stored in the same turn as the journal, so that each of its changes is told once. Nothing is told of an attempt that is over. */
+  /**
+   * Makes events of the journal's changes, and stores them in the same turn of the event loop as the journal, so that each change
+   * makes one. An attempt that is over makes none.
+   */
   #tell(written: Written): void {
     const { run, attempt } = this.#journal.opened;
     const { seq } = this.#log.head;

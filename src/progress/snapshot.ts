@@ -1,4 +1,4 @@
-/** What is told to a progress object. */
+/** What a progress object receives. */
 
 import type { TaskEvent } from "../contract/event.ts";
 import type { TaskResource } from "../contract/task.ts";
@@ -39,21 +39,21 @@ export interface FlowNews {
   event: NewEvent;
 }
 
-/** What a running attempt has to tell. */
+/** What a running attempt reports to its progress object. */
 export interface Report {
   /** The report's own id: a report that is sent again, because its answer was lost, is not applied twice. */
   id: string;
   /** The task as the attempt began. */
   snapshot: Snapshot;
   events: NewEvent[];
-  /** The attempt has nothing more to tell: keep all of it now. */
+  /** The attempt reports nothing more: keep all of it now. */
   last: boolean;
 }
 
 /** The code with which an object closes a waiter's WebSocket when the task has ended. */
 export const ENDED_CODE = 4_000;
 
-/** Both without the values of steps. */
+/** The steps in a journal. Neither list contains the values of steps. */
 export interface Steps {
   entries: JournalEntry[];
   /** Steps that have begun and not ended. */

@@ -4,17 +4,17 @@ import { useCallback, useMemo, useSyncExternalStore } from "react";
 import { ConnectionError, createClient, type Client, type TaskEvent, type Tasks } from "../client/index.ts";
 import type { TaskResource } from "../contract/task.ts";
 
-/** A task as a server of one's own answers it: with its signed links, which need no key. */
+/** A task as your own server answers it: with its signed links, which need no key. */
 export interface SignedTask {
   id: string;
   links: TaskResource["links"];
 }
 
-/** What a hook shows of a task that it is given: its own type where that was a whole task. */
+/** The type of the task that a hook returns: that of the given task where it was a whole task. */
 export type TaskIn<Given extends SignedTask> = Given extends { state: string } ? Given : TaskResource;
 
 export interface FollowOptions {
-  /** Where the service is; unless given, where the page comes from. Make it once, outside of the component. */
+  /** The client of the service; unless given, one for the service that the page comes from. Make it once, outside of the component. */
   client?: Pick<Client<Tasks>, "get" | "events" | "cancel"> | undefined;
 }
 
@@ -33,10 +33,10 @@ interface Follower {
   stop: AbortController;
 }
 
-/** A page draws no faster. */
+/** A page is drawn at most this often. */
 const DRAW_MS = 16;
 
-/** The client has tried for two minutes before this. */
+/** The pause before the next try; the client itself has tried for two minutes before. */
 const AWAY_MS = 5_000;
 
 const NOTHING: Shown = { task: undefined, output: [] };
@@ -51,7 +51,7 @@ export function ownClient(): Following {
   return (own ??= createClient({ baseUrl: location.origin }));
 }
 
-/** Follows the task while the component is shown; other links follow anew. */
+/** Follows the task while the component is shown; with other links it begins anew. */
 export function useFollowed(given: SignedTask | null | undefined, { client }: FollowOptions): Shown {
   const key = given?.links.self;
   const before = useMemo(
@@ -87,7 +87,7 @@ function follow(client: Following, given: SignedTask, before: Shown, listener: (
   };
 }
 
-/** Hears of the task until its end. A service that is away is asked again; what it refuses is an error. */
+/** Follows the task to its end. Tries again while the service cannot be reached; a refusal is an error. */
 async function hear(client: Following, given: SignedTask, follower: Follower): Promise<void> {
   const { signal } = follower.stop;
   const ref = refOf(given);
@@ -124,12 +124,12 @@ async function hear(client: Following, given: SignedTask, follower: Follower): P
   }
 }
 
-/** As the client takes it: a task is called by its links, whatever its name is. */
+/** The task as the client takes it: the client uses its links, so the name does not matter. */
 export function refOf({ id, links }: SignedTask): { id: string; task: string; links: TaskResource["links"] } {
   return { id, task: "", links };
 }
 
-/** What was read of a task is newer than the events of before. */
+/** The task after an event. Events from before the task was read change nothing. */
 function afterEvent(task: TaskResource, { at, type, data }: TaskEvent): TaskResource {
   const known = type === "progress" ? task.progress?.at : (task.finishedAt ?? task.startedAt);
   if (at < (known ?? "")) return task;

@@ -1,13 +1,13 @@
-/** Sends what makes a task, and holds what came of it. */
+/** Sends a submission, and holds the task that it made. */
 
 import { useCallback, useRef, useState } from "react";
 
 interface Sent<Task> {
   /** What the last submission made. */
   task: Task | undefined;
-  /** Why it made nothing. */
+  /** Why the last submission made no task. */
   error: Error | undefined;
-  /** One is on its way: disable the button. */
+  /** A submission is on its way: disable the button. */
   isSubmitting: boolean;
 }
 
@@ -38,7 +38,7 @@ export function useSubmit<Args extends unknown[], Task>(
   const submit = useCallback(async (...args: Args) => {
     const mine = ++count.current;
     const settle = (now: Partial<Sent<Task>>) => {
-      // A later submission is the one that is shown.
+      // Only the latest submission is shown.
       if (mine === count.current) hold({ ...NONE, ...now });
     };
     settle({ isSubmitting: true });

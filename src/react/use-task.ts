@@ -1,4 +1,4 @@
-/** A task as it stands. */
+/** A task, and what a component may do with it. */
 
 import { useCallback } from "react";
 import type { TaskResource } from "../contract/task.ts";
@@ -9,7 +9,7 @@ export interface UsedTask<Task> {
   task: Task | undefined;
   /** It has succeeded, failed, expired, or was cancelled. */
   isEnded: boolean;
-  /** Why nothing is heard of it: its links have ended, or the service is away, which is asked again. */
+  /** Why no events of it come: its links have ended, or the service cannot be reached, which is tried again. */
   error: Error | undefined;
   /** Cancels the task by its link. Rejects where the service refuses. */
   cancel: (reason?: string) => Promise<void>;
@@ -39,7 +39,7 @@ export function useTask<Given extends SignedTask>(
   return { task: task as TaskIn<Given> | undefined, isEnded: hasEnded(task), error, cancel };
 }
 
-/** A task that runs again has no end. */
+/** A task that runs again has no `finishedAt`, so it has not ended. */
 export function hasEnded(task: TaskResource | undefined): boolean {
   return task !== undefined && task.finishedAt !== null;
 }

@@ -17,7 +17,7 @@ export interface Ended<Result> {
   error: TaskError | null;
   /** Whether another attempt would follow, if any is left; null unless it failed. */
   retryable: boolean | null;
-  /** When, where the handler or the definition says so itself; null: by the policy. */
+  /** The delay before it, where the handler or the definition sets one; null: by the policy. */
   retryAfterMs: number | null;
 }
 

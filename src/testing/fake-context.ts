@@ -1,4 +1,4 @@
-/** A handler's context that remembers what it was told. */
+/** A handler's context that remembers what the handler reported. */
 
 import type { BatchItem } from "../core/task.ts";
 import type { LogLevel, TaskContext } from "../core/task.ts";
@@ -27,7 +27,7 @@ export interface ContextOptions {
   traceparent?: string | null;
 }
 
-/** What the handler told. */
+/** What the handler reported through its context. */
 export interface Told {
   progress: { done: number; total: number | null; message: string | null; data: unknown }[];
   logs: { level: LogLevel; message: string; data: unknown }[];

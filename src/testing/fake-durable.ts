@@ -39,7 +39,7 @@ export class FakeDurable {
   /** How long each sleep was to be, in ms. */
   readonly sleeps: number[] = [];
   readonly spawned: Spawned[] = [];
-  /** Resolves, with its name, when all that the handler still does is to wait for a signal that does not come. */
+  /** Resolves with the name of a signal that does not come, once the handler does nothing but wait for it. */
   readonly waiting: Promise<string>;
   readonly #suspend: (name: string) => void;
   readonly #uses = new Map<string, number>();

@@ -6,7 +6,7 @@ import type { InputOf, OutputOf, TaskDefinition } from "../core/task.ts";
 import { accepted, invalid, returned, threw, type Ended } from "./ended.ts";
 import { FAKE_ID, fakeItem, nothingTold, type ContextOptions, type Told } from "./fake-context.ts";
 
-/** How one of the tasks ended, and all that the handler told of it. */
+/** How one of the tasks ended, and all that the handler reported about it. */
 export interface BatchRun<Result> extends Ended<Result>, Told {}
 
 /**

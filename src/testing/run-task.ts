@@ -16,11 +16,11 @@ export interface RunOptions extends ContextOptions {
   journal?: Journal;
   /** The bodies of the signals that come, by name and in order. */
   signals?: Record<string, readonly unknown[]>;
-  /** What the children of a name result in, instead of what their handlers do. One that throws has failed. */
+  /** By the name of a child's task: a function that stands in for its handler. The child fails if the function throws. */
   children?: Record<string, (input: never) => unknown>;
 }
 
-/** How the attempt went, and all that the handler told. */
+/** How the attempt ended, and all that the handler reported. */
 export interface Run<Result> extends Omit<Ended<Result>, "outcome">, Told {
   outcome: "succeeded" | "failed" | "snoozed" | "waiting";
   snoozedMs: number | null;

@@ -1,4 +1,4 @@
-/** What a request is handled with. */
+/** The types of the app, and of the context that a request is handled with. */
 
 import type { Context, Hono } from "hono";
 

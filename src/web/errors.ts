@@ -40,7 +40,7 @@ export const listErrors = operation({
     const { cursor, limit = 50, ...filter } = query;
     const after = readCursor(cursor, (text) => PLACE.test(text));
     const groups = await listErrorGroups(env, principal.tenant, filter, Date.now());
-    // A group that has failed since the page before is at the front by now: each page goes on by time.
+    // A group that has failed again since the page before has moved to the front, so each page continues by time.
     const left = after === null ? groups : groups.filter((group) => placeOf(group) > after);
     const items = left.slice(0, limit);
     return page(c, items, left.length > limit ? cursorAfter(placeOf(items.at(-1)!)) : null);

@@ -23,7 +23,7 @@ const PATIENCE_MS = 3_000;
 const FRESH_MS = 1_000;
 const YOUNG_MS = 3_000;
 
-/** A look that takes longer than this goes on behind the answer. */
+/** A look that takes longer than this continues after the answer. */
 const SHORT_MS = 100;
 
 const checkSchema = z.object({ ok: z.boolean(), detail: z.string().optional() });

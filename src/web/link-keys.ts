@@ -1,4 +1,7 @@
-/** `/v1/link-keys`: reads and rotates the keys that sign links. They are the deployment's, so only the service's own key may. */
+/**
+ * `/v1/link-keys`: reads and rotates the keys that sign links. They are the deployment's, so only the service's own key may use
+ * these operations.
+ */
 
 import { linkKeyListSchema, rotateLinkKeySchema, type LinkKeyResource } from "../contract/link-key.ts";
 import type { LinkKey } from "../core/link-keys.ts";

@@ -100,7 +100,7 @@ export function overSse<T>(
   return response;
 }
 
-/** The same as WebSocket frames. `id` names the stream in logs. */
+/** What `follow` yields, as WebSocket frames. `id` names the stream in logs. */
 export function overWebSocket(
   c: AppContext,
   id: string,

@@ -70,7 +70,7 @@ export async function authenticate(c: AppContext): Promise<Principal> {
   return ofKey(known);
 }
 
-/** Where it is too short, the service's own key counts as none, except on loopback: elsewhere it could be guessed. */
+/** Whether the service's own key is too short. It is then refused everywhere but on loopback, because it could be guessed. */
 function isTooShort({ env, req }: AppContext): boolean {
   if (!env.API_KEY || env.API_KEY.length >= MIN_SECRET_LENGTH) return false;
   return !LOOPBACK.test(req.url);

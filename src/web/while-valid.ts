@@ -10,7 +10,7 @@ export class AccessEndedError extends Error {
   override readonly name = "AccessEndedError";
 }
 
-/** The same until the caller's key or link is no longer valid; then throws an {@link AccessEndedError}. */
+/** Yields the same events until the caller's key or link is no longer valid; then throws an {@link AccessEndedError}. */
 export async function* whileValid<T>(env: Env, principal: Principal, events: AsyncIterable<T>): AsyncGenerator<T> {
   let lookedAt = Date.now();
   for await (const event of events) {

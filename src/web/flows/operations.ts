@@ -236,7 +236,7 @@ async function findFlow(...args: Parameters<typeof lookFor>): Promise<FlowRow> {
   return (await lookFor(...args)) ?? refuse("not-found", "There is no flow with this id.");
 }
 
-/** The same, null where there is none. */
+/** As {@link findFlow}, but null where there is none. */
 async function lookFor(
   env: Env,
   { tenant }: Principal,

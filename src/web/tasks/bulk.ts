@@ -189,7 +189,7 @@ function bulk(
   });
 }
 
-/** A list may leave out the oldest tasks that words find. A verb that did so would seem to have reached all. */
+/** Refuses words that find too many tasks. A list may leave out the oldest of them; a verb that did so would seem to have reached all. */
 async function refuseTooMany(env: Env, tenant: string, q: string | undefined): Promise<void> {
   const { words } = searchOf(q ?? "");
   if (words.length === 0 || !(await findsTooMany(env.DB, tenant, words))) return;

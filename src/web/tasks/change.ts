@@ -108,7 +108,7 @@ export const resumeTask = simple(
   (row) => row.pausedAt === null,
 );
 
-/** An operation without members. `isSo`: the task stands already as it is to stand. */
+/** An operation whose body has no members. `isSo`: whether the task already is as the operation would make it. */
 function simple(
   verb: string,
   id: string,
@@ -147,7 +147,7 @@ function isUnstarted({ state, startedAt }: WholeTaskRow): boolean {
   return startedAt === null && (state === "scheduled" || state === "queued" || state === "waiting");
 }
 
-/** Throws a 422 problem where the task would start only after its expiry, or where one of them is more than ten years ahead. */
+/** Throws a 422 problem where the task would start only after its expiry, or where one of the times is more than ten years ahead. */
 function checkTimes(env: Env, row: WholeTaskRow, { runAt, expiresAt }: TaskChange, now: number): void {
   const found: Fault[] = [];
   if (runAt !== undefined && runAt - now > MAX_HORIZON_MS)

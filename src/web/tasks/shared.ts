@@ -35,13 +35,13 @@ export async function findRow(env: Env, principal: Principal, id: string): Promi
   return row ?? refuseUnknown();
 }
 
-/** The same for a read that shares its call to D1 with those of concurrent requests. */
+/** As {@link findRow}, for a read that shares its call to D1 with those of concurrent requests. */
 export async function findRowTogether(c: AppContext, principal: Principal, id: string): Promise<WholeTaskRow> {
   const row = isTaskId(id) ? await readTaskTogether(c.env.DB, c.executionCtx, principal.tenant, id) : null;
   return row ?? refuseUnknown();
 }
 
-/** The same task once it has ended, or as it is when the caller's wait is over. */
+/** The task once it has ended, or as it is when the caller's wait is over. */
 export async function findEnded(env: Env, principal: Principal, id: string, patience: Patience): Promise<WholeTaskRow> {
   const row = isTaskId(id) ? await waitForEnd(env, principal.tenant, id, patience) : null;
   return row ?? refuseUnknown();
@@ -78,7 +78,7 @@ export async function prepareLinks(env: Env, query: LinkQuery): Promise<void> {
   if (query.links) await linkKeys(env, Date.now());
 }
 
-/** The same with the progress of a task that has not ended, which only its object has. */
+/** As {@link show}, with the progress of a task that has not ended, which only its object has. */
 export async function showLive(
   env: Env,
   principal: Principal,

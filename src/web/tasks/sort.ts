@@ -27,7 +27,7 @@ export function isPlaceOf(sort: Sort): (text: string) => boolean {
   };
 }
 
-/** The place, of a text that is one. */
+/** The place that a text stands for; {@link isPlaceOf} has checked the text. */
 export function placeOfText(text: string): SortedPlace {
   const [, , start = "", end = "", value, id] = PLACE.exec(text) ?? [];
   return { start, end: end || null, after: id === undefined ? null : { value: Number(value), id } };
