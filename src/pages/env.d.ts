@@ -1,2 +1,2 @@
-/** The bindings of the Worker, which a page has none of; types of the contract name them. */
+/** The type of the Worker's bindings, which types of the contract name; a page has none. */
 interface Env {}

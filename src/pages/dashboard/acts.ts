@@ -1,4 +1,4 @@
-/** What changes something: always asked for in a dialog, which shows the call. */
+/** Acts that change something: each is confirmed in a dialog, which shows the call. */
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
@@ -8,7 +8,7 @@ import { checkKey } from "./session.ts";
 
 export interface Act {
   title: string;
-  /** What the button says. */
+  /** The text of the button. */
   verb: string;
   isDanger?: boolean;
   /** What is about to happen. */
@@ -17,18 +17,18 @@ export interface Act {
   fields?: () => ComponentChildren;
   /** Null while the fields are not right. */
   call: () => Call | null;
-  /** The same with the typed client. */
+  /** The same call with the typed client. */
   code: () => string;
-  /** Answers what is to be said afterwards. */
+  /** Returns the message to show afterwards. */
   run: () => Promise<string>;
-  /** Read before anybody is asked, such as how many tasks it would change. */
+  /** Read before the dialog asks, such as how many tasks it would change. */
   before?: () => Promise<ComponentChildren>;
 }
 
-/** What is asked for now. */
+/** The act that the dialog asks about; null where none is open. */
 export const asked = signal<Act | null>(null);
 
-/** What was done last, for a while. */
+/** The message of the last act, shown for a while. */
 export const said = signal<{ words: string; isFault: boolean } | null>(null);
 
 export function ask(act: Act): void {
@@ -37,14 +37,14 @@ export function ask(act: Act): void {
 
 let timer = 0;
 
-/** Says something at the edge of the page. */
+/** Shows a message at the edge of the page. */
 export function say(words: string, isFault = false): void {
   said.value = { words, isFault };
   clearTimeout(timer);
   timer = window.setTimeout(() => (said.value = null), isFault ? 12_000 : 5_000);
 }
 
-/** Runs an act and says what came of it; answers why it failed, null where it did not. */
+/** Runs an act and shows its message. Returns why it failed; null where it did not. */
 export async function perform(act: Act): Promise<string | null> {
   try {
     say(await act.run());

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 
 export interface Place {
   view: string;
-  /** The one thing that is shown; null for a list. */
+  /** The id of the one thing that is shown; null for a list. */
   id: string | null;
   query: URLSearchParams;
 }

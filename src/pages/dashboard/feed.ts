@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { FeedFrame } from "../../client/index.ts";
 import { client, session } from "./session.ts";
 
-/** Whether frames come; without them a view must ask now and then. */
+/** Whether frames come; without them a view must poll. */
 export const isFed = signal(false);
 
 const listeners = new Set<(frame: FeedFrame) => void>();
@@ -54,6 +54,6 @@ async function hear(signal: AbortSignal): Promise<void> {
       for (const listener of listeners) listener(frame);
     }
   } catch {
-    // What cannot be heard is asked for.
+    // Without the feed, the views poll.
   }
 }

@@ -1,4 +1,4 @@
-/** Reads something again and again while it is looked at, and keeps the last answer while the service is away. */
+/** Reads something again and again while it is shown, and keeps the last answer while the service cannot be reached. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { awaySince, changes } from "./reach.ts";
@@ -13,12 +13,12 @@ export interface Polled<T> {
   refresh: () => void;
 }
 
-/** The longest pause between two tries while the service is away. */
+/** The longest pause between two tries while the service cannot be reached. */
 const AWAY_MS = 5_000;
 const FIRST_MS = 500;
 
 /**
- * Reads by `load` now and every so many ms, again at once when `key` or anything on this page changes, and not while the
+ * Reads by `load` now and every `everyMs`, again at once when `key` changes or this page has changed something, and not while the
  * tab is hidden. Answers to an older key are dropped.
  */
 export function usePolled<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everyMs: number): Polled<T> {
@@ -72,5 +72,5 @@ export function usePolled<T>(key: string, load: (signal: AbortSignal) => Promise
   return { ...held, refresh };
 }
 
-/** For what is read once. */
+/** The interval for what is read once. */
 export const ONCE = Number.POSITIVE_INFINITY;

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-/** Since when nothing answers, in ms since the epoch; null while all is well. */
+/** Since when the service has not answered, in ms since the epoch; null while it answers. */
 export const awaySince = signal<number | null>(null);
 
 /** The time, once a second. */

@@ -42,7 +42,7 @@ export function storedKey(): string | null {
   return sessionStorage.getItem(STORED) ?? localStorage.getItem(STORED);
 }
 
-/** Signs in. Throws what the service says of the key. */
+/** Signs in. Throws the service's error where it refuses the key. */
 export async function signIn(key: string, remember: boolean): Promise<void> {
   const made = clientFor(key);
   const own = await made.keys.self();
@@ -75,7 +75,7 @@ function forget(): void {
 }
 
 function clientFor(key: string): Client<Tasks> {
-  // The page asks again by itself, and says at once when the service is away.
+  // No retries: the page itself asks again, and says at once when the service cannot be reached.
   return createClient({ baseUrl: BASE, apiKey: key, retries: 0, fetch: watched });
 }
 

@@ -28,7 +28,7 @@ export interface Tasks {
 
 interface Watch {
   stream: EventSource | null;
-  /** When the task was last heard of; the earliest times of its next stream and its next read. All in ms since the epoch. */
+  /** When news of the task last arrived; the earliest times of its next stream and its next read. All in ms since the epoch. */
   heardAt: number;
   openAt: number;
   readAt: number;

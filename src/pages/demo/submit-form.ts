@@ -1,4 +1,4 @@
-/** The form: one item name in, one accepted task out, or the reason why not. */
+/** The form: takes the name of an item, and gives an accepted task or the reason why there is none. */
 
 import { submitItem } from "./requests.ts";
 import { accepted, type TrackedTask } from "./tracked-task.ts";

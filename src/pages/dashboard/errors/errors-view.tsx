@@ -1,4 +1,4 @@
-/** What tasks fail with, the same errors together. */
+/** The errors that tasks fail with, in groups. */
 
 import { change, here } from "../address.ts";
 import { literal, pathWith } from "../call.ts";

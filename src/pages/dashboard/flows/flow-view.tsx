@@ -21,16 +21,16 @@ import { Graph } from "./graph.tsx";
 import { isDrawable } from "./layout.ts";
 import { NodeList } from "./node-list.tsx";
 
-/** So many nodes are read. A flow has no more, but a page of it holds fewer where they are large. */
+/** The most nodes that are read. A flow has no more, but a page of it holds fewer where they are large. */
 const READ = 10_000;
 const PAGE = 1_000;
 const EVERY_MS = 2_500;
 const ENDED_MS = 30_000;
 
-/** The whole flow is read again after this time for each of its nodes; meanwhile the feed tells what has become of them. */
+/** The whole flow is read again after this time for each of its nodes; in between, the feed reports the states of its tasks. */
 const PER_NODE_MS = 5;
 
-/** One of so many is read again with each change: then what it waits for, and its errors, are new as well. */
+/** A flow of at most so many nodes is read again with each change, so that its waits and its errors are new as well. */
 const SMALL = 300;
 
 interface Read {
@@ -75,7 +75,7 @@ async function readFlow(id: string, signal: AbortSignal): Promise<Read> {
   return { flow, nodes, isWhole: cursor === null };
 }
 
-/** What the feed has told since the last reading, by the tasks' ids. A flow that has ended is read again at once. */
+/** The states that the feed has reported since the last reading, by the tasks' ids. A flow that has ended is read again at once. */
 function useToldStates({ data, refresh }: Polled<Read>): ReadonlyMap<string, State> {
   const [told, setTold] = useState<{ since: Read | undefined; states: ReadonlyMap<string, State> }>(NOTHING);
   const members = useMemo(() => new Set(data?.nodes.map(({ task }) => task.id)), [data]);

@@ -35,7 +35,7 @@ export interface Layout {
   rows: number;
 }
 
-/** Groups of more are folded. */
+/** Larger groups are folded into one box. */
 const FOLD_OVER = 20;
 const SWEEPS = 4;
 
@@ -79,7 +79,7 @@ export function layoutOf(nodes: readonly GraphNode[]): Layout {
   };
 }
 
-/** What is one box each. */
+/** The nodes of each box. */
 function partsOf<Node extends Pick<GraphNode, "key" | "needs">>(nodes: readonly Node[]): Node[][] {
   return groupsOf(nodes).flatMap((group) => (group.length > FOLD_OVER ? [group] : group.map((node) => [node])));
 }
@@ -99,7 +99,7 @@ function groupsOf<Node extends Pick<GraphNode, "key" | "needs">>(nodes: readonly
   return [...Map.groupBy(nodes, like).values()];
 }
 
-/** The longest way from a start to each box. */
+/** The layer of each box: the length of the longest path to it from a box without needs. */
 function layersOf(needs: ReadonlyMap<string, readonly string[]>): Map<string, number> {
   const layers = new Map<string, number>();
   // Without recursion, because a chain may have thousands of nodes.
@@ -144,7 +144,7 @@ function withWays(given: ReadonlyMap<string, readonly string[]>, givenLayers: Re
   return { needs, layers, edges };
 }
 
-/** Each box near those that it needs and that need it, so that few lines cross. */
+/** Places each box near the boxes that it needs and that need it, so that few lines cross. */
 function rowsOf(
   layers: ReadonlyMap<string, number>,
   needs: ReadonlyMap<string, readonly string[]>,

@@ -54,7 +54,7 @@ export function AuditLog() {
   );
 }
 
-/** What is there of it. */
+/** The members that are not undefined. */
 function given<T extends object>(members: T): { [Name in keyof T]?: NonNullable<T[Name]> } {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never;
 }

@@ -93,7 +93,7 @@ export function LaneTable({ lanes }: { lanes: readonly LaneResource[] }) {
   );
 }
 
-/** A count; more where not all was looked at. */
+/** A count, with a `+` where it is a lower bound. */
 function counted(n: number, isCapped: boolean): string {
   return `${countWords(n)}${isCapped ? "+" : ""}`;
 }

@@ -13,7 +13,7 @@ import { tasksHref } from "../tasks/filter.ts";
 import { countWords, durationWords } from "../words.ts";
 import { useOverrides } from "./overrides.ts";
 
-/** So many of those that hold a limit, or wait for it, are named. */
+/** The most tasks that are named of those that hold a limit, and of those that wait for it. */
 const NAMED = 3;
 
 export function LimitTable({ limits, marked = null }: { limits: readonly LimitResource[]; marked?: string | null }) {
@@ -87,7 +87,7 @@ export function LimitTable({ limits, marked = null }: { limits: readonly LimitRe
   );
 }
 
-/** The first tasks of some, each a link. Other tenants' are counted and not named. */
+/** Links to the first of the tasks. The tasks of other tenants are counted, not named. */
 function Ids({ ids, total }: { ids: readonly string[]; total: number }) {
   if (total === 0) return null;
   const shown = ids.slice(0, NAMED);

@@ -1,10 +1,10 @@
-/** Who has set limits in place of the code, and when: from the audit log, which keys with `admin` read. */
+/** Who has overridden the code's limits, and when: from the audit log, which only keys with `admin` may read. */
 
 import type { AuditEntry } from "../../../contract/audit.ts";
 import { usePolled } from "../polled.ts";
 import { client, may } from "../session.ts";
 
-/** The latest changes that are looked at; an older one is in the audit log. */
+/** The most changes that are read, the latest; older ones are in the audit log. */
 const LOOKED = 100;
 const EVERY_MS = 30_000;
 

@@ -18,7 +18,7 @@ interface ChartProps {
   lines: readonly Line[];
   /** When something happened to the service: ms since the epoch, and what. */
   marks: readonly { at: number; kind: string }[];
-  /** What it shows, for those who do not see it. */
+  /** What the chart shows, for screen readers. */
   words: string;
 }
 

@@ -89,7 +89,7 @@ function Both({ series: { items, marks: given } }: { series: Series }) {
   );
 }
 
-/** Marks that are told in words: the latest. */
+/** The most marks that are listed in words, the latest. */
 const TOLD = 8;
 
 type Mark = Omit<Series["marks"][number], "at"> & { at: number };

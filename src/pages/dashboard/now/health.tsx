@@ -37,7 +37,7 @@ function Verdict({ report: { verdict, summary, facts, ruledOut } }: { report: He
   );
 }
 
-/** Where one sees more of a finding. */
+/** The view that shows more of a finding. */
 function hrefOf({ code, subject }: HealthReport["facts"][number]): string {
   switch (code) {
     case "lane-stalled":

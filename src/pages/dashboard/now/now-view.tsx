@@ -1,4 +1,4 @@
-/** Now: what is on its way, how fast things end, what fails, and what is at its edge. */
+/** Now: the tasks that have not ended, how fast tasks end, what fails, and which limits are reached. */
 
 import type { LimitResource } from "../../../contract/limit.ts";
 import type { Stats } from "../../../contract/stats.ts";

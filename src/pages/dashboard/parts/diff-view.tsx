@@ -3,7 +3,7 @@
 import { many, shortened } from "../words.ts";
 import { jsonDiff } from "./json-diff.ts";
 
-/** Lines that are shown, and of each so much. */
+/** The most lines that are shown, and the most characters of each. */
 const MOST = 500;
 const MOST_TEXT = 500;
 

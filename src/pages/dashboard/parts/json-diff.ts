@@ -13,7 +13,7 @@ const CONTEXT = 2;
 /** Values that differ in more lines are not compared: that would take seconds. */
 const MOST_CHANGES = 400;
 
-/** The lines of both, in the order of their members' names; null where too much differs. Empty where nothing does. */
+/** The lines of both values, with members in the order of their names; null where too much differs, empty where nothing does. */
 export function jsonDiff(before: unknown, after: unknown): DiffLine[] | null {
   const parts = diffLines(linesOf(before), linesOf(after), { maxEditLength: MOST_CHANGES });
   if (parts === undefined) return null;

@@ -1,4 +1,4 @@
-/** What stands where something is not there yet, or could not be read. */
+/** What is shown while something is read, where it could not be read, and where a list is empty. */
 
 import type { ComponentChildren } from "preact";
 import { faultWords } from "../acts.ts";

@@ -5,7 +5,7 @@ import { nextTicks, rhythmOf, whyNoCron } from "../../../core/rhythm.ts";
 import { isZone } from "../../../core/zone.ts";
 import { durationWords, msOf } from "../words.ts";
 
-/** So many runs of a schedule that is being typed are shown. */
+/** The most runs that are shown of a schedule while it is typed. */
 const PREVIEWED = 5;
 
 /** `"At 02:30 AM, Monday through Friday"`, `"every 30 s"`. */
@@ -15,7 +15,7 @@ export function rhythmWords({ cron, every }: { cron: string | null; every: numbe
   return `every ${ms === null ? every : durationWords(ms)}`;
 }
 
-/** The next runs after a time of what is being typed, by the rule of the service itself; empty where it is no rhythm yet. */
+/** The next runs after `at` of the schedule that is being typed, by the service's own rules; empty while it is not valid. */
 export function previewOf(when: { cron: string; timezone: string } | { everyMs: number }, at: number): number[] {
   if ("everyMs" in when) {
     if (when.everyMs < 1_000) return [];
@@ -35,7 +35,7 @@ function offsetOf(at: number, timeZone: string): number {
   return (sign === "-" ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
 }
 
-/** What the clocks of the zone do between two times; empty where they do nothing. */
+/** How the zone's clocks change between two times, in words; empty where they do not. */
 export function clockChange(before: string | undefined, after: string, timeZone: string): string {
   if (before === undefined) return "";
   try {

@@ -1,9 +1,9 @@
-/** The latest runs of a schedule, out of what is told of it and of its tasks. Pure. */
+/** The latest runs of a schedule, from the schedule and its tasks. Pure. */
 
 import type { ScheduleResource } from "../../../contract/schedule.ts";
 import type { TaskResource } from "../../../contract/task.ts";
 
-/** So many are shown. */
+/** The most runs that are shown. */
 export const MOST = 20;
 
 interface Run {
@@ -14,7 +14,7 @@ interface Run {
   state: string;
 }
 
-/** The schedule tells of its latest ten ticks, also of those that made no task; its tasks tell of those before. */
+/** The schedule lists its latest ten ticks, also those that made no task; the earlier ones come from its tasks. */
 export function runsOf(lastRuns: ScheduleResource["lastRuns"], tasks: readonly TaskResource[]): Run[] {
   const byId = new Map(tasks.map((task) => [task.id, task]));
   const ticks = lastRuns.map(({ tick, taskId, missed = "" }): Run => {

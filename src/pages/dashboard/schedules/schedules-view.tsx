@@ -16,7 +16,7 @@ import { ScheduleView } from "./schedule-view.tsx";
 import { Strip } from "./strip.tsx";
 
 const EVERY_MS = 5_000;
-/** A call for each schedule on the page. */
+/** Less often, because each schedule on the page needs a call of its own. */
 const RUNS_MS = 30_000;
 
 export function SchedulesView() {

@@ -29,7 +29,7 @@ export function Strip({ schedules }: { schedules: readonly ScheduleResource[] })
         </div>
         {schedules.slice(0, SHOWN).map(({ id, nextRuns }) => {
           const soon = nextRuns.map((run) => Date.parse(run)).filter((at) => at >= start && at < start + DAY_MS);
-          // The service tells the next ten; those after them are not drawn, but said.
+          // The service lists the next ten runs; later ones are not drawn, but the label mentions them.
           const more = soon.length === nextRuns.length && nextRuns.length > 0 ? " or more" : "";
           return (
             <div class="line" key={id}>

@@ -1,4 +1,4 @@
-/** Asks before anything is changed, and shows the same as a command and as code. */
+/** Asks before anything is changed, and shows the call as a command and as code. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";

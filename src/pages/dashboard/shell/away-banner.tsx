@@ -1,4 +1,4 @@
-/** Says that the service is away, how old what is shown is, and that the page tries again by itself. */
+/** Says that the service cannot be reached, how old the shown data is, and that the page tries again by itself. */
 
 import { useEffect } from "preact/hooks";
 import { awaySince, now } from "../reach.ts";

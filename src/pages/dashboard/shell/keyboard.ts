@@ -48,13 +48,13 @@ const GO: Record<string, string> = {
 
 type Keys = Readonly<Record<string, () => void>>;
 
-/** Those of what is shown, the latest first. */
+/** The keys of the components that are shown, the latest first. */
 const shown: { current: Keys }[] = [];
 
 /** Adds keys while the component is shown. */
 export function useKeys(keys: Keys): void {
   const holder = useRef(keys);
-  // Neither waits for the paint: the next key may come before.
+  // Both take effect before the paint, because the next key may come earlier.
   holder.current = keys;
   useLayoutEffect(() => {
     shown.unshift(holder);
@@ -64,7 +64,7 @@ export function useKeys(keys: Keys): void {
 
 let isGoing = false;
 
-/** Starts listening; answers how to stop. */
+/** Starts listening; returns a function that stops it. */
 export function listenToKeys(): () => void {
   addEventListener("keydown", pressed);
   return () => removeEventListener("keydown", pressed);

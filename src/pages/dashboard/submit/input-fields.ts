@@ -43,7 +43,7 @@ const KINDS: Readonly<Record<string, InputField["kind"]>> = {
   boolean: "boolean",
 };
 
-/** What the required fields begin with. */
+/** The initial values of the required fields. */
 export function beginning(fields: readonly InputField[]): Record<string, unknown> {
   const given = fields.flatMap(({ name, schema, isRequired }) => {
     if (schema.const !== undefined) return [[name, schema.const] as const];

@@ -28,7 +28,7 @@ export function pastedOf(text: string): Pasted | string {
   return { task, input, options: options as Pasted["options"] };
 }
 
-/** The words of a line as a POSIX shell reads them, without what it would put in for `$`. */
+/** The words of a line as a POSIX shell reads them, without its expansions of `$`. */
 function wordsOf(text: string): string[] {
   const words: string[] = [];
   let word: string | undefined;

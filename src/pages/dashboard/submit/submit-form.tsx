@@ -20,7 +20,7 @@ interface SubmitFormProps {
   /** What it begins with, and is compared with; undefined: what the schema suggests. */
   input: unknown;
   tags?: Readonly<Record<string, string>>;
-  /** Those that have a field begin there; the others are sent as they are. */
+  /** The initial options: those that have a field fill it, the others are sent as they are. */
   given?: Readonly<Record<string, unknown>>;
 }
 

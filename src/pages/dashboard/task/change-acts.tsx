@@ -12,7 +12,7 @@ import { client } from "../session.ts";
 import { LANES } from "../states.ts";
 import { editedInput, EditedInputField } from "./edited-input.tsx";
 
-/** Asks for what is to be different. What is left as it was is not sent. */
+/** Asks for the changes of a task. What is left as it was is not sent. */
 export function askChange(task: TaskResource): void {
   const { id, state } = task;
   const old = {

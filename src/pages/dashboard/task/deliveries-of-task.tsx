@@ -9,7 +9,7 @@ import { client } from "../session.ts";
 import { DeliveryTable } from "../webhooks/delivery-table.tsx";
 import type { TabProps } from "./tab-props.ts";
 
-/** So many of the latest are shown. */
+/** The most deliveries that are shown, the latest. */
 const MOST = 50;
 const EVERY_MS = 10_000;
 

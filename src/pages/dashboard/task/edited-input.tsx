@@ -6,7 +6,7 @@ import { isSame } from "../parts/json-diff.ts";
 import { readInput, schemaInput, SchemaInputFields } from "../submit/schema-input.tsx";
 import { loadTaskTypes, taskTypes, type Schema } from "../task-types.ts";
 
-/** What stands in place of what the page is not shown. */
+/** Stands in the place of each secret value. */
 const MASK = "•••";
 
 export type EditedInput = ReturnType<typeof editedInput>;
@@ -17,7 +17,7 @@ export function editedInput({ input, omitted = [] }: TaskResource, schema: Schem
   const read = () => readInput(form);
   const isEdited = () => {
     const { value, fault } = read();
-    // The order of members, and nothing in place of JSON, changes nothing.
+    // Neither another order of members nor an empty field is an edit.
     return fault !== undefined || (value !== undefined && !isSame(input, value));
   };
   return {
@@ -30,7 +30,7 @@ export function editedInput({ input, omitted = [] }: TaskResource, schema: Schem
   };
 }
 
-/** The schema of a task's input; undefined where the service no longer has the task, or does not say. */
+/** The schema of a task's input; undefined where the service no longer has the task, or its description cannot be read. */
 export async function inputSchemaOf(task: string): Promise<Schema | undefined> {
   await loadTaskTypes().catch(() => undefined);
   return taskTypes.value.find(({ name }) => name === task)?.input;

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { TaskEvent } from "../../../client/index.ts";
 import { client } from "../session.ts";
 
-/** The page keeps so many; the API has all of them. */
+/** The most events that the page keeps; the API has all of them. */
 const KEPT = 5_000;
 /** Events that come together are shown together. */
 const SETTLE_MS = 100;
@@ -38,12 +38,12 @@ export function useEvents(id: string, isEnded: boolean, told: () => void): reado
         timer ||= window.setTimeout(show, SETTLE_MS);
       }
     };
-    // What cannot be followed is still read now and then.
+    // Without the stream, the task is still polled.
     follow().catch(() => undefined);
     return () => {
       stop.abort();
       clearTimeout(timer);
-      // What was heard is not asked for again.
+      // Received events are not requested again, so they are shown now.
       if (fresh.length > 0) show();
     };
   }, [id, runs.current.count]);

@@ -1,4 +1,4 @@
-/** What a task logged and put out, the latest last. */
+/** The log lines and the outputs of a task, the latest last. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Empty } from "../parts/loading.tsx";

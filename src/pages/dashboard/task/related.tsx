@@ -1,4 +1,4 @@
-/** The tasks around a task: those that go back to the same one, those that it waits for, and its flow. */
+/** The tasks around a task: those with the same root, those that it waits for, and its flow. */
 
 import type { TaskResource } from "../../../contract/task.ts";
 import { hrefTo } from "../address.ts";
@@ -55,7 +55,7 @@ function waitedFor({ waitingFor }: TaskResource): string[] {
   return groups.flat().slice(0, MOST);
 }
 
-/** The latest that go back to this root, and those of these ids that are still there. */
+/** The latest tasks with this root, and the tasks of these ids that still exist. */
 async function readKin(rootId: string, ids: readonly string[], signal: AbortSignal): Promise<TaskResource[]> {
   const { items } = await client().list({ rootId }, { limit: MOST, signal }).page();
   const known = new Set(items.map((each) => each.id));

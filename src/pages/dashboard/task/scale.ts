@@ -14,9 +14,9 @@ export interface Scale {
   end: number;
 }
 
-/** What idles for longer than so many times everything else is folded, */
+/** An idle stretch is folded if it is longer than so many times everything else. */
 const FOLD_FROM = 4;
-/** to so much of the line. */
+/** The part of the line that a folded stretch takes. */
 const FOLDED = 0.08;
 
 /** A line from `start` to `end`, on which the stretches in `idle` may be folded. */

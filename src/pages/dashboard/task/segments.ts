@@ -1,4 +1,4 @@
-/** What a task's time went into, from its events. Pure; times are ms since the epoch. */
+/** How long a task was in which state, from its events. Pure; times are ms since the epoch. */
 
 import type { TaskEvent } from "../../../client/index.ts";
 import type { TaskResource } from "../../../contract/task.ts";

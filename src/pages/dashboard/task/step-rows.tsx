@@ -6,7 +6,7 @@ import { Bar, Line } from "./bar.tsx";
 import type { Step } from "./step.ts";
 import { undosOf, type Undo } from "./undos.ts";
 
-/** So many are drawn; the events list all. */
+/** The most steps that are drawn; the list of events has all of them. */
 const MOST = 60;
 
 export function StepRows({ steps, scale }: { steps: readonly Step[]; scale: Scale }) {

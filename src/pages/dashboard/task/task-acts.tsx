@@ -16,7 +16,7 @@ import { editedInput, EditedInputField, inputSchemaOf } from "./edited-input.tsx
 import { restartsOf, restartWords } from "./restarts.ts";
 import type { Step } from "./step.ts";
 
-/** So many steps are read; a retry from a later one is made by the API. */
+/** The most steps that are read; only the API can retry from a later one. */
 const MOST_STEPS = 500;
 
 interface TaskActsProps {
@@ -47,7 +47,7 @@ interface TaskAct {
   run: () => void;
 }
 
-/** What its state allows, and the key's scopes. */
+/** The acts that the task's state and the key's scopes allow. */
 function actsOf(task: TaskResource, steps: readonly Step[]): TaskAct[] {
   const hasEnded = isEnded(task.state);
   const acts: (TaskAct | false)[] = [
@@ -163,7 +163,7 @@ function askDelete({ id, task }: TaskResource): void {
   });
 }
 
-/** All of a task's steps, as far as they matter; none, with the reason said, where they cannot be read. */
+/** The first {@link MOST_STEPS} steps of a task; none, and a message, where they cannot be read. */
 async function readSteps(id: string): Promise<readonly StepResource[]> {
   const steps: StepResource[] = [];
   try {

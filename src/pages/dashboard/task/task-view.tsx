@@ -21,7 +21,7 @@ import { useSteps } from "./steps.ts";
 const EVERY_MS = 5_000;
 const WHY_MS = 2_000;
 const ENDED_MS = 60_000;
-/** So many of its children are drawn. */
+/** The most of its children that are drawn. */
 const CHILDREN = 30;
 
 /** `isBeside`: beside a list, which has the keys. */

@@ -1,14 +1,14 @@
-/** Tasks below those that have made them. Pure. */
+/** Tasks as a tree: each below the task that made it. Pure. */
 
 import type { TaskResource } from "../../../contract/task.ts";
 
 export interface Branch {
   task: TaskResource;
-  /** How many of the tasks that it goes back to are among the rows. */
+  /** How many of its ancestors are among the rows. */
   depth: number;
 }
 
-/** Every row once: a task right before those that it has made, oldest first. One whose maker is not there stands at the edge. */
+/** Every row once: a task directly before those that it has made, oldest first. A task whose parent is not among the rows has depth 0. */
 export function treeOf(rows: readonly TaskResource[]): Branch[] {
   const known = new Set(rows.map(({ id }) => id));
   const sorted = rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));

@@ -1,4 +1,4 @@
-/** What a task was given and what it gave, by itself or beside the run before it. */
+/** A task's input and its result or error, alone or compared with those of the task before it. */
 
 import type { Page } from "../../../client/index.ts";
 import type { TaskResource } from "../../../contract/task.ts";

@@ -1,4 +1,4 @@
-/** Acts on the selection, or on all that the filter finds. Each counts first, and changes nothing before it is confirmed. */
+/** Acts on the selected tasks, or on all that the filter finds. Each act counts them first, and changes nothing before it is confirmed. */
 
 import { signal } from "@preact/signals";
 import type { BulkFilter } from "../../../client/index.ts";

@@ -20,7 +20,7 @@ export function ColumnPicker() {
   function toggle(name: string): void {
     const names = shown.map((column) => column.name);
     if (names.includes(name)) return set(names.filter((each) => each !== name));
-    // The usual order, and paths behind.
+    // The usual order, and the paths after it.
     const order = [
       ...COLUMNS.map((column) => column.name).filter((each) => each === name || names.includes(each)),
       ...own.map((column) => column.name),

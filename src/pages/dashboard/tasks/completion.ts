@@ -1,4 +1,4 @@
-/** What may follow in the filter bar, with how many tasks each would find. */
+/** The completions of the filter bar, with how many tasks each would find. */
 
 import type { Stats } from "../../../contract/stats.ts";
 import { LANES, STATES } from "../states.ts";
@@ -7,7 +7,7 @@ import { TERM_NAMES, textOf } from "./filter.ts";
 import type { Offer, Offers } from "./offered.ts";
 
 export interface Completion {
-  /** What stands there instead of the last word. */
+  /** The text that replaces the last word. */
   text: string;
   words: string;
 }

@@ -1,10 +1,10 @@
-/** A list that holds still while somebody looks at a row of it. Pure. */
+/** A list that holds still while the user looks at one of its rows. Pure. */
 
 import type { TaskResource } from "../../../contract/task.ts";
 
 export interface LiveList {
   rows: readonly TaskResource[];
-  /** Tasks that have come and are not shown. */
+  /** The number of new tasks that are not shown. */
   waiting: number;
 }
 

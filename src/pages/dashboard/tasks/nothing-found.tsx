@@ -7,9 +7,9 @@ import { client, may, session } from "../session.ts";
 import { many } from "../words.ts";
 import { filterOf, textOf, wordsOf, type Term } from "./filter.ts";
 
-/** So many tasks are counted, at most. */
+/** The most tasks that are counted. */
 const COUNTED = 100;
-/** So many terms are tried, at most. */
+/** The most terms that are tried. */
 const TRIED = 6;
 
 export function NothingFound({ terms }: { terms: readonly Term[] }) {
@@ -19,7 +19,7 @@ export function NothingFound({ terms }: { terms: readonly Term[] }) {
 function FirstTask() {
   const [hasKey, setHasKey] = useState(false);
   const body = { task: "process_item", input: { name: "herb garden", steps: 5 } };
-  // The key is part of what is drawn only while somebody asks for it.
+  // The key is on the page only while the user asks for it.
   const key = hasKey ? session.value?.key : undefined;
   return (
     <section class="empty">

@@ -16,7 +16,7 @@ export interface Offer {
 export type Offers = Readonly<Record<string, readonly Offer[]>>;
 
 const MOST = 50;
-/** Each is a call of its own. */
+/** The most offers whose tasks are counted: each count is a call of its own. */
 const MOST_COUNTED = 10;
 const KEPT_MS = 60_000;
 
@@ -51,7 +51,7 @@ async function keep(name: string, reader: () => Promise<Offer[]>, own: unknown):
     const offers = await reader();
     if (kept.peek().of === own) kept.value = { of: own, offers: { ...kept.peek().offers, [name]: offers } };
   } catch {
-    // It is asked for again with the next term; the bar works without.
+    // It is read again with the next term; the bar works without it.
     readAt.delete(name);
   }
 }
@@ -85,7 +85,7 @@ async function readSchedules(): Promise<Offer[]> {
   );
 }
 
-/** With how many tasks the first of them have. */
+/** The offers with the numbers of their tasks, for the first of them. */
 async function counted(
   offers: Offer[],
   filterOf: (value: string) => { flowId?: string; schedule?: string },

@@ -1,4 +1,4 @@
-/** The list of tasks: live, filtered by what the address says, and still while somebody looks at a row. */
+/** The list of tasks: live, filtered by what the address says, and still while the user looks at a row. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { FeedFrame, Page, Pages, TaskFilter } from "../../../client/index.ts";
@@ -25,10 +25,10 @@ import { chooseNone, isAnyChosen } from "./selection.ts";
 import { TaskTable } from "./task-table.tsx";
 
 const LIMIT = 50;
-/** So many calls look for the first task that the filter finds. */
+/** The most calls that look for the first task that the filter finds. */
 const CALLS = 5;
 const EVERY_MS = 2_000;
-/** While the feed tells of every change. */
+/** The interval while the feed reports every change. */
 const FED_MS = 15_000;
 const STATS_MS = 30_000;
 const COUNT_MS = 15_000;
@@ -141,7 +141,7 @@ function concerns({ changed, missed }: FeedFrame, filter: TaskFilter<string>, ro
   return changed.some((each) => shown.has(each.id) || fits(each));
 }
 
-/** The rows that are shown, which stay where they are while somebody looks at one, or has selected any. */
+/** The rows that are shown, which stay where they are while the user looks at one, or has selected any. */
 function useHeld(read: readonly TaskResource[] | undefined, key: string) {
   const [isHeld, setHeld] = useState(false);
   const shown = useRef<{ key: string; rows: readonly TaskResource[] }>({ key, rows: [] });

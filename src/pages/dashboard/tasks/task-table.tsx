@@ -12,9 +12,9 @@ export interface TaskTableProps {
   rows: readonly TaskResource[];
   columns: readonly Column[];
   label: string;
-  /** Of a tree: how deep each row stands. */
+  /** For a tree: the depth of each row. */
   depths?: readonly number[];
-  /** Told when somebody looks at a row, and when no longer. */
+  /** Called when the user begins to look at a row, and when the user stops. */
   onHold?: (isHeld: boolean) => void;
 }
 
@@ -50,7 +50,7 @@ export function TaskTable({ rows, columns, label, depths, onHold }: TaskTablePro
     j: () => move(1),
     k: () => move(-1),
     Enter: () => withRow(({ id }) => go(hrefTo("tasks", id))),
-    // The list alone has room beside it.
+    // Only the list of tasks has room beside it.
     o: () => onHold && withRow(({ id }) => change({ beside: id, tab: undefined }, true)),
     e: () => {
       const failed = rows.find(({ state }) => state === "failed");
@@ -114,7 +114,7 @@ export function TaskTable({ rows, columns, label, depths, onHold }: TaskTablePro
   );
 }
 
-/** So deep a tree is drawn; what is deeper stands there, too. */
+/** The deepest indent; deeper rows have it, too. */
 const DEEPEST = 8;
 
 function Indent({ depth }: { depth: number }) {

@@ -9,7 +9,7 @@ import { ageWords, durationWords, many, ordinal, shortened } from "../words.ts";
 import { useExplanation } from "./explained.ts";
 import { tasksHref } from "./filter.ts";
 
-/** A task that has been queued for less is on its way. */
+/** A task that has been queued for less than this is shown as on its way. */
 const PATIENCE_MS = 1_500;
 
 export function Why({ task }: { task: TaskResource }) {

@@ -10,7 +10,7 @@ import { client, may } from "../session.ts";
 import { shortened } from "../words.ts";
 
 interface DeliveryTableProps {
-  /** The endpoint of those that do not name theirs. */
+  /** The endpoint of the deliveries that do not name theirs. */
   webhook?: string;
   deliveries: readonly (DeliveryResource & { webhookId?: string })[];
 }

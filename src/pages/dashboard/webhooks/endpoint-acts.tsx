@@ -78,7 +78,7 @@ export function EndpointActs({ webhook }: { webhook: WebhookResource }) {
   );
 }
 
-/** Everything that was to be delivered since a time. */
+/** Replays every delivery since a time. */
 function replayAll(id: string, path: string): Act & { name: string } {
   const since = signal(new Date(Date.now() - 3_600_000).toISOString());
   const isTime = () => !Number.isNaN(Date.parse(since.value));

@@ -1,4 +1,4 @@
-/** An endpoint: how it does, and its deliveries. */
+/** An endpoint: its state, and its deliveries. */
 
 import { here } from "../address.ts";
 import { AsCode } from "../parts/as-code.tsx";
