@@ -1,4 +1,4 @@
-/** Failures of a command, each told in one sentence. */
+/** Failures of a command, each reported in one sentence. */
 
 /** A failure that the user of a command can mend. Its message says what is wrong, where, and what would be right. */
 export class Failure extends Error {

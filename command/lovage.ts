@@ -45,7 +45,7 @@ async function run(rawArgs: string[]): Promise<void> {
   });
 }
 
-/** Words that the parser of the command line misses. */
+/** A better sentence for a missing argument than that of the command line's parser. */
 function withoutJargon(verb: string, error: unknown): unknown {
   const missing =
     error instanceof Error ? /^Missing required positional argument: (\S+)/.exec(error.message)?.[1] : undefined;

@@ -10,7 +10,7 @@ interface Manifest {
   devDependencies: Record<string, string>;
 }
 
-/** The folder of the package: this file is bundled, so its distance to it differs. */
+/** The folder of the package. It is searched for, because bundling moves this file. */
 export function packageRoot(): string {
   let folder = import.meta.dirname;
   while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);

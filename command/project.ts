@@ -27,7 +27,7 @@ export interface Project {
 
 export interface Loaded {
   config: Unstable_Config;
-  /** The same as Miniflare's options, with what `.dev.vars` says. */
+  /** The configuration as Miniflare's options, with what `.dev.vars` says. */
   worker: ReturnType<typeof Wrangler.unstable_getMiniflareWorkerOptions>["workerOptions"];
   /** In their order, each as its statements. */
   migrations: { name: string; statements: string[] }[];

@@ -25,7 +25,7 @@ export function defineVerb<const T extends ArgsDef>({ name, description, args, r
       await run(given);
     },
   });
-  // A list of verbs knows nothing of their options.
+  // The type of a list of verbs does not know their options.
   return command as unknown as CommandDef;
 }
 

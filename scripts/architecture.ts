@@ -75,10 +75,10 @@ type Import = { from: string; to: string };
 
 const tables: { [folder: string]: typeof ROOMS } = { bench: BENCH_ROOMS, command: COMMAND_ROOMS };
 
-/** The files that may contain SQL: `results`, the objects that have their own database, and what applies migrations. */
+/** The files that may contain SQL: those of `results`, of the objects that have their own database, and those that apply migrations. */
 const speakers: { [folder: string]: RegExp } = { bench: /^(runtime|sections|questions)\//, command: /^(deploy|dev)\// };
 
-/** What the folder does against its table, a sentence each. Any other folder is held to the table of `src`. */
+/** The faults of the folder by its table, a sentence each. A folder without a table is checked by that of `src`. */
 export function faultsIn(folder: string): string[] {
   const root = normalize(folder);
   const rooms = tables[basename(root)] ?? ROOMS;

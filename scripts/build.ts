@@ -85,7 +85,7 @@ async function unlessFresh(name: string, inputs: string[], make: (out: string) =
   const stamp = join(dist, `.${name}-built`);
   const isFresh = () => existsSync(stamp) && existsSync(out) && newest(inputs) <= statSync(stamp).mtimeMs;
   if (isFresh()) return;
-  // Another process that builds the same is waited for.
+  // Waits for another process that builds the same.
   await inTurn(join(dist, `.${name}-lock`), async () => {
     if (!isFresh()) await makeAnew(out, stamp, make);
   });
@@ -212,7 +212,7 @@ async function buildLibrary(out: string): Promise<void> {
   writeFileSync(definition, `/// <reference path="../env.d.ts" />\n${readFileSync(definition, "utf8")}`);
 }
 
-/** Builds the command `lovage`, which runs on the Node of whoever calls it. */
+/** Builds the command `lovage`, which runs on the caller's Node. */
 async function buildCommand(out: string): Promise<void> {
   const esbuild = await import("esbuild");
   await esbuild.build({

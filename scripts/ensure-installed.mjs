@@ -36,7 +36,7 @@ function packages(lockfile) {
 
 const modules = join(root, "node_modules");
 
-/** The files of a folder of packages; none where it is not there. */
+/** The files of a folder of packages; none where the folder does not exist. */
 function filesIn(folder) {
   try {
     return readdirSync(join(modules, folder));
@@ -79,7 +79,7 @@ function placeOf(locked, name, from) {
 /** The paths of all packages that this repository's own manifest leads to, its workspaces left out. */
 function neededToStart(locked) {
   const found = new Set([""]);
-  // What is added on the way is visited too.
+  // The loop also visits what is added during it.
   for (const path of found) {
     const { link, resolved } = locked[path];
     const manifest = locked[link === true ? resolved : path];
@@ -202,7 +202,7 @@ async function npmCi() {
   return isDone;
 }
 
-/** Removes what no start needs from packages that bring it: headers for compilers, source maps, and a library for pictures. */
+/** Removes the parts of packages that no start needs: headers for compilers, source maps, and a library for pictures. */
 function trim() {
   const unneeded = [
     ...nodePackages().map((name) => join(name, "include")),

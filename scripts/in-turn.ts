@@ -5,12 +5,12 @@ import { setTimeout as pause } from "node:timers/promises";
 
 const LOOK_EVERY_MS = 100;
 
-/** Whoever holds a lock for longer has not removed it. */
+/** An older lock was left behind by its process. */
 const STALE_AFTER_MS = 600_000;
 
 /**
- * Does the work once no other process holds this lock file. The work looks itself whether it is still to be done. Two at once are possible
- * after a process was killed, so the work must bear that.
+ * Does the work once no other process holds this lock file. The work itself checks whether it is still needed. After a process
+ * was killed, two may do it at once, so the work must tolerate that.
  */
 export async function inTurn(lock: string, work: () => Promise<void>): Promise<void> {
   mkdirSync(dirname(lock), { recursive: true });

@@ -20,7 +20,7 @@ const LOCAL_DATABASES = { paid: "00000000-0000-0000-0000-000000000000", free: "D
 export type LocalConfig = {
   /** wrangler.toml, with the free plan's changes for that plan. */
   config: Unstable_Config;
-  /** The same as Miniflare's options. */
+  /** The configuration as Miniflare's options. */
   worker: ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
   /** The migrations in their order, each split into its statements. */
   migrations: { name: string; statements: string[] }[];

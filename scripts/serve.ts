@@ -27,7 +27,7 @@ import {
   type WorkerOptions as StrictWorkerOptions,
 } from "./strict/workers.ts";
 
-/** Not imported: for that Node would first look for the names in six megabytes, which takes as long as to run them. */
+/** Not imported: Node would first search six megabytes for the names of the exports, which takes as long as running them. */
 const { convertV4MiniflareOptions, Log, LogLevel, Miniflare } = createRequire(import.meta.url)(
   "miniflare",
 ) as typeof import("miniflare");

@@ -1,6 +1,6 @@
 /**
  * What the package `lovage` is outside of the Workers runtime, in unit tests and in scripts: tasks can be defined, their errors
- * thrown and flows built. What needs the platform says so where it is used.
+ * thrown and flows built. A call of what needs the platform throws an error that says so.
  */
 
 export * from "./definitions.ts";

@@ -1,4 +1,4 @@
-/** The composition root: puts the Worker together from an application and the rooms of this folder. */
+/** The composition root: puts the Worker together from an application and the folders of `src`. */
 
 import { clockOf } from "./broker/poke.ts";
 import { isLovageQueue } from "./broker/bells.ts";
@@ -36,7 +36,7 @@ export interface Lovage {
   mount(path: string): Lovage;
 }
 
-/** The watchdog of the clock. */
+/** The cron of the clock's watchdog. */
 const WATCH_CRON = "* * * * *";
 
 /**

@@ -5,7 +5,7 @@ interface Env {
   LANE_DEFAULT: Queue;
   LANE_BULK: Queue;
   LANE_LONG: Queue;
-  /** The turns of each lane's portions; see `engine/turns.ts`. */
+  /** The turns of each lane's portions; see `engine/lanes/turns.ts`. */
   TURNS_HIGH: Queue;
   TURNS_DEFAULT: Queue;
   TURNS_BULK: Queue;
@@ -18,17 +18,20 @@ interface Env {
   ASSETS?: Fetcher;
   /** Which version of the Worker this is; without it no deployment is marked in the figures over time. */
   CF_VERSION_METADATA?: WorkerVersionMetadata;
-  /** Guards the public door of a deployment; see `app/routes.ts`. */
+  /** Limits the requests to a deployment's public demo routes; see `app/routes.ts`. */
   DEMO_LIMIT?: RateLimit;
-  /** Counts the requests of those keys that were made with `rateLimited`. */
+  /** Counts the requests of the keys that were created with `rateLimited`. */
   KEY_LIMIT?: RateLimit;
   /** The service's own key: every scope, any tenant. Without it only stored keys are accepted. */
   API_KEY?: string;
-  /** What signs links, 32 characters or more each, separated by commas: the first signs, the others hold still. Without it the clock keeps random ones. */
+  /**
+   * The keys that sign links, 32 characters or more each, separated by commas: the first signs, and links that the others signed
+   * stay valid. Without it the clock keeps random keys.
+   */
   LINK_KEY?: string;
-  /** Seals what is secret: `<id>:<base64 of 32 bytes>`, several with commas between them; see `engine/seal-key.ts`. */
+  /** Seals what is secret: `<id>:<base64 of 32 bytes>`, several with commas between them; see `engine/sealing/key.ts`. */
   SEAL_KEY?: string;
-  /** `"1"`: the demo page's two routes are open to everybody. */
+  /** `"1"`: the demo page's two routes need no key. */
   PUBLIC_DEMO?: string;
   /** `"1"`: the fixture tasks exist, and webhooks and `csv.*` may have loopback targets. */
   FIXTURES?: string;
@@ -66,7 +69,7 @@ declare namespace Cloudflare {
   interface Env extends globalThis.Env {}
 }
 
-/** Of the platform's own library, by the flag `nodejs_compat`. */
+/** A part of Node.js that the flag `nodejs_compat` adds to the platform. */
 declare module "node:zlib" {
   export function crc32(data: string): number;
 }

@@ -1,4 +1,7 @@
-/** The Durable Object classes that a Worker exports. The platform makes them with its own bindings; they want those with Lovage's names. */
+/**
+ * The Durable Object classes that a Worker exports. The platform constructs them with the Worker's bindings; the classes need
+ * these under Lovage's own names.
+ */
 
 import { Clock as ClockObject } from "./clock/object.ts";
 import { ownBindings } from "./engine/bindings.ts";

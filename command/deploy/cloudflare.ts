@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { Failure } from "../failure.ts";
 import { packageRoot } from "../package.ts";
 
-/** The environment from before the build, which makes wrangler quiet: its output about a deployment must be shown. */
+/** The environment from before the build. The build makes wrangler quiet, but wrangler's output about a deployment must be shown. */
 const inherited = { ...process.env };
 
 /** A call that the API refused. */

@@ -108,14 +108,14 @@ async function migrate(to: Deployment, { send, wrangler }: Cloudflare, id: strin
 async function missingKeys(to: Deployment, cloudflare: Cloudflare): Promise<Record<string, string>> {
   const there = await secretsOf(to, cloudflare);
   const makers = { API_KEY: () => randomBytes(32).toString("base64url"), SEAL_KEY: newSealKey };
-  // Beside an application, its own name for a key goes before Lovage's.
+  // A secret of this name counts with and without `LOVAGE_`: beside an application, a key may have either name.
   const missing = Object.entries(makers).filter(
     ([name]) => !there.some((each) => each.replace(/^LOVAGE_/, "") === name),
   );
   return Object.fromEntries(missing.map(([name, make]) => [keyNameIn(to, name), make()]));
 }
 
-/** A variable of the application's own may have the name. */
+/** The name of the secret for a key: with `LOVAGE_` where the application has a variable of the key's name. */
 function keyNameIn({ config }: Deployment, name: string): string {
   return name in (config.vars ?? {}) ? `LOVAGE_${name}` : name;
 }
@@ -203,7 +203,7 @@ async function whyUnhealthy([address]: string[], around: Surroundings): Promise<
   }
 }
 
-/** What is told of a deployment. `sample`: a submission as JSON. */
+/** The text that is printed after a deployment. `sample`: a submission as JSON. */
 export function summaryOf({ addresses, apiKey, apiKeyName, changed, unhealthy }: Outcome, sample: string): string {
   const [address = ""] = addresses;
   const lines = [

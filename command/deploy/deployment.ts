@@ -70,7 +70,10 @@ export interface Deployment {
   /** The migrations of before the upload, and those of after it. */
   migrations: { expand: string[]; contract: string[] };
   location?: string;
-  /** The same for the same code and configuration; the uploaded version carries it as its tag, which has room for 25 characters. */
+  /**
+   * A hash of the code and the configuration, equal where both are equal; the uploaded version carries it as its tag, which has
+   * room for 25 characters.
+   */
   fingerprint: string;
 }
 
@@ -121,7 +124,7 @@ export function prepareDeployment({ plan, location, env }: DeployOptions, from: 
   };
 }
 
-/** Release and migrations count too: a project without a lockfile says nothing of what it has installed. */
+/** The release and the migrations are included, because a project without a lockfile does not say what it has installed. */
 function fingerprintOf(config: Unstable_RawConfig, migrations: string[], { root, sources }: Source): string {
   const hash = createHash("sha256").update(JSON.stringify([config, ownPackage().version, migrations]));
   for (const path of sources().toSorted()) {

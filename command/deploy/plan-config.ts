@@ -46,7 +46,7 @@ const FREE_RULES: readonly [path: string, value: unknown][] = [
 /** Paths in a configuration, which are relative to the file that they stand in. */
 const FILE_PATHS = ["main", "assets.directory", "d1_databases.*.migrations_dir", "d1_databases.*.migrations_pattern"];
 
-/** Names of queues; an environment is put before them, because their ends say what they are for. */
+/** Names of queues. An environment is put before them, because the end of a name says what the queue is for. */
 const QUEUES = ["queues.producers.*.queue", "queues.consumers.*.queue", "queues.consumers.*.dead_letter_queue"];
 
 /** The configuration for a plan and an environment, with paths relative to where it is written. `changes` are applied last, as the plan's rules are. */
@@ -91,7 +91,7 @@ function separate(config: Unstable_RawConfig, env: string): void {
   change(config, "ratelimits.*.namespace_id", (value) => String(Number(value) + own));
 }
 
-/** Writes the configuration and answers its path. */
+/** Writes the configuration and returns its path. */
 export function writePlanConfig(name: string, config: Unstable_RawConfig, files: ConfigFiles = OWN): string {
   const file = files.made(name);
   mkdirSync(dirname(file), { recursive: true });

@@ -46,7 +46,7 @@ export const destroyVerb = defineVerb({
   run: async (given) => destroyProject(projectSource(findProject(".")), given),
 });
 
-/** Deploys a project, and tells of it. `sample`: a submission as JSON. */
+/** Deploys a project, and prints the outcome. `sample`: a submission as JSON. */
 export async function deployProject(
   source: Source,
   given: {
@@ -70,7 +70,7 @@ export async function deployProject(
   }
 }
 
-/** Only the code knows the path that it mounts the service at: here it is read, not run. */
+/** The path at which the code mounts the service. Only the code knows it, so it is searched for in the text; nothing is run. */
 function mountIn({ config, expand }: Deployment): string {
   const main = join(dirname(expand), config.main ?? "");
   if (config.main === undefined || !existsSync(main)) return "";

@@ -37,7 +37,7 @@ type Rules = Unstable_Config["rules"];
 
 const OUT = "/lovage-bundle";
 
-/** `config`: what it says of bundling is done as `wrangler dev` does it. */
+/** `config`: its settings for bundling are applied as `wrangler dev` applies them. */
 export async function createBundler(
   { esbuild }: Pick<Tools, "esbuild">,
   root: string,
@@ -132,7 +132,7 @@ function binaries(assets: Map<string, Bundle["assets"][number]>, rules: Rules): 
   };
 }
 
-/** What becomes a text in the bundle, by the configuration's rules. */
+/** The ends of file names that the configuration's rules import as text. */
 function textsOf(rules: Rules): Record<string, "text"> {
   return Object.fromEntries(endsOf(rules, "Text").map((end) => [`.${end}`, "text"]));
 }

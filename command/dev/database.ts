@@ -24,8 +24,8 @@ export async function applyMigrations(
 }
 
 /**
- * Applies pending migrations, each in a transaction with its record; to a new database all of them in one, as nobody should wait
- * for dozens of calls. The table is wrangler's, so that `wrangler d1 migrations` agrees.
+ * Applies pending migrations, each in a transaction with its record; to a new database all of them in one transaction, because
+ * dozens of calls take long. The table is wrangler's, so that `wrangler d1 migrations` agrees.
  */
 export async function migrate(run: RunStatements, migrations: readonly Migration[]): Promise<void> {
   const [, rows] = await run([

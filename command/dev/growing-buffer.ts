@@ -1,12 +1,12 @@
 /**
  * Miniflare writes the runtime's configuration, with all code in it, into one buffer that grows by 4 KiB and is copied whole each
- * time: hundreds of copies of some megabytes took the half of a swap. No option of Miniflare's changes how it grows.
+ * time: hundreds of copies of some megabytes took half of a swap. No option of Miniflare's changes how it grows.
  */
 
-/** A smaller buffer is copied soon enough. */
+/** Copies of a smaller buffer are fast enough. */
 const LARGE_BYTES = 65_536;
 
-/** By so much the buffer grows at the least. */
+/** The least by which the buffer grows. */
 const STEP_BYTES = 4_096;
 
 /** From here on a large buffer that follows one a little smaller is made twice as large, so that it is seldom copied. Returns a function that ends that. */

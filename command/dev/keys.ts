@@ -20,7 +20,7 @@ export function ensureKeys(root: string, lines: readonly string[] = []): Keys {
   const file = join(root, ".dev.vars");
   const text = existsSync(file) ? readFileSync(file, "utf8") : "";
   const known = parseEnv(text);
-  // Lovage's own name goes before a shared one; see `ownBindings`.
+  // A name with `LOVAGE_` goes before the name without; see `ownBindings`.
   const ownApiKey = known["LOVAGE_API_KEY"] || known["API_KEY"];
   const ownSealKey = known["LOVAGE_SEAL_KEY"] || known["SEAL_KEY"];
   const apiKey = ownApiKey || newKeyText();
@@ -30,7 +30,7 @@ export function ensureKeys(root: string, lines: readonly string[] = []): Keys {
     const before = text === "" || text.endsWith("\n") ? "" : "\n";
     appendFileSync(file, before + added.map((line) => `${line}\n`).join(""), { mode: 0o600 });
   }
-  // A change of its mode alone would be a save to a loop that runs here.
+  // Only where it differs: a development loop that runs here would take a change of the mode for a save.
   if ((statSync(file).mode & 0o777) !== 0o600) chmodSync(file, 0o600);
   return { apiKey, sealKey };
 }

@@ -1,6 +1,6 @@
 /**
  * The libraries that every project shares, bundled once for all swaps: they are most of a Worker, and no save changes them. Only
- * packages of ES modules can be apart, because of others an import by name is known in one bundle alone.
+ * packages of ES modules can be separate, because imports by name from other packages work only within one bundle.
  */
 
 import { createHash } from "node:crypto";
@@ -25,7 +25,7 @@ export class Libraries {
   readonly #options: BuildOptions;
   /** The names of the modules that the code imports, by their files. */
   readonly #entries = new Map<string, string>();
-  /** What imports lead to, by their texts and the folders that they stand in. */
+  /** What imports resolve to, by their texts and the folders of the importing files. */
   readonly #known = new Map<string, OnResolveResult>();
   #built: { count: number; modules: LibraryModule[] } = { count: 0, modules: [] };
 
@@ -35,7 +35,7 @@ export class Libraries {
     this.#options = options;
   }
 
-  /** Leaves imports of the libraries to modules of their own, whoever imports them: so there is one of each. */
+  /** Leaves imports of the libraries to modules of their own, whichever file imports them, so that there is one of each. */
   get plugin(): Plugin {
     return {
       name: "lovage-libraries",
@@ -80,7 +80,7 @@ function nameOf(path: string, file: string): string {
   return `${path.replaceAll(/[^\w-]/g, "-")}-${createHash("sha256").update(file).digest("hex").slice(0, 8)}`;
 }
 
-/** Whether a file is a package's that only an installation changes, this one's among them. */
+/** Whether a file belongs to an installed package, this one included: only an installation changes it. */
 function isInstalled(file: string): boolean {
   return file.includes(`${sep}node_modules${sep}`) || file.startsWith(join(packageRoot(), "dist") + sep);
 }

@@ -55,7 +55,7 @@ export async function startLoop(options: LoopOptions): Promise<Loop> {
   let session: Session | null = null;
   const runtimeProcess = endRuntimeWithThisProcess(() => session?.hasEnded());
   const end = async () => {
-    // Nothing waits for a runtime that is held up.
+    // Killed first, so that nothing waits for a runtime that is held up.
     runtimeProcess.kill();
     await session?.stop();
   };
@@ -96,7 +96,7 @@ class Session {
   #bundle: Bundle | null = null;
   #files: FileWatch | null = null;
   #turn: Promise<unknown> = Promise.resolve();
-  /** How often the runtime was ended from here because it was in trouble, or has crashed. */
+  /** How often this process has killed the runtime because it was in trouble, or the runtime has crashed. */
   #troubles = 0;
   /** Whether the last save could not be swapped in. */
   #isBroken = false;
@@ -130,7 +130,7 @@ class Session {
     await Promise.all([this.#parts.runtime.stop(), this.#bundler?.stop()]);
   }
 
-  /** The runtime's process has ended. */
+  /** Called when the runtime's process has ended. */
   hasEnded(): void {
     const { runtime, persist, terminal } = this.#parts;
     if (this.#isOver || !runtime.isUp) return;
@@ -210,7 +210,7 @@ class Session {
       terminal.say(`Lovage: swapped in ${seconds} s${continued(cutOff)}`);
       this.#types?.begin();
     } catch (error) {
-      // Killed by the watchdog: the next turn starts it.
+      // The watchdog has killed the runtime: the next turn starts it.
       if (this.#isOver || this.#troubles !== troubles) return;
       this.#isBroken = true;
       const goesOn = runtime.isUp ? "\n    the code from before continues to run" : "";
@@ -239,7 +239,7 @@ class Session {
     }
   }
 
-  /** One change of the runtime after the other. */
+  /** Makes one change of the runtime after the other. */
   async #inTurn(change: () => Promise<void>): Promise<void> {
     const turn = this.#turn.then(async () => (this.#isOver ? undefined : change()));
     this.#turn = turn.catch(() => {});
@@ -255,7 +255,7 @@ class Session {
   }
 }
 
-/** What the configuration asks for, and the loop does not do. */
+/** Warnings of what the configuration asks for and the loop does not do. */
 function notDone({ config: { build, no_bundle: isBundled } }: Loaded): string[] {
   const keys = [...(build.command === undefined ? [] : ["build.command"]), ...(isBundled ? ["no_bundle"] : [])];
   return keys.map((key) => `the configuration has ${key}, which is passed over here: \`npx wrangler dev\` knows it`);

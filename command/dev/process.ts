@@ -13,8 +13,9 @@ export interface RuntimeProcess {
 }
 
 /**
- * workerd outlives a parent that is killed with -9. So a shell reads the runtime's process id from a pipe of this process whenever
- * that changes, and kills the runtime when the pipe closes. `ended` hears of each runtime that has ended, by its process id.
+ * workerd outlives a parent that is killed with -9. So a shell reads the runtime's process id from a pipe of this process
+ * whenever that changes, and kills the runtime when the pipe closes. `ended` is called with the process id of each runtime that
+ * has ended.
  */
 export function endRuntimeWithThisProcess(ended: (pid: number) => void = () => {}): RuntimeProcess {
   const script = 'trap \'\' INT TERM HUP; while read -r pid; do last=$pid; done; [ -n "$last" ] && kill -9 "$last"';

@@ -1,4 +1,4 @@
-/** A small Worker beside the service: it tells whether the runtime answers, and does for this process what is done inside. */
+/** A small Worker beside the service. It shows whether the runtime answers, and runs statements and the cron trigger for this process. */
 
 import type { V4WorkerOptions } from "miniflare";
 
@@ -6,8 +6,8 @@ import type { V4WorkerOptions } from "miniflare";
 export const PULSE = "lovage-pulse";
 
 /**
- * Miniflare's own proxies of a database and of a Worker call one by one and stop this process meanwhile: that is half of a start,
- * and a runtime that is held up never answers.
+ * Miniflare's own proxies of a database and of a Worker make one call after the other and block this process meanwhile: that
+ * takes half of a start, and a runtime that is held up never answers.
  */
 const scriptFor = (database: string) => `export default {
   async fetch(request, env) {
@@ -31,7 +31,7 @@ export interface PulseOptions {
   d1Databases: unknown;
   /** The name of the Worker whose cron trigger it fires. */
   service: string;
-  /** What only this process may ask: the port is open to every program on this machine. */
+  /** Shows that a request comes from this process: the port is open to every program on this machine. */
   secret: string;
   compatibilityDate: string | undefined;
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { STATE } from "./state-files.ts";
 
-/** Of a task of which nothing else is known; see `core/bounds.ts`. */
+/** The time limit for a task whose own limit is not known; see `core/bounds.ts`. */
 const DEFAULT_LIMIT_MS = 25_000;
 
 /** A running attempt. Instants are ms since the epoch. */

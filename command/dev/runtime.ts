@@ -48,10 +48,10 @@ export class Runtime {
   #gone: Promise<unknown> = Promise.resolve();
   #port: number;
   #pulse = "";
-  /** What only this process may ask of the pulse: its port is open to every program on this machine. */
+  /** Shows the pulse that a request comes from this process: its port is open to every program on this machine. */
   readonly #secret = randomUUID();
   #isUp = false;
-  /** What the database was brought to. */
+  /** The migrations that were applied to the database. */
   #applied: Loaded["migrations"] | null = null;
 
   constructor(tools: Tools, options: RuntimeOptions, terminal: Terminal, process: RuntimeProcess) {
@@ -77,7 +77,7 @@ export class Runtime {
 
   /**
    * Runs this bundle from now on. Attempts that run are cut off, as by a deployment; their tasks continue in new attempts.
-   * `isSwap`: it replaces other code. Throws what the runtime says of the bundle.
+   * `isSwap`: it replaces other code. Throws the runtime's error where it refuses the bundle.
    */
   async run(loaded: Loaded, bundle: Bundle, isSwap: boolean): Promise<void> {
     this.#isUp = false;
@@ -142,7 +142,7 @@ export class Runtime {
     const waking = this.#ask({});
     if (!this.wasOpen) {
       await waking;
-      // Only then it is known where the service is mounted.
+      // Only now it is known at which path the service is mounted.
       await this.#terminal.introduced();
     }
     await Promise.all([waking, this.#untilHealthy()]);
@@ -178,7 +178,7 @@ export class Runtime {
       const response = await fetch(`${this.url}${this.#terminal.base}/health`, {
         signal: AbortSignal.timeout(HEALTHY_WITHIN_MS),
       });
-      // An application that has its own idea of that address.
+      // With 404 the application itself answers this address.
       if (response.ok || response.status === 404) return;
       const reason = await response.text();
       if (Date.now() > deadline) throw new Error(`not healthy: ${response.status} ${reason.slice(0, 300)}`);
@@ -234,7 +234,7 @@ export class Runtime {
       unsafeObservability: false,
       log: new Log(LogLevel.NONE),
       handleStructuredLogs: ({ level, message }: { level: string; message: string }) => {
-        // What it says before it is up is in the error of the start.
+        // Lines from before it is up are in the error of the start.
         if (this.#isUp || message.startsWith("{")) this.#terminal.line(level, message);
       },
     });

@@ -1,4 +1,4 @@
-/** Stacks of the bundle, led back to the lines that were written. */
+/** Maps the stacks of the bundle to the lines of the sources. */
 
 import { SourceMap } from "node:module";
 import { relative, resolve } from "node:path";
@@ -16,7 +16,7 @@ export class Stacks {
     this.#root = root;
   }
 
-  /** From now on stacks are of this bundle. */
+  /** Sets the source map of the bundle from which stacks come from now on. */
   use(map: string): void {
     this.#text = map;
     this.#map = null;

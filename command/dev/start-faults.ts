@@ -48,7 +48,7 @@ function filesNaming(name: string, root: string, inputs: readonly string[]): str
   });
 }
 
-/** What the runtime has written, without the JSON that it wraps each line in. */
+/** The runtime's output, without the JSON that it wraps each line in. */
 function plainOf(text: string): string {
   const lines = text.split("\n").map((line) => {
     if (!line.startsWith("{")) return line;

@@ -7,7 +7,7 @@ import { Failure } from "../failure.ts";
 /** wrangler keeps its state in this folder below the directory that it is given, so both can use the same directory. */
 export const STATE = "v3";
 
-/** With this each database of SQLite begins. */
+/** Every SQLite database begins with this. */
 const MAGIC = "SQLite format 3\0";
 
 /** Makes all state readable for its owner only: files written from now on, by the Workers runtime too, and those from before. */

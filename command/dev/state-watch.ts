@@ -1,11 +1,11 @@
-/** A state directory that is deleted under a server: what it would accept from then on would be lost. */
+/** Notices when a state directory is deleted while its server runs: what the server accepted from then on would be lost. */
 
 import { globSync, statSync, watch, type FSWatcher } from "node:fs";
 import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import { STATE } from "./state-files.ts";
 
-/** Where the system tells nothing of changes. */
+/** For systems that do not report changes of files. */
 const LOOK_EVERY_MS = 250;
 
 const LISTEN_AGAIN_MS = 50;
@@ -36,7 +36,7 @@ export function watchState(persist: string, deleted: () => void): () => void {
   };
 }
 
-/** Answers 503 to every request at this address, from when it is free. */
+/** Answers 503 to every request at this address, as soon as the address is free. */
 export function refuseAt(url: string): void {
   const detail = "The state of this server was deleted while it ran. Start it again.";
   const body = JSON.stringify({ type: "/problems/unavailable", title: "Not stored; try again", status: 503, detail });

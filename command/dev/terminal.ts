@@ -19,7 +19,7 @@ type Told = { id: string; task: string; attempt: number; maxAttempts: number } &
 
 const LEVELS: Record<string, Colour> = { debug: "gray", info: "cyan", warn: "yellow", error: "red" };
 
-/** What the Worker tells of attempts. */
+/** The kinds of lines in which the Worker tells of attempts. */
 const KINDS = new Set<unknown>(["started", "ended", "tasks", "log"] satisfies Told["lovage"][]);
 
 /** Events of the Worker's own log that are shown here in another form. */
@@ -43,12 +43,12 @@ export class Terminal {
     this.#isQuiet = isQuiet;
   }
 
-  /** Resolves once the Worker has told its tasks, and after a second at the latest: what it prints comes by another way than its answers. */
+  /** Resolves once the Worker has told its tasks, and after a second at the latest: its console may arrive after its answers. */
   async introduced(): Promise<void> {
     await Promise.race([this.#told.promise, new Promise((late) => setTimeout(late, 1_000).unref())]);
   }
 
-  /** What the server does. */
+  /** Prints what the server does. */
   say(text: string): void {
     if (!this.#isQuiet) process.stdout.write(`${text}\n`);
   }
@@ -61,7 +61,7 @@ export class Terminal {
     process.stderr.write(`${paint("red", "lovage:", process.stderr)} ${this.#stacks.map(text)}\n`);
   }
 
-  /** A line of the Worker's console. */
+  /** Prints a line of the Worker's console. */
   line(level: string, message: string): void {
     const told = objectIn(message);
     if (told !== null && KINDS.has(told["lovage"])) this.#narrate(told as Told);

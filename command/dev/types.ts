@@ -33,7 +33,7 @@ export class TypeCheck {
       stdio: ["ignore", "pipe", "ignore"],
     });
     this.#process = child;
-    // The service goes first.
+    // A low priority, so that the service goes first.
     if (child.pid !== undefined) setPriority(child.pid, 10);
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));

@@ -27,7 +27,7 @@ export const dev = defineVerb({
   },
 });
 
-/** The task of a new project, or whichever comes first. */
+/** Sample commands with the task of a new project, or else with the first task. */
 function samplesOf({ url, base, tasks }: Loop): [sentence: string, command: string][] {
   const named = tasks.includes("greet") ? ["greet", '{"name": "Ada"}'] : [tasks[0] ?? "task", "{}"];
   const where = url.endsWith(":8787") && base === "" ? "" : ` --url ${url}${base}`;

@@ -8,7 +8,7 @@ import type { Project } from "../project.ts";
 const SETTLE_MS = 50;
 
 export interface FileWatch {
-  /** From now on these files count, besides the configuration: paths from the project's root. */
+  /** Sets the files that are watched besides the configuration, as paths from the project's root. */
   watch(inputs: readonly string[]): void;
   stop(): void;
 }

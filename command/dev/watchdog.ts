@@ -14,13 +14,13 @@ const ANSWERS_WITHIN_MS = 5_000;
 /** A runtime that is silent for less than this may be busy. */
 const SILENT_MS = 5_000;
 
-/** Beyond an attempt's time limit: time for its abort signal. With the looks it is less than ten seconds. */
+/** Beyond an attempt's time limit: time for its abort signal. Together with the looks it is less than ten seconds. */
 const GRACE_MS = 3_000;
 
 /** How long the runtime may be silent while no attempt runs. */
 const NOBODY_MS = 30_000;
 
-/** How long it may be silent before the service is open while attempts run: a start never waits for one of the last server. */
+/** How long it may be silent before the service is open while attempts run: a start never waits for an attempt of the last server. */
 const OPENING_MS = 10_000;
 
 const WEIGH_EVERY_MS = 200;
@@ -54,7 +54,7 @@ export function watchOver(
   let isOver = false;
   let blamed = -1;
   const blame = (trouble: Trouble, generation: number, suspects: Running[]) => {
-    // One trouble for each start: nothing is heard of the runtime until it is started anew.
+    // Reports one trouble for each start: until it is started anew, the runtime stays in trouble.
     if (isOver || blamed === generation || runtime.generation !== generation) return;
     blamed = generation;
     found(trouble, suspects);

@@ -28,7 +28,7 @@ Ctrl-C stops it; what was submitted stays.
 `;
 }
 
-/** A project may have a page of its own there: Lovage's are of its assets, under its policy. */
+/** Whether the page at this address is Lovage's: a project may have a page of its own there. */
 async function isOurs(url: string): Promise<boolean> {
   const answer = await fetch(url).catch(() => null);
   const isPage = answer?.ok === true && /<title>[^<]*Lovage/i.test(await answer.text());

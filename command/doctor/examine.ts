@@ -1,4 +1,4 @@
-/** What a project needs to run, looked at one by one. Nothing is changed. */
+/** Checks one by one what a project needs to run. Nothing is changed. */
 
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -21,10 +21,10 @@ export interface Finding {
 /** The first Node that wrangler runs on. */
 const NODE = 22;
 
-/** As many characters as a key must have. */
+/** The fewest characters that a key may have. */
 const KEY_LENGTH = 32;
 
-/** Every finding, in the order in which they are best mended. `port`: where the service would listen. */
+/** Every finding, in the order in which the faults are best mended. `port`: where the service would listen. */
 export async function examine(folder: string, port: number): Promise<Finding[]> {
   const found = [ofNode(process.versions.node)];
   let project: Project;
@@ -47,7 +47,7 @@ export function ofNode(version: string): Finding {
   return { what: "Node", fault: isOld ? `${version} is too old: install Node ${NODE} or later` : null, told: version };
 }
 
-/** What the configuration lacks of what this release binds to. */
+/** The bindings of this release that the configuration lacks. */
 export function ofBindings(config: RawConfig): Finding {
   const { additions } = missingIn(config, wantedConfig(config.name ?? "tasks"));
   const missing = additions.map(({ path, value }) => {

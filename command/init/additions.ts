@@ -11,17 +11,17 @@ export interface Addition {
 
 export interface Missing {
   additions: Addition[];
-  /** What is left to the user, in sentences. */
+  /** What the user must do by hand, in sentences. */
   notes: string[];
 }
 
 const LANE_QUEUE = /(?:^|-)(lovage-[a-z-]+)$/;
 const roleOf = (queue = "") => LANE_QUEUE.exec(queue)?.[1];
 
-/** Sleeping objects of long attempts need the rules from this date on. */
+/** Attempts of more than 25 s need this compatibility date or a later one, because their objects sleep meanwhile. */
 const LONG_ATTEMPTS_SINCE = "2026-10-01";
 
-/** What `there` lacks of `wanted`. Where the name of a binding is taken, Lovage's gets `LOVAGE_` before it. */
+/** What `there` lacks of `wanted`. Where the name of a binding is taken, Lovage's binding gets `LOVAGE_` before it. */
 export function missingIn(there: RawConfig, wanted: RawConfig): Missing {
   const taken = bindingsOf(there);
   const free = (name = "") => (taken.has(name) ? `LOVAGE_${name}` : name);
@@ -87,7 +87,7 @@ export function missingIn(there: RawConfig, wanted: RawConfig): Missing {
   return { additions, notes: notesOn(there) };
 }
 
-/** Lovage's own database: by its migrations, whatever its binding is called. */
+/** Whether this is Lovage's own database: it has Lovage's migrations, or its binding is `LOVAGE_DB`. */
 export function isOwnDatabase(database: { migrations_dir?: string; binding?: string }): boolean {
   return database.binding === "LOVAGE_DB" || /(^|\/)lovage\/dist\/migrations\/?$/.test(database.migrations_dir ?? "");
 }

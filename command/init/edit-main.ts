@@ -1,4 +1,4 @@
-/** The Worker's own module: what it exports goes on answering, beside Lovage. */
+/** Adds Lovage to the Worker's own module, whose handlers go on answering beside it. */
 
 import { Failure } from "../failure.ts";
 
@@ -7,7 +7,7 @@ export const EXPORTS = `export { ${CLASSES.join(", ")} } from "lovage";`;
 
 const DEFAULT = /^export default /m;
 
-/** The module with Lovage in it; the text as it is where it has been there before. Throws a `Failure` with what to write by hand. */
+/** The module with Lovage in it; the same text where Lovage is in it already. Throws a `Failure` with what to write by hand. */
 export function editMain(text: string, file: string): string {
   if (/from ["']lovage["']/.test(text)) return text;
   const clash = CLASSES.find((name) => new RegExp(`^export (?:class|const|function) ${name}\\b`, "m").test(text));

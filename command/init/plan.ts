@@ -29,7 +29,7 @@ export interface Plan {
 
 const CONFIGS = ["wrangler.jsonc", "wrangler.json", "wrangler.toml"];
 
-/** `lovage`: what package.json says of the package, where it says nothing yet. */
+/** `lovage`: the version of the package that is written into package.json, where it names none yet. */
 export function planInit(root: string, lovage: string): Plan {
   const read = (path: string) => (existsSync(join(root, path)) ? readFileSync(join(root, path), "utf8") : null);
   const config = CONFIGS.find((name) => existsSync(join(root, name)));
@@ -75,7 +75,7 @@ function planProject(root: string, read: Read): Parts {
   };
 }
 
-/** Lovage beside what a Worker does already. */
+/** Adds Lovage to a Worker that exists already. */
 function planWorker(root: string, config: string, read: Read): Parts {
   const text = read(config)!;
   const there = parseConfig(text, config);
@@ -98,7 +98,7 @@ function planWorker(root: string, config: string, read: Read): Parts {
   };
 }
 
-/** The configuration's text with the additions. It is read again: what does not say exactly that is not written. */
+/** The configuration's text with the additions. The text is read again; if it does not mean exactly that, it is not written. */
 function edited(file: string, text: string, additions: readonly Addition[]): string {
   if (additions.length === 0) return text;
   const wanted = withAdditions(parseConfig(text, file), additions);

@@ -1,4 +1,4 @@
-/** The files of a new project, and those that come to an existing Worker. */
+/** The files of a new project, and those that are added to an existing Worker. */
 
 import { testedVersion } from "../package.ts";
 import { EXPORTS } from "./edit-main.ts";

@@ -33,13 +33,13 @@ export const MIGRATIONS = "node_modules/lovage/dist/migrations";
 /** Bindings that only this repository's own routes use. */
 const OWN_ROUTES = ["DEMO_LIMIT"];
 
-/** Lovage's own wrangler.toml, and the comments in it: of each table or item, by the line that it begins with. */
+/** Lovage's own wrangler.toml: parsed, and as text with its comments. */
 export function ownConfig(): { config: RawConfig; text: string } {
   const text = readFileSync(join(packageRoot(), "wrangler.toml"), "utf8");
   return { config: parse(text), text };
 }
 
-/** The same for a Worker of this name: queues, database and counters are an account's, so their names begin with the Worker's. */
+/** The configuration for a Worker of this name. Queues, database and counters are the account's, so their names begin with the Worker's. */
 export function wantedConfig(name: string): RawConfig {
   const { config } = ownConfig();
   const { vars: _, name: __, main: ___, ...wanted } = structuredClone(config);

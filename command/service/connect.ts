@@ -1,4 +1,4 @@
-/** Which service a verb talks to, with which key, and what it says where that fails. */
+/** Which service a verb talks to, with which key, and the sentence for a failure. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -32,7 +32,7 @@ export function connectTo(given: Given, env: NodeJS.ProcessEnv = process.env, fo
     throw new Failure(`${JSON.stringify(url)} is no address of a service: give --url https://tasks.example.com`);
   }
   const isLocal = isLoopback(url);
-  // The key of this machine's service is for this machine's alone.
+  // The key in .dev.vars is only for a service on this machine.
   const apiKey = given.key ?? env["LOVAGE_API_KEY"] ?? (isLocal ? localKey(folder) : undefined);
   if (apiKey === undefined) {
     const where = isLocal
@@ -55,7 +55,7 @@ export function localKey(folder: string): string | undefined {
   return known["LOVAGE_API_KEY"] || known["API_KEY"] || undefined;
 }
 
-/** Runs a verb on the service, and turns what it answers into a sentence where it refuses. */
+/** Runs a verb on the service, and turns a refusal into a sentence. */
 export async function talk<T>(given: Given, what: (service: Service) => Promise<T>): Promise<T> {
   const service = connectTo(given);
   try {

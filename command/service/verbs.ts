@@ -62,7 +62,7 @@ async function inputOf(given: string | undefined): Promise<unknown> {
   }
 }
 
-/** Without what was not given. */
+/** The values without those that were not given. */
 function given<T extends Record<string, string | undefined>>(values: T): Partial<Record<keyof T, string>> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

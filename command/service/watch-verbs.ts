@@ -11,7 +11,7 @@ import { eventLine, table, taskLine, type TaskLine } from "./lines.ts";
 /** How many tasks are shown at the beginning. */
 const LAST = 20;
 
-/** Of so many changes in one frame the task's error is read as well. */
+/** The most changes of one frame for which the task's error is read as well. */
 const READ = 20;
 
 const every = { type: "string", description: "Seconds between two looks", default: "2" } as const;
@@ -37,7 +37,7 @@ async function tailAll({ client }: Service, once: boolean): Promise<void> {
   const seen = new Map<string, string>();
   const show = (task: TaskLine) => {
     if (seen.get(task.id) === task.state) return;
-    // A task that changes again is told again; the oldest are forgotten.
+    // A task that changes again is printed again; the oldest are forgotten.
     seen.delete(task.id);
     seen.set(task.id, task.state);
     if (seen.size > 10 * LAST) seen.delete(seen.keys().next().value!);
@@ -51,7 +51,7 @@ async function tailAll({ client }: Service, once: boolean): Promise<void> {
   if (once) return showLast();
   let isFirst = true;
   for await (const { at, changed, more, missed } of client.feed()) {
-    // The feed tells nothing of what was before it.
+    // The feed does not tell what was before it began.
     if (isFirst || missed) await showLast();
     isFirst = false;
     const whys = await Promise.all(

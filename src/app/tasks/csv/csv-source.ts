@@ -10,7 +10,7 @@ import { Utf8Decoder, type Decoded } from "./decode-utf8.ts";
 /** Largest file that is read from an address. */
 export const MAX_CSV_BYTES = 104_857_600;
 
-/** Small enough that no piece holds up the isolate, large enough that few of them cost nothing. */
+/** Small enough that no piece holds up the isolate, large enough that the number of pieces costs nothing. */
 const PIECE = 65_536;
 
 /** Characters of an unexpected answer that the error shows. */
