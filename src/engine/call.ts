@@ -77,7 +77,7 @@ export async function submitFlow<Result>(
   const body: unknown = JSON.parse(JSON.stringify({ ...graph, ...options }));
   const { id } = await submitGraph(env, background, body, originOf(caller), null, Date.now());
   const row = await readFlow(env.DB, tenant, id);
-  if (!row) throw new ProblemError(problem("gone", "The flow was removed at once."));
+  if (!row) throw new ProblemError(problem("gone", "The flow was removed before it could be read."));
   return (await presentFlow(env, row)) as FlowOf<Result>;
 }
 

@@ -56,7 +56,7 @@ export function prepareNode(env: Env, node: PlannedTask, origin: Origin, now: nu
   if (shared.length > 0) {
     const found = shared.map((each) => ({
       pointer: `/options/${each}`,
-      detail: "a member of a flow is a run of its own",
+      detail: "a member of a flow cannot share its run",
     }));
     return refuse(problem("invalid-body", "A member of a flow shares its run with no other submission.", found));
   }
@@ -199,7 +199,7 @@ function writeInput(
   if (taken.length === 0) return { ok: true, input: text, taken, value };
   const why = whyNoSealKey(env);
   if (why !== null) {
-    const detail = `The input of ${definition.name} has fields that must be sealed, and this deployment cannot: ${why}.`;
+    const detail = `The input of ${definition.name} has fields that must be sealed, and this deployment cannot seal them: ${why}.`;
     return refuse(problem("seal-key-missing", detail));
   }
   if (byteLength(JSON.stringify(taken)) > MAX_SECRET_BYTES) {

@@ -36,7 +36,7 @@ export async function answerAgain(
     const detail =
       id === null
         ? "This item was refused when it was first submitted."
-        : `The task ${id} that this key has made is gone.`;
+        : `The task ${id} that the first request with this key made no longer exists.`;
     return { ok: false, problem: problem(id === null ? "invalid-body" : "gone", detail) };
   });
   return { items, replayed: true };

@@ -51,7 +51,7 @@ async function refuseSignal(env: Env, { id }: TaskRow, linkId: string | null): P
   const [task] = await readTasks(env.DB, [id]);
   if (!task) refuse("not-found", "There is no task with this id.");
   if (isTerminal(task.state)) refuse("conflict", `The task has ended: it is ${task.state}.`);
-  refuse("conflict", `The task was sent ${MAX_SIGNALS} signals, which is all that one takes.`);
+  refuse("conflict", `The task was sent ${MAX_SIGNALS} signals, the most that a task takes.`);
 }
 
 function refuse(name: ProblemName, detail: string): never {

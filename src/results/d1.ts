@@ -88,13 +88,13 @@ const REFUSALS: Record<RefusedFor, { name: ProblemName; detail: string; seconds:
   },
   overloaded: {
     name: "unavailable",
-    detail: "The results backend has more to do than it can. Nothing was stored; try again later, and less often.",
+    detail: "The results backend is overloaded. Nothing was stored; try again later, and less often.",
     seconds: [3, 10],
   },
   full: {
     name: "storage-full",
     detail:
-      "The database has no room for this. What was accepted goes on, and what has passed its retention makes room.",
+      "The database is full. What was accepted goes on; tasks that have passed their retention are purged and make room.",
     seconds: [30, 60],
   },
 };

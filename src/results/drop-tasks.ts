@@ -8,7 +8,7 @@ import { cancelledError, ends } from "./ended.ts";
 import { owedStatement, type OwedId } from "./webhooks/owed.ts";
 import { addRelease } from "./flows/release.ts";
 
-const REASON = "over the rate limit of its task, which drops what is over";
+const REASON = "over the rate limit of its task, which drops tasks and queues none";
 
 // Only tasks that never started: one in a later attempt, or after a wait, has done something already and waits for its turn.
 const DROP = `

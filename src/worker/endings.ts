@@ -100,7 +100,7 @@ export async function checkOutput(
     // The quotes that JSON adds to a string do not count towards the limit.
     const bytes = byteLength(text) - (typeof parsed.data === "string" ? 2 : 0);
     if (bytes > MAX_PAYLOAD_BYTES) {
-      const message = `the result is ${bytes} bytes long; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`;
+      const message = `the result is ${bytes} bytes long; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return its address`;
       return { outcome: "failed", error: { type: "ResultTooLargeError", message }, retryable: false };
     }
   }

@@ -126,7 +126,7 @@ export class Journal {
     this.#length += entry.value?.length ?? 0;
     if (this.#length > MAX_JOURNAL_LENGTH) {
       throw new NonRetryableError(
-        `what the steps of this task gave is more than ${MAX_JOURNAL_LENGTH} characters: store it elsewhere and return where`,
+        `what the steps of this task gave is more than ${MAX_JOURNAL_LENGTH} characters: store it elsewhere and return its address`,
       );
     }
     this.#group ??= this.#nextGroup();

@@ -60,7 +60,7 @@ export function keptAs(name: string, value: unknown): { text: string; warning: s
   const bytes = byteLength(text);
   if (bytes <= MAX_PAYLOAD_BYTES) return { text, warning };
   throw new NonRetryableError(
-    `the step ${JSON.stringify(name)} gave ${bytes} bytes; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return where`,
+    `the step ${JSON.stringify(name)} gave ${bytes} bytes; ${MAX_PAYLOAD_BYTES} is the limit. Store it elsewhere and return its address`,
   );
 }
 

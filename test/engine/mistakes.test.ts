@@ -208,7 +208,7 @@ it("of a task that waits often never look like attempts that are used up", async
     .run();
   const row = await readTask(env.DB, "default", id);
   const { summary } = await explain(service.env, row!, Date.now());
-  expect(summary).toContain("as attempt 3 (of the 3 that may fail, 0 have)");
+  expect(summary).toContain("as attempt 3 (0 of at most 3 attempts have failed)");
 });
 
 it("of a step that was not awaited, or that gives a date, is a warning among the task's events", async () => {

@@ -211,7 +211,7 @@ describe("a rate that drops", () => {
     expect(row).toMatchObject({ state: "cancelled", finishedAt: now, attempt: 0 });
     expect(JSON.parse(row!.error!)).toEqual({
       type: "cancelled",
-      message: "cancelled: over the rate limit of its task, which drops what is over",
+      message: "cancelled: over the rate limit of its task, which drops tasks and queues none",
     });
   });
 

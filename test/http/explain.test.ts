@@ -144,14 +144,14 @@ const cases: Case[] = [
   {
     code: "concurrency",
     state: "queued",
-    summary: /^The key \S+ has all of its 2 places taken, by task_\S+ and task_\S+, and it is number 2 in line\.$/,
+    summary: /^The key \S+ has all of its 2 slots taken, by task_\S+ and task_\S+, and it is number 2 in line\.$/,
     bring: () => lackSlots("test.sleep"),
   },
   {
     code: "concurrency",
     of: "such as there were lately",
     state: "queued",
-    summary: /^The key \S+ has all of its 2 places taken, by task_\S+ and task_\S+, and it is number 2 in line\.$/,
+    summary: /^The key \S+ has all of its 2 slots taken, by task_\S+ and task_\S+, and it is number 2 in line\.$/,
     estimate: startFrom("run_times"),
     bring: () => lackSlots("test.stubborn"),
   },

@@ -36,7 +36,7 @@ export async function findStep(
   }
   if (found.wasUndone) {
     const detail =
-      "Steps before this one were undone, so their results hold no longer. Retry without `from`, or from an earlier step.";
+      "Steps before this one were undone, so their results are no longer valid. Retry without `from`, or from an earlier step.";
     throw new ProblemError(problem("conflict", detail));
   }
   return { run: task.run, before: found.before, isUndoable: found.isUndoable };

@@ -33,7 +33,7 @@ function sentence(reason: Reason): string {
     case "lane_paused":
       return `the lane ${said("lane")} is paused${until}, and it is ${place} in line there`;
     case "concurrency":
-      return `the key ${said("key")} has all of its ${said("limit")} places taken, by ${named(reason["heldBy"] as string[]) || "others"}, and it is ${place} in line`;
+      return `the key ${said("key")} has all of its ${said("limit")} slots taken, by ${named(reason["heldBy"] as string[]) || "others"}, and it is ${place} in line`;
     case "rate_limit":
       return `the rate limit of ${said("key") || "its task"} lets it start at ${said("until")}${reason["capped"] ? " or later" : ""}, as ${place} in line`;
     case "waiting_tasks":
@@ -45,16 +45,16 @@ function sentence(reason: Reason): string {
     case "circuit_open":
       return said("probe") === ""
         ? `${said("task")} fails too often and is held back${until}`
-        : `${said("task")} failed too often, and ${said("probe")} tries whether it does still`;
+        : `${said("task")} failed too often, and ${said("probe")} runs next to find out whether it still fails`;
     case "unknown_task":
-      return `the running code has no task called ${said("task")}, so it is tried until about ${said("until")} and then fails`;
+      return `the running code has no task called ${said("task")}, so it waits for a deployment that has it until about ${said("until")} and then fails`;
     case "batching":
       return `it gathers with others of its task${until}: ${said("gathered")} of ${said("size")} are there`;
   }
 }
 
 function failed({ failures, maxAttempts }: Reason): string {
-  return failures === undefined ? "" : ` (of the ${Number(maxAttempts)} that may fail, ${Number(failures)} have)`;
+  return failures === undefined ? "" : ` (${Number(failures)} of at most ${Number(maxAttempts)} attempts have failed)`;
 }
 
 interface Waited {

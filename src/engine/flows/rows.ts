@@ -83,7 +83,7 @@ function refuseLongRow(onError: NewTask[], result: Source, shared: StoredSource[
   found.push(
     errors > rest
       ? { pointer: "/onError", detail: `its tasks take ${errors} bytes; ${MAX_ROW_BYTES - rest} are left for them` }
-      : { pointer: "", detail: "what the tasks of this flow pass on takes more room than a flow has; pass less on" },
+      : { pointer: "", detail: "the values that the tasks of this flow pass on are too large for one flow; pass on less" },
   );
 }
 
@@ -131,8 +131,8 @@ class Members {
     const isLong = (member.node?.length ?? 0) > MAX_PARAM_BYTES;
     if (!isLong && this.#length <= MAX_ROWS_LENGTH) return true;
     const detail = isLong
-      ? "takes too much from the tasks before it; put a task between that gathers it"
-      : `with this task the flow would take more than ${MAX_ROWS_LENGTH} characters of rows; make it two flows`;
+      ? "takes too many values from earlier tasks; add a task that gathers them"
+      : `with this task the flow would take more than ${MAX_ROWS_LENGTH} characters of rows; split it into two flows`;
     this.#found.push({ pointer: pointerTo(path), detail });
     return false;
   }

@@ -46,11 +46,11 @@ export async function rotateLinkKey(
   audit: Audit | null = null,
 ): Promise<LinkKey[]> {
   if (env.LINK_KEY) {
-    const detail = "LINK_KEY says which keys there are: put a new one before the others there, separated by a comma.";
+    const detail = "LINK_KEY sets the keys: add the new one there before the others, separated by a comma.";
     throw new ProblemError(problem("conflict", detail));
   }
   const keys = await ask(() => clockOf(env).rotateLinkKey(overlapMs ?? DEFAULT_OVERLAP_MS, audit));
-  if (keys === null) throw new ProblemError(problem("conflict", "Too many keys are kept: end the older ones first."));
+  if (keys === null) throw new ProblemError(problem("conflict", "Too many keys are still valid: rotate with an overlap of 0, or wait until older ones end."));
   remembered.set("", keys, now);
   // The clock has the entry too, and writes it where this cannot.
   if (audit !== null) await insertAudit(env.DB, audit).catch(() => undefined);

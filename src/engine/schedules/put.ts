@@ -61,7 +61,7 @@ export async function putSchedule(
     await announce(env, { lookAt: row.nextAt }, now);
     return { row, created: before === null };
   }
-  throw new ProblemError(problem("unavailable", "Too many change this schedule at once; try again."), {
+  throw new ProblemError(problem("unavailable", "Too many requests change this schedule at the same time; try again."), {
     "Retry-After": "1",
   });
 }

@@ -41,7 +41,7 @@ export async function seal(env: Env, binding: Binding, text: string): Promise<st
 /** Throws a {@link SealError} where it cannot be opened. */
 export async function open(env: Env, binding: Binding, sealed: string): Promise<string> {
   const [, id, nonce, cipher] = /^sealed:([^:]+):([^.]+)\.(.+)$/.exec(sealed) ?? [];
-  if (id === undefined) throw new SealError("it is not sealed as it should be", false);
+  if (id === undefined) throw new SealError("it does not have the form of a sealed text", false);
   const key = sealKeys(env).find((each) => each.id === id);
   if (key === undefined) throw new SealError(`SEAL_KEY has no key ${id}, with which it was sealed`, true);
   try {
