@@ -155,7 +155,10 @@ function watch(
   }
   if (Date.now() >= graceUntil) {
     // The attempt began too late in its event. The task is given back, and no attempt is used up.
-    control.stop({ cause: "lost", message: "its event ends before its time limit; the task goes on in another attempt" });
+    control.stop({
+      cause: "lost",
+      message: "its event ends before its time limit; the task goes on in another attempt",
+    });
     return { outcome: "snoozed", delayMs: 0 };
   }
   if (bounds.softMs !== null && ranMs >= bounds.softMs) {

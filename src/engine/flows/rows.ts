@@ -83,7 +83,10 @@ function refuseLongRow(onError: NewTask[], result: Source, shared: StoredSource[
   found.push(
     errors > rest
       ? { pointer: "/onError", detail: `its tasks take ${errors} bytes; ${MAX_ROW_BYTES - rest} are left for them` }
-      : { pointer: "", detail: "the values that the tasks of this flow pass on are too large for one flow; pass on less" },
+      : {
+          pointer: "",
+          detail: "the values that the tasks of this flow pass on are too large for one flow; pass on less",
+        },
   );
 }
 

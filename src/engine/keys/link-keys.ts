@@ -50,7 +50,10 @@ export async function rotateLinkKey(
     throw new ProblemError(problem("conflict", detail));
   }
   const keys = await ask(() => clockOf(env).rotateLinkKey(overlapMs ?? DEFAULT_OVERLAP_MS, audit));
-  if (keys === null) throw new ProblemError(problem("conflict", "Too many keys are still valid: rotate with an overlap of 0, or wait until older ones end."));
+  if (keys === null)
+    throw new ProblemError(
+      problem("conflict", "Too many keys are still valid: rotate with an overlap of 0, or wait until older ones end."),
+    );
   remembered.set("", keys, now);
   // The clock has the entry too, and writes it where this cannot.
   if (audit !== null) await insertAudit(env.DB, audit).catch(() => undefined);

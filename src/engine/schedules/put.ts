@@ -61,9 +61,12 @@ export async function putSchedule(
     await announce(env, { lookAt: row.nextAt }, now);
     return { row, created: before === null };
   }
-  throw new ProblemError(problem("unavailable", "Too many requests change this schedule at the same time; try again."), {
-    "Retry-After": "1",
-  });
+  throw new ProblemError(
+    problem("unavailable", "Too many requests change this schedule at the same time; try again."),
+    {
+      "Retry-After": "1",
+    },
+  );
 }
 
 /** A schedule that the deployment declares is changed by the next deployment alone. */
