@@ -11,6 +11,9 @@ const END_WITHIN_MS = 120_000;
 /** The same, with an attempt lost on the way and its lease to run out first. */
 const RESCUE_WITHIN_MS = 240_000;
 
+/** A look costs the browser some milliseconds, and a task of the page takes a second for a step. */
+const LOOKS = { timeout: SOON_MS, interval: 250 };
+
 let browser: Browser;
 let server: SharedServer;
 
@@ -112,7 +115,7 @@ it(
     await watchItMove(row);
 
     await own.kill9();
-    await expect.poll(() => row.textContent(), { timeout: SOON_MS }).toContain("reconnecting");
+    await expect.poll(() => row.textContent(), LOOKS).toContain("reconnecting");
     await own.restart();
 
     await expectState(row, "succeeded", RESCUE_WITHIN_MS);
@@ -143,15 +146,15 @@ function barOf(row: Locator): Promise<number> {
 async function watchItMove(row: Locator): Promise<void> {
   let last = await barOf(row);
   for (let step = 0; step < 3; step++) {
-    await expect.poll(() => barOf(row), { timeout: SOON_MS }).toBeGreaterThan(last);
+    await expect.poll(() => barOf(row), LOOKS).toBeGreaterThan(last);
     last = await barOf(row);
   }
 }
 
 async function expectState(row: Locator, state: string, timeout: number): Promise<void> {
-  await expect.poll(() => row.getAttribute("data-state"), { timeout, interval: 100 }).toBe(state);
+  await row.and(row.page().locator(`[data-state="${state}"]`)).waitFor({ timeout });
 }
 
 async function expectResult(row: Locator, words: string): Promise<void> {
-  await expect.poll(() => row.locator('[data-part="outcome"]').textContent(), { timeout: SOON_MS }).toBe(words);
+  await expect.poll(() => row.locator('[data-part="outcome"]').textContent(), LOOKS).toBe(words);
 }
