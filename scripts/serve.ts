@@ -9,6 +9,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { V4WorkerOptions } from "miniflare";
 import { migrate } from "../command/dev/database.ts";
+import { growAtOnce } from "../command/dev/growing-buffer.ts";
 import { endRuntimeWithThisProcess, endWhenAsked } from "../command/dev/process.ts";
 import { askPulse, PULSE, pulseWorker } from "../command/dev/pulse.ts";
 import { checkDatabases, keepPrivate, STATE } from "../command/dev/state-files.ts";
@@ -85,6 +86,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
 
   endRuntimeWithThisProcess();
   const createServers = dropLinesAbove(LogLevel.ERROR);
+  const growAsBefore = growAtOnce();
   const secret = randomUUID();
   const miniflare = new Miniflare(miniflareOptions(options, persist, secret));
   let report: LatestReport | null = null;
@@ -95,7 +97,7 @@ export async function serve(options: ServeOptions): Promise<{ url: string; stop:
   };
   endWhenAsked(stop);
   try {
-    const entry = await miniflare.ready;
+    const entry = await miniflare.ready.finally(growAsBefore);
     createServers();
     const { port } = strict === null ? await miniflare.unsafeGetDirectURL() : entry;
     const url = `http://127.0.0.1:${port}`;
