@@ -314,23 +314,18 @@ describe("a project from an empty folder", () => {
       expect(files).toContainEqual(expect.stringContaining(file));
   });
 
-  it("is bundled by wrangler", async () => {
-    const said = await project.tool("wrangler/bin/wrangler.js", "deploy", "--dry-run");
-    expect(said).toMatch(/env\.DB \(shop-lovage\)/);
-    expect(said).toMatch(/env\.ASSETS/);
-  });
-
   describe("is deployed by lovage deploy", () => {
     const shop = { worker: "shop", database: "shop-lovage", queues: queuesOf("shop-") };
-    const staging = { worker: "shop-staging", database: "shop-lovage-staging", queues: queuesOf("staging-shop-") };
     const migrations = readdirSync("src/results/migrations").toSorted();
-    const look = (worker: string) => `look at ${worker}.${account.subdomain}.workers.dev/health`;
+    const look = () => `look at shop.${account.subdomain}.workers.dev/health`;
 
     it("to an empty account: everything is made, and the key is told once", async () => {
       const said = await project.lovage("deploy", "--location", "weur");
-      expect(account.changes()).toEqual([...firstChanges(shop, migrations, "weur"), look("shop")]);
+      expect(account.changes()).toEqual([...firstChanges(shop, migrations, "weur"), look()]);
       expect(account.unknown).toEqual([]);
-      expect(account.scripts.get("shop")?.vars).toEqual({ LOCATION: "weur" });
+      const { vars, cpuMs } = account.scripts.get("shop")!;
+      expect([vars, cpuMs]).toEqual([{ LOCATION: "weur" }, expect.any(Number)]);
+      expect(said).toMatch(/env\.DB \(shop-lovage\)[^]*env\.ASSETS/);
       expect(said).toContain(`Deployed: https://shop.${account.subdomain}.workers.dev\n`);
       expect(said).toMatch(/API key {8}[\w-]{43} {3}\(shown this once/);
       expect(globSync(".lovage.*", { cwd: project.folder })).toEqual([]);
@@ -338,38 +333,33 @@ describe("a project from an empty folder", () => {
 
     it("a second time without a change", async () => {
       const said = await project.lovage("deploy", "--location", "weur");
-      expect(account.changes()).toEqual([look("shop")]);
+      expect(account.changes()).toEqual([look()]);
       expect(said).toContain("Nothing to change: https://shop.");
       expect(said).not.toContain("API key");
     });
 
-    it("after an upgrade: the package's new migration, then the Worker with the keys that are there", async () => {
+    it("after an upgrade, for the free plan: the package's new migration, then the Worker with the keys that are there", async () => {
       const added = join(installed.lovage, "dist/migrations/9999_next.sql");
       writeFileSync(added, "CREATE TABLE later (id TEXT);\n");
       try {
-        const said = await project.lovage("deploy", "--location", "weur");
-        expect(account.changes()).toEqual(["migrate shop-lovage 9999_next.sql", "upload shop", look("shop")]);
+        const said = await project.lovage("deploy", "--location", "weur", "--plan", "free");
+        expect(account.changes()).toEqual(["migrate shop-lovage 9999_next.sql", "upload shop", look()]);
+        const { secrets, vars, cpuMs } = account.scripts.get("shop")!;
+        expect([secrets, vars?.["PLAN"], cpuMs]).toEqual([["API_KEY", "SEAL_KEY"], "free", undefined]);
         expect(said).not.toContain("API key");
       } finally {
         rmSync(added);
       }
     });
 
-    it("beside itself, on the free plan", async () => {
-      await project.lovage("deploy", "--env", "staging", "--plan", "free");
-      const changes = firstChanges(staging, migrations).filter((change) => change !== "take a subdomain");
-      expect(account.changes()).toEqual([...changes, look("shop-staging")]);
-      expect(account.scripts.get("shop-staging")?.vars).toMatchObject({ PLAN: "free" });
-    });
-
-    it("and removed after the question alone, each by itself", async () => {
+    it("and removed after the question alone", async () => {
       await expect(project.lovage("destroy", "--env", "staging")).rejects.toThrow(
         "--yes removes shop-staging without a question",
       );
       expect(account.changes()).toEqual([]);
-      await project.lovage("destroy", "--env", "staging", "--yes");
-      expect(account.changes()).toEqual(removals(staging));
-      expect([...account.scripts.keys()]).toEqual(["shop"]);
+      await project.lovage("destroy", "--yes");
+      expect(account.changes()).toEqual(removals(shop));
+      expect([account.queues, account.databases, account.scripts.size]).toEqual([[], [], 0]);
     });
   });
 });
