@@ -1,7 +1,6 @@
 /** The demo page in a real Chromium, against the real service: what a visitor sees first. */
 import type { Browser, Locator, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { startServer } from "../http/server.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { shareBrowser } from "./chromium.ts";
 import { openTab, SOON_MS } from "./tab.ts";
@@ -108,15 +107,13 @@ describe("the demo page", () => {
 it(
   "ends with the result although the server was killed and started again in the middle",
   async () => {
-    const own = await startServer();
-    onTestFinished(() => own.stop());
-    const { page } = await openPage(own.url);
+    const { page } = await openPage(server.url);
     const row = await submit(page, "survivor");
     await watchItMove(row);
 
-    await own.kill9();
+    await server.kill9();
     await expect.poll(() => row.textContent(), LOOKS).toContain("reconnecting");
-    await own.restart();
+    await server.restart();
 
     await expectState(row, "succeeded", RESCUE_WITHIN_MS);
     await expectResult(row, "Processed item survivor");
