@@ -13,9 +13,11 @@ export interface Bell {
   ids: string[];
 }
 
-/** A message on the queue of a lane's turns: a portion of tasks waits in this lane. */
+/** A message on the queue of a lane's turns: portions of tasks wait in this lane. */
 export interface Turn {
   turn: string;
+  /** How many portions it is for; 1 where it is left out. */
+  portions?: number;
 }
 
 const TRIES = 3;
@@ -55,16 +57,19 @@ export function roleOf(queue: string): { lane: string; isTurns: boolean } {
   return { lane, isTurns: turns !== undefined };
 }
 
-/** Sends `count` turns of a lane: each starts the portion that is next when it arrives. The clock makes up for a queue that refuses. */
-export async function sendTurns(env: Env, lane: string, count: number, delaySeconds = 0): Promise<void> {
-  const queue = turnsOf(env, lane);
-  for (let left = count; left > 0; left -= BELLS_PER_SEND) {
-    const messages = Array.from({ length: Math.min(left, BELLS_PER_SEND) }, () => ({
-      body: { turn: lane },
-      delaySeconds,
-    }));
-    await send(queue, messages);
+/**
+ * Sends the turns for so many portions of a lane: each starts the portions that are next when it arrives. It is for as many
+ * portions as an event takes at most. The clock makes up for a queue that refuses.
+ */
+export async function sendTurns(env: Env, lane: string, portions: number, delaySeconds = 0): Promise<void> {
+  const { attemptsPerEvent, quickPerEvent } = budgetOf(env);
+  const each = Math.floor(quickPerEvent / attemptsPerEvent);
+  const messages: MessageSendRequest<Turn>[] = [];
+  for (let left = portions; left > 0; left -= each) {
+    messages.push({ body: { turn: lane, portions: Math.min(left, each) }, delaySeconds });
   }
+  const queue = turnsOf(env, lane);
+  for (let i = 0; i < messages.length; i += BELLS_PER_SEND) await send(queue, messages.slice(i, i + BELLS_PER_SEND));
 }
 
 /**
@@ -112,6 +117,12 @@ async function send<T>(queue: Queue<T>, messages: MessageSendRequest<T>[]): Prom
 export function laneOfTurn(body: unknown): string | null {
   const lane = (body as Partial<Turn> | null)?.turn;
   return typeof lane === "string" ? lane : null;
+}
+
+/** How many portions a turn is for. */
+export function portionsOf(body: unknown): number {
+  const portions = (body as Partial<Turn> | null)?.portions;
+  return Number.isSafeInteger(portions) && portions! > 0 ? portions! : 1;
 }
 
 /** The ids of a bell; nothing where the message is not one of ours. */

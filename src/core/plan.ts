@@ -19,8 +19,10 @@ export interface Budget {
   statements: number;
   /** Subrequests of one invocation: D1 calls, objects, queues and fetches together. The platform's limit. */
   subrequests: number;
-  /** Attempts that one consumer event starts: they share its connections that wait for an answer, and its memory. */
+  /** Attempts that run at once in one consumer event: they share its connections that wait for an answer, and its memory. */
   attemptsPerEvent: number;
+  /** Attempts that one consumer event claims where those of its lane end quickly. */
+  quickPerEvent: number;
   /** Attempts that one object runs: as many as may wait for an upstream's answer at once in one event. */
   attemptsPerObject: number;
   /** D1 statements of one call that several events of an isolate share; 0: they share none. Each counts for the event that makes the call. */
@@ -40,6 +42,7 @@ const PAID: Budget = {
   statements: 1_000,
   subrequests: 10_000,
   attemptsPerEvent: 24,
+  quickPerEvent: 96,
   attemptsPerObject: 6,
   statementsPerSharedCall: 6,
   idsPerBell: 12,
@@ -54,6 +57,7 @@ const FREE: Budget = {
   statements: 50,
   subrequests: 50,
   attemptsPerEvent: 5,
+  quickPerEvent: 5,
   attemptsPerObject: 1,
   statementsPerSharedCall: 0,
   idsPerBell: 5,

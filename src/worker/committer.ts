@@ -25,6 +25,8 @@ export class Committer {
   #open: number;
   #waiting: Waiting[] = [];
   #isWriting = false;
+  #lastAt = Infinity;
+  #length = 0;
 
   /** `endBy`: when the platform cuts the event off, in ms since the epoch. `attempts`: how many ends may come. */
   constructor(env: Env, endBy: number, attempts = Infinity) {
@@ -40,9 +42,20 @@ export class Committer {
   async add(entry: Commit): Promise<boolean> {
     const done = Promise.withResolvers<boolean>();
     this.#waiting.push({ commit: entry, done });
+    this.#length += lengthOf(entry);
     this.#open--;
     if (!this.#isWriting) void this.#write();
     return done.promise;
+  }
+
+  /** When the last end came that is committed or being committed, in ms since the epoch; Infinity: none has come. */
+  get lastAt(): number {
+    return this.#lastAt;
+  }
+
+  /** Characters of the results that are not committed: they are in memory. */
+  get length(): number {
+    return this.#length;
   }
 
   /** Never throws: the promise of each end resolves or rejects with its own commit. */
@@ -50,7 +63,12 @@ export class Committer {
     this.#isWriting = true;
     // Attempts that end in the same turn of the event loop share a commit.
     if (this.#open > 0) await scheduler.wait(0);
-    while (this.#waiting.length > 0) await this.#settle(this.#waiting.splice(0));
+    while (this.#waiting.length > 0) {
+      this.#lastAt = Date.now();
+      const group = this.#waiting.splice(0);
+      await this.#settle(group);
+      this.#length -= group.reduce((sum, { commit: entry }) => sum + lengthOf(entry), 0);
+    }
     this.#isWriting = false;
   }
 
@@ -86,4 +104,8 @@ export class Committer {
   #left(): number {
     return this.#handOverAt - Date.now();
   }
+}
+
+function lengthOf({ result }: Commit): number {
+  return result?.length ?? 0;
 }

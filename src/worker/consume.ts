@@ -4,7 +4,7 @@
  */
 
 import { log } from "../core/log.ts";
-import { idsOf, laneOfTurn, roleOf, sendTurns } from "../broker/bells.ts";
+import { idsOf, laneOfTurn, portionsOf, roleOf, sendTurns } from "../broker/bells.ts";
 import { pokeClock } from "../broker/poke.ts";
 import { EVENT_MS } from "../core/bounds.ts";
 import { placed } from "../core/location.ts";
@@ -16,6 +16,7 @@ import { makeDue } from "../results/due-tasks.ts";
 import { HOLD_MS } from "../results/lanes/portions.ts";
 import { startApart } from "./hand-over.ts";
 import { placesOf } from "./place.ts";
+import { isQuick, noteDuration } from "./quick.ts";
 import { runningByTenant, runningIn } from "./running.ts";
 import { within } from "../results/within.ts";
 import { handlersOf, workOff, type Handlers } from "./work.ts";
@@ -48,7 +49,8 @@ export async function consumeDead(batch: MessageBatch<unknown>, env: Env): Promi
   }
   const turns = Map.groupBy(batch.messages, (message) => laneOfTurn(message.body));
   for (const [lane, messages] of turns) {
-    if (lane !== null) await sendTurns(env, lane, messages.length, DEAD_PAUSE_S);
+    const portions = messages.reduce((sum, { body }) => sum + portionsOf(body), 0);
+    if (lane !== null) await sendTurns(env, lane, portions, DEAD_PAUSE_S);
   }
   batch.ackAll();
 }
@@ -88,7 +90,7 @@ async function consumeBells(batch: MessageBatch<unknown>, event: Event): Promise
   } else {
     const { ids: taken, portions, done } = await sortBells(env, lane, ids, room);
     const started = done === null ? null : await start(event, taken, [done]);
-    // Another consumer has already started this portion, so it must not use up a turn: later portions would have too few.
+    // Another consumer has already started these portions, so they must not use up a turn: later portions would have too few.
     if (started === 0) await sendTurns(env, lane, portions);
   }
   batch.ackAll();
@@ -97,19 +99,21 @@ async function consumeBells(batch: MessageBatch<unknown>, event: Event): Promise
 /** Waits for room: turns have a queue of their own, so they hold up no bells. */
 async function consumeTurns(batch: MessageBatch<unknown>, event: Event): Promise<void> {
   const { env, lane } = event;
-  let room = roomIn(env, lane);
+  const [first, ...others] = batch.messages;
+  const turns = portionsOf(first?.body);
+  let room = roomIn(env, lane, turns);
   let taken = await takeTurn(env, lane, room);
   if (taken.done === null && taken.isLeft && isCrowded(room)) {
     if (!(await hasRoom(lane))) return batch.retryAll({ delaySeconds: 1 });
-    room = roomIn(env, lane);
+    room = roomIn(env, lane, turns);
     taken = await takeTurn(env, lane, room);
   }
-  const [first, ...others] = batch.messages;
   if (taken.done !== null) {
     const started = await start(event, taken.ids, [taken.done]);
-    // As above: another consumer has started this portion.
-    if (started === 0 && taken.isLeft) first?.retry();
-    else first?.ack();
+    // As above: where another consumer has started these portions, they use up no turn.
+    const open = taken.isLeft ? turns - (started === 0 ? 0 : taken.portions) : 0;
+    await sendTurns(env, lane, open);
+    first?.ack();
   } else if (taken.isLeft) {
     // Other consumers hold the portions that are left. If those died, this turn must come again.
     first?.retry({ delaySeconds: Math.ceil(HOLD_MS / 1_000) });
@@ -121,7 +125,7 @@ async function consumeTurns(batch: MessageBatch<unknown>, event: Event): Promise
 
 /** Claims these tasks and starts the claimed ones; returns how many. */
 async function start(
-  { env, ctx, handlers }: Event,
+  { env, ctx, handlers, lane }: Event,
   ids: string[],
   also: readonly D1PreparedStatement[] = [],
 ): Promise<number> {
@@ -129,19 +133,25 @@ async function start(
   const { here, apart } = placesOf(env, claimed);
   // From here and not from before the claim: the platform counts from the return of this handler.
   const endBy = Date.now() + EVENT_MS;
-  ctx.waitUntil(workOff(env, here, endBy, handlers).then(() => writeLastCounts(env, endBy)));
+  const work = async () => {
+    const ms = await workOff(env, here, endBy, handlers);
+    if (here.length > 0) noteDuration(env, lane, ms);
+    await writeLastCounts(env, endBy);
+  };
+  ctx.waitUntil(work());
   for (const tasks of apart) ctx.waitUntil(startApart(env, tasks).catch(notStarted));
   for (const key of rates) ctx.waitUntil(env.RATES.getByName(key, placed(env)).keep().catch(notStarted));
   return claimed.length;
 }
 
 /**
- * A full isolate keeps some room for tenants that have few attempts in it, so that no tenant waits for another's long tasks.
+ * The room for this event, which has so many turns. A full isolate keeps some for tenants that have few attempts in it, so that no
+ * tenant waits for another's long tasks.
  */
-function roomIn(env: Env, lane: string): Room {
-  const { attemptsPerEvent: each } = budgetOf(env);
+function roomIn(env: Env, lane: string, turns = Infinity): Room {
+  const { attemptsPerEvent: each, quickPerEvent } = budgetOf(env);
   const left = MAX_RUNNING - runningIn(lane);
-  if (left > 0) return { most: each, except: [] };
+  if (left > 0) return { most: isQuick(env, lane) ? Math.min(quickPerEvent, turns * each) : each, except: [] };
   const except = [...runningByTenant(lane)].flatMap(([tenant, count]) => (count >= each ? [tenant] : []));
   return { most: Math.max(0, Math.min(each, left + KEPT_ROOM)), except };
 }

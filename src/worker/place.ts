@@ -25,8 +25,17 @@ export function placesOf(env: Env, claimed: readonly ClaimedTask[]): Placed {
   const long = others.filter(isLong);
   return {
     here: others.filter((call) => !isLong(call)).flat(),
-    apart: [...alone, ...inGroups(long, budgetOf(env).attemptsPerObject)].map((group) => group.map(({ task }) => task)),
+    apart: [...alone.map(tasksOf), ...objectsFor(env, long)],
   };
+}
+
+/** The tasks of each object that runs these calls of handlers. */
+export function objectsFor(env: Env, calls: readonly Attempt[][]): ClaimedTask[][] {
+  return inGroups(calls, budgetOf(env).attemptsPerObject).map(tasksOf);
+}
+
+function tasksOf(attempts: readonly Attempt[]): ClaimedTask[] {
+  return attempts.map(({ task }) => task);
 }
 
 function wasCutOff(call: readonly Attempt[]): boolean {

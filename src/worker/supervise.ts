@@ -33,6 +33,8 @@ export interface Frame {
   endBy: number;
   /** Called by the event's one timer: a check of each attempt that runs. */
   looks: Set<() => void>;
+  /** Called when an attempt has ended, before its end is committed. */
+  ended: () => void;
 }
 
 /** Runs an attempt up to the commit of its end. `share`: its part of the handler's call. Never throws. */
@@ -65,7 +67,7 @@ async function runToEnd(
   env: Env,
   attempt: Attempt,
   running: RunningAttempt,
-  { committer, endBy, looks }: Frame,
+  { committer, endBy, looks, ended }: Frame,
   call: Call,
 ): Promise<void> {
   const { task } = attempt;
@@ -84,6 +86,7 @@ async function runToEnd(
     first = await Promise.race([ran, fenced.promise]);
   } finally {
     looks.delete(look);
+    ended();
   }
   if (first === null) return;
   if ("ending" in first) {

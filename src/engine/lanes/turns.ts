@@ -2,7 +2,7 @@
  * Turns between the tenants of a lane. Bells (queue messages with task ids) for more tasks than an event starts, or than an
  * isolate has room for, are sorted into portions by tenant, and for each portion a turn (a message) is sent on a queue for turns.
  * An event that gets a turn starts the portion that is next, whichever the turn was sent for. So no bell waits behind another
- * tenant's backlog.
+ * tenant's backlog. A turn may be for several portions, where an event has room for so many.
  */
 
 import { sendTurns } from "../../broker/bells.ts";
@@ -18,14 +18,14 @@ export interface Room {
 
 /** Sorts these bells into portions, and takes the next portions, as far as there is room. Sends a turn for each of the others. */
 export async function sortBells(env: Env, lane: string, ids: readonly string[], room: Room): Promise<TakenPortions> {
-  const sorting = { ids, size: budgetOf(env).attemptsPerEvent, weights: readWeights(env.TENANT_WEIGHTS) };
-  const taken = await turn(env.DB, takingOf(lane, room), sorting);
+  const size = budgetOf(env).attemptsPerEvent;
+  const taken = await turn(env.DB, takingOf(lane, room), { ids, size, weights: readWeights(env.TENANT_WEIGHTS) });
   // Sent before the bells are acknowledged: if the event dies here, the queue delivers them again.
-  await sendTurns(env, lane, Math.max(0, taken.sorted - taken.portions));
+  await sendTurns(env, lane, taken.sorted - taken.portions);
   return taken;
 }
 
-/** Takes the next portions. */
+/** Takes the next portions, as far as there is room. */
 export async function takeTurn(env: Env, lane: string, room: Room): Promise<TakenPortions> {
   return turn(env.DB, takingOf(lane, room), null);
 }

@@ -45,7 +45,7 @@ WHERE lane = ?1 AND (tag, tenant) IN (
   WHERE total <= ?4 OR total = size)
 RETURNING tag, tenant, ids`;
 
-const LEFT = "SELECT EXISTS (SELECT 1 FROM portions WHERE lane = ?1) AS isLeft";
+const LEFT = "SELECT EXISTS (SELECT 1 FROM portions WHERE lane = ?1 AND holder IS NOT ?2) AS isLeft";
 
 const DONE = `
 DELETE FROM portions WHERE lane = ?1 AND holder = ?2 AND (tag, tenant) IN (
@@ -68,7 +68,7 @@ export interface TakenPortions {
   ids: string[];
   /** How many portions they were. */
   portions: number;
-  /** Whether the lane has portions, those that are held included. */
+  /** Whether the lane has other portions, those that other events hold included. */
   isLeft: boolean;
   /** To be run with the claim: removes the portions. */
   done: D1PreparedStatement | null;
@@ -100,7 +100,7 @@ export async function turn(
         );
   const take = db.prepare(TAKE).bind(lane, holder, now, most, JSON.stringify(except));
   const takenRows = most === 0 ? () => [] : batch.rows<{ tag: number; tenant: string; ids: string }>(take);
-  const left = batch.first<{ isLeft: number }>(db.prepare(LEFT).bind(lane));
+  const left = batch.first<{ isLeft: number }>(db.prepare(LEFT).bind(lane, holder));
   await batch.runTogether(persist);
   const taken = takenRows();
   const keys = JSON.stringify(taken.map(({ tag, tenant }) => ({ tag, tenant })));
