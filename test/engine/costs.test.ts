@@ -8,6 +8,7 @@ import { purgeDue, TOLD } from "../../src/core/wake.ts";
 import { dueWhenEnded } from "../../src/results/ended.ts";
 import { AssembledWorker } from "./assembled-worker.ts";
 import type { Execute } from "./database-over.ts";
+import { isOfSums } from "./isolate-sums.ts";
 import { realTime, stopTime } from "./passing-time.ts";
 
 /** One call to D1 that has written something, by what its first writing statement does. */
@@ -20,17 +21,15 @@ let writes: Write[] = [];
 let calls = 0;
 let statements = 0;
 let objects = 0;
-/** Rows of the sums that an isolate writes down every few seconds, or once what it let in is a hundredth of a quota. */
+/** Rows of an isolate's sums. */
 let figures = 0;
-
-const isFigures = (verb: string) => /(INTO|UPDATE|FROM) (rollups|usage|error_groups)$/.test(verb);
 
 /** Counts what D1 says that it wrote. */
 const counted =
   (execute: Execute): Execute =>
   async (call) => {
     const results = await execute(call);
-    if (call.every(({ sql }) => isFigures(verbOf(sql)))) {
+    if (call.every(({ sql }) => isOfSums(sql))) {
       figures += results.reduce((sum, { meta }) => sum + meta.rows_written, 0);
       return results;
     }
@@ -38,9 +37,9 @@ const counted =
     statements += call.length;
     for (const [i, { meta }] of results.entries()) {
       if (meta.rows_written === 0) continue;
-      const verb = verbOf(call[i]!.sql);
-      if (isFigures(verb)) figures += meta.rows_written;
-      else writes.push({ verb, rows: meta.rows_written });
+      const { sql } = call[i]!;
+      if (isOfSums(sql)) figures += meta.rows_written;
+      else writes.push({ verb: verbOf(sql), rows: meta.rows_written });
     }
     return results;
   };

@@ -12,13 +12,14 @@ import type { ProgressObject } from "../../src/progress/object.ts";
 import { markObject, readTask, readTasks } from "../../src/results/read-tasks.ts";
 import { AssembledWorker, type Around } from "./assembled-worker.ts";
 import type { Execute } from "./database-over.ts";
+import { isOfSums } from "./isolate-sums.ts";
 
 const TENANT = "default";
 const MINUTE = 60_000;
 
 /** What one Worker has asked of D1 and of progress objects. */
 interface Meter {
-  /** Each statement of a batch counts; those of the figures do not. */
+  /** Each statement of a batch counts; those of an isolate's sums do not. */
   statements: string[];
   rows: number;
   requests: number;
@@ -31,7 +32,7 @@ function metered(): { service: AssembledWorker; meter: Meter } {
     async (list) => {
       const results = await execute(list);
       for (const [i, { sql }] of list.entries()) {
-        if (/rollups/.test(sql)) continue;
+        if (isOfSums(sql)) continue;
         meter.statements.push(sql);
         meter.rows += results[i]!.meta.rows_written;
       }
