@@ -109,6 +109,12 @@ export function defineTask<
   if (!LANES.includes(lane)) {
     throw new RangeError(`task ${name}: no lane ${JSON.stringify(lane)}; the lanes are ${LANES.join(", ")}`);
   }
+  for (const end of ["input", "output"] as const) {
+    // Only TypeScript refuses a definition without one, and not every project is checked by it.
+    if (typeof (options[end] as z.ZodType | undefined)?.safeParseAsync !== "function")
+      throw new RangeError(`task ${name}: no ${end} schema; give one, or ${end}: z.unknown() where anything will do`);
+  }
+  if (typeof options.run !== "function") throw new RangeError(`task ${name}: no run; give the function that does it`);
   const between: Between = (what, value, min, max) => {
     if (!(value >= min && value <= max))
       throw new RangeError(`task ${name}: ${what} must be ${min} to ${max}, is ${value}`);

@@ -29,6 +29,9 @@ describe("defineTask", () => {
 
   it.each<[string, Options]>([
     ["a name with a space", { name: "a b" }],
+    ["no schema of its input", { input: undefined as never }],
+    ["no schema of its result", { output: { type: "string" } as never }],
+    ["no handler", { run: undefined as never }],
     ["a lane that does not exist", { lane: "fast" as "high" }],
     ["no attempt at all", { maxAttempts: 0 }],
     ["more attempts than are kept", { maxAttempts: 101 }],

@@ -134,6 +134,10 @@ async function inCode(): Promise<[mistake: string, message: string][]> {
     ["a step gives a Set", thrownBy(() => keptAs("load", new Set([1])))],
     ["a step gives a Date", `in the task's log: ${keptAs("load", [{ at: new Date() }]).warning}`],
     ["a handler throws undefined", describeError(undefined).message],
+    [
+      "a task has no schema of its result",
+      thrownBy(() => defineTask({ name: "approve", input: z.unknown(), run: () => null } as never)),
+    ],
     ["a task's name has spaces", thrownBy(() => defineTask({ name: "my task", run: () => null } as never))],
     ["a deployment has lost a task that still waits", await unknownTask()],
   ];

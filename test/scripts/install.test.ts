@@ -170,6 +170,7 @@ import { z } from "zod";
 export const approve = defineTask({
   name: "approve",
   input: z.strictObject({}),
+  output: z.object({ by: z.unknown() }),
   run: async (_input, ctx) => ({ by: await ctx.waitForSignal("approval") }),
 });
 `;
@@ -197,7 +198,7 @@ export const approve = defineTask({
       expect(applied(project)).toEqual(migrationsIn(join(project, "node_modules/lovage/dist/migrations")));
     });
 
-    it("is upgraded by npm update: all tasks are there, and one that waited for its time runs", async () => {
+    it("is upgraded by npm update: all tasks are there, and what waited goes on", async () => {
       const before = applied(project);
       await publish(root, NEW);
       await sh(project, "npm", "update", "lovage");
@@ -212,7 +213,9 @@ export const approve = defineTask({
       const { id, result, finishedAt } = greeted;
       expect(await taskOf(id)).toMatchObject({ state: "succeeded", result, finishedAt });
       expect(await taskOf(later)).toMatchObject({ state: "scheduled", input: { name: "Bob" } });
-      expect(await taskOf(waiting)).toMatchObject({ state: "waiting" });
+      await api.post(`/v1/tasks/${waiting}/signals/approval`, { name: "Ada" });
+      const approved = { state: "succeeded", error: null, result: { by: { name: "Ada" } } };
+      expect(await api.waitForEnd(waiting)).toMatchObject(approved);
       await api.post(`/v1/tasks/${later}/run-now`);
       expect(await api.waitForEnd(later)).toMatchObject({ state: "succeeded", result: "Hello, Bob!" });
       await end();
