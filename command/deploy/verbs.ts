@@ -18,6 +18,7 @@ import {
   type Source,
 } from "./deployment.ts";
 import { destroy } from "./destroy.ts";
+import { keptOptions } from "./kept.ts";
 import { PLANS } from "./plan-config.ts";
 
 const env = {
@@ -31,8 +32,11 @@ export const deployVerb = defineVerb({
   description: "Deploys to Cloudflare: makes what is missing there, and changes nothing that is there",
   args: {
     env,
-    plan: { type: "string", description: "paid, or free", default: "paid" },
-    location: { type: "string", description: `Where the database is made: ${LOCATIONS.join(", ")}` },
+    plan: { type: "string", description: "paid or free: as before unless given, paid at first" },
+    location: {
+      type: "string",
+      description: `Where the database and the objects are made, as before unless given: ${LOCATIONS.join(", ")}`,
+    },
     mount: { type: "string", description: "The path that createLovage is mounted at, read from the code unless given" },
   },
   run: async (given) =>
@@ -58,8 +62,11 @@ export async function deployProject(
   sample: string,
 ): Promise<void> {
   const { root } = source;
-  const options = optionsOf({ env: given.env, plan: given.plan, location: given.location }, PLAN_USAGE);
+  const { env, plan, location } = given;
+  const asked = optionsOf({ env, plan, location }, PLAN_USAGE);
   const cloudflare = await connectCloudflare({}, root);
+  const kept = await keptOptions(asked, source, cloudflare);
+  const options = optionsOf({ env, plan: plan ?? kept.plan, location: location ?? kept.location }, PLAN_USAGE);
   const to = prepareDeployment(options, source);
   try {
     const outcome = await deploy(to, cloudflare, { notes: notesIn(root), mount: given.mount ?? mountIn(to) });

@@ -2,14 +2,15 @@
  * Deployments of every kind on an account on loopback, which notes each call that changes something. The first is made with wrangler
  * itself; `package.test.ts` does the same in a project, and an upgrade for the free plan.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { connectCloudflare, type Cloudflare } from "../../command/deploy/cloudflare.ts";
 import { deploy, type Surroundings } from "../../command/deploy/deploy.ts";
-import { optionsOf, prepareDeployment, type Deployment } from "../../command/deploy/deployment.ts";
+import { optionsOf, ownSource, prepareDeployment, type Deployment } from "../../command/deploy/deployment.ts";
 import { destroy } from "../../command/deploy/destroy.ts";
+import { keptOptions } from "../../command/deploy/kept.ts";
 import { fakeCloudflare, firstChanges, queuesOf, removals, type FakeCloudflare } from "./fake-cloudflare.ts";
 
 const MIGRATIONS = readdirSync("src/results/migrations").filter((name) => /^[^.]+\.sql$/.test(name));
@@ -179,6 +180,26 @@ describe("the order of a deployment", () => {
     await destroy(deployment({ queues: ["lovage-bulk", "orders"] }), cloudflare);
 
     expect(account.changes()).toEqual([]);
+  });
+});
+
+describe("what an earlier deployment was told", () => {
+  beforeEach(open);
+  afterEach(close);
+
+  it("stays, each environment's by itself, unless it is no option's value or the configuration says it", async () => {
+    const script = { tag: "", secrets: [], versions: [] };
+    account.scripts.set("lovage", { ...script, vars: { PLAN: "free", LOCATION: "weur", QUOTAS: "" } });
+    account.scripts.set("lovage-staging", { ...script, vars: { LOCATION: "moon" } });
+    const keptOf = async (env?: string, source = ownSource()) =>
+      keptOptions(env === undefined ? {} : { env }, source, cloudflare);
+
+    expect(await keptOf()).toEqual({ plan: "free", location: "weur" });
+    expect(await keptOf("staging")).toEqual({});
+    expect(await keptOf("absent")).toEqual({});
+    const path = join(around.notes!, "wrangler.toml");
+    writeFileSync(path, 'name = "lovage"\n[vars]\nLOCATION = ""\n');
+    expect(await keptOf(undefined, { ...ownSource(), files: { path, made: () => path } })).toEqual({ plan: "free" });
   });
 });
 

@@ -151,7 +151,13 @@ export async function fakeCloudflare(): Promise<FakeCloudflare> {
         return null;
       },
     ],
-    [/^GET \/workers\/scripts\/([^/]+)\/settings$/, ([name]) => (scriptOf(name), { bindings: [] })],
+    [
+      /^GET \/workers\/scripts\/([^/]+)\/settings$/,
+      ([script]) => {
+        const vars = Object.entries(scriptOf(script).vars ?? {});
+        return { bindings: vars.map(([name, text]) => ({ type: "plain_text", name, text })) };
+      },
+    ],
     [/^PATCH \/workers\/scripts\/[^/]+\/(script-)?settings$/, () => ({})],
     [/^GET \/workers\/scripts\/([^/]+)\/secrets$/, ([name]) => scriptOf(name).secrets.map((each) => ({ name: each }))],
     [
