@@ -1,5 +1,7 @@
 /** Failures of a command, each reported in one sentence. */
 
+import { wasAskedToEnd } from "./dev/process.ts";
+
 /** A failure that the user of a command can mend. Its message says what is wrong, where, and what would be right. */
 export class Failure extends Error {
   override readonly name = "Failure";
@@ -25,8 +27,9 @@ export function sentenceOf(error: unknown): string {
   return error.message;
 }
 
-/** Prints why a command failed, and ends the process with 1. */
+/** Prints why a command failed, and ends the process with 1. What a signal has cut off is no failure. */
 export function fail(error: unknown): never {
+  if (wasAskedToEnd()) process.exit(0);
   process.stderr.write(`lovage: ${sentenceOf(error)}\n`);
   process.exit(1);
 }

@@ -1,7 +1,7 @@
 /** The development loop: builds, runs, watches, and swaps the Worker when a file is saved. The state stays. */
 
 import { join, relative, resolve } from "node:path";
-import { sentenceOf } from "../failure.ts";
+import { Failure, sentenceOf } from "../failure.ts";
 import { findProject, loadProject, loadTools, type Loaded, type Project, type Tools } from "../project.ts";
 import { createBundler, type Bundle, type Bundler } from "./bundle.ts";
 import { endRuntimeWithThisProcess, endWhenAsked } from "./process.ts";
@@ -117,6 +117,7 @@ class Session {
     const running = async () => readRunning(persist, runtime.bootAt, terminal.limits);
     this.#endWatch = watchOver(runtime, running, (trouble, suspects) => this.#inTrouble(trouble, suspects));
     await this.#inTurn(() => this.#untilOpen(bundle));
+    if (this.#isOver) throw new Failure("it was asked to end before it was open");
     this.#endStateWatch = watchState(persist, () => this.#refuse());
     this.#types?.begin();
   }
@@ -195,6 +196,7 @@ class Session {
     try {
       if (isConfig) await this.#load();
       const bundle = await this.#bundler!.bundle();
+      if (this.#isOver) return;
       if (bundle.code === this.#bundle?.code && !isConfig) {
         if (this.#isBroken) terminal.say("Lovage: builds again; this code runs already");
         this.#isBroken = false;

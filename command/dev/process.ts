@@ -55,13 +55,19 @@ export function endRuntimeWithThisProcess(ended: (pid: number) => void = () => {
   };
 }
 
+let isEnding = false;
+
+/** Whether a signal that {@link endWhenAsked} hears has come: this process ends by itself. */
+export function wasAskedToEnd(): boolean {
+  return isEnding;
+}
+
 /**
  * Stops on SIGTERM and SIGINT, and exits with 0. Run by npm, it also stops when that npm has ended in any way: a `kill -9` of the
  * user's command must not leave a server behind. Returns a function to call after each start of Miniflare, which sets handlers of
  * its own.
  */
 export function endWhenAsked(stop: () => Promise<void>): () => void {
-  let isEnding = false;
   const end = () => {
     // Ctrl-C reaches this process from the terminal and once more from npm.
     if (isEnding) return;

@@ -5,6 +5,7 @@ import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { indexOf, KEY, makeProject, taskOf, type LoopProject, type RunningLoop } from "./loop-project.ts";
+import { processesIn, stopNextRuntime } from "./processes.ts";
 
 const working = (version: string) =>
   taskOf(
@@ -189,6 +190,8 @@ describe("a second server", () => {
 });
 
 describe("what holds up the runtime", () => {
+  let sent: Promise<string>;
+
   test("an endless loop is found and named, the runtime starts anew, and the attempt counts as a crash", async () => {
     const id = await submit("spin");
     await loop.prints(
@@ -208,16 +211,29 @@ describe("what holds up the runtime", () => {
     expect(task.attempts?.map(({ outcome }) => outcome)).toEqual(["crashed", "succeeded"]);
   });
 
-  test("SIGTERM ends the server nevertheless, and the next start does not wait for the attempt that was running", async () => {
+  test("SIGTERM ends the server nevertheless", async () => {
     const at = loop.printed().length;
     project.save("spin.ts", spinning(2, "10m"));
     await loop.prints(/swapped in/, at);
     // Sent until it is answered, by whichever server: the first answer may be held up with the runtime.
-    const sent = submit("spin");
+    sent = submit("spin");
     await loop.prints(/started +spin .* attempt 1/, at);
     await expect.poll(async () => call("/health", { signal: AbortSignal.timeout(1_000) })).toBeNull();
     expect(await loop.end("SIGTERM")).toBe(0);
+  });
 
+  test.runIf(process.platform === "linux")(
+    "Ctrl-C in the middle of a start is no failure, and leaves nothing",
+    async () => {
+      const cutOff = project.run();
+      await stopNextRuntime(project.root);
+      expect(await cutOff.end("SIGINT")).toBe(0);
+      expect(cutOff.printed()).toBe("Lovage: building wrangler.toml ...\n");
+      await expect.poll(() => processesIn(project.root)).toEqual([]);
+    },
+  );
+
+  test("the next start does not wait for the attempt that was running", async () => {
     loop = project.run();
     url = await loop.ready();
     // It may be open before that attempt begins again: then a save ends the loop.

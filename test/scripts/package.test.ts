@@ -22,6 +22,7 @@ import {
   type FakeCloudflare,
 } from "../platform/fake-cloudflare.ts";
 import { packAndInstall, type Installed, type Project } from "./installed.ts";
+import { processesIn, stopNextRuntime } from "./processes.ts";
 
 let installed: Installed;
 
@@ -216,9 +217,17 @@ describe("an existing Hono Worker with a D1 and a KV of its own", () => {
       // It has survived the swap.
       await tail.prints(/"Hello, Ada!"[^]*succeeded +greet/);
       await tail.end();
+
+      if (process.platform !== "linux") return;
+      const stopped = stopNextRuntime(project.folder);
+      writeFileSync(task, read("src/tasks/greet.ts").replace("Goodbye", "Hello"));
+      await stopped;
     } finally {
+      // In the middle of a swap.
       expect(await dev.end("SIGINT")).toBe(0);
     }
+    expect(dev.printed().match(/^lovage: |swapped in/gm)).toEqual(["swapped in"]);
+    await expect.poll(() => processesIn(project.folder)).toEqual([]);
   });
 });
 
@@ -331,8 +340,8 @@ describe("a project from an empty folder", () => {
       expect(globSync(".lovage.*", { cwd: project.folder })).toEqual([]);
     });
 
-    it("a second time without a change", async () => {
-      const said = await project.lovage("deploy", "--location", "weur");
+    it("a second time without a change, where it was told to be", async () => {
+      const said = await project.lovage("deploy");
       expect(account.changes()).toEqual([look()]);
       expect(said).toContain("Nothing to change: https://shop.");
       expect(said).not.toContain("API key");
@@ -342,10 +351,11 @@ describe("a project from an empty folder", () => {
       const added = join(installed.lovage, "dist/migrations/9999_next.sql");
       writeFileSync(added, "CREATE TABLE later (id TEXT);\n");
       try {
-        const said = await project.lovage("deploy", "--location", "weur", "--plan", "free");
+        const said = await project.lovage("deploy", "--plan", "free");
         expect(account.changes()).toEqual(["migrate shop-lovage 9999_next.sql", "upload shop", look()]);
         const { secrets, vars, cpuMs } = account.scripts.get("shop")!;
         expect([secrets, vars?.["PLAN"], cpuMs]).toEqual([["API_KEY", "SEAL_KEY"], "free", undefined]);
+        expect(vars?.["LOCATION"]).toBe("weur");
         expect(said).not.toContain("API key");
       } finally {
         rmSync(added);
