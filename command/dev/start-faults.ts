@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Failure } from "../failure.ts";
+import { testedVersion } from "../package.ts";
 import type { Stacks } from "./stacks.ts";
 
 /** `inputs`: the files of the bundle. `persist`: where the state is, where the database was being opened. */
@@ -22,6 +23,11 @@ export function explainStart(
   }
   if (code !== "ERR_RUNTIME_FAILURE") return error;
   const text = stacks.map(plainOf(error.message));
+  const tooNew = /requires compatibility date "([\d-]+)"/.exec(text)?.[1];
+  if (tooNew !== undefined) {
+    const newer = `npm install --save-dev wrangler@${testedVersion("wrangler")}`;
+    return new Failure(`the installed wrangler is older than the compatibility_date ${tooNew}: run \`${newer}\``);
+  }
   const thrown = /Uncaught (?:\w*Error: )?([^\n]*)/.exec(text)?.[1];
   if (thrown === undefined) return new Failure(`the Workers runtime did not start: ${lastLine(text)}`);
   const twice = /two tasks have the name ([\w.-]+)/.exec(thrown)?.[1];
