@@ -1,6 +1,13 @@
 /** The local database, brought to the schema of the code. */
 
+import { globSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import type { Miniflare } from "miniflare";
+import { STATE } from "./state-files.ts";
+
+/** `wrangler dev` may have the same file open. */
+const BUSY_MS = 5_000;
 
 export interface Migration {
   name: string;
@@ -21,6 +28,33 @@ export async function applyMigrations(
     const prepared = statements.map(([sql, ...values]) => db.prepare(sql).bind(...values));
     return (await db.batch(prepared)).map(({ results }) => results);
   }, migrations);
+}
+
+/**
+ * Applies pending migrations to a database that an earlier release has left, in its file and before a runtime has it open: a Worker
+ * on the earlier schema would answer requests and take tasks, and fail at them. A database that is not there yet is left out.
+ */
+export async function migrateFiles(persist: string, migrations: readonly Migration[]): Promise<void> {
+  for (const file of globSync(join(persist, STATE, "d1/*/*.sqlite"))) {
+    using database = new DatabaseSync(file, { timeout: BUSY_MS });
+    if (!isOurs(database)) continue;
+    await migrate(async (statements) => {
+      database.exec("BEGIN IMMEDIATE");
+      const rows = statements.map(([sql, ...values]) => database.prepare(sql).all(...values));
+      database.exec("COMMIT");
+      return rows;
+    }, migrations);
+  }
+}
+
+/** Whether a database is Lovage's: a project may have others. */
+function isOurs(database: DatabaseSync): boolean {
+  try {
+    database.prepare("SELECT name, lease_until FROM d1_migrations, tasks LIMIT 0").all();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import { join, relative, resolve } from "node:path";
 import { Failure, sentenceOf } from "../failure.ts";
 import { findProject, loadProject, loadTools, type Loaded, type Project, type Tools } from "../project.ts";
 import { createBundler, type Bundle, type Bundler } from "./bundle.ts";
+import { migrateFiles } from "./database.ts";
 import { endRuntimeWithThisProcess, endWhenAsked } from "./process.ts";
 import { readRunning, type Running } from "./running-rows.ts";
 import { Runtime } from "./runtime.ts";
@@ -112,6 +113,7 @@ class Session {
   async start(): Promise<void> {
     const { runtime, persist, terminal, project } = this.#parts;
     await this.#load();
+    await migrateFiles(persist, this.#loaded!.migrations);
     const bundle = await this.#bundler!.bundle();
     this.#files = watchFiles(project, (isConfig) => void this.#inTurn(() => this.#swap(isConfig)));
     const running = async () => readRunning(persist, runtime.bootAt, terminal.limits);

@@ -5,8 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, describe, expect, test } from "vitest";
+import { migrateFiles } from "../../command/dev/database.ts";
 import { growAtOnce } from "../../command/dev/growing-buffer.ts";
 import { checkDatabases } from "../../command/dev/state-files.ts";
+import { Stacks } from "../../command/dev/stacks.ts";
+import { explainStart } from "../../command/dev/start-faults.ts";
 import { giveUpAt } from "../../command/dev/watchdog.ts";
 import { readRunning } from "../../command/dev/running-rows.ts";
 import { holdState } from "../../command/dev/state-lock.ts";
@@ -49,6 +52,34 @@ describe("a state directory", () => {
   });
 });
 
+describe("a database of an earlier release", () => {
+  test("has the schema of this one before a Worker runs on it; others of the project are left as they are", async () => {
+    const directory = join(folder, "earlier");
+    const databases = join(directory, "v3/d1/miniflare-D1DatabaseObject");
+    mkdirSync(databases, { recursive: true });
+    const opened = ["ours", "another"].map((name) => new DatabaseSync(join(databases, `${name}.sqlite`)));
+    for (const each of opened) {
+      each.exec("CREATE TABLE d1_migrations (name TEXT); INSERT INTO d1_migrations VALUES ('0001_tasks.sql')");
+    }
+    const [ours, another] = opened;
+    ours!.exec("CREATE TABLE tasks (id TEXT, lease_until INTEGER); INSERT INTO tasks VALUES ('task_1', 5)");
+
+    const pending = { name: "0002_more.sql", statements: ["ALTER TABLE tasks ADD COLUMN more INTEGER DEFAULT 7"] };
+    const migrations = [{ name: "0001_tasks.sql", statements: ["CREATE TABLE tasks (id TEXT)"] }, pending];
+    await migrateFiles(directory, migrations);
+    await migrateFiles(directory, migrations);
+    const namesIn = (database: DatabaseSync) =>
+      database
+        .prepare("SELECT name FROM d1_migrations")
+        .all()
+        .map(({ name }) => name);
+    expect(namesIn(ours!)).toEqual(["0001_tasks.sql", "0002_more.sql"]);
+    expect(ours!.prepare("SELECT more FROM tasks").all()).toEqual([{ more: 7 }]);
+    expect(namesIn(another!)).toEqual(["0001_tasks.sql"]);
+    for (const each of opened) each.close();
+  });
+});
+
 describe("a failure is one sentence with its mend", () => {
   test.each(["", " ", "x", "-1", "65536", "1.5", "8787x"])("port %j", (text) => {
     expect(() => portOf(text)).toThrow(
@@ -69,6 +100,17 @@ describe("a failure is one sentence with its mend", () => {
     ["ELSE", "something else", "something else"],
   ])("%s", (code, message, sentence) => {
     expect(sentenceOf(Object.assign(new Error(message), { code, path: "/a/b" }))).toBe(sentence);
+  });
+
+  test("a runtime that is older than the configuration", () => {
+    const said = 'service core:user:shop: This Worker requires compatibility date "2026-10-15", but the newest date …';
+    const error = Object.assign(new Error(`The Workers runtime failed to start.\n${said}`), {
+      code: "ERR_RUNTIME_FAILURE",
+    });
+    const { message } = explainStart(error, new Stacks("/a"), "/a", []) as Error;
+    expect(message).toMatch(
+      /^the installed wrangler is older than the compatibility_date 2026-10-15: run `npm install --save-dev wrangler@[\d.]+`$/,
+    );
   });
 });
 
