@@ -29,16 +29,18 @@ const NODE = 22;
 async function run(rawArgs: string[]): Promise<void> {
   const [verb = ""] = rawArgs;
   if (verb === "--version" || verb === "-v") return console.log(ownPackage().version);
-  const found = Object.hasOwn(VERBS, verb) ? await VERBS[verb as keyof typeof VERBS]() : null;
+  const isKnown = Object.hasOwn(VERBS, verb);
+  // Before the verb is loaded: an older Node lacks modules that it imports.
+  if (isKnown && Number(process.versions.node.split(".")[0]) < NODE) {
+    throw new Failure(`Node ${process.version} is too old, for wrangler too: take Node ${NODE} or later`);
+  }
+  const found = isKnown ? await VERBS[verb as keyof typeof VERBS]() : null;
   if (verb === "" || rawArgs.includes("--help") || rawArgs.includes("-h"))
     return showUsage(found ?? main, found === null ? undefined : main);
   if (found === null) {
     const near = nearest(verb, Object.keys(VERBS));
     const hint = near === null ? `there is ${Object.keys(VERBS).join(", ")}` : `did you mean ${near}?`;
     throw new Failure(`there is no \`lovage ${verb}\`; ${hint}`);
-  }
-  if (Number(process.versions.node.split(".")[0]) < NODE) {
-    throw new Failure(`Node ${process.version} is too old, for wrangler too: take Node ${NODE} or later`);
   }
   await runCommand(found, { rawArgs: rawArgs.slice(1) }).catch((error: unknown) => {
     throw withoutJargon(verb, error);
