@@ -130,7 +130,8 @@ class Tick {
       await this.#ifAffordable(COST.circuits, () => moveCircuits(env, now, seen.tripped)),
       await this.#ifAffordable(COST.chores, (mayGoOn) => doRound(env, kv, now, seen.unfolded, this.#budget, mayGoOn)),
       await countUsage(env, kv, now, this.#affords(COST.usage)),
-      await watchAlerts(env, kv, now, seen.watched, this.#affords(TENANT_COST)),
+      // A tick may take long: what waits is as old as it is when it is looked at.
+      await watchAlerts(env, kv, now + this.#meter.elapsedMs, seen.watched, this.#affords(TENANT_COST)),
       await this.#ifAffordable(COST.sealing, () => sealEndpoints(env, kv, now)),
     );
     if (this.#affords(COST.deploy)()) await noteDeploy(env, kv, now);

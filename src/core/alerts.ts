@@ -27,14 +27,14 @@ export interface Alert {
 
 /**
  * The alerts to raise and to close after a look that found `facts` at `now`. An alert is closed only after the endpoints were
- * told that it was raised, so that even after a crash both are told once, in this order. `unsure`: codes for which the look did
- * not see everything; their alerts stay open.
+ * told that it was raised, so that even after a crash both are told once, in this order. `unseen`: what the look may have missed;
+ * its alerts stay open.
  */
 export function alertsAfter(
   known: readonly Alert[],
   facts: readonly Fact[],
   now: number,
-  unsure: readonly AlertCode[] = [],
+  unseen: readonly Check[] = [],
 ): { raised: Alert[]; closed: Alert[] } {
   const found = new Map(
     facts.filter(({ code }) => isAlert(code)).map((fact) => [keyOf(fact.code, fact.subject), fact]),
@@ -46,7 +46,7 @@ export function alertsAfter(
   });
   const closed = known
     .filter(({ closedAt, isTold }) => closedAt === null && isTold)
-    .filter(({ code, subject }) => !unsure.includes(code) && !found.has(keyOf(code, subject)))
+    .filter(({ code, subject }) => !unseen.includes(code) && !found.has(keyOf(code, subject)))
     .map((alert) => ({ ...alert, closedAt: now, isTold: false }));
   return { raised, closed };
 }

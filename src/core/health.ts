@@ -51,13 +51,13 @@ export interface Seen {
   lanes: SeenLane[];
   /** False: more tasks had not ended than were looked at. */
   isWhole: boolean;
+  /** What may be there though it was not seen. */
+  unseen: readonly Check[];
   /** What ended in the last quarter of an hour, and in the day before. */
   lately: Ended;
   usually: Ended;
   /** Schedules whose tick is late, or whose last tick made no task. */
   missed: { schedule: string; tick: number; why: string | null }[];
-  /** False: there are more of them. */
-  isMissedWhole: boolean;
   quotas: Partial<Record<QuotaName, { used: number; limit: number }>>;
   storage: { sizeBytes: number | null; maxBytes: number; accepts: boolean };
   clockLagMs: number | null;
@@ -73,7 +73,7 @@ export interface Report {
   /** One sentence. */
   summary: string;
   facts: Fact[];
-  /** What was looked for and not found. */
+  /** What was looked for in all that there is, and not found. */
   ruledOut: Check[];
 }
 
@@ -81,7 +81,7 @@ export function reportOf(seen: Seen): Report {
   const found = CHECKS.flatMap((check) => FINDERS[check](seen));
   const facts = [movement(seen), ...found];
   const verdict = VERDICTS.findLast((level) => facts.some((fact) => fact.level === level)) ?? "ok";
-  const ruledOut = CHECKS.filter((check) => !found.some(({ code }) => code === check));
+  const ruledOut = CHECKS.filter((check) => !seen.unseen.includes(check) && !found.some(({ code }) => code === check));
   return { verdict, summary: sentenceOf(verdict, facts), facts, ruledOut };
 }
 

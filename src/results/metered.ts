@@ -24,13 +24,14 @@ export class Metered {
   wasSlow = false;
   readonly #limit: number;
   readonly #stopwatch: Stopwatch;
+  readonly #began: number;
   #answeredAt: number;
 
   /** More than `limit` statements are refused with a {@link SpentError}. */
   constructor(db: D1Database, stopwatch: Stopwatch = () => performance.now(), limit = Infinity) {
     this.#limit = limit;
     this.#stopwatch = stopwatch;
-    this.#answeredAt = stopwatch();
+    this.#began = this.#answeredAt = stopwatch();
     const inner = new WeakMap<object, D1PreparedStatement>();
     const wrap = (statement: D1PreparedStatement): D1PreparedStatement => {
       const wrapped = {
@@ -53,6 +54,11 @@ export class Metered {
   /** Whether work that seems to have been cut off may only have failed to store its end. */
   get isShaky(): boolean {
     return this.hasFailed || this.wasSlow;
+  }
+
+  /** Whole ms since it was made. */
+  get elapsedMs(): number {
+    return Math.floor(this.#stopwatch() - this.#began);
   }
 
   async #call<T>(statements: number, work: () => Promise<T>): Promise<T> {

@@ -25,7 +25,7 @@ describe("alerts", () => {
   it("are not closed by a look that may not have seen what they are about", () => {
     const facts = [fact("bulk"), fact("nightly", "schedule-missed")];
     const known = alertsAfter([], facts, 5).raised.map((alert) => ({ ...alert, isTold: true }));
-    const after = (unsure: Alert["code"][]) => alertsAfter(known, [], 6, unsure).closed.map(({ code }) => code);
+    const after = (unseen: Alert["code"][]) => alertsAfter(known, [], 6, unseen).closed.map(({ code }) => code);
     expect(after(["lane-stalled", "backlog-old"])).toEqual(["schedule-missed"]);
     expect(after(["schedule-missed"])).toEqual(["lane-stalled"]);
     expect(after([])).toEqual(["lane-stalled", "schedule-missed"]);

@@ -22,10 +22,10 @@ const calm: Seen = {
   now: NOW,
   lanes: [idle],
   isWhole: true,
+  unseen: [],
   lately: { ended: 0, failed: 0 },
   usually: { ended: 0, failed: 0 },
   missed: [],
-  isMissedWhole: true,
   quotas: { tasks: { used: 10, limit: 100 } },
   storage: { sizeBytes: 1, maxBytes: 100, accepts: true },
   clockLagMs: 0,
@@ -106,6 +106,12 @@ describe("the report", () => {
     expect(report.ruledOut).toEqual(["lane-stalled", "lane-held", "backlog-old", "errors-rising"]);
     const filling = { ...calm, storage: { ...calm.storage, sizeBytes: 80 } };
     expect(reportOf(filling)).toMatchObject({ verdict: "attention" });
+  });
+
+  it("rules out nothing that may be there unseen", () => {
+    const { ruledOut, verdict } = reportOf({ ...calm, isWhole: false, unseen: ["lane-stalled", "schedule-missed"] });
+    expect(ruledOut).toEqual(CHECKS.filter((check) => check !== "lane-stalled" && check !== "schedule-missed"));
+    expect(verdict).toBe("ok");
   });
 
   it("has each check either among its facts or ruled out, whatever is seen", () => {

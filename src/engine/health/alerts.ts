@@ -4,8 +4,8 @@
  */
 
 import type { AlertResource } from "../../contract/alert.ts";
-import { alertsAfter, type Alert, type AlertCode } from "../../core/alerts.ts";
-import { reportOf, type Seen } from "../../core/health.ts";
+import { alertsAfter, type Alert } from "../../core/alerts.ts";
+import { reportOf } from "../../core/health.ts";
 import { markTold, readAlerts, storeAlerts } from "../../results/alerts.ts";
 import { storeDeliveries } from "../../results/webhooks/store-deliveries.ts";
 import type { WebhookRow } from "../../results/webhooks/row.ts";
@@ -19,19 +19,13 @@ export async function watchTenant(env: Env, tenant: string, now: number): Promis
   const { alerts: known, webhooks } = await readAlerts(env.DB, tenant);
   // A tenant without an endpoint that subscribes to alerts has none: those that are raised are closed.
   const seen = webhooks.length === 0 ? null : await lookAtHealth(env, tenant, now, null);
-  const facts = seen === null ? [] : reportOf(seen).facts;
-  const change = alertsAfter(known, facts, now, seen === null ? [] : unsureAfter(seen));
+  const change = alertsAfter(known, seen === null ? [] : reportOf(seen).facts, now, seen?.unseen);
   const isNews = change.raised.length + change.closed.length > 0;
   const alerts = isNews ? await storeAlerts(env.DB, tenant, change) : known;
   const untold = alerts.filter(({ isTold }) => !isTold);
   if (untold.length === 0) return;
   await tell(env, tenant, untold, webhooks, now);
   await markTold(env.DB, tenant, untold);
-}
-
-/** Codes of alerts whose cause this look may have missed, because it did not read all rows. */
-function unsureAfter({ isWhole, isMissedWhole }: Seen): AlertCode[] {
-  return [...(isWhole ? [] : (["lane-stalled"] as const)), ...(isMissedWhole ? [] : (["schedule-missed"] as const))];
 }
 
 /** Makes the clock tick now where an endpoint listens to alerts, because nothing else may be due. */

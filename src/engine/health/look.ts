@@ -2,9 +2,10 @@
 
 import { LANES } from "../../core/bounds.ts";
 import { performances, sumOf, type Counts, type Performance } from "../../core/counts.ts";
-import { LATE_TICK_MS, LATELY_MS, type Ended, type Seen } from "../../core/health.ts";
+import type { Check } from "../../core/health-fact.ts";
+import { LATE_TICK_MS, LATELY_MS, OLD_WAIT_MS, type Ended, type Seen } from "../../core/health.ts";
 import { quantile, sizeOf } from "../../core/histogram.ts";
-import { readHealth } from "../../results/health.ts";
+import { readHealth, type Looked } from "../../results/health.ts";
 import { beginningOf, readSpans, SPANS } from "../../results/rollups.ts";
 import { describeQuotas } from "../quota.ts";
 import { storageOf } from "../storage.ts";
@@ -18,12 +19,13 @@ export async function lookAtHealth(env: Env, tenant: string, now: number, clockL
   const hour = beginningOf(SPANS.hour, now);
   const minutes = Array.from({ length: LATELY_MS / SPANS.minute + 1 }, (_, i) => minute - i * SPANS.minute);
   const hours = Array.from({ length: USUAL_HOURS }, (_, i) => hour - (i + 1) * SPANS.hour);
-  const [{ live, isWhole, held, missed, isMissedWhole }, recent, usual, { quotas }] = await Promise.all([
+  const [looked, recent, usual, { quotas }] = await Promise.all([
     readHealth(env.DB, tenant, now, now - LATE_TICK_MS),
     readSpans(env.DB, tenant, SPANS.minute, minutes, now),
     readSpans(env.DB, tenant, SPANS.hour, hours, now),
     describeQuotas(env, tenant, now),
   ]);
+  const { live, isWhole, held, missed } = looked;
   const usualCounts = sumOf(usual.map(({ counts }) => counts));
   const usually = performances(usualCounts, ({ lane }) => lane);
   const lanes = LANES.map((lane) => {
@@ -46,14 +48,22 @@ export async function lookAtHealth(env: Env, tenant: string, now: number, clockL
     now,
     lanes,
     isWhole,
+    unseen: unseenBy(looked, now),
     lately: endedIn(sumOf(recent.map(({ counts }) => counts))),
     usually: endedIn(usualCounts),
     missed,
-    isMissedWhole,
     quotas,
     storage: storageOf(env),
     clockLagMs,
   };
+}
+
+function unseenBy({ isWhole, seenBefore, isMissedWhole }: Looked, now: number): Check[] {
+  return [
+    ...(isWhole ? [] : (["lane-stalled"] as const)),
+    ...(seenBefore > now - OLD_WAIT_MS ? [] : (["backlog-old"] as const)),
+    ...(isMissedWhole ? [] : (["schedule-missed"] as const)),
+  ];
 }
 
 function hasMoved({ counts, causes }: { counts: Counts; causes: Counts }, lane: string): boolean {
