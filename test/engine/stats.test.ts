@@ -96,9 +96,9 @@ describe("figures", () => {
     await insertTasks(env.DB, [queued, ...waiting]);
     const { states } = await describeStats(quietEnv(), tenant, Date.now());
     expect(states).toMatchObject({ queued: 1, waiting: 6 });
-    const all = await countLiveByTask(env.DB, tenant, 10_000);
+    const all = await countLiveByTask(env.DB, tenant, { timed: 10_000, untimed: 6 });
     expect([all.capped, all.counts.length]).toEqual([false, 2]);
-    expect((await countLiveByTask(env.DB, tenant, 5)).capped).toBe(true);
+    expect((await countLiveByTask(env.DB, tenant, { timed: 10_000, untimed: 5 })).capped).toBe(true);
   });
 
   it("count tasks that end without an attempt", async () => {

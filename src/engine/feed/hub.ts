@@ -17,9 +17,6 @@ const AGAIN_MS = 3_000;
 const OPEN_MS = 90_000;
 const RENEW_MS = 30_000;
 
-/** Tasks that one statement can count. Where there are more, the counts of a frame are lower bounds (`capped`). */
-const MAX_COUNTED = 2_399;
-
 const TAG = "feed";
 
 export class FeedHub implements FeedRoom {
@@ -110,7 +107,7 @@ export class FeedHub implements FeedRoom {
 
 /** A frame of this moment, without changes. */
 export async function frameOf(env: Env, tenant: string): Promise<FeedFrame> {
-  const { counts, capped } = await countLiveByTask(env.DB, tenant, MAX_COUNTED);
+  const { counts, capped } = await countLiveByTask(env.DB, tenant);
   const live = counts.map(({ task, lane, state, count }) => ({ task, lane, state, count }));
   return { at: new Date().toISOString(), changed: [], more: 0, missed: false, counts: { live, capped } };
 }
