@@ -40,6 +40,9 @@ export const limitSchema = z
     heldUntil: z.iso.datetime().nullable(),
     /** What set the limit that holds: the definition, the latest submission, or this API. */
     source: z.enum(["code", "submission", "api"]),
+    /** The id of the key that has changed it through this API, `deployment` for the service's own, and when: of a change among the tenant's latest, else null. */
+    changedBy: z.string().nullable(),
+    changedAt: z.iso.datetime().nullable(),
   })
   .meta({ id: "Limit" });
 

@@ -106,6 +106,27 @@ export async function listAudit(
   return { rows, next: count === WINDOW ? last : null };
 }
 
+/** The latest entries in which changes are looked for. */
+const LOOKED_BACK = 500;
+
+// MAX() makes the other columns those of the latest entry.
+const LATEST_CHANGES = `
+SELECT MAX(id) AS id, target, at, actor_kind AS actorKind, actor_id AS actorId FROM (
+  SELECT id, target, at, actor_kind, actor_id, action FROM audit WHERE tenant = ?1 ORDER BY id DESC LIMIT ${LOOKED_BACK})
+WHERE action = ?2 AND target IN (SELECT value FROM json_each(?3)) GROUP BY target`;
+
+/** The latest of the tenant's entries for each of these targets, where it is among the tenant's latest. */
+export async function readLatestChanges(
+  db: D1Database,
+  tenant: string,
+  action: string,
+  targets: readonly string[],
+): Promise<Pick<AuditRow, "id" | "target" | "at" | "actorKind" | "actorId">[]> {
+  const read = db.prepare(LATEST_CHANGES).bind(tenant, action, JSON.stringify(targets));
+  return (await persistOr503(() => read.all<Pick<AuditRow, "id" | "target" | "at" | "actorKind" | "actorId">>()))
+    .results;
+}
+
 /** Removes entries whose retention is over: those before the id `before`. */
 export function forgetAudit(db: D1Database, before: string, limit: number): D1PreparedStatement {
   return db

@@ -13,6 +13,7 @@ import {
   type LimitPlace,
   type LimitReader,
 } from "../engine/limits/limits.ts";
+import { withChanges } from "../engine/limits/changed.ts";
 import { MAX_LIMITS } from "../results/limits/limits.ts";
 import { operation } from "./operation.ts";
 import { cursorAfter, page, pageQuery, readCursor } from "./paging.ts";
@@ -44,7 +45,11 @@ export const listLimitsOperation = operation({
     const reader = readerOf(principal);
     const limits = await listLimits(env, reader, { kind, task }, readPlace(query.cursor), limit + 1, Date.now());
     const shown = limits.slice(0, limit);
-    return page(c, shown, limits.length > limit ? cursorOf(shown.at(-1)!) : null);
+    return page(
+      c,
+      await withChanges(env, principal.tenant, shown),
+      limits.length > limit ? cursorOf(shown.at(-1)!) : null,
+    );
   },
 });
 
@@ -61,7 +66,9 @@ export const getLimit = operation({
   async handle({ c, env, principal, params }) {
     const reader = readerOf(principal);
     const name = nameOf(params["id"]!);
-    return c.json((await findLimit(env, reader, name, Date.now())) ?? noSuchLimit(), 200);
+    const found = (await findLimit(env, reader, name, Date.now())) ?? noSuchLimit();
+    const [limit] = await withChanges(env, principal.tenant, [found]);
+    return c.json(limit, 200);
   },
 });
 
@@ -94,7 +101,8 @@ export const putLimit = operation({
     } else {
       await changeRate(env, reader, name, rateWordsOf(body), now, entry);
     }
-    const after = (await findLimit(env, reader, name, Date.now())) ?? noSuchLimit();
+    const found = (await findLimit(env, reader, name, Date.now())) ?? noSuchLimit();
+    const after = (await withChanges(env, principal.tenant, [found]))[0]!;
     if (before === null) c.header("Location", `/v1/limits/${encodeURIComponent(after.id)}`);
     return c.json(after, before === null ? 201 : 200);
   },

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CreatedKey } from "../../src/contract/key.ts";
 import type { LimitResource } from "../../src/contract/limit.ts";
 import type { ProblemResource } from "../../src/contract/problem.ts";
-import { SCOPES } from "../../src/contract/scope.ts";
+import { SCOPES, type Scope } from "../../src/contract/scope.ts";
 import { apiOf, poll, type Answer, type Api, type BatchItem } from "./api.ts";
 import { startServer, type Server } from "./server.ts";
 
@@ -29,9 +29,12 @@ const remove = (id: string, api = root) => api.call("DELETE", path(id));
 
 const refused = (answer: { body: unknown }) => (answer.body as ProblemResource).errors;
 
+async function key(tenantName: string, scopes: readonly Scope[] = SCOPES): Promise<CreatedKey> {
+  return (await root.post<CreatedKey>("/v1/keys", { name: tenantName, tenant: tenantName, scopes })).body;
+}
+
 async function tenant(name: string): Promise<Api> {
-  const { body } = await root.post<CreatedKey>("/v1/keys", { name, tenant: name, scopes: SCOPES });
-  return apiOf({ url: server.url, key: body.key });
+  return apiOf({ url: server.url, key: (await key(name)).key });
 }
 
 const under = (key: string, limit: number, count: number, ms: number) =>
@@ -76,6 +79,8 @@ describe("a concurrency limit of submissions", () => {
       waiters: tasks.slice(1).map((task) => task.id),
       heldUntil: null,
       source: "submission",
+      changedBy: null,
+      changedAt: null,
       tenant: "default",
     });
 
@@ -182,6 +187,20 @@ describe("whose a limit is", () => {
     const keysOf = async (api: Api) =>
       (await api.get<Page>("/v1/limits?kind=concurrency")).body.items.map((item) => item.limit);
     expect([await keysOf(one), await keysOf(other)]).toEqual([[2], [7]]);
+  });
+
+  it("tells every key of the tenant that may read which key has changed it, and when", async () => {
+    const id = "concurrency::told";
+    const [first, second] = [await key("tellers"), await key("tellers")];
+    const reader = apiOf({ url: server.url, key: (await key("tellers", ["read"])).key });
+    for (const [limit, { key: own }] of [first, second].entries())
+      await put(id, { limit: limit + 1 }, apiOf({ url: server.url, key: own }));
+    const seen = await get(id, reader);
+    expect(seen).toMatchObject({ limit: 2, source: "api", changedBy: second.id });
+    expect(Date.parse(seen.changedAt!)).toBeGreaterThan(Date.now() - 3_600_000);
+    expect((await reader.get<Page>("/v1/limits?kind=concurrency")).body.items).toEqual([seen]);
+    expect((await put("concurrency::mine", { limit: 3 })).body).toMatchObject({ changedBy: "deployment" });
+    expect((await remove("concurrency::mine")).status).toBe(204);
   });
 
   it("shows each tenant its own limits of definitions, and lets the service's own key alone change them", async () => {

@@ -111,9 +111,10 @@ function common(
   isAsked: boolean,
   definition: TaskDefinition | undefined,
   tenant: string,
-): Pick<LimitResource, "id" | "kind" | "task" | "tenant" | "key" | "source"> {
+): Pick<LimitResource, "id" | "kind" | "task" | "tenant" | "key" | "source" | "changedBy" | "changedAt"> {
   const asked = name.task === null ? "submission" : "code";
-  return { id: idOf(name, definition, tenant), ...name, source: isAsked ? asked : "api" };
+  const id = idOf(name, definition, tenant);
+  return { id, ...name, source: isAsked ? asked : "api", changedBy: null, changedAt: null };
 }
 
 function wordsOf(row: BucketRow, name: LimitName, definition: TaskDefinition | undefined): RateWords | null {

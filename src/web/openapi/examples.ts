@@ -95,6 +95,8 @@ const limit = {
   waiters: [],
   heldUntil: null,
   source: "api",
+  changedBy: "key_01kaf3zzk6h8q4m7x2v9s0c5tb",
+  changedAt: at(0),
 };
 
 const statsWindow = {

@@ -1,7 +1,6 @@
 /** Limits: how much of each is used, how many wait, and what set it. */
 
 import { signal } from "@preact/signals";
-import type { AuditEntry } from "../../../contract/audit.ts";
 import type { LimitResource } from "../../../contract/limit.ts";
 import { ask } from "../acts.ts";
 import { hrefTo } from "../address.ts";
@@ -11,13 +10,11 @@ import { At } from "../parts/time.tsx";
 import { client, may } from "../session.ts";
 import { tasksHref } from "../tasks/filter.ts";
 import { countWords, durationWords } from "../words.ts";
-import { useOverrides } from "./overrides.ts";
 
 /** The most tasks that are named of those that hold a limit, and of those that wait for it. */
 const NAMED = 3;
 
 export function LimitTable({ limits, marked = null }: { limits: readonly LimitResource[]; marked?: string | null }) {
-  const overrides = useOverrides(limits.some(({ source }) => source === "api"));
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Limits">
       <table class="list">
@@ -62,7 +59,7 @@ export function LimitTable({ limits, marked = null }: { limits: readonly LimitRe
                 <Ids ids={limit.waiters} total={limit.waiting} />
               </td>
               <td data-title="Set by">
-                <SetBy source={limit.source} by={overrides.get(limit.id)} />
+                <SetBy limit={limit} />
               </td>
               <td data-title="Held until">
                 <At at={limit.heldUntil} />
@@ -108,16 +105,19 @@ function Ids({ ids, total }: { ids: readonly string[]; total: number }) {
 }
 
 /** What set the limit; an operator's change with its key and time, where they are known. */
-function SetBy({ source, by }: { source: LimitResource["source"]; by: AuditEntry | undefined }) {
+function SetBy({ limit: { id, task, source, changedBy, changedAt } }: { limit: LimitResource }) {
   if (source !== "api") return <>the {source}</>;
-  if (by === undefined) return <>an operator</>;
+  // Only the deployment's key changes the limits of definitions.
+  const by = changedBy ?? (task === null ? "an operator" : "deployment");
   return (
     <>
-      <a href={hrefTo("keys/audit", null, { target: by.target ?? "" })}>{by.actor.id ?? by.actor.kind}</a>
-      <span class="soft">
-        {", since "}
-        <At at={by.at} />
-      </span>
+      {may("admin") && changedBy !== null ? <a href={hrefTo("keys/audit", null, { target: id })}>{by}</a> : by}
+      {changedAt !== null && (
+        <span class="soft">
+          {", since "}
+          <At at={changedAt} />
+        </span>
+      )}
     </>
   );
 }
