@@ -110,6 +110,47 @@ it("draws a flow of 300 tasks folded, and lists them", async () => {
   expect(complaints).toEqual([]);
 });
 
+it("goes by keys to every view and through its rows, copies what it shows, and acts on a row", async () => {
+  const tags = { test: "keys" };
+  const failed = await api.submit("test.fail", { message: "by keys", retryable: false }, { tags });
+  await api.waitForEnd(failed.id);
+  const later = await api.submit("test.noop", null, { tags, delay: "1h" });
+  const { body: flow } = await api.post<FlowResource>("/v1/flows", { group: [{ task: "test.noop" }] });
+  const { page, complaints } = await openDashboard(browser, server.url, { key: server.key });
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  const press = async (...keys: string[]) => {
+    for (const key of keys) await page.keyboard.press(key);
+  };
+  const copied = () => page.evaluate<string>("navigator.clipboard.readText()");
+  const at = () => page.evaluate<string>("location.hash");
+  const views = { n: "stats", t: "tasks", f: "flows", e: "errors", i: "waits", s: "schedules", l: "limits" };
+  for (const [letter, path] of Object.entries({ ...views, w: "webhooks", k: "keys" })) {
+    await press("g", letter);
+    await page.locator("main .as-code").first().waitFor();
+    await press(".");
+    await expect.poll(copied, { timeout: SOON_MS }).toMatch(new RegExp(`/v1/${path}\\b`));
+  }
+  await press("g", "u");
+  await expect.poll(at, { timeout: SOON_MS }).toMatch(/^#\/submit/);
+
+  await press("g", "f");
+  await page.locator(`tr[data-flow="${flow.id}"]`).waitFor();
+  await press("j", "Enter");
+  await expect.poll(at, { timeout: SOON_MS }).toBe(`#/flows/${flow.id}`);
+  await page.locator(".node").waitFor();
+
+  await show(page, "/tasks?f=tag.test:keys");
+  await page.locator(`tr[data-task="${later.id}"]`).waitFor();
+  await press("j", "c");
+  await page.getByRole("dialog", { name: `Cancel: the task ${later.id}` }).waitFor();
+  await press("Escape", "j", "r");
+  await page.getByRole("dialog", { name: `Run again: the task ${failed.id}` }).waitFor();
+  await page.locator("[data-matched]").filter({ hasText: "1 task" }).waitFor();
+  await press("Escape", "Escape", "d");
+  expect(await page.getByRole("dialog").count()).toBe(0);
+  expect(complaints).toEqual([]);
+});
+
 it("has no fault that axe knows in any view, light and dark, and fits 390 pixels", async () => {
   const [failed, waits] = [
     await api.submit(

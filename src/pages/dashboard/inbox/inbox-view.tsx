@@ -1,9 +1,8 @@
 /** Inbox: what waits for a signal, which often is a person's answer. */
 
 import type { SignalWait } from "../../../contract/wait.ts";
-import { copy } from "../acts.ts";
 import { here, hrefTo } from "../address.ts";
-import { curlOf, pathWith, type Call } from "../call.ts";
+import { pathWith, type Call } from "../call.ts";
 import { useFeed } from "../feed.ts";
 import { AsCode } from "../parts/as-code.tsx";
 import { Empty, Loaded } from "../parts/loading.tsx";
@@ -11,7 +10,6 @@ import { Pager } from "../parts/pager.tsx";
 import { Age } from "../parts/time.tsx";
 import { usePolled } from "../polled.ts";
 import { client, may } from "../session.ts";
-import { useKeys } from "../shell/keyboard.ts";
 import { fieldsOf } from "../submit/input-fields.ts";
 import type { Schema } from "../task-types.ts";
 import { shortened } from "../words.ts";
@@ -27,7 +25,6 @@ export function InboxView() {
     if (missed || changed.some(({ id, state }) => state === "waiting" || shown.has(id))) read.refresh();
   });
   const call: Call = { method: "GET", path: pathWith("/v1/waits", { cursor }) };
-  useKeys({ ".": () => void copy(curlOf(call), "curl") });
   return (
     <>
       <h1>Inbox</h1>

@@ -1,10 +1,13 @@
-/** A call, to copy: as a line for a shell, and with the typed client. */
+/** A call, to copy: as a line for a shell, also by the key `.`, and with the typed client. */
 
 import { copy } from "../acts.ts";
 import { curlOf, type Call } from "../call.ts";
+import { useKeys } from "../shell/keyboard.ts";
 
 export function AsCode({ call, code, isOpen = false }: { call: Call; code: string; isOpen?: boolean }) {
   const curl = curlOf(call);
+  // One of several that stand open is copied by its button.
+  useKeys(isOpen ? {} : { ".": () => void copy(curl, "curl") });
   return (
     <details class="as-code" open={isOpen}>
       <summary>As curl and as code</summary>

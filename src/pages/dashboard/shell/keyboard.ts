@@ -13,7 +13,7 @@ export const KEYS = [
   ["enter", "open the row"],
   ["o", "open the row beside the list"],
   ["x", "select the row"],
-  ["c r d", "cancel, retry, delete: the selection, or the task that is shown"],
+  ["c r d", "cancel, retry, delete: the selection, the row, or the task that is shown"],
   ["m n p s", "change, run now, pause or resume, send a signal to the task that is shown"],
   ["e", "to the first failure: of the list, or of the flow"],
   ["l", "let the list move again"],
@@ -103,10 +103,22 @@ function pressed(event: KeyboardEvent): void {
   // A link or a button that has the focus takes its own Enter.
   if (event.key === "Enter" && event.target instanceof Element && event.target.closest("a, button, summary") !== null)
     return;
-  const act = shown.find(({ current }) => event.key in current)?.current[event.key];
+  const act = (shown.find(({ current }) => event.key in current)?.current ?? ROWS)[event.key];
   if (act === undefined) return;
   event.preventDefault();
   act();
+}
+
+/** In a view that has no keys of its own for its rows: the first link of each gets the focus, and opens by Enter. */
+const ROWS: Keys = { j: () => toRow(1), k: () => toRow(-1) };
+
+function toRow(step: number): void {
+  const links = [...document.querySelectorAll("main tbody tr")].map((row) =>
+    row.querySelector<HTMLElement>("a, button"),
+  );
+  const rows = links.filter((link) => link !== null);
+  const at = rows.findIndex((link) => link.closest("tr")!.contains(document.activeElement));
+  rows[Math.max(0, Math.min(rows.length - 1, at + step))]?.focus();
 }
 
 function isTyping(target: EventTarget | null): boolean {

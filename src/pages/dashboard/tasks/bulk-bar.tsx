@@ -5,14 +5,14 @@ import { may } from "../session.ts";
 import { useKeys } from "../shell/keyboard.ts";
 import { many } from "../words.ts";
 import { askBulk } from "./bulk.tsx";
-import { chooseNone, chosen, isAllChosen, isAnyChosen } from "./selection.ts";
+import { chooseNone, chosen, isAllChosen, isAnyChosen, marked } from "./selection.ts";
 
 export function BulkBar({ filter, text }: { filter: TaskFilter<string>; text: string }) {
   const act = (verb: "cancel" | "retry" | "delete") => () => {
-    if (!isAnyChosen.value) return;
-    const ids = [...chosen.value];
-    const by: BulkFilter<string> = isAllChosen.value ? filter : { ids };
-    askBulk(verb, by, isAllChosen.value ? `all that ${text} finds` : many(ids.length, "selected task"));
+    if (isAllChosen.value) return askBulk(verb, filter, `all that ${text} finds`);
+    const ids = isAnyChosen.value ? [...chosen.value] : [marked.value].filter((id) => id !== null);
+    const by: BulkFilter<string> = { ids };
+    if (ids.length > 0) askBulk(verb, by, isAnyChosen.value ? many(ids.length, "selected task") : `the task ${ids[0]}`);
   };
   const [cancel, retry, remove] = [act("cancel"), act("retry"), act("delete")];
   useKeys(may("cancel") ? { c: cancel, r: retry, d: remove } : {});

@@ -6,6 +6,9 @@ export const chosen = signal<ReadonlySet<string>>(new Set());
 /** All that the filter finds, also what is on no page yet. */
 export const isAllChosen = signal(false);
 
+/** The row that the keys are at: what one does without a selection is done with it. */
+export const marked = signal<string | null>(null);
+
 export const isAnyChosen = computed(() => isAllChosen.value || chosen.value.size > 0);
 
 export function toggle(id: string): void {

@@ -4,8 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { FeedFrame, Page, Pages, TaskFilter } from "../../../client/index.ts";
 import type { TaskResource } from "../../../contract/task.ts";
 import { change, here } from "../address.ts";
-import { copy } from "../acts.ts";
-import { curlOf, literal, pathWith, type Call } from "../call.ts";
+import { literal, pathWith, type Call } from "../call.ts";
 import { AsCode } from "../parts/as-code.tsx";
 import { Loaded } from "../parts/loading.tsx";
 import { Pager } from "../parts/pager.tsx";
@@ -67,7 +66,7 @@ export function TaskList() {
   const { tags = {}, ...rest } = shown;
   const byTag = Object.fromEntries(Object.entries(tags).map(([name, value]) => [`tag.${name}`, value]));
   const call: Call = { method: "GET", path: pathWith("/v1/tasks", { ...rest, ...byTag }) };
-  useKeys({ l: release, ".": () => void copy(curlOf(call), "curl") });
+  useKeys({ l: release });
 
   const seenTags = [...new Set(rows.flatMap((task) => Object.keys(task.tags)))];
   return (

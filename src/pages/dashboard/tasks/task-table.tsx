@@ -6,7 +6,7 @@ import { change, go, here, hrefTo } from "../address.ts";
 import { may } from "../session.ts";
 import { useKeys } from "../shell/keyboard.ts";
 import type { Column } from "./columns.tsx";
-import { chooseNone, chosen, isAllChosen, toggle, toggleAll } from "./selection.ts";
+import { chooseNone, chosen, isAllChosen, marked, toggle, toggleAll } from "./selection.ts";
 
 export interface TaskTableProps {
   rows: readonly TaskResource[];
@@ -28,6 +28,7 @@ export function TaskTable({ rows, columns, label, depths, onHold }: TaskTablePro
   function setAt(next: number): void {
     latest.current = next;
     show(next);
+    if (onHold !== undefined) marked.value = rows[next]?.id ?? null;
   }
 
   function withRow(act: (task: TaskResource) => void): void {
@@ -41,6 +42,8 @@ export function TaskTable({ rows, columns, label, depths, onHold }: TaskTablePro
     onHold?.(true);
     document.querySelectorAll("tr[data-task]")[next]?.scrollIntoView({ block: "nearest" });
   }
+
+  useEffect(() => () => void (marked.value = null), []);
 
   useEffect(() => {
     if (at >= rows.length) setAt(rows.length - 1);
