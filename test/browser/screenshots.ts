@@ -100,6 +100,8 @@ async function fill(api: Api): Promise<View[]> {
     task("events", retried, "?tab=events", "#tab-panel tbody tr"),
     task("difference", again, "?diff=1", ".diff, #tab-panel .hint"),
     task("deliveries", told, "?tab=deliveries", "#tab-panel table"),
+    task("related", retried, "?tab=related", "#tab-panel tr[data-task]"),
+    task("code", retried, "?tab=code", "#tab-panel pre"),
     { ...task("change", later), prepare: opens("Change…") },
     {
       ...task("retry", failures[0]),
@@ -108,13 +110,46 @@ async function fill(api: Api): Promise<View[]> {
         await page.getByRole("textbox", { name: "message" }).fill("order 18 is lost");
       },
     },
+    {
+      name: "tasks-beside",
+      at: "/tasks?f=state:failed",
+      shows: "tr[data-task]",
+      prepare: async (page) => {
+        await page.keyboard.press("j");
+        await page.keyboard.press("o");
+        await page.locator(".timeline .stretch").first().waitFor();
+      },
+    },
+    {
+      name: "tasks-bulk",
+      at: "/tasks?f=tag.customer:acme",
+      shows: "tr[data-task]",
+      prepare: async (page) => {
+        await page.keyboard.press("j");
+        await page.keyboard.press("x");
+        await page.keyboard.press("d");
+        await page.locator("[data-matched]").waitFor();
+      },
+    },
+    {
+      name: "tasks-completion",
+      at: "/tasks?f=&c=",
+      shows: "tr[data-task]",
+      prepare: async (page) => {
+        await page.keyboard.press("/");
+        await page.keyboard.type("state:");
+        await page.getByRole("option").first().waitFor();
+      },
+    },
     { name: "flows", at: "/flows", shows: "tr[data-flow]" },
     { name: "flow", at: `/flows/${flow.id}`, shows: ".node" },
     { name: "flow-list", at: `/flows/${flow.id}?as=list`, shows: "tr[data-node]" },
     { name: "errors", at: "/errors", shows: "tr[data-error]" },
     { name: "inbox", at: "/inbox", shows: `tr[data-wait="${approval.id}"]` },
+    { name: "inbox-answer", at: "/inbox?a=", shows: `tr[data-wait="${approval.id}"]`, prepare: opens("Answer…") },
     { name: "schedules", at: "/schedules", shows: "tr[data-schedule]" },
     { name: "schedule", at: "/schedules/nightly", shows: ".json" },
+    { name: "schedule-new", at: "/schedules?n=", shows: "tr[data-schedule]", prepare: opens("New schedule…") },
     { name: "limits", at: "/limits", shows: "tr[data-limit]" },
     { name: "webhooks", at: "/webhooks", shows: "tbody tr" },
     { name: "webhook", at: `/webhooks/${hook.id}`, shows: "tbody tr" },
@@ -142,38 +177,55 @@ async function fill(api: Api): Promise<View[]> {
   ];
 }
 
+/** Of a tenant that has nothing yet. */
+const EMPTY: View[] = ["now", "tasks", "flows", "errors", "inbox", "schedules", "limits", "webhooks", "submit"].map(
+  (view) => ({ name: `empty-${view}`, at: `/${view}`, shows: "main h1, main h2, main .empty" }),
+);
+
 const [server, browser] = await Promise.all([startServer(), launchChromium()]);
 try {
   mkdirSync(folder, { recursive: true });
-  const views = await fill(apiOf(server));
+  const api = apiOf(server);
+  const views = await fill(api);
+  const { body: fresh } = await api.post<{ key: string }>("/v1/keys", { name: "new", tenant: "new", scopes: ["read"] });
   for (const colorScheme of SCHEMES) {
     for (const width of WIDTHS) {
       const context = await browser.newContext({ colorScheme, viewport: { width, height: width === 390 ? 844 : 900 } });
       const page = await context.newPage();
       page.setDefaultTimeout(60_000);
-      await page.goto(`${server.url}/dashboard`);
-      await page.getByLabel("API key").waitFor();
-      await page.screenshot({ path: join(folder, `sign-in-${colorScheme}-${width}.png`) });
-      await page.getByLabel("API key").fill(server.key);
-      await page.keyboard.press("Enter");
-      await page.getByRole("navigation", { name: "Views" }).waitFor();
-      for (const { name, at, shows, prepare } of views) {
-        await page.evaluate(`location.hash = ${JSON.stringify(`#${at}`)}`);
-        const path = join(folder, `${name}-${colorScheme}-${width}.png`);
-        try {
-          await page.locator(shows).first().waitFor();
-          await prepare?.(page);
-          await page.waitForTimeout(300);
-        } catch (error) {
-          console.error(`${name}: ${String(error)}`);
-        }
-        await page.screenshot({ path, fullPage: prepare === undefined });
-        await page.keyboard.press("Escape");
+      const pathOf = (name: string) => join(folder, `${name}-${colorScheme}-${width}.png`);
+      for (const [key, shown] of [
+        [server.key, views],
+        [fresh.key, EMPTY],
+      ] as const) {
+        await page.goto(`${server.url}/dashboard`);
+        await page.evaluate("sessionStorage.clear()");
+        await page.reload();
+        await page.getByLabel("API key").waitFor();
+        await page.screenshot({ path: pathOf("sign-in") });
+        await page.getByLabel("API key").fill(key);
+        await page.keyboard.press("Enter");
+        await page.getByRole("navigation", { name: "Views" }).waitFor();
+        for (const view of shown) await take(page, view, pathOf(view.name));
       }
       await context.close();
     }
   }
-  console.log(`${folder}: ${views.length} views`);
+  console.log(`${folder}: ${views.length + EMPTY.length + 1} views`);
 } finally {
   await Promise.all([browser.close(), server.stop()]);
+}
+
+async function take(page: Page, { name, at, shows, prepare }: View, path: string): Promise<void> {
+  await page.evaluate(`location.hash = ${JSON.stringify(`#${at}`)}`);
+  try {
+    await page.locator(shows).first().waitFor();
+    await prepare?.(page);
+    await page.waitForTimeout(300);
+  } catch (error) {
+    console.error(`${name}: ${String(error)}`);
+  }
+  await page.screenshot({ path, fullPage: prepare === undefined });
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
 }
