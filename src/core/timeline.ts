@@ -6,7 +6,7 @@
 
 import type { TaskError } from "./errors.ts";
 import { eventNumber, isAt, laterInAttempt, type Place } from "./event-numbers.ts";
-import type { Outcome } from "./settle.ts";
+import { NO_START, type Outcome } from "./settle.ts";
 import { isTerminal, type State } from "./states.ts";
 
 /** One attempt in a task's history. */
@@ -115,7 +115,9 @@ function momentsOf(row: Lived, { number: run, history, before, isCurrent }: Run)
     const hasBegun = history.length > 0;
     const firstStart = history[0]?.runAt ?? row.runAt;
     const wasReleased = run === 1 && row.flowId !== null && row.parentId !== null;
-    const isWaiting = !hasBegun && state === "waiting";
+    // A member of a flow that ends because a need of it has failed gets its end as its start.
+    const isAbandoned = row.runAt === NO_START || (row.flowId !== null && row.runAt === row.finishedAt);
+    const isWaiting = !hasBegun && isCurrent && (state === "waiting" || isAbandoned);
     if (wasReleased || isWaiting) add(before, "waiting", row.createdAt, "waiting");
     const wasScheduled = run === 1 && !wasReleased && !isWaiting && firstStart > row.createdAt;
     if (wasScheduled || (!hasBegun && state === "scheduled")) add(before, "scheduled", row.createdAt, "scheduled");

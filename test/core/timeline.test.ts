@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { NO_START } from "../../src/core/settle.ts";
 import { isTerminal } from "../../src/core/states.ts";
 import { since, timeline, type Moment } from "../../src/core/timeline.ts";
 import * as model from "./model-task.ts";
@@ -23,6 +24,20 @@ describe("the timeline of a task", () => {
         expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
       }
     });
+  });
+
+  it("of a member of a flow that ended before it was released says that it waited, as it did before", () => {
+    const none = { startedAt: null, cancelRequestedAt: null, undo: null, parentId: null, history: [] };
+    const waits = { ...none, run: 1, attempt: 0, createdAt: 1, runAt: NO_START, flowId: "flow_1" };
+    const before = timeline({ ...waits, state: "waiting", finishedAt: null });
+    for (const runAt of [5, NO_START]) {
+      const after = timeline({ ...waits, runAt, state: "failed", finishedAt: 5 });
+      expect(after.map(({ at, data }) => [at, data.state])).toEqual([
+        [1, "waiting"],
+        [5, "failed"],
+      ]);
+      expect(after[0]).toEqual(before[0]);
+    }
   });
 
   it("ends in the state that the row is in", () => {
