@@ -33,7 +33,7 @@ function sentence(reason: Reason): string {
     case "lane_paused":
       return `the lane ${said("lane")} is paused${until}, and it is ${place} in line there`;
     case "concurrency":
-      return `the key ${said("key")} has all of its ${said("limit")} slots taken, by ${named(reason["heldBy"] as string[]) || "others"}, and it is ${place} in line`;
+      return `the key ${said("key")} has ${reason["limit"] === 1 ? "its only slot" : `all of its ${said("limit")} slots`} taken, by ${named(reason["heldBy"] as string[]) || "others"}, and it is ${place} in line`;
     case "rate_limit":
       return `the rate limit of ${said("key") || "its task"} lets it start at ${said("until")}${reason["capped"] ? " or later" : ""}, as ${place} in line`;
     case "waiting_tasks":

@@ -98,8 +98,8 @@ function Phrase({ reason }: { reason: Reason }) {
   if (reason.code === "concurrency") {
     return (
       <>
-        {place}: <a href={hrefTo("limits", null, { key: said("key") })}>{shortened(said("key"), 60)}</a> has all{" "}
-        {said("limit")} places taken
+        {place}: <a href={hrefTo("limits", null, { key: said("key") })}>{shortened(said("key"), 60)}</a>{" "}
+        {reason["limit"] === 1 ? "has its only place taken" : `has all ${said("limit")} places taken`}
       </>
     );
   }
