@@ -270,7 +270,16 @@ describe("the timeline", () => {
     expect(places.at(-1)).toBeCloseTo(1);
     // What is not folded: one second before the fold and two after it.
     expect((1 - scale.at(998_000)) / scale.at(1_000)).toBeCloseTo(2);
-    for (const tick of ticksOf(scale)) expect(tick <= 1_000 || tick >= 998_000).toBe(true);
+    for (const tick of ticksOf(scale).ticks) expect(tick <= 1_000 || tick >= 998_000).toBe(true);
+  });
+
+  it("writes round times below the line, of a short one since its start", () => {
+    const short = ticksOf(scaleOf(NOW + 442, NOW + 2_442, []));
+    expect(short).toEqual({ ticks: [0, 500, 1_000, 1_500, 2_000].map((ms) => NOW + 442 + ms), isFine: true });
+    expect(ticksOf(scaleOf(NOW + 442, NOW + 60_000, []))).toEqual({
+      ticks: [10, 20, 30, 40, 50, 60].map((second) => NOW + second * 1_000),
+      isFine: false,
+    });
   });
 
   it("tells the states one after the other, the last one open while the task lives", () => {

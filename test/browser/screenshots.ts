@@ -50,6 +50,7 @@ async function fill(api: Api): Promise<View[]> {
   const retried = await api.submit("test.failTimes", { times: 2 }, options(1, { maxAttempts: 3, retry }));
   const steps = await api.submit("test.steps", { steps: 4, failAfter: 3 }, options(2, { maxAttempts: 1 }));
   const logs = await api.submit("test.log", { lines: 12 }, options(1));
+  const family = await api.submit("test.spawn", { task: "test.add", input: { x: 1, y: 2 }, n: 3 }, options(0));
   const approval = await api.submit("test.approval", {}, options(2));
   const later = await api.submit("test.identity", { value: 1 }, options(1, { delay: "2h" }));
   const inputs = Array.from({ length: 40 }, (_, i) => ({ value: i }));
@@ -68,11 +69,11 @@ async function fill(api: Api): Promise<View[]> {
   const { body: hook } = await api.post<{ id: string }>("/v1/webhooks", { url: "http://127.0.0.1:9/told" });
   const put = (id: string, body: object) => api.call("PUT", `/v1/schedules/${id}`, { body });
   await put("nightly", { cron: "30 2 * * MON-FRI", timezone: "Europe/Oslo", task: "test.noop", input: null });
-  await put("often", { every: "2s", task: "test.noop", input: null });
+  await put("often", { every: "15s", task: "test.noop", input: null });
   await api.post("/v1/lanes/long/pause", { reason: "the partner is down" });
   const again = await api.submit("test.identity", { value: { order: "A-1", lines: [{ sku: "tea", count: 2 }] } });
   const told = await api.submit("test.noop", null);
-  for (const { id } of [...failures, retried, steps, logs, again, told]) await api.waitForEnd(id);
+  for (const { id } of [...failures, retried, steps, logs, family, again, told]) await api.waitForEnd(id);
   await api.waitUntil(holder.id, ({ state }) => state === "running");
 
   const task = (name: string, { id }: { id: string }, query = "", shows = ".timeline .stretch"): View => ({
@@ -100,7 +101,7 @@ async function fill(api: Api): Promise<View[]> {
     task("events", retried, "?tab=events", "#tab-panel tbody tr"),
     task("difference", again, "?diff=1", ".diff, #tab-panel .hint"),
     task("deliveries", told, "?tab=deliveries", "#tab-panel table"),
-    task("related", retried, "?tab=related", "#tab-panel tr[data-task]"),
+    task("related", family, "?tab=related", "#tab-panel tr[data-task]"),
     task("code", retried, "?tab=code", "#tab-panel pre"),
     { ...task("change", later), prepare: opens("Change…") },
     {
@@ -190,25 +191,24 @@ try {
   const { body: fresh } = await api.post<{ key: string }>("/v1/keys", { name: "new", tenant: "new", scopes: ["read"] });
   for (const colorScheme of SCHEMES) {
     for (const width of WIDTHS) {
-      const context = await browser.newContext({ colorScheme, viewport: { width, height: width === 390 ? 844 : 900 } });
-      const page = await context.newPage();
-      page.setDefaultTimeout(60_000);
       const pathOf = (name: string) => join(folder, `${name}-${colorScheme}-${width}.png`);
       for (const [key, shown] of [
         [server.key, views],
         [fresh.key, EMPTY],
       ] as const) {
+        const viewport = { width, height: width === 390 ? 844 : 900 };
+        const context = await browser.newContext({ colorScheme, viewport });
+        const page = await context.newPage();
+        page.setDefaultTimeout(60_000);
         await page.goto(`${server.url}/dashboard`);
-        await page.evaluate("sessionStorage.clear()");
-        await page.reload();
         await page.getByLabel("API key").waitFor();
         await page.screenshot({ path: pathOf("sign-in") });
         await page.getByLabel("API key").fill(key);
         await page.keyboard.press("Enter");
         await page.getByRole("navigation", { name: "Views" }).waitFor();
         for (const view of shown) await take(page, view, pathOf(view.name));
+        await context.close();
       }
-      await context.close();
     }
   }
   console.log(`${folder}: ${views.length + EMPTY.length + 1} views`);

@@ -21,8 +21,8 @@ export interface Act {
   code: () => string;
   /** Returns the message to show afterwards. */
   run: () => Promise<string>;
-  /** Read before the dialog asks, such as how many tasks it would change. */
-  before?: () => Promise<ComponentChildren>;
+  /** Read before the dialog asks, such as how many tasks it would change. `isIdle`: it would change nothing. */
+  before?: () => Promise<{ words: ComponentChildren; isIdle: boolean }>;
 }
 
 /** The act that the dialog asks about; null where none is open. */

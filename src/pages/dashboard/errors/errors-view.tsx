@@ -65,7 +65,11 @@ export function ErrorsView() {
       <Loaded from={read}>
         {({ items, nextCursor }) =>
           items.length === 0 ? (
-            <Empty>No task has failed, as far as this shows.</Empty>
+            <Empty>
+              {shown === "open" && isNew === undefined
+                ? "No error is open. What tasks fail with appears here, the same errors together."
+                : "No error fits this choice."}
+            </Empty>
           ) : (
             <>
               <ErrorTable groups={items} />

@@ -102,7 +102,7 @@ function KeyRow({ stored }: { stored: KeyResource }) {
         <Badge state={state === "valid" ? "succeeded" : "cancelled"}>{state}</Badge>
       </td>
       <td data-title="Name">
-        <bdi>{name}</bdi>
+        <bdi>{name}</bdi> <code class="soft">{id}</code>
       </td>
       <td data-title="Begins with">
         <code>{prefix}</code>

@@ -55,7 +55,8 @@ export function LimitTable({ limits, marked = null }: { limits: readonly LimitRe
                 <Ids ids={limit.heldBy} total={limit.used ?? 0} />
               </td>
               <td data-title="Waiting">
-                <a href={tasksHref({ state: "queued", task: limit.task ?? undefined })}>{countWords(limit.waiting)}</a>{" "}
+                <a href={tasksHref({ state: "queued", task: limit.task ?? undefined })}>{countWords(limit.waiting)}</a>
+                {limit.waiters.length > 0 && <span class="soft">: </span>}
                 <Ids ids={limit.waiters} total={limit.waiting} />
               </td>
               <td data-title="Set by">

@@ -25,16 +25,22 @@ interface ChartProps {
 const DAY_MS = 86_400_000;
 /** A tick further right has no room for its words. */
 const LAST_TICK = 0.9;
+/** So much of the width stands for a single point. */
+const ALONE = 1.5;
 
 export function Chart({ kind, title, at, lines, marks, words }: ChartProps) {
   const scale = scaleOf(at[0] ?? 0, at.at(-1) ?? 1, []);
   const most = topOf(Math.max(1, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0))));
-  const path = ({ values }: Line) =>
-    values
-      .flatMap((value, i) =>
-        value === null ? [] : [`${(scale.at(at[i]!) * 100).toFixed(2)},${(100 - (value / most) * 100).toFixed(2)}`],
-      )
-      .join(" ");
+  const path = ({ values }: Line) => {
+    if (values.every((value) => value === null || value === 0)) return "";
+    const places = values.flatMap((value, i) =>
+      value === null ? [] : [[scale.at(at[i]!) * 100, 100 - (value / most) * 100] as const],
+    );
+    // One point alone would not be drawn.
+    const [first] = places;
+    if (places.length === 1) places.unshift([Math.max(0, first![0] - ALONE), first![1]]);
+    return places.map((place) => place.map((each) => each.toFixed(2)).join()).join(" ");
+  };
   const label = kind === "time" ? durationWords : countWords;
   return (
     <figure class="chart" data-kind={kind}>
@@ -66,7 +72,7 @@ export function Chart({ kind, title, at, lines, marks, words }: ChartProps) {
       </div>
       <div class="plot-axis" aria-hidden="true">
         {ticksOf(scale, 5)
-          .filter((time) => scale.at(time) < LAST_TICK)
+          .ticks.filter((time) => scale.at(time) < LAST_TICK)
           .map((time) => (
             <span key={time} class="tick" style={{ left: `${scale.at(time) * 100}%` }}>
               {tickWords(time, scale.end - scale.start)}

@@ -72,7 +72,7 @@ function Both({ series: { items, marks: given } }: { series: Series }) {
         />
         <Chart
           kind="time"
-          title="Half, and 95 %, took less"
+          title="How long"
           at={at}
           marks={marks}
           lines={[

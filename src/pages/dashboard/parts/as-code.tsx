@@ -4,13 +4,20 @@ import { copy } from "../acts.ts";
 import { curlOf, type Call } from "../call.ts";
 import { useKeys } from "../shell/keyboard.ts";
 
-export function AsCode({ call, code, isOpen = false }: { call: Call; code: string; isOpen?: boolean }) {
+interface AsCodeProps {
+  call: Call;
+  code: string;
+  /** What it does, where several stand below each other, open. */
+  title?: string;
+}
+
+export function AsCode({ call, code, title }: AsCodeProps) {
   const curl = curlOf(call);
   // One of several that stand open is copied by its button.
-  useKeys(isOpen ? {} : { ".": () => void copy(curl, "curl") });
+  useKeys(title !== undefined ? {} : { ".": () => void copy(curl, "curl") });
   return (
-    <details class="as-code" open={isOpen}>
-      <summary>As curl and as code</summary>
+    <details class="as-code" open={title !== undefined}>
+      <summary>{title ?? "As curl and as code"}</summary>
       <Copyable text={curl} label="curl" />
       <Copyable text={code} label="lovage/client" />
     </details>

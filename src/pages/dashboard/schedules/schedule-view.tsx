@@ -17,6 +17,19 @@ import { ScheduleActs } from "./schedule-acts.tsx";
 
 const EVERY_MS = 4_000;
 
+const OVERLAPS = {
+  skip: "A run is skipped while the one before goes on.",
+  queue: "A run waits while the one before goes on.",
+  allow: "Runs may overlap.",
+  replace: "A run cancels the one before if it goes on.",
+} as const;
+
+const CATCH_UPS = {
+  none: "Missed runs are not made up for.",
+  last: "The last of missed runs is made up for.",
+  all: "Missed runs are made up for.",
+} as const;
+
 export function ScheduleView({ id }: { id: string }) {
   const read = usePolled(`schedule ${id}`, (signal) => client().schedules.get(id, { signal }), EVERY_MS);
   return (
@@ -44,11 +57,11 @@ function Shown({ schedule }: { schedule: ScheduleResource }) {
         <p>
           {rhythmWords(schedule)} {cron !== null && <code>{cron}</code>}{" "}
           <span class="soft">
-            {timezone}; where runs meet: {overlap}; missed runs: {catchUp}
+            {timezone}. {OVERLAPS[overlap]} {CATCH_UPS[catchUp]}
           </span>
         </p>
         <p>
-          It submits <a href={tasksHref({ task })}>{task}</a>: <a href={tasksHref({ schedule: id })}>its tasks</a>.
+          It submits <a href={tasksHref({ task })}>{task}</a>. <a href={tasksHref({ schedule: id })}>Its tasks</a>
         </p>
         <ScheduleActs schedule={schedule} />
       </header>

@@ -13,7 +13,9 @@ export function ActDialog() {
 }
 
 function Asking({ act }: { act: Act }) {
-  const [before, setBefore] = useState<ComponentChildren>(act.before === undefined ? "" : null);
+  const [before, setBefore] = useState<{ words: ComponentChildren; isIdle: boolean } | null>(
+    act.before === undefined ? { words: "", isIdle: false } : null,
+  );
   const [fault, setFault] = useState("");
   const [isBusy, setBusy] = useState(false);
   const call = act.call();
@@ -33,7 +35,7 @@ function Asking({ act }: { act: Act }) {
     setBusy(false);
   }
 
-  const isReady = call !== null && before !== null && !isBusy;
+  const isReady = call !== null && before !== null && !before.isIdle && !isBusy;
   return (
     <Modal title={act.title} close={close}>
       <form onSubmit={(event) => void submit(event)} novalidate>
@@ -41,7 +43,7 @@ function Asking({ act }: { act: Act }) {
         {act.words !== undefined && <div class="words">{act.words}</div>}
         {act.before !== undefined && (
           <div class="words" role="status">
-            {before ?? (fault === "" ? "Counting…" : "")}
+            {before === null ? (fault === "" ? "Counting…" : "") : before.words}
           </div>
         )}
         {act.fields?.()}

@@ -40,6 +40,8 @@ function SignedIn() {
   const found = viewOf(view);
   useEffect(() => {
     document.title = `${found?.title ?? "Not found"} · Lovage dashboard`;
+    // On a narrow screen the navigation is wider than the page.
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }, [found]);
   return (
     <>

@@ -6,6 +6,10 @@ import type { TabProps } from "./tab-props.ts";
 
 const SHOWN = 300;
 
+function stateWords({ state, attempt }: { state: string; attempt: number }): string {
+  return attempt === 0 ? state : `${state}, attempt ${attempt}`;
+}
+
 export function EventList({ events }: TabProps) {
   return (
     <>
@@ -26,13 +30,17 @@ export function EventList({ events }: TabProps) {
               .toReversed()
               .map((event) => (
                 <tr key={`${event.seq} ${event.type}`}>
-                  <td>{event.seq}</td>
-                  <td>{event.type}</td>
-                  <td>
+                  <td data-title="Number">{event.seq}</td>
+                  <td data-title="Type">{event.type}</td>
+                  <td data-title="At">
                     <At at={event.at} />
                   </td>
-                  <td>
-                    <bdi class="mono">{event.type === "done" ? event.data.state : glance(event.data, 300)}</bdi>
+                  <td data-title="Data">
+                    {event.type === "done" && event.data.state}
+                    {event.type === "state" && stateWords(event.data)}
+                    {event.type !== "done" && event.type !== "state" && (
+                      <bdi class="mono">{glance(event.data, 300)}</bdi>
+                    )}
                   </td>
                 </tr>
               ))}

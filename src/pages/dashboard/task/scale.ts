@@ -48,18 +48,31 @@ export function scaleOf(start: number, end: number, idle: readonly Stretch[]): S
   return { at, folds, start, end: start + whole };
 }
 
+export interface Ticks {
+  ticks: number[];
+  /** They are to be told as times since the start of the line. */
+  isFine: boolean;
+}
+
 const STEPS = [
-  100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 72e5, 216e5, 864e5, 6048e5,
+  5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 72e5, 216e5, 864e5,
+  6048e5,
 ];
 
+/** Below a second, times are told from the start of the line, and round from there. */
+const FINE_MS = 1_000;
+
 /** Times to write below the line: round ones, at most so many, none inside a fold. */
-export function ticksOf({ start, end, folds }: Scale, most = 6): number[] {
+export function ticksOf({ start, end, folds }: Scale, most = 6): Ticks {
   const shown = end - start - folds.reduce((sum, fold) => sum + fold.end - fold.start, 0);
   const step = STEPS.find((each) => shown / each <= most) ?? shown;
+  const isFine = step < FINE_MS;
+  const zero = isFine ? start : 0;
   const parts = [start, ...folds.flatMap((fold) => [fold.start, fold.end]), end];
   const ticks: number[] = [];
   for (let i = 0; i < parts.length; i += 2) {
-    for (let time = Math.ceil(parts[i]! / step) * step; time <= parts[i + 1]!; time += step) ticks.push(time);
+    for (let time = zero + Math.ceil((parts[i]! - zero) / step) * step; time <= parts[i + 1]!; time += step)
+      ticks.push(time);
   }
-  return ticks;
+  return { ticks, isFine };
 }

@@ -1,6 +1,6 @@
 /** What is known of a task, a part at a time; the part is kept in the address. */
 
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { change } from "../address.ts";
 import { AsCode } from "../parts/as-code.tsx";
 import { literal } from "../call.ts";
@@ -23,6 +23,12 @@ const TABS = [
 export function Tabs({ tab, ...props }: TabProps & { tab: string }) {
   const shown = TABS.find(({ name }) => name === tab) ?? TABS[0];
   const list = useRef<HTMLDivElement>(null);
+
+  // On a narrow screen not all of them are in sight.
+  useEffect(() => {
+    const own = list.current?.querySelector<HTMLElement>(`#tab-${shown.name}`);
+    list.current?.scrollTo({ left: (own?.offsetLeft ?? 0) - list.current.offsetLeft });
+  }, [shown]);
 
   function step(by: number): void {
     const next = TABS[(TABS.indexOf(shown) + by + TABS.length) % TABS.length]!;
@@ -67,17 +73,17 @@ function Code({ task }: TabProps) {
   return (
     <>
       <AsCode
-        isOpen
+        title="Read this task"
         call={{ method: "GET", path: `/v1/tasks/${task.id}` }}
         code={`const task = await client.get(${literal(task.id)});`}
       />
       <AsCode
-        isOpen
+        title="Ask why it is where it is"
         call={{ method: "GET", path: `/v1/tasks/${task.id}/explain` }}
         code={`const { summary } = await client.explain(${literal(task.id)});`}
       />
       <AsCode
-        isOpen
+        title="Submit the same again"
         call={{ method: "POST", path: "/v1/tasks", body: { task: task.task, input: task.input } }}
         code={`const task = await client.submit(${literal(task.task)}, ${literal(task.input)});`}
       />

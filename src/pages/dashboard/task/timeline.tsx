@@ -18,8 +18,8 @@ interface TimelineProps {
   children: readonly TaskResource[];
 }
 
-/** A tick further right has no room for its words. */
-const LAST_TICK = 0.92;
+/** A tick further right may have no room for its words behind it. */
+const LATE_TICK = 0.7;
 
 const CAUSES: Record<string, string> = {
   scheduled: "waits for its time",
@@ -116,15 +116,14 @@ function AttemptLine({ attempt, scale }: { attempt: AttemptResource; scale: Scal
 }
 
 function Axis({ scale }: { scale: Scale }) {
-  const ticks = ticksOf(scale).filter((time) => scale.at(time) < LAST_TICK);
-  // Within a second the clock would say the same everywhere.
-  const isFine = ticks.some((time) => time % 1_000 !== 0);
+  const { ticks: all, isFine } = ticksOf(scale);
+  const ticks = all.filter((time) => !(isFine && time === scale.start));
   return (
     <div class="line axis" aria-hidden="true">
       <div class="line-name" />
       <div class="line-track">
         {ticks.map((time) => (
-          <span key={time} class="tick" style={{ left: `${scale.at(time) * 100}%` }}>
+          <span key={time} class={scale.at(time) > LATE_TICK ? "tick late" : "tick"} style={{ left: `${scale.at(time) * 100}%` }}>
             {isFine ? `after ${durationWords(time - scale.start)}` : clockWords(time, now.value)}
           </span>
         ))}

@@ -9,6 +9,7 @@ import { Empty, Loaded } from "../parts/loading.tsx";
 import { Age } from "../parts/time.tsx";
 import { ONCE, usePolled } from "../polled.ts";
 import { client } from "../session.ts";
+import { isEnded } from "../states.ts";
 import type { TabProps } from "./tab-props.ts";
 
 /** Pages of the list that are looked through: one may be empty. */
@@ -44,7 +45,11 @@ function Alone({ task }: { task: TaskResource }) {
       </section>
       <section>
         <h3>{outcomeName(task)}</h3>
-        <JsonView value={outcomeOf(task)} label={outcomeName(task).toLowerCase()} />
+        {isEnded(task.state) ? (
+          <JsonView value={outcomeOf(task)} label={outcomeName(task).toLowerCase()} />
+        ) : (
+          <p class="hint">It is there once the task has ended.</p>
+        )}
         {task.error?.stack !== undefined && (
           <pre class="stack" tabIndex={0} role="group" aria-label="Stack">
             {task.error.stack}
@@ -65,8 +70,8 @@ function Compared({ task }: { task: TaskResource }) {
         ) : (
           <>
             <p class="hint">
-              Beside <a href={hrefTo("tasks", before.id)}>the {task.task} before it</a>, which was made{" "}
-              <Age at={before.createdAt} /> ago and is {before.state}.
+              Beside <a href={hrefTo("tasks", before.id)}>the {task.task} before it</a>, made{" "}
+              <Age at={before.createdAt} /> ago: {before.state}.
             </p>
             <div class="two">
               <section>

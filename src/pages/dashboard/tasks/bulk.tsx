@@ -11,10 +11,15 @@ import { chooseNone } from "./selection.ts";
 
 type Verb = "cancel" | "retry" | "delete";
 
-const WORDS: Record<Verb, { title: string; done: string; which: string }> = {
-  cancel: { title: "Cancel", done: "cancelled", which: "have not ended" },
-  retry: { title: "Run again", done: "run again", which: "failed, were cancelled or expired" },
-  delete: { title: "Delete", done: "deleted", which: "have ended" },
+/** `which`: of one task, and of several. */
+const WORDS: Record<Verb, { title: string; done: string; which: [string, string] }> = {
+  cancel: { title: "Cancel", done: "cancelled", which: ["has not ended", "have not ended"] },
+  retry: {
+    title: "Run again",
+    done: "run again",
+    which: ["failed, was cancelled or expired", "failed, were cancelled or expired"],
+  },
+  delete: { title: "Delete", done: "deleted", which: ["has ended", "have ended"] },
 };
 
 /** Asks whether to do it. `what` names the tasks. */
@@ -28,11 +33,7 @@ export function askBulk(verb: Verb, filter: BulkFilter<string>, what: string): v
     isDanger: verb !== "retry",
     before: async () => {
       const { matched } = await run(verb, filter, { dryRun: true });
-      return (
-        <p>
-          <b data-matched>{many(matched, "task")}</b> of them {which} and will be {done}.
-        </p>
-      );
+      return { words: <Matched count={matched} which={which} done={done} />, isIdle: matched === 0 };
     },
     ...(verb === "cancel"
       ? { fields: () => <CheckField label="Undo the steps that have been completed" value={undo} /> }
@@ -45,6 +46,22 @@ export function askBulk(verb: Verb, filter: BulkFilter<string>, what: string): v
       return `${many(changed, "task")} ${done}`;
     },
   });
+}
+
+function Matched({ count, which, done }: { count: number; which: [string, string]; done: string }) {
+  const [one, several] = which;
+  if (count === 0) {
+    return (
+      <p>
+        <b data-matched>None of them</b> {one}, so nothing would be {done}.
+      </p>
+    );
+  }
+  return (
+    <p>
+      <b data-matched>{many(count, "task")}</b> {count === 1 ? one : several} and will be {done}.
+    </p>
+  );
 }
 
 function run(verb: Verb, filter: BulkFilter<string>, options: { dryRun?: boolean; undo?: boolean }) {

@@ -47,6 +47,8 @@ export const COLUMNS: readonly Column[] = [
 ];
 
 export const USUAL = "state,task,why,tags,attempt,run,age";
+/** The same where a task stands beside the list. */
+export const USUAL_BESIDE = "state,task,why,age";
 
 /** The columns of the address's list; names that mean nothing are left out. */
 export function columnsOf(names: string): Column[] {

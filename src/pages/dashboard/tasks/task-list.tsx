@@ -15,7 +15,7 @@ import { useKeys } from "../shell/keyboard.ts";
 import { many } from "../words.ts";
 import { BulkBar } from "./bulk-bar.tsx";
 import { ColumnPicker } from "./column-picker.tsx";
-import { columnsOf, USUAL } from "./columns.tsx";
+import { columnsOf, USUAL, USUAL_BESIDE } from "./columns.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { filterOf, termsOf, textOf } from "./filter.ts";
 import { afterReading } from "./live-list.ts";
@@ -68,6 +68,7 @@ export function TaskList() {
   const call: Call = { method: "GET", path: pathWith("/v1/tasks", { ...rest, ...byTag }) };
   useKeys({ l: release });
 
+  const usual = query.has("beside") ? USUAL_BESIDE : USUAL;
   const seenTags = [...new Set(rows.flatMap((task) => Object.keys(task.tags)))];
   return (
     <>
@@ -102,7 +103,7 @@ export function TaskList() {
             <NothingFound terms={terms} />
           ) : (
             <>
-              <TaskTable rows={rows} columns={columnsOf(query.get("cols") ?? USUAL)} label="Tasks" onHold={hold} />
+              <TaskTable rows={rows} columns={columnsOf(query.get("cols") ?? usual)} label="Tasks" onHold={hold} />
               {count.data !== undefined && (
                 <p class="total soft">
                   {count.data.isExact ? "" : "about "}
