@@ -29,7 +29,7 @@ describe("a task", () => {
       key: server.key,
       at: `/tasks/${held.id}`,
     });
-    await page.locator(".why-sentence").filter({ hasText: "the-only-place has its only place taken" }).waitFor();
+    await page.locator(".why-sentence").filter({ hasText: "the-only-place has its only slot taken" }).waitFor();
     expect(await page.locator(".why-sentence a").getAttribute("href")).toBe(`#/tasks/${holder.id}`);
     await page.keyboard.press("c");
     const dialog = page.getByRole("dialog");

@@ -1,11 +1,11 @@
 /**
- * Takes a picture of every view of the dashboard, light and dark, at 1,280 and 390 pixels, to be looked at:
+ * Takes a picture of every view of the dashboard, light and dark, at 1,280 and 390 pixels, to be looked at, and those of `docs/images`:
  *
  *   node test/browser/screenshots.ts [FOLDER]
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Page } from "playwright-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import type { FlowResource } from "../../src/contract/flow.ts";
 import { apiOf, type Api } from "../http/api.ts";
 import { startServer } from "../http/server.ts";
@@ -183,6 +183,9 @@ const EMPTY: View[] = ["now", "tasks", "flows", "errors", "inbox", "schedules", 
   (view) => ({ name: `empty-${view}`, at: `/${view}`, shows: "main h1, main h2, main .empty" }),
 );
 
+/** The pictures of `docs/images`, by their names, and the views that they show. */
+const DOCUMENTED = { "dashboard-tasks": "tasks-bulk", "dashboard-task": "task-held", "dashboard-flow": "flow" };
+
 const [server, browser] = await Promise.all([startServer(), launchChromium()]);
 try {
   mkdirSync(folder, { recursive: true });
@@ -197,23 +200,31 @@ try {
         [fresh.key, EMPTY],
       ] as const) {
         const viewport = { width, height: width === 390 ? 844 : 900 };
-        const context = await browser.newContext({ colorScheme, viewport });
-        const page = await context.newPage();
-        page.setDefaultTimeout(60_000);
-        await page.goto(`${server.url}/dashboard`);
-        await page.getByLabel("API key").waitFor();
-        await page.screenshot({ path: pathOf("sign-in") });
-        await page.getByLabel("API key").fill(key);
-        await page.keyboard.press("Enter");
-        await page.getByRole("navigation", { name: "Views" }).waitFor();
+        const page = await signedIn({ colorScheme, viewport }, key, pathOf("sign-in"));
         for (const view of shown) await take(page, view, pathOf(view.name));
-        await context.close();
+        await page.context().close();
       }
     }
+  }
+  const page = await signedIn({ viewport: { width: 1_200, height: 620 } }, server.key);
+  for (const [name, view] of Object.entries(DOCUMENTED)) {
+    await take(page, { ...views.find((each) => each.name === view)!, prepare: async () => {} }, join(folder, `${name}.png`));
   }
   console.log(`${folder}: ${views.length + EMPTY.length + 1} views`);
 } finally {
   await Promise.all([browser.close(), server.stop()]);
+}
+
+async function signedIn(options: BrowserContextOptions, key: string, path?: string): Promise<Page> {
+  const page = await (await browser.newContext(options)).newPage();
+  page.setDefaultTimeout(60_000);
+  await page.goto(`${server.url}/dashboard`);
+  await page.getByLabel("API key").waitFor();
+  if (path !== undefined) await page.screenshot({ path });
+  await page.getByLabel("API key").fill(key);
+  await page.keyboard.press("Enter");
+  await page.getByRole("navigation", { name: "Views" }).waitFor();
+  return page;
 }
 
 async function take(page: Page, { name, at, shows, prepare }: View, path: string): Promise<void> {

@@ -26,21 +26,37 @@ function Verdict({ report: { verdict, summary, facts, ruledOut } }: { report: He
         <p>
           {found.map((fact) => (
             <a key={`${fact.code} ${fact.subject}`} class="count" href={hrefOf(fact)}>
-              {fact.code.replaceAll("-", " ")}
+              {wordsOf(fact.code)}
               {fact.subject === null ? "" : `: ${fact.subject}`}
             </a>
           ))}
         </p>
       )}
-      {ruledOut.length > 0 && <p class="hint">Looked for and not found: {ruledOut.join(", ").replaceAll("-", " ")}.</p>}
+      {ruledOut.length > 0 && <p class="hint">Looked for and not found: {ruledOut.map(wordsOf).join(", ")}.</p>}
     </section>
   );
+}
+
+const WORDS: Partial<Record<string, string>> = {
+  "lane-stalled": "a lane that stands still",
+  "lane-held": "a lane that is paused or drains",
+  "backlog-old": "an old wait",
+  "errors-rising": "more failures than usual",
+  "schedule-missed": "a missed tick",
+  "limit-near": "a quota that is nearly used",
+  storage: "a database that gets full",
+  "clock-behind": "a clock that is late",
+};
+
+function wordsOf(code: string): string {
+  return WORDS[code] ?? code;
 }
 
 /** The view that shows more of a finding. */
 function hrefOf({ code, subject }: HealthReport["facts"][number]): string {
   switch (code) {
     case "lane-stalled":
+      return tasksHref({ lane: subject ?? undefined, state: "running" });
     case "backlog-old":
       return tasksHref({ lane: subject ?? undefined, state: "queued" });
     case "errors-rising":

@@ -99,7 +99,7 @@ function Phrase({ reason }: { reason: Reason }) {
     return (
       <>
         {place}: <a href={hrefTo("limits", null, { key: said("key") })}>{shortened(said("key"), 60)}</a>{" "}
-        {reason["limit"] === 1 ? "has its only place taken" : `has all ${said("limit")} places taken`}
+        {reason["limit"] === 1 ? "has its only slot taken" : `has all ${said("limit")} slots taken`}
       </>
     );
   }
