@@ -208,7 +208,11 @@ try {
   }
   const page = await signedIn({ viewport: { width: 1_200, height: 620 } }, server.key);
   for (const [name, view] of Object.entries(DOCUMENTED)) {
-    await take(page, { ...views.find((each) => each.name === view)!, prepare: async () => {} }, join(folder, `${name}.png`));
+    await take(
+      page,
+      { ...views.find((each) => each.name === view)!, prepare: async () => {} },
+      join(folder, `${name}.png`),
+    );
   }
   console.log(`${folder}: ${views.length + EMPTY.length + 1} views`);
 } finally {

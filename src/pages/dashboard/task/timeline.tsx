@@ -123,7 +123,11 @@ function Axis({ scale }: { scale: Scale }) {
       <div class="line-name" />
       <div class="line-track">
         {ticks.map((time) => (
-          <span key={time} class={scale.at(time) > LATE_TICK ? "tick late" : "tick"} style={{ left: `${scale.at(time) * 100}%` }}>
+          <span
+            key={time}
+            class={scale.at(time) > LATE_TICK ? "tick late" : "tick"}
+            style={{ left: `${scale.at(time) * 100}%` }}
+          >
             {isFine ? `after ${durationWords(time - scale.start)}` : clockWords(time, now.value)}
           </span>
         ))}
