@@ -7,7 +7,7 @@ import { healthFactSchema } from "./health-report.ts";
 export const alertSchema = z
   .object({
     code: z.enum(ALERT_CODES),
-    subject: z.string().nullable().describe("The lane or the schedule; null where the code stands for one thing"),
+    subject: z.string().nullable().describe("The lane or the schedule; null for a code with only one subject"),
     /** Each alert is raised once, and closed once when what was found is over. */
     state: z.enum(["raised", "closed"]),
     raisedAt: z.iso.datetime(),

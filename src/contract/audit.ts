@@ -47,7 +47,7 @@ const auditEntrySchema = z
   .object({
     id: z.string(),
     at: z.iso.datetime(),
-    tenant: z.string().describe("Whose object it was"),
+    tenant: z.string().describe("The tenant that the object belongs to"),
     actor: z.object({
       kind: z.enum(["key", "link", "system"]),
       id: z

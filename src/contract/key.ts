@@ -33,7 +33,7 @@ export const keySchema = z
       .string()
       .nullable()
       .describe(
-        "The id of the key that made it: this one ends with that one. `deployment` for the service's own key, null where it was not kept",
+        "The id of the key that made it; this key ends when that key ends. `deployment` for the service's own key, null where it was not kept",
       ),
     createdAt: z.iso.datetime(),
     expiresAt: z.iso.datetime().nullable(),

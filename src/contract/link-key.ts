@@ -11,7 +11,7 @@ export const linkKeySchema = z
     holdsUntil: z.iso
       .datetime()
       .nullable()
-      .describe("What it has signed holds until then; null while it is not replaced"),
+      .describe("Links that it has signed are valid until then; null while it is not replaced"),
   })
   .meta({ id: "LinkKey" });
 

@@ -41,7 +41,7 @@ const FILTERS = {
   /** The id of a task: finds the tasks that it spawned or, in its flow, released. */
   parentId: idSchema.meta({ description: "What this task has spawned or, in its flow, released" }),
   /** The id of a task: finds it, and all tasks that descend from it. */
-  rootId: idSchema.meta({ description: "This task, and all that goes back to it" }),
+  rootId: idSchema.meta({ description: "This task, and all tasks that descend from it" }),
   /** The id of a schedule: finds the tasks of its ticks. */
   schedule: z.string().max(200).meta({ description: "Ticks of this schedule" }),
   /** A duration: how long its latest attempt has waited since it could start. */

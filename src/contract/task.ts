@@ -67,7 +67,7 @@ export const taskSchema = z
       .array(z.enum([...OMITTABLE, "error", "tags"]))
       .optional()
       .describe(
-        "What is not shown here, but null or empty: too large for a list or a webhook, or not for a key that may not read the task. Read the task itself",
+        "Members that are null or empty here, whatever the task has: too large for a list or a webhook, or hidden from this key. Read the task itself",
       ),
     traceparent: z.string().nullable(),
     links: z.object({ self: z.string(), events: z.string(), cancel: z.string() }),

@@ -102,7 +102,7 @@ class Walk {
       this.#next();
       const name = this.#string();
       const at = { around: path, part: name };
-      if (names.has(name)) this.#losses.push({ path: at, detail: "stands in its object twice" });
+      if (names.has(name)) this.#losses.push({ path: at, detail: "appears twice in its object" });
       if (name === "__proto__") this.#losses.push({ path: at, detail: "no member may have this name" });
       names.add(name);
       // The colon.

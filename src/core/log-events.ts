@@ -67,7 +67,7 @@ export const LOG_EVENTS = {
   },
   batch_not_claimed: {
     level: "warn",
-    means: "Tasks that start together could not be claimed. Their bell rings again when their wait ends.",
+    means: "Tasks that start together could not be claimed. The message for them is sent again when their wait ends.",
     fields: { ids: "how many tasks", ...ERROR },
   },
   beat_failed: {
@@ -77,7 +77,7 @@ export const LOG_EVENTS = {
   },
   bells_refused: {
     level: "warn",
-    means: "A queue took no messages, three times. The clock rings for these tasks.",
+    means: "A queue took no messages, three times. The clock sends messages for these tasks.",
     fields: { messages: "how many messages", ...ERROR },
   },
   claim_failed: {
@@ -122,7 +122,7 @@ export const LOG_EVENTS = {
   },
   dead_bells: {
     level: "warn",
-    means: "Messages were given back too often. The clock rings for their tasks.",
+    means: "Messages were given back too often. The clock sends messages for their tasks.",
     fields: { messages: "how many messages" },
   },
   end_not_read: {
@@ -143,7 +143,7 @@ export const LOG_EVENTS = {
   },
   expiry_not_written: {
     level: "error",
-    means: "Tasks past their expiry could not be ended. The clock tries again, each half of them apart.",
+    means: "Tasks past their expiry could not be ended. The clock tries again, each half of them by itself.",
     fields: { tasks: "how many tasks", ...ERROR },
   },
   feed_not_read: {
@@ -179,7 +179,7 @@ export const LOG_EVENTS = {
   },
   not_delivered: {
     level: "error",
-    means: "Deliveries of these ends could not be stored. The clock tries again.",
+    means: "Webhook deliveries for these ended tasks could not be stored. The clock tries again.",
     fields: { taskIds: "the tasks", ...ERROR },
   },
   object_not_reached: {

@@ -62,7 +62,7 @@ export const PROBLEMS = {
     status: 404,
     title: "Nothing is here",
     meaning:
-      "There is nothing at this address, or nothing that belongs to the tenant of this key. The two are told alike on purpose.",
+      "There is nothing at this address, or nothing that belongs to the tenant of this key. The answer is the same for both on purpose.",
     remedy:
       "Check the id, and that the key belongs to the tenant that made it. What has passed its retention is gone too.",
   },
@@ -76,7 +76,7 @@ export const PROBLEMS = {
   "method-not-allowed": {
     status: 405,
     title: "This address does not take this method",
-    meaning: "There is something at this address, and it does not take this method.",
+    meaning: "This address exists, but does not take this method.",
     remedy: "The Allow header lists the methods that it takes.",
   },
   "not-acceptable": {
@@ -108,7 +108,7 @@ export const PROBLEMS = {
   },
   gone: {
     status: 410,
-    title: "It was here, and its retention is over",
+    title: "Removed, by hand or after its retention",
     meaning: "The task existed and was removed, by hand or because its retention is over.",
     remedy: "Nothing brings it back. Submit with a longer options.retention where results are to be kept longer.",
   },
@@ -162,15 +162,15 @@ export const PROBLEMS = {
   },
   "quota-exceeded": {
     status: 429,
-    title: "The tenant has as much as it may have",
+    title: "The tenant's quota is reached",
     meaning:
-      "The deployment limits how many tasks that have not ended, bytes, signals, schedules and keys one tenant may have. Nothing was stored, but for what `changed` counts.",
+      "The deployment limits how many tasks that have not ended, bytes, signals, schedules and keys one tenant may have. Nothing was stored, except what `changed` counts.",
     remedy:
       "The members `quota`, `used` and `limit` name the quota. Wait until tasks have ended or cancel them, delete ended tasks or let their retention pass, delete schedules, or revoke keys. The limits are the deployment's QUOTAS; GET /v1/stats shows the use of each.",
   },
   internal: {
     status: 500,
-    title: "A fault of ours",
+    title: "The service has failed",
     meaning: "Something went wrong that should not. It was logged under the id in the Request-Id header.",
     remedy: "Repeating the request is safe with an Idempotency-Key. If it happens again, report the request's id.",
   },
@@ -192,7 +192,7 @@ export const PROBLEMS = {
     status: 503,
     title: "Not stored; try again",
     meaning:
-      "The results backend did not answer in time, or has more to do than it can. What was accepted earlier is safe.",
+      "The results backend did not answer in time, or is overloaded. What was accepted earlier is safe.",
     remedy: "Send the request again after Retry-After, with the same Idempotency-Key if it submits something.",
   },
   "migrations-missing": {

@@ -394,7 +394,7 @@ describe("a fault is pointed at", () => {
     [
       "a name that no object takes as its own",
       { dag: JSON.parse('{ "__proto__": { "node": { "task": "a" } } }') as unknown },
-      ["/dag/__proto__: __proto__ is no name of its own in an object; choose another name"],
+      ["/dag/__proto__: __proto__ cannot be the name of a node; choose another name"],
     ],
     [
       "a name to be escaped",
@@ -422,7 +422,7 @@ describe("a fault is pointed at", () => {
     [
       "a node that needs itself",
       { dag: { a: { node: A, needs: ["a"] } } },
-      ["/dag/a/needs: is part of a circle, or needs one"],
+      ["/dag/a/needs: is part of a cycle of needs, or needs a node of one"],
     ],
     [
       "a circle, and what needs it",
@@ -434,7 +434,7 @@ describe("a fault is pointed at", () => {
           d: { node: A },
         },
       },
-      ["a", "b", "c"].map((name) => `/dag/${name}/needs: is part of a circle, or needs one`),
+      ["a", "b", "c"].map((name) => `/dag/${name}/needs: is part of a cycle of needs, or needs a node of one`),
     ],
     [
       "a fault of what runs on failure",
@@ -459,17 +459,17 @@ describe("a fault is pointed at", () => {
     [
       "to nobody",
       { chain: [A, { ...B, input: [{ $from: "merge" }] }] },
-      ["/chain/1/input/0/$from: this node needs no such node; name it in its needs"],
+      ["/chain/1/input/0/$from: this node's `needs` do not list this name; add it there"],
     ],
     [
       "to a node that is not needed",
       { dag: { a: { node: A }, b: { node: { ...B, input: { $from: "a" } } } } },
-      ["/dag/b/node/input/$from: this node needs no such node; name it in its needs"],
+      ["/dag/b/node/input/$from: this node's `needs` do not list this name; add it there"],
     ],
     [
       "to what an object has by birth",
       { ...A, input: { $from: "toString" } },
-      ["/input/$from: this node needs no such node; name it in its needs"],
+      ["/input/$from: this node's `needs` do not list this name; add it there"],
     ],
     [
       "with more beside it",

@@ -252,7 +252,7 @@ export class Compiler {
       else {
         this.fault(
           inside(at, "$from"),
-          name === "previous" ? "nothing is passed to this node" : "this node needs no such node; name it in its needs",
+          name === "previous" ? "nothing is passed to this node" : "this node's `needs` do not list this name; add it there",
         );
       }
     }

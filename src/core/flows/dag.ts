@@ -17,7 +17,7 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 /** Names that no node may have, and why. */
 const TAKEN: ReadonlyMap<string, string> = new Map([
   ["previous", '"previous" is what $from calls the value that a node is passed; choose another name'],
-  ["__proto__", "__proto__ is no name of its own in an object; choose another name"],
+  ["__proto__", "__proto__ cannot be the name of a node; choose another name"],
 ]);
 
 /** Whether a value is an object. Reports a fault if it is not, and for each member that is not one of `members`. */
@@ -51,7 +51,7 @@ export function dagInOrder(
   for (const [name, entry] of Object.entries(dag)) checkEntry(dag, name, entry, inside(path, name), note);
   if (!isSound) return null;
   const { order, stuck } = sort(dag as Record<string, DagEntry>);
-  for (const name of stuck) complain(inside(path, name, "needs"), "is part of a circle, or needs one");
+  for (const name of stuck) complain(inside(path, name, "needs"), "is part of a cycle of needs, or needs a node of one");
   return stuck.length > 0 ? null : order.map((name) => [name, dag[name] as DagEntry]);
 }
 
