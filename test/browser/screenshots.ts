@@ -183,8 +183,12 @@ const EMPTY: View[] = ["now", "tasks", "flows", "errors", "inbox", "schedules", 
   (view) => ({ name: `empty-${view}`, at: `/${view}`, shows: "main h1, main h2, main .empty" }),
 );
 
-/** The pictures of `docs/images`, by their names, and the views that they show. */
-const DOCUMENTED = { "dashboard-tasks": "tasks-bulk", "dashboard-task": "task-held", "dashboard-flow": "flow" };
+/** The pictures of `docs/images`, by their names: the view that each shows, and what is there once it is drawn. */
+const DOCUMENTED = {
+  "dashboard-tasks": ["tasks-bulk", '.col-why a[href*="limits"]'],
+  "dashboard-task": ["task-held", ".why-sentence a"],
+  "dashboard-flow": ["flow", ".node"],
+} as const;
 
 const [server, browser] = await Promise.all([startServer(), launchChromium()]);
 try {
@@ -207,10 +211,10 @@ try {
     }
   }
   const page = await signedIn({ viewport: { width: 1_200, height: 620 } }, server.key);
-  for (const [name, view] of Object.entries(DOCUMENTED)) {
+  for (const [name, [view, shows]] of Object.entries(DOCUMENTED)) {
     await take(
       page,
-      { ...views.find((each) => each.name === view)!, prepare: async () => {} },
+      { ...views.find((each) => each.name === view)!, shows, prepare: async () => {} },
       join(folder, `${name}.png`),
     );
   }

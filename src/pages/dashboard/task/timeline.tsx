@@ -18,8 +18,9 @@ interface TimelineProps {
   children: readonly TaskResource[];
 }
 
-/** A tick further right may have no room for its words behind it. */
+/** A tick further right has no room for its words, in a narrow window and in any. */
 const LATE_TICK = 0.7;
+const LAST_TICK = 0.92;
 
 const CAUSES: Record<string, string> = {
   scheduled: "waits for its time",
@@ -117,7 +118,7 @@ function AttemptLine({ attempt, scale }: { attempt: AttemptResource; scale: Scal
 
 function Axis({ scale }: { scale: Scale }) {
   const { ticks: all, isFine } = ticksOf(scale);
-  const ticks = all.filter((time) => !(isFine && time === scale.start));
+  const ticks = all.filter((time) => scale.at(time) < LAST_TICK && !(isFine && time === scale.start));
   return (
     <div class="line axis" aria-hidden="true">
       <div class="line-name" />
