@@ -12,7 +12,7 @@ import type { WaitOptions } from "./wait.ts";
 export interface SubmitCallOptions extends CallOptions {
   /** Names the request, so that sending it again makes nothing twice. Unless given, each call has a new one. */
   idempotencyKey?: string | undefined;
-  /** W3C Trace Context, which the task carries on. */
+  /** W3C Trace Context, which the task continues. */
   traceparent?: string | undefined;
 }
 

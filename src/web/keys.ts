@@ -53,7 +53,7 @@ export const createKeyOperation = operation({
     const { name, scopes, rateLimited } = wanted;
     const entry = audit(null, { tenant, detail: { name, scopes, rateLimited } });
     const made = await createKey(env, wanted, principal, now, entry);
-    if (made === null) refuse("unauthorized", "The key that asks has just ended.");
+    if (made === null) refuse("unauthorized", "The key of this request has just expired or was revoked.");
     const { stored, text } = made;
     c.header("Location", `/v1/keys/${stored.id}`);
     c.header("Cache-Control", "no-store");
@@ -102,7 +102,7 @@ export const getKey = operation({
   tag: "keys",
   summary: "Read what is known of a key",
   scope: "admin",
-  answers: { 200: { description: "The key, but for itself", schema: keySchema } },
+  answers: { 200: { description: "The key, without its text", schema: keySchema } },
   problems: ["not-found"],
   async handle({ c, env, principal, params }) {
     const key = await readKey(env.DB, reach(principal), params["id"]!);

@@ -55,7 +55,7 @@ export const drainLaneOperation = operation({
   tag: "lanes",
   summary: "Let a lane finish what it has, and accept nothing new",
   description:
-    "Submissions and flows that would put a task into it, and schedules run by hand, are refused with `lane-draining`; one item of a batch never sinks the others. Whatever was accepted before still runs to its end, with its retries (by hand too), its children, its flow and its webhooks; a submission that shares a task which is there already is accepted, too. Ticks of schedules wait: when the lane accepts again they count as missed, and `catchUp` decides. A lane is open, paused or draining, as the last call said: to drain a paused lane starts its tasks again. It is empty when `queued` and `running` are 0 and nothing is scheduled in it.",
+    "Submissions and flows that would put a task into it, and schedules run by hand, are refused with `lane-draining`; a refused item of a batch does not keep the others from being accepted. Whatever was accepted before still runs to its end, with its retries (by hand too), its children, its flow and its webhooks; a submission that shares a task which is there already is accepted, too. Ticks of schedules wait: when the lane accepts again they count as missed, and `catchUp` decides. A lane is open, paused or draining, as the last call said: to drain a paused lane starts its tasks again. It is empty when `queued` and `running` are 0 and nothing is scheduled in it.",
   scope: "admin",
   deployment: true,
   audits: "lane.drain",

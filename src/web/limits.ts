@@ -113,11 +113,11 @@ export const deleteLimit = operation({
   method: "delete",
   path: "/v1/limits/{id}",
   tag: "limits",
-  summary: "Take a change back",
+  summary: "Reset a limit",
   description: "What the code or the latest submission has asked for holds again, at once.",
   scope: "admin",
   audits: "limit.delete",
-  answers: { 204: { description: "What was asked for holds" } },
+  answers: { 204: { description: "The limit is that of the code or the latest submission again" } },
   problems: ["not-found", "unavailable"],
   async handle({ c, env, principal, params, audit }) {
     const now = Date.now();
@@ -148,7 +148,7 @@ type Body = z.output<typeof putLimitSchema>;
 function placesOf({ limit, ...rest }: Body): number {
   const faults = Object.keys(rest).map((member) => ({ pointer: `/${member}`, detail: "belongs to a rate" }));
   if (limit > MAX_PLACES) faults.push({ pointer: "/limit", detail: `is more than ${MAX_PLACES}` });
-  if (faults.length > 0) refuse("invalid-body", "This is not how many may run at once.", faults);
+  if (faults.length > 0) refuse("invalid-body", "This is not a valid concurrency limit.", faults);
   return limit;
 }
 

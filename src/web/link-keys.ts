@@ -18,7 +18,7 @@ export const listLinkKeys = operation({
   description: "Their ids and times; the keys themselves are never shown.",
   scope: "admin",
   deployment: true,
-  answers: { 200: { description: "The keys, without themselves", schema: linkKeyListSchema } },
+  answers: { 200: { description: "The keys' ids and times, without their texts", schema: linkKeyListSchema } },
   problems: ["unavailable", "misconfigured"],
   async handle({ c, env }) {
     return c.json({ items: (await linkKeys(env, Date.now())).map(present) }, 200);
@@ -38,7 +38,7 @@ export const rotateLinkKeyOperation = operation({
   audits: "link-key.rotate",
   body: optionalBody(rotateLinkKeySchema),
   example: { overlap: "7d" },
-  answers: { 200: { description: "The keys, without themselves", schema: linkKeyListSchema } },
+  answers: { 200: { description: "The keys' ids and times, without their texts", schema: linkKeyListSchema } },
   problems: ["conflict", "unavailable"],
   async handle({ c, env, body, audit }) {
     const keys = await rotateLinkKey(env, body.overlap, Date.now(), audit(null, { detail: { ...body } }));

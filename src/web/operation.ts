@@ -132,7 +132,7 @@ function refuseLosses({ problems }: Operation, losses: Loss[]): never {
 export function lossProblem(losses: readonly Loss[], hasInput = true): Problem {
   const found = losses.slice(0, MAX_FAULTS + 1).map(({ path, detail }) => ({ pointer: pointerTo(path), detail }));
   const isInput = hasInput && found.every(({ pointer }) => /^\/input(\/|$)/.test(pointer));
-  const detail = "The body holds what JSON's readers would change or lose without a word.";
+  const detail = "The body has values that JSON parsers would silently change or lose.";
   return problem(isInput ? "invalid-input" : "invalid-body", detail, found);
 }
 

@@ -95,7 +95,8 @@ class Client:
         idempotency_key: Optional[str] = None,
         traceparent: Optional[str] = None,
     ) -> List[BatchItem]:
-        """Submits up to 1,000 tasks at once: ``{"task", "input"?, "options"?}`` each. A bad one never sinks the others."""
+        """Submits up to 1,000 tasks at once: ``{"task", "input"?, "options"?}`` each. An invalid item
+        does not keep the others from being accepted."""
         headers = submission_headers(idempotency_key, traceparent)
         body = {"tasks": [item_of(item) for item in items]}
         answer = self._connection.json("POST", "/v1/tasks/batch", body=body, headers=headers, repeatable=True)

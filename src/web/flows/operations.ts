@@ -39,7 +39,7 @@ export const postFlow = operation({
   headers: {
     "Idempotency-Key": "Makes repeating the request safe",
     Prefer: "`wait=N`: seconds to wait for the end, at most 60",
-    traceparent: "The caller's trace, which the tasks carry on",
+    traceparent: "The caller's trace, which the tasks continue",
   },
   // The graph's compiler checks the body itself: it reports every fault, with a pointer to each.
   body: z.unknown(),

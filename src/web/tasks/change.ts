@@ -61,7 +61,7 @@ export const changeTaskOperation = operation({
     const input = newInput === undefined ? null : await prepareInput(env, before.tenant, before.task, newInput);
     if (input !== null) {
       if (findTask(before.task, env)?.cacheMs !== null) {
-        refuse("conflict", "The task stands for every submission with its input, which therefore stays.");
+        refuse("conflict", "Submissions with the same input share this task, so its input cannot change.");
       }
       await demandStorage(env, now);
       added = Math.max(0, input.text.length - (before.input?.length ?? 0));
@@ -173,5 +173,5 @@ function whyNot(row: WholeTaskRow, body: { runAt?: unknown; input?: unknown } = 
   }
   return body.input === undefined
     ? "The task has changed meanwhile. Read it again."
-    : "The task is passed its input by its flow.";
+    : "The flow passes this task its input, so it cannot be changed.";
 }

@@ -32,7 +32,7 @@ export const sendSignal = operation({
   problems: ["invalid-request", "not-found", "conflict", "quota-exceeded", "unavailable"],
   async handle({ c, env, principal, params, body, audit }) {
     const name = params["name"]!;
-    if (!isSignalName(name)) refuse("invalid-request", `The name is none: ${SIGNAL_NAME_RULE}.`);
+    if (!isSignalName(name)) refuse("invalid-request", `The signal's name is not valid: ${SIGNAL_NAME_RULE}.`);
     const row = await findRow(env, principal, params["id"]!);
     if (isTerminal(row.state)) refuse("conflict", `The task has ended: it is ${row.state}.`);
     const { text, fault } = writeJson(body ?? null);

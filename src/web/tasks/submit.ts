@@ -38,7 +38,7 @@ export const submitTask = operation({
   headers: {
     "Idempotency-Key": "Makes repeating the request safe",
     Prefer: "`wait=N`: seconds to wait for the end, at most 60",
-    traceparent: "The caller's trace, which the task carries on",
+    traceparent: "The caller's trace, which the task continues",
   },
   query: linkQuery,
   body: submissionSchema,
@@ -130,11 +130,11 @@ export const submitBatch = operation({
   path: "/v1/tasks/batch",
   tag: "tasks",
   summary: "Submit up to 1,000 tasks",
-  description: `Each item has a status of its own; a bad one never sinks the others. All items together list at most ${MAX_FAULTS} faults.`,
+  description: `Each item has a status of its own; an invalid item does not keep the others from being accepted. All items together list at most ${MAX_FAULTS} faults.`,
   scope: "submit",
   headers: {
     "Idempotency-Key": "Makes repeating the request safe",
-    traceparent: "The caller's trace, which the tasks carry on",
+    traceparent: "The caller's trace, which the tasks continue",
   },
   query: linkQuery,
   body: batchSchema,
@@ -147,7 +147,7 @@ export const submitBatch = operation({
   },
   answers: {
     207: {
-      description: "The items' fates, in order",
+      description: "The items' outcomes, in order",
       schema: z.object({ items: z.array(batchItemSchema) }).meta({ id: "BatchResult" }),
       headers: ["Idempotency-Replayed"],
     },

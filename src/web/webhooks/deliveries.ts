@@ -87,7 +87,7 @@ export const replayDeliveries = operation({
     const now = Date.now();
     const { since, until = now } = body;
     if (until < since) {
-      refuse("invalid-body", "The time would end before it begins.", [
+      refuse("invalid-body", "The end of the time is before its beginning.", [
         { pointer: "/until", detail: "is before since" },
       ]);
     }
