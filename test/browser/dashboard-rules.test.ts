@@ -157,7 +157,7 @@ describe("a pasted curl line", () => {
   it("is told what it lacks", () => {
     expect(["curl http://x", "curl -d '{' x", "curl -d '{}' x"].map(pastedOf)).toEqual([
       "This has no body: paste a line with -d.",
-      "The body is no JSON.",
+      "The body is not valid JSON.",
       "The body names no task.",
     ]);
   });

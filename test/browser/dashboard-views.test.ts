@@ -59,7 +59,7 @@ it("tells how the work stands, and of the same errors together, which it resolve
   const row = page.locator("tr[data-error]").filter({ hasText: "order # is lost" });
   await row.getByRole("link", { name: "2", exact: true }).waitFor();
   await row.getByRole("button", { name: "Resolve…" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "It is mended" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Mark as resolved" }).click();
   await row.waitFor({ state: "detached" });
   await page.getByLabel("State").selectOption("resolved");
   await row.getByRole("link", { name: "2", exact: true }).click();

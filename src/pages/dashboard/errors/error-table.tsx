@@ -120,7 +120,7 @@ function Acts({ group }: { group: ErrorGroupResource }) {
 function askResolve({ id, type }: ErrorGroupResource): void {
   ask({
     title: `Resolve ${type}`,
-    verb: "It is mended",
+    verb: "Mark as resolved",
     words: <p>The next task that fails with it opens it again.</p>,
     call: () => ({ method: "POST", path: `/v1/errors/${id}/resolve` }),
     code: () => `await client.errors.resolve(${literal(id)});`,
@@ -139,7 +139,7 @@ function askIgnore({ id, type, count }: ErrorGroupResource): void {
     verb: "Ignore it",
     fields: () => (
       <TextField
-        label="Until so many tasks have failed with it"
+        label="Ignore until this many tasks have failed with it"
         value={until}
         hint={`It is ${countWords(count)} now; empty: for good.`}
       />

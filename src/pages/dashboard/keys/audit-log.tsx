@@ -35,7 +35,7 @@ export function AuditLog() {
       <Loaded from={read}>
         {({ items, nextCursor }) =>
           items.length === 0 ? (
-            <Empty>Nothing was changed, as far as this filter shows.</Empty>
+            <Empty>No changes match this filter.</Empty>
           ) : (
             <>
               <Entries items={items} />

@@ -71,8 +71,8 @@ export function LimitTable({ limits, marked = null }: { limits: readonly LimitRe
                     Change…<span class="unseen"> {limit.id}</span>
                   </button>
                   {limit.source === "api" && (
-                    <button type="button" class="quiet" onClick={() => askGiveBack(limit)}>
-                      Give back…<span class="unseen"> {limit.id}</span>
+                    <button type="button" class="quiet" onClick={() => askReset(limit)}>
+                      Reset…<span class="unseen"> {limit.id}</span>
                     </button>
                   )}
                 </td>
@@ -100,7 +100,7 @@ function Ids({ ids, total }: { ids: readonly string[]; total: number }) {
           </a>
         </span>
       ))}
-      {more > 0 && (shown.length === 0 ? `${countWords(more)} of others` : ` and ${countWords(more)} more`)}
+      {more > 0 && (shown.length === 0 ? `${countWords(more)} of other tenants` : ` and ${countWords(more)} more`)}
     </span>
   );
 }
@@ -148,11 +148,11 @@ function askChange({ id, limit, per }: LimitResource): void {
   ask({
     title: `Change the limit ${id}`,
     verb: "Change it",
-    words: <p>It holds at once, whatever code and submissions say, until it is given back.</p>,
+    words: <p>It takes effect at once, before what code and submissions say, until it is reset.</p>,
     fields: () => (
       <>
-        <TextField label={per === null ? "Places" : "Starts"} value={most} />
-        {per !== null && <TextField label="In so many ms" value={span} />}
+        <TextField label={per === null ? "Slots" : "Starts"} value={most} />
+        {per !== null && <TextField label="Per (ms)" value={span} />}
       </>
     ),
     call: () => (isRight() ? { method: "PUT", path: `/v1/limits/${encodeURIComponent(id)}`, body: body() } : null),
@@ -164,16 +164,16 @@ function askChange({ id, limit, per }: LimitResource): void {
   });
 }
 
-function askGiveBack({ id }: LimitResource): void {
+function askReset({ id }: LimitResource): void {
   ask({
-    title: `Give back the limit ${id}`,
-    verb: "Give it back",
+    title: `Reset the limit ${id}`,
+    verb: "Reset",
     words: <p>What the code or the latest submission says holds again.</p>,
     call: () => ({ method: "DELETE", path: `/v1/limits/${encodeURIComponent(id)}` }),
     code: () => `await client.limits.delete(${literal(id)});`,
     run: async () => {
       await client().limits.delete(id);
-      return `The limit ${id} is given back`;
+      return `The limit ${id} is reset`;
     },
   });
 }

@@ -20,7 +20,7 @@ export function Performance({ stats }: { stats: Stats }) {
           <tr>
             <th scope="col">Task</th>
             <th scope="col" class="number">
-              On its way
+              Not ended
             </th>
             <th scope="col" class="number">
               Ended, 1 h
@@ -61,7 +61,7 @@ function Row({ name, figures }: { name: string | null; figures: Pick<Stats, "sta
   return (
     <tr class={name === null ? "total" : undefined}>
       <th scope="row">{name === null ? "All tasks" : <a href={tasksHref({ task })}>{name}</a>}</th>
-      <td class="number" data-title="On its way">
+      <td class="number" data-title="Not ended">
         <Count n={live} href={tasksHref({ task, state: LIVE.join(",") })} />
       </td>
       <td class="number" data-title="Ended, 1 h">

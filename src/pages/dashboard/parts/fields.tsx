@@ -123,6 +123,6 @@ export function readJson(text: string): { value?: unknown; fault?: string } {
   try {
     return { value: JSON.parse(text) as unknown };
   } catch (error) {
-    return { fault: `This is no JSON: ${error instanceof Error ? error.message : String(error)}` };
+    return { fault: `This is not valid JSON: ${error instanceof Error ? error.message : String(error)}` };
   }
 }

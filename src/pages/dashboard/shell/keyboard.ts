@@ -29,7 +29,7 @@ export const KEYS = [
   ["g w", "Webhooks"],
   ["g k", "Keys and audit"],
   ["g u", "Submit"],
-  ["ctrl-k", "everything by its name"],
+  ["ctrl-k", "find anything by name"],
   ["?", "these keys"],
 ] as const;
 

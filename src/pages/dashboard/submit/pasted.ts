@@ -20,7 +20,7 @@ export function pastedOf(text: string): Pasted | string {
   try {
     body = JSON.parse(json);
   } catch {
-    return "The body is no JSON.";
+    return "The body is not valid JSON.";
   }
   const { task, input, options = {} } = (body ?? {}) as { task?: unknown; input?: unknown; options?: unknown };
   if (typeof task !== "string") return "The body names no task.";

@@ -57,7 +57,7 @@ export function LogView({ events }: TabProps) {
           Follow the end
         </label>
       </div>
-      {lines.length === 0 && <Empty>It has logged nothing and put nothing out.</Empty>}
+      {lines.length === 0 && <Empty>No log lines or outputs.</Empty>}
       {lines.length > SHOWN && <p class="hint">The last {many(SHOWN, "line")}; the API has all of them.</p>}
       {lines.length > 0 && (
         <ol class="log" ref={box} tabIndex={0} aria-label="Log">

@@ -33,7 +33,7 @@ export function Related({ task }: TabProps) {
           return (
             <>
               <p>
-                <a href={tasksHref({ root: rootId })}>All that goes back to the same task</a>
+                <a href={tasksHref({ root: rootId })}>All tasks with the same root</a>
               </p>
               <TaskTable
                 rows={tree.map((branch) => branch.task)}

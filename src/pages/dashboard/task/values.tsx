@@ -26,7 +26,7 @@ export function Values({ task }: TabProps) {
           aria-pressed={isCompared}
           onClick={() => change({ diff: isCompared ? undefined : "1" }, true)}
         >
-          What is different to the run before
+          Differences from the run before
         </button>
       </div>
       {isCompared ? <Compared task={task} /> : <Alone task={task} />}

@@ -20,7 +20,7 @@ export const TERM_NAMES: readonly (readonly [string, string])[] = [
   ["flow", "the id of its flow"],
   ["schedule", "the id of its schedule"],
   ["parent", "the id of the task that has made it"],
-  ["root", "the id of the task that it goes back to"],
+  ["root", "the id of its root task"],
   ["wait", "5m: waits or has waited for longer"],
   ["run", "1h: runs or has run for longer"],
   ["created", "2h: in the last two hours; >2h: before that; or a time"],

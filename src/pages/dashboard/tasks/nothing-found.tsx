@@ -72,7 +72,7 @@ function Excluded({ terms }: { terms: readonly Term[] }) {
         </p>
       )}
       {found === null && <p>Looking which term excludes the most…</p>}
-      {found?.length === 0 && <p>Without any one of its terms there is nothing either.</p>}
+      {found?.length === 0 && <p>Removing any single term finds nothing either.</p>}
       <ul>
         {found?.map(({ without, rest, count }) => (
           <li key={textOf([without])}>
