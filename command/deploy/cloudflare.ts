@@ -94,7 +94,7 @@ export async function connectCloudflare(given: NodeJS.ProcessEnv = {}, root = pa
       // With `CI`, wrangler answers its own prompts: the user has already asked for the deployment.
       const env = { ...environment, CLOUDFLARE_ACCOUNT_ID: accountId, CI: "true" };
       const code = await exitCode(args, env, root);
-      if (code !== 0) throw new Error(`wrangler ${args.join(" ")} failed (${code}); mend its cause and deploy again`);
+      if (code !== 0) throw new Error(`wrangler ${args.join(" ")} failed (${code}); fix the cause and deploy again`);
     },
   };
 }

@@ -200,7 +200,7 @@ class Session {
       const bundle = await this.#bundler!.bundle();
       if (this.#isOver) return;
       if (bundle.code === this.#bundle?.code && !isConfig) {
-        if (this.#isBroken) terminal.say("Lovage: builds again; this code runs already");
+        if (this.#isBroken) terminal.say("Lovage: the build succeeds again; this code is already running");
         this.#isBroken = false;
         this.#files!.watch(bundle.inputs);
         this.#types?.begin();
@@ -273,7 +273,7 @@ function continued({ length }: Running[]): string {
 }
 
 const TROUBLES: Record<Trouble | "crash", string> = {
-  silent: "does not give up the thread: its handler computes without ever awaiting, such as in an endless loop",
+  silent: "blocks the thread: its handler computes without ever awaiting, such as in an endless loop",
   memory: `fills the memory: the runtime takes more than ${MEMORY_BYTES / 1e9} GB, of which a deployment gives 128 MB`,
   crash: "was running when the runtime crashed",
 };

@@ -105,7 +105,7 @@ async function ofPort(port: number): Promise<Finding> {
   if (health !== null)
     return {
       what: "service",
-      fault: `${url}/health answers ${health.status}: what listens there is ill, or not Lovage`,
+      fault: `${url}/health answers ${health.status}: the service there is unhealthy, or it is not Lovage`,
       told: "",
     };
   const isFree = await new Promise<boolean>((done) => {
@@ -114,6 +114,6 @@ async function ofPort(port: number): Promise<Finding> {
   });
   const fault = isFree
     ? null
-    : `the port ${port} is taken by what answers no request: stop it, or choose another by PORT`;
+    : `the port ${port} is taken by a program that answers no request: stop it, or choose another by PORT`;
   return { what: "port", fault, told: `${port} is free` };
 }

@@ -12,7 +12,7 @@ export function parseJsonc(text: string, file: string): RawConfig {
   const config = parse(text, errors as never, OPTIONS) as RawConfig;
   const [first] = errors;
   if (first === undefined && typeof config === "object" && config !== null) return config;
-  throw new Failure(`${file} is no JSON, near line ${text.slice(0, first?.offset).split("\n").length}`);
+  throw new Failure(`${file} is not valid JSON, near line ${text.slice(0, first?.offset).split("\n").length}`);
 }
 
 export function editJsonc(text: string, additions: readonly Addition[]): string {

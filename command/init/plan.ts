@@ -109,7 +109,7 @@ function edited(file: string, text: string, additions: readonly Addition[]): str
   if (isDeepStrictEqual(plain(says), plain(wanted))) return after;
   const byHand = additions.map(({ path, value }) => `  ${path.join(".")}: ${JSON.stringify(value)}`).join("\n");
   throw new Failure(
-    `${file} is written in a way that this cannot add to. Add by hand, then run \`lovage init\` again:\n${byHand}`,
+    `${file} is written in a way that \`lovage init\` cannot extend. Add by hand, then run \`lovage init\` again:\n${byHand}`,
   );
 }
 
@@ -139,7 +139,7 @@ function parseToml(text: string, file: string): RawConfig {
   try {
     return parse(text);
   } catch (error) {
-    throw new Failure(`${file} is no TOML: ${(error as Error).message.split("\n")[0]}`);
+    throw new Failure(`${file} is not valid TOML: ${(error as Error).message.split("\n")[0]}`);
   }
 }
 

@@ -77,7 +77,7 @@ function install(root: string, changes: readonly Change[]): boolean {
   const options = { cwd: root, stdio: "inherit", shell: process.platform === "win32" } as const;
   const { status } = spawnSync("npm", ["install", "--no-audit", "--no-fund"], options);
   if (status !== 0)
-    throw new Failure("npm install has failed: mend its cause, and run it again; all files are written");
+    throw new Failure("npm install has failed: fix the cause and run npm install again; all files are written");
   return true;
 }
 

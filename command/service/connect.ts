@@ -37,7 +37,7 @@ export function connectTo(given: Given, env: NodeJS.ProcessEnv = process.env, fo
   if (apiKey === undefined) {
     const where = isLocal
       ? "there is none in .dev.vars here, where `lovage dev` puts one"
-      : "that of .dev.vars is for this machine alone";
+      : "the key in .dev.vars is only for a service on this machine";
     throw new Failure(`there is no key for ${url}: give --key or LOVAGE_API_KEY (${where})`);
   }
   return { url, isLocal, client: createClient({ baseUrl: url, apiKey, retries: 1 }) };

@@ -46,7 +46,7 @@ export const submit = defineVerb({
 });
 
 function whyEnded(ended: TaskResource | null, id: string): string {
-  if (ended === null) return `${id} was followed no more before it ended`;
+  if (ended === null) return `the event stream of ${id} ended before the task did`;
   return `${id} ended ${ended.state}${ended.error === null ? "" : `: ${ended.error.type}: ${ended.error.message}`}`;
 }
 
@@ -57,7 +57,7 @@ async function inputOf(given: string | undefined): Promise<unknown> {
     return JSON.parse(json) as unknown;
   } catch (error) {
     throw new Failure(
-      `the input is no JSON (${(error as Error).message}): write it as '{"name": "Ada"}', or - to read it`,
+      `the input is not valid JSON (${(error as Error).message}): write it as '{"name": "Ada"}', or - to read it`,
     );
   }
 }
@@ -86,10 +86,10 @@ export const keys = defineVerb({
   description: "Lists the keys, makes one or revokes one",
   args: {
     action: { type: "positional", description: "list, create or revoke", default: "list" },
-    id: { type: "positional", description: "Of the key that is revoked", required: false },
+    id: { type: "positional", description: "The id of the key to revoke", required: false },
     name: { type: "string", description: "What the new key is for" },
     scopes: { type: "string", description: "What it may do, such as submit,read" },
-    tenant: { type: "string", description: "Whose it is; default unless given" },
+    tenant: { type: "string", description: "The key's tenant; `default` unless given" },
     expires: { type: "string", description: "Until when it holds, such as 2027-01-31T00:00:00Z" },
     ...SERVICE,
   },

@@ -196,7 +196,7 @@ describe("what holds up the runtime", () => {
     const id = await submit("spin");
     await loop.prints(
       new RegExp(
-        `lovage: spin, task ${id}, attempt 1 does not give up the thread: .*\\. The runtime is started anew, and the attempt counts as a crash`,
+        `lovage: spin, task ${id}, attempt 1 blocks the thread: .*\\. The runtime is started anew, and the attempt counts as a crash`,
       ),
     );
     const task = await ends(id);

@@ -49,7 +49,7 @@ it("make, list and revoke keys", async () => {
 it("say in a sentence what is wrong", async () => {
   await expect(called(submit, "process_itme", "{}")).rejects.toThrow(/did you mean process_item\?/);
   await expect(called(submit, "process_item", "{}")).rejects.toThrow("/input/name");
-  await expect(called(submit, "process_item", "{")).rejects.toThrow("the input is no JSON");
+  await expect(called(submit, "process_item", "{")).rejects.toThrow("the input is not valid JSON");
   await expect(called(top, "--onec")).rejects.toThrow("has no option --onec; did you mean --once?");
   await expect(called(top, "-x")).rejects.toThrow("has no option -x; it has --every, --once");
   await expect(called(explain, "task_0")).rejects.toThrow(/^http.*refuses \(40\d/);
