@@ -223,7 +223,7 @@ if (!isInstalled()) {
     if (!(await npmCi())) process.exitCode = 1;
     else if (!hasNode()) {
       process.stderr.write(
-        `Node ${process.version} cannot run this, and npm has installed none that can: it knows none for this machine, or leaves out what is optional.\n`,
+        `Node ${process.version} cannot run this, and npm has installed none that can: npm offers none for this machine, or is set to omit optional packages.\n`,
       );
       process.exitCode = 1;
     } else if (!wantsAll) trim();

@@ -36,7 +36,7 @@ const { convertV4MiniflareOptions, Log, LogLevel, Miniflare } = createRequire(im
 const root = join(import.meta.dirname, "..");
 const READY_WITHIN_MS = 30_000;
 const USAGE = `usage: npm run serve -- --port P --persist DIR [--api-key KEY | --api-key-file FILE] [--fixtures] [--allow-loopback] [--allow-origin ORIGIN ...] [--allow-host NAME ...] [--inspector-port P]
-  the key: every user of this machine sees --api-key in its list of processes; a file, or API_KEY in the environment, they do not
+  the key: every user of this machine can see --api-key in the list of processes, but not a key in a file or in API_KEY
 ${STRICT_USAGE}`;
 
 /** The name of the Worker that serves the pages. */

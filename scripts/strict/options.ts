@@ -10,7 +10,7 @@ export const STRICT_USAGE = `  production's limits, for tests:
   --strict-scale X                multiplies the platform's durations, such as the 30 s after a handler's return (1)
   --d1-delay NETWORK,READ,WRITE   ms of a call to D1 and of each statement in it (10,1,5)
   --d1-max-bytes N                D1 refuses writes once it is larger (10 GB; 500 MB on the free plan)
-  --d1-max-queued N               D1 refuses calls while so many wait for their turn (1000)`;
+  --d1-max-queued N               D1 refuses calls while this many are waiting (1000)`;
 
 export const STRICT_OPTIONS = {
   strict: { type: "boolean", default: false },
