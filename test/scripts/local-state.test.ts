@@ -62,7 +62,7 @@ describe("a database of an earlier release", () => {
       each.exec("CREATE TABLE d1_migrations (name TEXT); INSERT INTO d1_migrations VALUES ('0001_tasks.sql')");
     }
     const [ours, another] = opened;
-    ours!.exec("CREATE TABLE tasks (id TEXT, lease_until INTEGER); INSERT INTO tasks VALUES ('task_1', 5)");
+    ours.exec("CREATE TABLE tasks (id TEXT, lease_until INTEGER); INSERT INTO tasks VALUES ('task_1', 5)");
 
     const pending = { name: "0002_more.sql", statements: ["ALTER TABLE tasks ADD COLUMN more INTEGER DEFAULT 7"] };
     const migrations = [{ name: "0001_tasks.sql", statements: ["CREATE TABLE tasks (id TEXT)"] }, pending];
@@ -73,9 +73,9 @@ describe("a database of an earlier release", () => {
         .prepare("SELECT name FROM d1_migrations")
         .all()
         .map(({ name }) => name);
-    expect(namesIn(ours!)).toEqual(["0001_tasks.sql", "0002_more.sql"]);
-    expect(ours!.prepare("SELECT more FROM tasks").all()).toEqual([{ more: 7 }]);
-    expect(namesIn(another!)).toEqual(["0001_tasks.sql"]);
+    expect(namesIn(ours)).toEqual(["0001_tasks.sql", "0002_more.sql"]);
+    expect(ours.prepare("SELECT more FROM tasks").all()).toEqual([{ more: 7 }]);
+    expect(namesIn(another)).toEqual(["0001_tasks.sql"]);
     for (const each of opened) each.close();
   });
 });
