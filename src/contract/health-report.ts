@@ -7,7 +7,10 @@ export const healthFactSchema = z
   .looseObject({
     code: z.enum([...CHECKS, "moving", "idle"]),
     level: z.enum(VERDICTS),
-    subject: z.string().nullable().describe("What the fact is about: a lane, a schedule or a quota; null for a code with only one subject"),
+    subject: z
+      .string()
+      .nullable()
+      .describe("What the fact is about: a lane, a schedule or a quota; null for a code with only one subject"),
   })
   .describe("Further members depend on the code")
   .meta({ id: "HealthFact" });

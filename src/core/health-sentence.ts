@@ -50,7 +50,9 @@ function phraseOf(fact: Fact): string {
     case "limit-near":
       return `${said("used")} of the quota of ${said("limit")} ${said("quota")} are used`;
     case "storage":
-      return fact["accepts"] === true ? "the database is nearly full" : "the database is full, and nothing new is accepted";
+      return fact["accepts"] === true
+        ? "the database is nearly full"
+        : "the database is full, and nothing new is accepted";
     case "clock-behind":
       return `the clock is ${said("seconds")} s behind`;
   }

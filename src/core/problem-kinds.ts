@@ -191,8 +191,7 @@ export const PROBLEMS = {
   unavailable: {
     status: 503,
     title: "Not stored; try again",
-    meaning:
-      "The results backend did not answer in time, or is overloaded. What was accepted earlier is safe.",
+    meaning: "The results backend did not answer in time, or is overloaded. What was accepted earlier is safe.",
     remedy: "Send the request again after Retry-After, with the same Idempotency-Key if it submits something.",
   },
   "migrations-missing": {

@@ -252,7 +252,9 @@ export class Compiler {
       else {
         this.fault(
           inside(at, "$from"),
-          name === "previous" ? "nothing is passed to this node" : "this node's `needs` do not list this name; add it there",
+          name === "previous"
+            ? "nothing is passed to this node"
+            : "this node's `needs` do not list this name; add it there",
         );
       }
     }

@@ -51,7 +51,8 @@ export function dagInOrder(
   for (const [name, entry] of Object.entries(dag)) checkEntry(dag, name, entry, inside(path, name), note);
   if (!isSound) return null;
   const { order, stuck } = sort(dag as Record<string, DagEntry>);
-  for (const name of stuck) complain(inside(path, name, "needs"), "is part of a cycle of needs, or needs a node of one");
+  for (const name of stuck)
+    complain(inside(path, name, "needs"), "is part of a cycle of needs, or needs a node of one");
   return stuck.length > 0 ? null : order.map((name) => [name, dag[name] as DagEntry]);
 }
 

@@ -1,12 +1,13 @@
 /** A dialog over the page: the browser's own, which keeps the focus inside and closes with Escape. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 export function Modal(props: { title: string; close: () => void; isWide?: boolean; children: ComponentChildren }) {
   const { title, close, isWide = false, children } = props;
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before the next key: what is typed belongs to the dialog.
+  useLayoutEffect(() => {
     const from = document.activeElement;
     dialog.current?.showModal();
     return () => {
