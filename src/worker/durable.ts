@@ -264,7 +264,7 @@ export class Durable {
 
   /** Runs a durable call. The attempt cannot suspend while any call is active. */
   async #during<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#undos.isCalling) throw new NonRetryableError("an undo function must not call a method of ctx");
+    if (this.#undos.isCalling) throw new NonRetryableError("an undo function must make no durable call of ctx");
     // The attempt has ended: no later call of its handler returns.
     if (this.#isOver) return never();
     this.#active++;
