@@ -8,7 +8,7 @@ import { runs } from "../setup/runs.ts";
 import { createWorlds } from "./worlds.ts";
 
 /** Programs in all, and those that run side by side. */
-const PROGRAMS = runs(75, 200);
+const PROGRAMS = runs(50, 200);
 const WORLDS = 25;
 
 const SEED = inject("seed");

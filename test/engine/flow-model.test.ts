@@ -17,7 +17,7 @@ import { runs } from "../setup/runs.ts";
 import { look, wrongMoves, wrongWith, WITNESS, type Move } from "./witness.ts";
 import { createWorlds } from "./worlds.ts";
 
-const WORLDS = runs(12, 25);
+const WORLDS = runs(8, 25);
 const FLOWS_PER_WORLD = runs(6, 20);
 
 const SEED = inject("seed");

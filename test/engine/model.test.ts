@@ -8,7 +8,7 @@ import { WITNESS } from "./witness.ts";
 import { createWorlds } from "./worlds.ts";
 
 /** Programs in all, and those that run side by side. */
-const PROGRAMS = runs(200, 1_000);
+const PROGRAMS = runs(140, 1_000);
 const WORLDS = 40;
 
 const SEED = inject("seed");

@@ -2,19 +2,19 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, LIVE, poll, type Api, type Submission } from "../http/api.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { breachesOf, cutOffs } from "./breaches.ts";
 import { startOverlapReceiver, type OverlapReceiver } from "./overlap-receiver.ts";
 
 const LIMIT = 3;
 const HOLD_MS = 60;
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let receiver: OverlapReceiver;
 
 beforeAll(async () => {
-  [server, receiver] = await Promise.all([startServer(), startOverlapReceiver(HOLD_MS)]);
+  [server, receiver] = await Promise.all([shareServer(), startOverlapReceiver(HOLD_MS)]);
   api = apiOf(server);
 });
 

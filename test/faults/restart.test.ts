@@ -1,18 +1,18 @@
 /** The whole service is killed with -9 in the middle of its work, and started again on the same directory. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { apiOf, LIVE, poll, type Api } from "../http/api.ts";
-import { startServer, type Server } from "../http/server.ts";
+import { shareServer, type SharedServer } from "../http/shared-server.ts";
 import { breachesOf, cutOffs } from "./breaches.ts";
 import { startHookReceiver, type HookReceiver } from "./hook-receiver.ts";
 
-let server: Server;
+let server: SharedServer;
 let api: Api;
 let hooks: HookReceiver;
 /** Whether attempts run until they are killed. */
 let isHeld: boolean;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await shareServer();
   api = apiOf(server);
 });
 
@@ -43,7 +43,7 @@ const neverOnPurpose = () => false;
 describe("a service that was killed", () => {
   it("ends all of the 500 tasks that were queued or running, none of them twice", async () => {
     isHeld = true;
-    await api.post("/v1/lanes/bulk/pause", {});
+    await apiOf(server.root).post("/v1/lanes/bulk/pause", {});
     const submitted = await api.submitAll(
       Array.from({ length: 500 }, (_, i) => ({ ...hook(), options: { lane: i < 400 ? "default" : "bulk" } })),
     );
@@ -54,7 +54,7 @@ describe("a service that was killed", () => {
     );
     const before = Object.groupBy(await api.listAll(), (task) => task.state);
     const killedAt = await killAndRestart();
-    await api.post("/v1/lanes/bulk/resume");
+    await apiOf(server.root).post("/v1/lanes/bulk/resume");
     await api.waitUntilNoneIs(LIVE);
     const tasks = await readAll(ids);
     const counts = {

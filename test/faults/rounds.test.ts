@@ -1,5 +1,6 @@
 /** Some rounds of the fault test; `node test/faults/rounds.ts 200` runs as many as one likes. */
 import { expect, it } from "vitest";
+import { shareServer } from "../http/shared-server.ts";
 import { runs } from "../setup/runs.ts";
 import { newSeed, runRounds } from "./rounds.ts";
 
@@ -8,7 +9,7 @@ const ROUNDS = runs(5, 20);
 it(`keeps its promise through ${ROUNDS} kills at random moments`, async () => {
   const seed = newSeed();
   console.log(`seed ${seed}`);
-  const { breaches, figures } = await runRounds(ROUNDS, seed);
+  const { breaches, figures } = await runRounds(ROUNDS, seed, undefined, shareServer);
   console.log(figures);
   expect(breaches).toEqual([]);
   expect(figures.kills).toBe(ROUNDS);

@@ -7,7 +7,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, LIVE, type Answer, type Api, type BatchItem, type Submission } from "../http/api.ts";
-import { startServer } from "../http/server.ts";
+import { startServer, type Server } from "../http/server.ts";
 import { breachesOf, cutOffs } from "./breaches.ts";
 import { startHookReceiver } from "./hook-receiver.ts";
 
@@ -38,6 +38,9 @@ type Figures = {
   cancels: number;
 };
 
+/** A server that stands up again, with a key of a tenant that is nobody else's. */
+export type Mortal = Pick<Server, "url" | "key" | "kill9" | "restart" | "stop">;
+
 /** A request that submits, sent with its Idempotency-Key until it has been answered. All of its choices are made when it is drawn. */
 type Request = {
   key: string;
@@ -48,17 +51,18 @@ type Request = {
   cancelAfterMs: (number | null)[];
 };
 
-/** Runs so many rounds and answers what happened, and every breach of the promise in words. */
+/** Runs so many rounds on a server and answers what happened, and every breach of the promise in words. */
 export async function runRounds(
   rounds: number,
   seed: number,
   say: (line: string) => void = () => {},
+  start: () => Promise<Mortal> = startServer,
 ): Promise<{ breaches: string[]; figures: Figures }> {
   const random = randomOf(seed);
   const upTo = (max: number) => Math.floor(random() * max);
   // A hook whose body says so is refused: the attempt fails on purpose.
   const receiver = await startHookReceiver(({ attempt, body }) => attempt <= (body as Body).failures);
-  const server = await startServer();
+  const server = await start();
   const api = apiOf(server);
 
   const made = new Map<string, Submission>();

@@ -9,6 +9,7 @@ import type { ScheduleInput } from "../../src/contract/schedule.ts";
 import type { TaskResource } from "../../src/contract/task.ts";
 import { apiOf, poll, type Api } from "../http/api.ts";
 import { startServer } from "../http/server.ts";
+import type { Mortal } from "./rounds.ts";
 
 const SECOND = 1_000;
 
@@ -25,8 +26,11 @@ export type Figures = {
 };
 
 /** Kills so often, and answers what happened and every tick that is not as it should be, in words. */
-export async function runTickRounds(kills: number): Promise<{ breaches: string[]; figures: Figures }> {
-  const server = await startServer();
+export async function runTickRounds(
+  kills: number,
+  start: () => Promise<Mortal> = startServer,
+): Promise<{ breaches: string[]; figures: Figures }> {
+  const server = await start();
   const api = apiOf(server);
   try {
     const startAt = Math.ceil(Date.now() / SECOND) * SECOND;

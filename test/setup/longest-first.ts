@@ -1,6 +1,9 @@
 /**
  * The order of the test files: those that take longest begin first, so that none of them is left running alone at the end. Vitest
  * itself knows how long a file takes only where it has run before, which no clean checkout has.
+ *
+ * Files of a project come in one row: vitest keeps a process that files share, and with it their server, only while the next file is
+ * of the same project.
  */
 
 import { BaseSequencer, type TestSpecification } from "vitest/node";
@@ -33,21 +36,27 @@ const LONG = [
   "http/sizes",
   "engine/bells",
   "http/readme",
+  "engine/batch-model",
+  "platform/ends",
 ];
+
+/** The projects among the long files, and among the others. */
+const PROJECTS = { long: ["platform", "workerd", "node"], others: ["node", "platform", "workerd"] };
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     // oxlint-disable-next-line unicorn/no-array-sort -- it is no array's method
     const inOrder = await super.sort(files);
-    return inOrder.toSorted((a, b) => group(a) - group(b) || place(a) - place(b));
+    return inOrder.toSorted((a, b) => {
+      const [one, other] = [weightsOf(a), weightsOf(b)];
+      return one.map((weight, i) => weight - (other[i] ?? 0)).find((difference) => difference !== 0) ?? 0;
+    });
   }
 }
 
-function group({ project }: TestSpecification): number {
-  return project.config.sequence.groupOrder;
-}
-
-function place({ moduleId }: TestSpecification): number {
-  const found = LONG.findIndex((file) => moduleId.endsWith(`/test/${file}.test.ts`));
-  return found < 0 ? LONG.length : found;
+/** What its place depends on, most of all on the first of these. */
+function weightsOf({ moduleId, project }: TestSpecification): number[] {
+  const place = LONG.findIndex((file) => moduleId.endsWith(`/test/${file}.test.ts`));
+  const kind = place < 0 ? "others" : "long";
+  return [project.config.sequence.groupOrder, kind === "long" ? 0 : 1, PROJECTS[kind].indexOf(project.name), place];
 }
