@@ -165,7 +165,7 @@ describe("a task", () => {
     });
     await expect.poll(() => page.locator(".stretch[data-kind=child]").count(), { timeout: SOON_MS }).toBe(2);
     await expect.poll(() => page.locator("#tab-panel [data-depth='1']").count(), { timeout: SOON_MS }).toBe(2);
-    await page.getByRole("link", { name: "All that goes back to the same task" }).click();
+    await page.getByRole("link", { name: "All tasks with the same root" }).click();
     await expect.poll(() => page.locator("tr[data-task]").count(), { timeout: SOON_MS }).toBe(3);
     await page.getByText("3 tasks").waitFor();
     await page.getByLabel("Order").selectOption("duration");
@@ -194,7 +194,7 @@ describe("a task", () => {
     const [, id = ""] = /tasks\/(task_\w+)/.exec(page.url()) ?? [];
     expect(id).not.toBe(task.id);
     expect((await api.get<TaskResource>(`/v1/tasks/${id}`)).body.input).toEqual({ ms: 2 });
-    await page.getByRole("button", { name: "What is different to the run before" }).click();
+    await page.getByRole("button", { name: "Differences from the run before" }).click();
     await expect.poll(() => differences.allTextContents(), { timeout: SOON_MS }).toEqual(changed);
     await page.getByText("Nothing is different").waitFor();
     await page.reload();

@@ -50,7 +50,7 @@ describe("the API reference", () => {
 describe("the page of a problem", () => {
   it("explains it to whoever follows a problem's type", async () => {
     const { page, complaints } = await openTab(browser, server.url, "/problems/quota-exceeded");
-    expect(await page.getByRole("heading", { level: 1 }).textContent()).toContain("as much as it may have");
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toContain("quota is reached");
     const margin = await page.locator("main").evaluate((main) => getComputedStyle(main).marginTop);
     expect(margin, "its style is loaded").toBe("64px");
     expect(complaints).toEqual([]);

@@ -175,7 +175,7 @@ describe("while it runs", () => {
     ).toHaveLength(1);
     expect(await ends(await submit("work"))).toMatchObject({ state: "succeeded" });
     project.save(file, file === "work.ts" ? working("second") : failing);
-    await loop.prints(/builds again/, at);
+    await loop.prints(/the build succeeds again/, at);
   });
 });
 

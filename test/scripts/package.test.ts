@@ -263,7 +263,7 @@ describe("what cannot be changed by itself", () => {
       "exports a Clock of its own",
     ],
     ["no module", { "wrangler.toml": 'main = "src/other.ts"\n' }, "names src/other.ts as main, which is not there"],
-    ["no TOML", { "wrangler.toml": "name = \n" }, "wrangler.toml is no TOML"],
+    ["not valid TOML", { "wrangler.toml": "name = \n" }, "wrangler.toml is not valid TOML"],
     [
       "lists in dotted keys",
       { "wrangler.toml": 'main = "src/index.ts"\nqueues.producers = [{ binding = "Q", queue = "q" }]\n' },
