@@ -7,6 +7,7 @@
 import { leaseAt, pollAfter, renewAfter } from "../core/lease.ts";
 import { budgetOf } from "../core/plan.ts";
 import { TOLD } from "../core/wake.ts";
+import type { ClaimedTask } from "../results/claim-tasks.ts";
 import { readStopOrders, renewLeases, type StopOrder } from "../results/leases.ts";
 import { within } from "../results/within.ts";
 
@@ -32,6 +33,13 @@ export interface RunningAttempt {
 }
 
 const running = new Set<RunningAttempt>();
+
+/** Claimed attempts that one call of a handler will run. */
+type Call = readonly { task: Pick<ClaimedTask, "lane" | "tenant"> }[];
+
+/** The calls that have not begun. */
+const queued = new Set<Call>();
+
 let askedAt = 0;
 
 /** For younger attempts no stop orders are read: their lease is fresh, and most end before this. */
@@ -51,24 +59,35 @@ export function leave(attempt: RunningAttempt): void {
   running.delete(attempt);
 }
 
+/** Notes the attempts of a handler's call that begins later. */
+export function enqueue(members: Call): void {
+  queued.add(members);
+}
+
+export function dequeue(members: Call): void {
+  queued.delete(members);
+}
+
 /** When the first lease of an attempt is to be renewed, in ms since the epoch. */
 export function firstRenewal(claimedAt: number, ownMs: number | null): number {
   return claimedAt + renewAfter(leaseAt(0, ownMs));
 }
 
-/** How many handlers of a lane run here, about: a call counts by the share of its attempts that have not ended. */
+/** How many handlers of a lane run here or are about to: a call counts by the share of its attempts that have not ended. */
 export function runningIn(lane: string): number {
   let count = 0;
-  for (const attempt of running) if (attempt.lane === lane) count += attempt.share;
+  for (const share of runningByTenant(lane).values()) count += share;
   return count;
 }
 
-/** How many handlers of a lane run here for each tenant; a tenant without any is not in the map. */
+/** How many handlers of a lane run here or are about to, for each tenant; a tenant without any is not in the map. */
 export function runningByTenant(lane: string): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const { lane: own, tenant, share } of running) {
+  const count = (own: string, tenant: string, share: number) => {
     if (own === lane) counts.set(tenant, (counts.get(tenant) ?? 0) + share);
-  }
+  };
+  for (const attempt of running) count(attempt.lane, attempt.tenant, attempt.share);
+  for (const members of queued) for (const { task } of members) count(task.lane, task.tenant, 1 / members.length);
   return counts;
 }
 

@@ -11,7 +11,7 @@ import { startApart } from "./hand-over.ts";
 import { objectsFor } from "./place.ts";
 import { runAttempt } from "./run-attempt.ts";
 import { runBatch } from "./run-batch.ts";
-import { beat } from "./running.ts";
+import { beat, dequeue, enqueue } from "./running.ts";
 import { within } from "../results/within.ts";
 import { LOOK_EVERY_MS, supervise, type Call, type Frame } from "./supervise.ts";
 
@@ -71,11 +71,14 @@ export async function workOff(
     void keepLeases();
   }, LOOK_EVERY_MS);
   const waiting = callsOf(attempts);
+  for (const members of waiting) enqueue(members);
   const begun: Promise<void>[] = [];
   const hasMemory = () => frame.committer.length < RESULTS_LENGTH;
   const begin = () => {
     while (waiting.length > 0 && frame.looks.size < budgetOf(env).attemptsPerEvent && hasMemory()) {
-      begun.push(superviseAll(env, waiting.shift()!, frame, handlers));
+      const members = waiting.shift()!;
+      dequeue(members);
+      begun.push(superviseAll(env, members, frame, handlers));
     }
   };
   begin();
@@ -86,10 +89,11 @@ export async function workOff(
     await scheduler.wait(0);
     begin();
   }
-  const isLeft = waiting.length > 0;
-  await Promise.all([...begun, ...objectsFor(env, waiting).map((tasks) => startApart(env, tasks).catch(notStarted))]);
+  const left = objectsFor(env, waiting).map((tasks) => startApart(env, tasks).catch(notStarted));
+  for (const members of waiting) dequeue(members);
+  await Promise.all([...begun, ...left]);
   clearInterval(timer);
-  return isLeft ? Infinity : frame.committer.lastAt - startedAt;
+  return left.length > 0 ? Infinity : frame.committer.lastAt - startedAt;
 }
 
 /** Costs only time: their leases run out. */

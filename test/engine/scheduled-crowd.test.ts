@@ -7,7 +7,8 @@ import { jumpTo, passTime, realTime } from "./passing-time.ts";
 
 const SCHEDULED = 20_000;
 const NAPPING = 5_000;
-const TASKS = 50;
+/** As many as an event claims at once, whether or not those before them were quick. */
+const TASKS = 24;
 
 /** What is left to chance: where a page of the index ends. */
 const SLACK = 20;
