@@ -28,7 +28,7 @@ export async function claim(
   also: readonly D1PreparedStatement[] = [],
 ): Promise<Taken> {
   const { statementsPerSharedCall } = budgetOf(env);
-  if (statementsPerSharedCall > 0) shareCalls(env.DB, statementsPerSharedCall);
+  if (statementsPerSharedCall > 0 && mayShare()) shareCalls(env.DB, statementsPerSharedCall);
   await declareLimits(env, now);
   const holder = crypto.randomUUID();
   const alone = await claimTasks(env.DB, ids, holder, now, also);
@@ -54,4 +54,12 @@ async function together(env: Env, { gathering, size }: Claim, holder: string, no
     log("batch_not_claimed", { ids: gathering.length, error });
     return [];
   }
+}
+
+/**
+ * Whether an event that waits for a promise continues as itself where another event resolves it; shared calls depend on that. It is
+ * so by default since 2024-10-14 (https://developers.cloudflare.com/workers/configuration/compatibility-flags/).
+ */
+function mayShare(): boolean {
+  return Cloudflare.compatibilityFlags["handle_cross_request_promise_resolution"] === true;
 }

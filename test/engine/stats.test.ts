@@ -381,7 +381,8 @@ describe("a series", () => {
     const claimed = await claimOne(env.DB, retried.id);
     const late = await claimOne(env.DB, slow.id);
     await commit(quietEnv(), [
-      endOf(claimed, { outcome: "failed", error, retryable: true }),
+      // Later than any clock that runs beside the test.
+      endOf(claimed, { outcome: "failed", error, retryable: true, delayMs: 3_600_000 }),
       { ...endOf(late), startedAt: late.runAt + 5_000, at: late.runAt + 6_000, limitedBy: late.limitedBy },
     ]);
     // A minute may have begun in between.
